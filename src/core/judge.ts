@@ -1,0 +1,170 @@
+/** From evidence to outcomes, from outcomes to a verdict: the decision tables of DESIGN.md. */
+import type {
+  ArchEvidence,
+  Attempt,
+  BuildEvidence,
+  Intent,
+  KernelBuild,
+  Kmod,
+  Run,
+  Verdict,
+} from './model.ts';
+import { TASK } from './model.ts';
+import { describeError, nameKernels, plural } from './wording.ts';
+
+/** Of one kmod: what its attempts prove. */
+export type Outcome = 'ok' | 'broken' | 'inconclusive';
+
+/** What one ended attempt proves. `again`: nothing yet, by no fault of the kmod; worth another try. */
+export interface Finding {
+  readonly outcome: Outcome;
+  readonly again: boolean;
+  /** For people: why. */
+  readonly cause: string;
+}
+
+/** Where a kmod stands in a run. */
+export interface KmodStanding {
+  readonly kmod: Kmod;
+  readonly attempts: readonly Attempt[];
+  /** `wanted`: to be submitted at or after `notBefore`; `active`: submitted, not ended. */
+  readonly state: 'wanted' | 'active' | 'judged';
+  readonly notBefore: number;
+  /** Of the last ended attempt. */
+  readonly finding?: Finding;
+}
+
+/** Pauses before the second, third … try of a build that failed by no fault of the kmod, in ms. */
+export const RETRY_PAUSES = [60_000, 300_000] as const;
+
+/** Where each kmod of the run stands, in the run's order. */
+export function standings(run: Run): KmodStanding[] {
+  const attempts = new Map<string, Attempt[]>(run.kmods.map((kmod) => [kmod.name, []]));
+  for (const attempt of run.intents.filter(isAttempt)) attempts.get(attempt.write.kmod)?.push(attempt);
+  return run.kmods.map((kmod) => standing(run.kernel, kmod, attempts.get(kmod.name) ?? []));
+}
+
+export function isAttempt(intent: Intent): intent is Attempt {
+  return intent.write.kind === 'scratch-build';
+}
+
+function standing(kernel: KernelBuild, kmod: Kmod, attempts: readonly Attempt[]): KmodStanding {
+  const last = attempts.at(-1);
+  if (!last) return { kmod, attempts, state: 'wanted', notBefore: 0 };
+  if (!last.ending) return { kmod, attempts, state: 'active', notBefore: 0 };
+  if (last.ending.how === 'lost') return { kmod, attempts, state: 'wanted', notBefore: last.ending.at };
+  const finding = findingOf(kernel, last);
+  const failures = attempts.filter((attempt) => attempt.ending && attempt.ending.how !== 'lost').length;
+  const pause = RETRY_PAUSES[failures - 1];
+  if (!finding.again || pause === undefined)
+    return { kmod, attempts, state: 'judged', notBefore: 0, finding };
+  return { kmod, attempts, state: 'wanted', notBefore: last.ending.at + pause, finding };
+}
+
+/** What an ended attempt proves about `kernel`. */
+export function findingOf(kernel: KernelBuild, attempt: Attempt): Finding {
+  const { ending } = attempt;
+  if (!ending || ending.how === 'lost') return inconclusive('it was never submitted', true);
+  if (!ending.build)
+    return inconclusive(ending.how === 'failed' ? ending.why : 'the hub tells nothing of it', true);
+  return judgeBuild(kernel, ending.build);
+}
+
+/** The rows of the decision table that begin with "rebuild". */
+export function judgeBuild(kernel: KernelBuild, build: BuildEvidence): Finding {
+  if (build.state === 'canceled') return inconclusive('its build was cancelled by a person', false);
+  if (build.arches.length === 0) {
+    const why = build.fault ? `: ${lastLine(build.fault.text)}` : '';
+    return inconclusive(`it was not built for any architecture${why}`, true);
+  }
+  const findings = build.arches.map((arch) => judgeArch(kernel, arch));
+  for (const outcome of ['broken', 'inconclusive'] as const) {
+    const worst = findings.find((finding) => finding.outcome === outcome);
+    if (worst) return worst;
+  }
+  if (build.state === 'failed') {
+    return inconclusive(
+      `its build failed outside of the architectures: ${lastLine(build.fault?.text ?? 'no result')}`,
+      true,
+    );
+  }
+  return { outcome: 'ok', again: false, cause: 'builds' };
+}
+
+function judgeArch(kernel: KernelBuild, arch: ArchEvidence): Finding {
+  const proof = testedKernel(kernel, arch);
+  const failed = arch.state === TASK.FAILED && ownFailure(arch);
+  if (arch.state !== TASK.CLOSED && !failed) return inconclusive(trouble(arch), arch.state !== TASK.CANCELED);
+  if (proof) return proof;
+  if (!failed) return { outcome: 'ok', again: false, cause: 'builds' };
+  const first = arch.errors[0];
+  return {
+    outcome: 'broken',
+    again: false,
+    cause: `does not build on ${arch.arch}: ${first ? describeError(first) : lastLine(arch.fault?.text ?? 'failed')}`,
+  };
+}
+
+/**
+ * Undefined where the build ran against this very kernel, by build id. The build root's content decides;
+ * where the hub recorded none, the newest kernel of the repo that the build root was made from.
+ */
+function testedKernel(kernel: KernelBuild, arch: ArchEvidence): Finding | undefined {
+  const { buildroot, repo } = arch;
+  if (buildroot?.some((found) => found.id === kernel.id)) return undefined;
+  const held = repo ? repo.id === kernel.id : undefined;
+  if (buildroot && buildroot.length > 0) {
+    const cause = held ? 'its BuildRequires pin another kernel' : 'the repo did not hold this one';
+    return inconclusive(
+      `tested the wrong kernel on ${arch.arch}: ${nameKernels(buildroot)}; ${cause}`,
+      !held,
+    );
+  }
+  if (held) return undefined;
+  if (repo) return inconclusive(`tested the wrong kernel on ${arch.arch}: its repo held ${repo.nvr}`, true);
+  return inconclusive(`nothing shows which kernel it was built against on ${arch.arch}`, false);
+}
+
+/** mock: status 10 is the package's own build; other statuses count if build.log names an error. */
+function ownFailure(arch: ArchEvidence): boolean {
+  return arch.errors.length > 0 || /mock exited with status 10\b/.test(arch.fault?.text ?? '');
+}
+
+function trouble(arch: ArchEvidence): string {
+  if (arch.state === TASK.CANCELED) return `its build on ${arch.arch} was cancelled`;
+  return `trouble in the build system on ${arch.arch}: ${lastLine(arch.fault?.text ?? 'no result')}`;
+}
+
+/** Koji puts whole tracebacks into fault texts; the last line is the error itself. */
+const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1) ?? '';
+
+function inconclusive(cause: string, again: boolean): Finding {
+  return { outcome: 'inconclusive', again, cause };
+}
+
+/**
+ * The verdict over all kmods, and every reason in order: what blocks, what holds, what was only advisory,
+ * what is fine. Call it when each kmod is judged; an empty list holds.
+ */
+export function verdictOf(
+  kernel: KernelBuild,
+  kmods: readonly KmodStanding[],
+): { verdict: Verdict; reasons: string[] } {
+  const found = (outcome: Outcome, required: boolean) =>
+    kmods.filter(({ finding, kmod }) => finding?.outcome === outcome && kmod.required === required);
+  const say = (list: readonly KmodStanding[], note = '') =>
+    list.map(({ kmod, finding }) => `${kmod.nvr}${note}: ${finding?.cause}`);
+  const blocking = found('broken', true);
+  const holding = found('inconclusive', true);
+  const fine = kmods.filter(({ finding }) => finding?.outcome === 'ok').length;
+  const reasons = [
+    ...say(blocking),
+    ...say(holding, ' (inconclusive)'),
+    ...say(found('broken', false), ' (advisory)'),
+    ...say(found('inconclusive', false), ' (advisory, inconclusive)'),
+    `${fine} of ${plural(kmods.length, 'kmod')} ${fine === 1 ? 'builds' : 'build'} against ${kernel.nvr}`,
+  ];
+  if (blocking.length > 0) return { verdict: 'block', reasons };
+  if (holding.length > 0 || kmods.length === 0) return { verdict: 'hold', reasons };
+  return { verdict: 'promote', reasons };
+}

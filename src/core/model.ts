@@ -1,0 +1,217 @@
+/**
+ * The words of kmod-gate as plain data. Nothing here knows a hub, a clock or a database.
+ * Times are milliseconds since the Unix epoch, ids are Koji's own.
+ */
+
+/** Koji's task states (koji.TASK_STATES). */
+export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
+
+/** Koji's build states (koji.BUILD_STATES). */
+export const BUILD = { BUILDING: 0, COMPLETE: 1, DELETED: 2, FAILED: 3, CANCELED: 4 } as const;
+
+/**
+ * What a message is worth: somewhere to look, never something to believe.
+ * `build` and `task` are hub ids, `tag` is a tag's name.
+ */
+export type Hint =
+  | { readonly kind: 'build'; readonly id: number }
+  | { readonly kind: 'task'; readonly id: number }
+  | { readonly kind: 'tag'; readonly name: string };
+
+/** A kernel build, as `getBuild` tells. NVRs are for people: drafts share one, so code goes by `id`. */
+export interface KernelBuild {
+  readonly id: number;
+  readonly nvr: string;
+  readonly name: string;
+  readonly epoch: number | null;
+  readonly version: string;
+  readonly release: string;
+}
+
+/** Tags to put a build into and to take it out of. */
+export interface TagChange {
+  readonly tag: readonly string[];
+  readonly untag: readonly string[];
+}
+
+/** A gate: one named policy, spelled as in the configuration file. */
+export interface Gate {
+  readonly name: string;
+  /** Package names whose builds are the gate's subject, such as `kernel`. */
+  readonly kernels: readonly string[];
+  /** A kernel in this tag stands before the gate. */
+  readonly watch: string;
+  /** `observe` does everything but tag changes. */
+  readonly mode: 'enforce' | 'observe';
+  readonly strategy: 'rebuild';
+  readonly kmods: {
+    /** The newest build of each package in this tag is tried. */
+    readonly tag: string;
+    /** Shell patterns (`*`, `?`) of package names; `exclude` wins. */
+    readonly include: readonly string[];
+    readonly exclude: readonly string[];
+    /** Patterns of kmods that never block alone. */
+    readonly advisory: readonly string[];
+  };
+  readonly build: {
+    /** The build target of scratch builds; its build tag must inherit from `watch`. */
+    readonly target: string;
+    /**
+     * How a build root comes to hold the kernel. `wait`: Koji waits for a repo with it (`wait_builds`).
+     * `pin`: a repo with it is requested, and builds name its id. `sidetag`: a side tag for each run.
+     */
+    readonly repo: 'wait' | 'pin' | 'sidetag';
+    /** Offset to Koji's default task priority; lower is sooner, negative needs admin rights. */
+    readonly priority: number;
+    /** Most scratch builds of this gate at one time. */
+    readonly max_active: number;
+  };
+  readonly on_pass: TagChange;
+  readonly on_fail: TagChange;
+}
+
+/** The kmod builds that a run tries, as chosen when it began. */
+export interface Kmod {
+  readonly name: string;
+  readonly buildId: number;
+  readonly nvr: string;
+  /** Its source rpm, relative to the hub's `work` folder, so that nothing is uploaded. */
+  readonly source: string;
+  /** False: advisory, never blocks alone. */
+  readonly required: boolean;
+}
+
+/** Something the gate does to the hub. Each is recorded as an Intent before it is sent. */
+export type Write =
+  | {
+      readonly kind: 'scratch-build';
+      readonly kmod: string;
+      readonly source: string;
+      readonly target: string;
+      readonly priority: number;
+      /** NVRs that the repo must hold first (`wait_builds`), or the one repo to use (`repo_id`). */
+      readonly waitFor?: readonly string[];
+      readonly repoId?: number;
+    }
+  | { readonly kind: 'request-repo'; readonly tag: string }
+  /** `known`: own side tags of that base before, so that a new one can be told apart. */
+  | { readonly kind: 'create-side-tag'; readonly base: string; readonly known: readonly string[] }
+  | { readonly kind: 'remove-side-tag'; readonly tag: string }
+  /** With `from` it is one move (`tagBuild`'s `fromtag`), which the hub does as one transaction. */
+  | { readonly kind: 'tag'; readonly tag: string; readonly from?: string }
+  | { readonly kind: 'untag'; readonly tag: string }
+  | { readonly kind: 'cancel'; readonly task: number };
+
+/** What the hub answered to a write: the id of its task or repo request, a repo that is there already, a side tag's name. */
+export interface Receipt {
+  readonly at: number;
+  readonly task?: number;
+  readonly request?: number;
+  readonly repo?: { readonly id: number; readonly create_event: number };
+  readonly sideTag?: string;
+}
+
+/**
+ * How a write ended. `done`: its effect was read back. `failed`: the hub or its task said no.
+ * `lost`: no reply came, and looking found no effect, so it never happened.
+ */
+export type Ending =
+  | { readonly at: number; readonly how: 'done'; readonly repo?: number; readonly build?: BuildEvidence }
+  | { readonly at: number; readonly how: 'failed'; readonly why: string; readonly build?: BuildEvidence }
+  | { readonly at: number; readonly how: 'lost' };
+
+/** A write with all that is known of it: asked, answered (receipt), ended (ending). */
+export interface Intent<W extends Write = Write> {
+  /** `GATE/BUILD/GENERATION/KMOD/TRY` or `…/KIND/N`; travels as `custom_user_metadata` of a build. */
+  readonly id: string;
+  readonly write: W;
+  readonly askedAt: number;
+  readonly receipt?: Receipt;
+  readonly ending?: Ending;
+}
+
+/** An attempt: one scratch build of one kmod. */
+export type Attempt = Intent<Extract<Write, { kind: 'scratch-build' }>>;
+
+/** What an ended scratch build left to be read. */
+export interface BuildEvidence {
+  readonly state: 'closed' | 'failed' | 'canceled';
+  /** The fault that the build task failed with. */
+  readonly fault?: Fault;
+  /** One for each `buildArch` task. */
+  readonly arches: readonly ArchEvidence[];
+}
+
+/** A fault as Koji words it: faultCode and faultString. */
+export interface Fault {
+  readonly code: number;
+  readonly text: string;
+}
+
+/** A kernel build as far as a build root or a repo tells. */
+export interface KernelRef {
+  readonly id: number;
+  readonly nvr: string;
+}
+
+/** One architecture of a scratch build. */
+export interface ArchEvidence {
+  readonly arch: string;
+  readonly task: number;
+  /** A TASK state. */
+  readonly state: number;
+  readonly fault?: Fault;
+  /** Builds of the kernel-devel rpms in the build root; null: the hub recorded no content. */
+  readonly buildroot: readonly KernelRef[] | null;
+  /** The newest kernel of the repo that was used; null: not known. */
+  readonly repo: KernelRef | null;
+  /** First errors of build.log. */
+  readonly errors: readonly LogError[];
+}
+
+/** An error in a build log; `file` and `line` are 0-length and 0 where the log names none. */
+export interface LogError {
+  readonly file: string;
+  readonly line: number;
+  readonly message: string;
+}
+
+export type Verdict = 'promote' | 'block' | 'hold';
+
+/** All facts of one run. What its state is follows from them. */
+export interface Run {
+  /** `GATE/BUILD/GENERATION`. */
+  readonly id: string;
+  readonly gate: string;
+  readonly kernel: KernelBuild;
+  readonly generation: number;
+  /** Koji event with which the kernel came into the watch tag: a later one is a new run. */
+  readonly entry: number;
+  /** Tags that the kernel was in when the run began. */
+  readonly tags: readonly string[];
+  readonly startedAt: number;
+  readonly kmods: readonly Kmod[];
+  readonly intents: readonly Intent[];
+  readonly verdict?: { readonly at: number; readonly verdict: Verdict; readonly reasons: readonly string[] };
+  readonly closing?: Closing;
+}
+
+/**
+ * Why a run is over. `done`: its verdict was carried out. `observed`: it would have been.
+ * `superseded`: a newer kernel already stands where this one would go. `taken-over`: a person moved the kernel.
+ */
+export interface Closing {
+  readonly at: number;
+  readonly how: 'done' | 'observed' | 'superseded' | 'taken-over';
+  readonly why: string;
+}
+
+/** A line of the journal: what was seen, asked, answered, decided. */
+export interface Entry {
+  readonly at: number;
+  readonly kind: 'kernel' | 'run' | 'asked' | 'answered' | 'ended' | 'state' | 'verdict' | 'closed';
+  readonly gate: string | null;
+  readonly build: number | null;
+  readonly run: string | null;
+  readonly text: string;
+}

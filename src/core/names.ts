@@ -1,0 +1,69 @@
+/** Names and versions as Koji and RPM treat them. */
+import type { KernelBuild } from './model.ts';
+
+/** A shell pattern (`*` any run of characters, `?` any one) as a test of whole names. */
+export function matcher(patterns: readonly string[]): (name: string) => boolean {
+  const tests = patterns.map((pattern) => {
+    const source = pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.');
+    return new RegExp(`^${source}$`, 's');
+  });
+  return (name) => tests.some((test) => test.test(name));
+}
+
+/**
+ * Where a build's source rpm lies, relative to the hub's `work` folder (koji.PathInfo): `build` accepts
+ * such a path as its source. A draft's release carries `,draft_N`, its rpm's name does not.
+ */
+export function sourceRpmPath(build: {
+  readonly name: string;
+  readonly version: string;
+  readonly release: string;
+  readonly volume_name?: string | null | undefined;
+}): string {
+  const { name, version, release } = build;
+  const volume = build.volume_name && build.volume_name !== 'DEFAULT' ? `vol/${build.volume_name}/` : '';
+  const rpm = `${name}-${version}-${release.replace(/,draft_\d+$/, '')}.src.rpm`;
+  return `../${volume}packages/${name}/${version}/${release}/src/${rpm}`;
+}
+
+type Evr = Pick<KernelBuild, 'epoch' | 'version' | 'release'>;
+
+/** Order of two builds by epoch, version, release as rpm does: negative when `a` is older. */
+export function compareEvr(a: Evr, b: Evr): number {
+  return (
+    (a.epoch ?? 0) - (b.epoch ?? 0) || rpmvercmp(a.version, b.version) || rpmvercmp(a.release, b.release)
+  );
+}
+
+/**
+ * rpm's version comparison (rpm: docs/manual/dependencies): runs of digits compare as numbers, runs of
+ * letters as text, digits are newer than letters, `~` sorts before everything, `^` after the end.
+ * @returns -1, 0 or 1
+ */
+export function rpmvercmp(a: string, b: string): number {
+  const left = segments(a);
+  const right = segments(b);
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const order = compareSegments(left[i], right[i]);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+const segments = (version: string) => version.match(/\d+|[A-Za-z]+|~|\^/g) ?? [];
+
+function compareSegments(a: string | undefined, b: string | undefined): number {
+  if (a === b) return 0;
+  if (a === '~' || b === '~') return a === '~' ? -1 : 1;
+  if (a === '^') return b === undefined ? 1 : -1;
+  if (b === '^') return a === undefined ? -1 : 1;
+  if (a === undefined || b === undefined) return a === undefined ? -1 : 1;
+  const numbers = [/^\d/.test(a), /^\d/.test(b)] as const;
+  if (numbers[0] !== numbers[1]) return numbers[0] ? 1 : -1;
+  if (!numbers[0]) return a < b ? -1 : 1;
+  const [x, y] = [BigInt(a), BigInt(b)];
+  return x === y ? 0 : x < y ? -1 : 1;
+}

@@ -1,0 +1,134 @@
+/** A run as people and programs read it: derived from its facts alone. */
+import { judgeBuild, type KmodStanding, type Outcome, standings } from './judge.ts';
+import type { Ending, Entry, Intent, KernelBuild, LogError, Receipt, Run, Verdict } from './model.ts';
+import { describeWrite } from './wording.ts';
+
+/** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
+export interface Links {
+  task(id: number): string | undefined;
+  build(id: number): string | undefined;
+}
+
+export interface TaskReport {
+  readonly id: number;
+  readonly url?: string;
+}
+
+export interface KmodReport {
+  readonly name: string;
+  readonly nvr: string;
+  readonly required: boolean;
+  readonly outcome: Outcome | 'waiting' | 'building';
+  /** Why, in a few words. */
+  readonly cause: string;
+  /** The scratch builds that were tried, oldest first. */
+  readonly tasks: readonly TaskReport[];
+  /** First errors of the newest try's build.log, by architecture. */
+  readonly errors: readonly (LogError & { readonly arch: string })[];
+}
+
+export interface RunReport {
+  readonly run: string;
+  readonly gate: string;
+  readonly build: number;
+  readonly nvr: string;
+  readonly url?: string;
+  /** `running`, or how it ended. */
+  readonly status: 'running' | 'held' | 'done' | 'observed' | 'superseded' | 'taken-over';
+  /** One line: what it waits for, or how it ended. */
+  readonly state: string;
+  readonly verdict: Verdict | null;
+  readonly reasons: readonly string[];
+  readonly kmods: readonly KmodReport[];
+  /** What the gate did to tags, in order. */
+  readonly tag_changes: readonly {
+    readonly change: string;
+    readonly result: string;
+    readonly task?: TaskReport;
+  }[];
+  /** Milliseconds since the epoch. */
+  readonly started_at: number;
+  readonly ended_at: number | null;
+}
+
+/** Everything about one kernel build: every run of it, newest first, and the journal. */
+export interface Explanation {
+  readonly build: number;
+  readonly nvr: string;
+  readonly runs: readonly RunReport[];
+  readonly journal: readonly Entry[];
+}
+
+/**
+ * Report of one run.
+ * @param said the last state line of the journal
+ */
+export function reportOf(run: Run, said: string | undefined, links: Links): RunReport {
+  const url = links.build(run.kernel.id);
+  const held = run.verdict?.verdict === 'hold' || said?.startsWith('held:');
+  return {
+    run: run.id,
+    gate: run.gate,
+    build: run.kernel.id,
+    nvr: run.kernel.nvr,
+    ...(url && { url }),
+    status: run.closing?.how ?? (held ? 'held' : 'running'),
+    state: run.closing?.why ?? said ?? 'just begun',
+    verdict: run.verdict?.verdict ?? null,
+    reasons: run.verdict?.reasons ?? [],
+    kmods: standings(run).map((standing) => kmodReport(standing, links)),
+    tag_changes: run.intents
+      .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
+      .map((intent) => tagReport(run, intent, links)),
+    started_at: run.startedAt,
+    ended_at: run.closing?.at ?? null,
+  };
+}
+
+function kmodReport({ kmod, state, finding, attempts }: KmodStanding, links: Links): KmodReport {
+  const { name, nvr, required } = kmod;
+  const judged = state === 'judged' && finding;
+  const last = attempts.at(-1)?.ending;
+  const arches = last && last.how !== 'lost' ? (last.build?.arches ?? []) : [];
+  return {
+    name,
+    nvr,
+    required,
+    outcome: judged ? finding.outcome : state === 'active' ? 'building' : 'waiting',
+    cause: judged ? finding.cause : finding ? `tried again: ${finding.cause}` : '',
+    tasks: attempts.flatMap(({ receipt }) =>
+      receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
+    ),
+    errors: arches.flatMap(({ arch, errors }) => errors.map((error) => ({ arch, ...error }))),
+  };
+}
+
+function tagReport(run: Run, { write, receipt, ending }: Intent, links: Links) {
+  const result = ending?.how === 'failed' ? ending.why : (ending?.how ?? 'asked');
+  const task = receipt?.task;
+  return {
+    change: describeWrite(write, run.kernel.nvr),
+    result,
+    ...(task !== undefined && { task: taskReport(task, links) }),
+  };
+}
+
+function taskReport(id: number, links: Links): TaskReport {
+  const url = links.task(id);
+  return { id, ...(url && { url }) };
+}
+
+/** What the hub answered to a write, for the journal. */
+export function describeReceipt({ task, repo, request, sideTag }: Receipt): string {
+  if (task !== undefined) return `task ${task}`;
+  if (repo) return `repo ${repo.id}`;
+  return sideTag ?? (request === undefined ? 'accepted' : `repo request ${request}`);
+}
+
+/** How a write ended, for the journal; a scratch build with what it proves. */
+export function describeEnding(kernel: KernelBuild, intent: Intent, ending: Ending): string {
+  const what = describeWrite(intent.write, kernel.nvr);
+  if (ending.how === 'lost') return `${what}: never reached the hub`;
+  if (ending.build) return `${what}: ${judgeBuild(kernel, ending.build).cause}`;
+  return ending.how === 'done' ? `${what}: done` : `${what}: ${ending.why}`;
+}

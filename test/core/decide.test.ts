@@ -1,0 +1,299 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Decision, decide, planTagChanges, slotsFor } from '../../src/core/decide.ts';
+import type { Gate, Intent, Run, Write } from '../../src/core/model.ts';
+import { describeWrite } from '../../src/core/wording.ts';
+import {
+  BUILDS,
+  building,
+  FAILS,
+  GATE,
+  intent,
+  KERNEL,
+  kmod,
+  NEWER,
+  NO_BUILDROOT,
+  OTHER,
+  run,
+  seen,
+  tried,
+} from './facts.ts';
+
+const POLL = 30_000;
+const ask = (observation: ReturnType<typeof seen>, gate: Gate = GATE) =>
+  decide(gate, { poll: POLL }, observation);
+/** A decision as one reads it: what is done, recorded, closed; else the state. */
+function told({ writes, verdict, closing, state }: Decision): string {
+  const parts = writes.map((write) => describeWrite(write, 'K'));
+  if (verdict) parts.push(`verdict ${verdict.verdict}`);
+  if (closing) parts.push(`closed (${closing.how}): ${closing.why}`);
+  return parts.join('; ') || state;
+}
+const by = (how: Partial<Gate['build']>): Gate => ({ ...GATE, build: { ...GATE.build, ...how } });
+const judged = (verdict: 'promote' | 'block' | 'hold', facts: Partial<Run> = {}): Partial<Run> => ({
+  verdict: { at: 1, verdict, reasons: ['kmod-a is broken'] },
+  ...facts,
+});
+const done = (write: Write, receipt = {}) => intent(write, { receipt, ending: { at: 5, how: 'done' } });
+const refused = (write: Write, at: number) =>
+  intent(write, { ending: { at, how: 'failed', why: 'policy violation' } }, at);
+const MOVED = done({ kind: 'tag', tag: 'candidate', from: 'gate' }, { task: 8 });
+
+describe('trying the kmods', () => {
+  test('all kmods go out together', () => {
+    expect(told(ask(seen()))).toBe('scratch build of kmod-a in try; scratch build of kmod-b in try');
+  });
+  test('as many as there are slots', () => {
+    expect(told(ask(seen({}, { slots: 1 })))).toBe('scratch build of kmod-a in try');
+    expect(told(ask(seen({}, { slots: 0 })))).toBe('0 of 2 kmods judged, 0 building');
+  });
+  test('what runs is waited for, and looked at every poll', () => {
+    const decision = ask(seen({ intents: [building('kmod-a'), building('kmod-b')] }));
+    expect(told(decision)).toBe('0 of 2 kmods judged, 2 building');
+    expect(decision.wakeAt).toBe(1_000_000 + POLL);
+  });
+  test('a retry waits for its pause, the others go on', () => {
+    const intents = [tried('kmod-a', NO_BUILDROOT, 990_000), tried('kmod-b', BUILDS)];
+    expect(ask(seen({ intents })).wakeAt).toBe(990_000 + 60_000);
+    expect(told(ask(seen({ intents }, { now: 1_050_000 })))).toBe('scratch build of kmod-a in try');
+  });
+  test('a build that never reached the hub goes out again at once', () => {
+    const lost: Intent = { ...building('kmod-a'), ending: { at: 1, how: 'lost' } };
+    expect(told(ask(seen({ intents: [lost, tried('kmod-b', BUILDS)] })))).toBe(
+      'scratch build of kmod-a in try',
+    );
+  });
+  test('when all are judged there is a verdict', () => {
+    expect(told(ask(seen({ intents: [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)] })))).toBe(
+      'verdict promote',
+    );
+    expect(told(ask(seen({ intents: [tried('kmod-a', BUILDS), tried('kmod-b', FAILS)] })))).toBe(
+      'verdict block',
+    );
+  });
+  test('a gate without kmods holds and says what to do', () => {
+    expect(told(ask(seen({ kmods: [] })))).toBe(
+      "held: no kmod in kmods matches the gate's include list; tag one, or mend the list",
+    );
+  });
+});
+
+describe('one kernel a build root', () => {
+  test('wait: Koji waits for a repo with this kernel', () => {
+    expect(ask(seen()).writes[0]).toMatchObject({ target: 'try', waitFor: [KERNEL.nvr] });
+  });
+  test.each(['wait', 'pin'] as const)('%s: an older kernel waits for its turn', (repo) => {
+    const decision = ask(seen({}, { buildTag: { name: 'try-build', latest: NEWER } }), by({ repo }));
+    expect(told(decision)).toContain(
+      'waits for its turn: kernel-5.14.0-71.el9 is the newest kernel in try-build',
+    );
+  });
+  test('wait: a build tag that does not see the watch tag holds', () => {
+    expect(told(ask(seen({}, { buildTag: { name: 'try-build', latest: null } })))).toContain(
+      'held: try-build shows no kernel; make it inherit from gate',
+    );
+  });
+  test('pin: a repo is requested, waited for, and named in each build', () => {
+    const gate = by({ repo: 'pin' });
+    const request: Write = { kind: 'request-repo', tag: 'try-build' };
+    expect(told(ask(seen(), gate))).toBe('request a repo of try-build');
+    expect(told(ask(seen({ intents: [intent(request, { receipt: { request: 3 } })] }), gate))).toContain(
+      'waits for a repo',
+    );
+    const ready = intent(request, { receipt: { request: 3 }, ending: { at: 1, how: 'done', repo: 77 } });
+    expect(ask(seen({ intents: [ready] }), gate).writes[0]).toMatchObject({ target: 'try', repoId: 77 });
+  });
+  test('pin: a repo is still the right one when a newer kernel has come since', () => {
+    const ready = intent(
+      { kind: 'request-repo', tag: 'try-build' },
+      { receipt: { request: 3 }, ending: { at: 1, how: 'done', repo: 77 } },
+    );
+    const decision = ask(
+      seen({ intents: [ready] }, { buildTag: { name: 'try-build', latest: NEWER } }),
+      by({ repo: 'pin' }),
+    );
+    expect(decision.writes[0]).toMatchObject({ repoId: 77 });
+  });
+  test('pin: a repo that held another kernel is asked for again, later', () => {
+    const wrong = refused({ kind: 'request-repo', tag: 'try-build' }, 990_000);
+    expect(told(ask(seen({ intents: [wrong] }), by({ repo: 'pin' })))).toContain(
+      'held: the hub gives no repo of try-build: policy violation',
+    );
+    expect(told(ask(seen({ intents: [wrong] }, { now: 1_050_000 }), by({ repo: 'pin' })))).toBe(
+      'request a repo of try-build',
+    );
+  });
+  test('sidetag: created, tagged into, built in, whatever else is newer', () => {
+    const gate = by({ repo: 'sidetag' });
+    const create: Write = { kind: 'create-side-tag', base: 'try-build', known: ['other'] };
+    const world = { sideTags: ['other'], buildTag: { name: 'try-build', latest: NEWER } };
+    expect(ask(seen({}, world), gate).writes).toEqual([create]);
+    const created = done(create, { sideTag: 'side-1' });
+    expect(told(ask(seen({ intents: [created] }, world), gate))).toBe('tag K into side-1');
+    const tagging = intent({ kind: 'tag', tag: 'side-1' }, { receipt: { task: 4 } });
+    expect(told(ask(seen({ intents: [created, tagging] }, world), gate))).toContain(
+      'waits to be tagged into side-1',
+    );
+    const tagged = done({ kind: 'tag', tag: 'side-1' });
+    expect(ask(seen({ intents: [created, tagged] }, world), gate).writes[0]).toMatchObject({
+      target: 'side-1',
+      waitFor: [KERNEL.nvr],
+    });
+  });
+});
+
+describe('carrying the verdict out', () => {
+  test('promote moves into the pass tag, waits for the task, then closes', () => {
+    expect(told(ask(seen(judged('promote'))))).toBe('move K from gate to candidate');
+    const asked = intent({ kind: 'tag', tag: 'candidate', from: 'gate' }, { receipt: { task: 8 } });
+    expect(told(ask(seen(judged('promote', { intents: [asked] }))))).toBe(
+      'promote: waits for the hub to tag',
+    );
+    const after = seen(judged('promote', { intents: [MOVED] }), { tags: ['candidate'], entry: null });
+    expect(told(ask(after))).toBe(`closed (done): promote: move ${KERNEL.nvr} from gate to candidate`);
+  });
+  test('block moves into the fail tag', () => {
+    expect(told(ask(seen(judged('block'))))).toBe('move K from gate to blocked');
+  });
+  test('hold stays and names who must act', () => {
+    expect(told(ask(seen(judged('hold'))))).toBe(
+      `held: kmod-a is broken; a person must look, then tag or untag ${KERNEL.nvr}`,
+    );
+  });
+  test('a hub that refuses is asked again, later and later, and the run says so', () => {
+    const move: Write = { kind: 'tag', tag: 'candidate', from: 'gate' };
+    const first = ask(seen(judged('promote', { intents: [refused(move, 990_000)] })));
+    expect(told(first)).toContain(
+      `held: the hub does not move ${KERNEL.nvr} from gate to candidate: policy violation`,
+    );
+    expect(first.wakeAt).toBe(1_050_000);
+    const second = ask(
+      seen(judged('promote', { intents: [refused(move, 900_000), refused(move, 990_000)] })),
+    );
+    expect(second.wakeAt).toBe(1_290_000);
+  });
+  test('observe changes no tag and says what it would have done', () => {
+    const gate: Gate = { ...GATE, mode: 'observe' };
+    expect(told(ask(seen(judged('block')), gate))).toBe(
+      `closed (observed): block; would move ${KERNEL.nvr} from gate to blocked`,
+    );
+    expect(told(ask(seen(judged('hold')), gate))).toBe('closed (observed): hold; would change no tag');
+  });
+  test('an older kernel never takes the place of a newer one', () => {
+    const heads = new Map([
+      ['candidate', NEWER],
+      ['blocked', NEWER],
+    ]);
+    expect(told(ask(seen(judged('promote'), { heads })))).toContain(
+      'closed (superseded): kernel-5.14.0-71.el9 is newer and already in candidate',
+    );
+    expect(told(ask(seen(judged('block'), { heads })))).toBe('untag K from gate');
+    expect(told(ask(seen(judged('promote'), { heads: new Map([['candidate', OTHER]]) })))).toBe(
+      'move K from gate to candidate',
+    );
+  });
+  test('a side tag is removed before the run closes, and while it is held', () => {
+    const created = done({ kind: 'create-side-tag', base: 'try-build', known: [] }, { sideTag: 'side-1' });
+    const after = { tags: ['candidate'], entry: null };
+    expect(told(ask(seen(judged('promote', { intents: [created, MOVED] }), after)))).toBe(
+      'remove the side tag side-1',
+    );
+    expect(told(ask(seen(judged('hold', { intents: [created] }))))).toBe('remove the side tag side-1');
+    const removed = done({ kind: 'remove-side-tag', tag: 'side-1' });
+    expect(told(ask(seen(judged('promote', { intents: [created, MOVED, removed] }), after)))).toContain(
+      'closed (done)',
+    );
+  });
+});
+
+describe('a person wins', () => {
+  test.each<[string, Partial<Run>, Parameters<typeof seen>[1], string]>([
+    ['untags it', {}, { tags: [], entry: null }, 'was taken out of gate by hand'],
+    ['tags it again', {}, { entry: 9 }, 'was tagged again into gate by hand'],
+    ['promotes it', {}, { tags: ['gate', 'candidate'] }, 'was tagged into candidate by hand'],
+    [
+      'takes back what the gate did',
+      judged('promote', { intents: [MOVED] }),
+      { tags: [], entry: null },
+      'was taken out of candidate by hand',
+    ],
+  ])('who %s', (_, facts, world, why) => {
+    expect(told(ask(seen(facts, world)))).toContain(`closed (taken-over): ${KERNEL.nvr} ${why}`);
+  });
+  test('running builds are cancelled once, and waited for, before the run closes', () => {
+    const gone = { tags: [], entry: null };
+    const intents = [building('kmod-a')];
+    expect(told(ask(seen({ intents }, gone)))).toBe('cancel task 9');
+    intents.push(done({ kind: 'cancel', task: 9 }));
+    expect(told(ask(seen({ intents }, gone)))).toContain('waits for 1 request to end');
+  });
+  test('a move of the gate itself, not yet known to have ended, is not taken for a hand', () => {
+    const asked = intent({ kind: 'tag', tag: 'candidate', from: 'gate' }, { receipt: { task: 8 } });
+    expect(
+      told(ask(seen(judged('promote', { intents: [asked] }), { tags: ['candidate'], entry: null }))),
+    ).toBe('promote: waits for the hub to tag');
+  });
+  test('a tag that the kernel was in from the start says nothing', () => {
+    const decision = ask(seen({ tags: ['gate', 'candidate'] }, { tags: ['gate', 'candidate'] }));
+    expect(decision.writes).toHaveLength(2);
+  });
+});
+
+describe('tag changes', () => {
+  const plan = (tag: string[], untag: string[], now: string[]) =>
+    planTagChanges({ tag, untag }, now).map((write) => describeWrite(write, 'K'));
+  test.each<[string[], string[], string[], string[]]>([
+    [['pass'], ['gate'], ['gate'], ['move K from gate to pass']],
+    [['pass'], ['gate'], [], ['tag K into pass']],
+    [['pass'], ['gate'], ['gate', 'pass'], ['untag K from gate']],
+    [
+      ['pass', 'also'],
+      ['gate', 'old'],
+      ['gate', 'old'],
+      ['tag K into pass', 'move K from gate to also', 'untag K from old'],
+    ],
+    [[], ['gate'], ['gate'], ['untag K from gate']],
+    [['pass'], [], ['gate'], ['tag K into pass']],
+    [['pass'], ['gate'], ['pass'], []],
+  ])('into %j, out of %j, from %j: %j', (tag, untag, now, expected) => {
+    expect(plan(tag, untag, now)).toEqual(expected);
+  });
+  test('end where they should, and leave the build in some tag at every step', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const some = fc.subarray(names);
+    fc.assert(
+      fc.property(fc.subarray(names, { minLength: 1 }), some, some, (into, out, now) => {
+        const untag = out.filter((name) => !into.includes(name));
+        const tags = new Set(now);
+        for (const write of planTagChanges({ tag: into, untag }, now)) {
+          if (write.kind === 'tag') tags.add(write.tag);
+          tags.delete(write.kind === 'untag' ? write.tag : (write.from ?? ''));
+          expect(tags.size).toBeGreaterThan(0);
+        }
+        expect(into.every((name) => tags.has(name))).toBe(true);
+        expect(untag.some((name) => tags.has(name))).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('slots', () => {
+  const gate = by({ max_active: 5 });
+  const newer = run({
+    id: 'c9s/40/1',
+    kernel: NEWER,
+    kmods: [kmod('kmod-a'), kmod('kmod-b'), kmod('kmod-c')],
+    intents: [building('kmod-a')],
+  });
+  test('what all runs of the gate have at work counts', () => {
+    const self = run({ intents: [building('kmod-a')] });
+    expect(slotsFor(gate, self, [self])).toBe(4);
+  });
+  test('a newer kernel that is being tried takes what it wants first', () => {
+    expect(slotsFor(gate, run(), [run(), newer])).toBe(2);
+    expect(slotsFor(gate, newer, [run(), newer])).toBe(4);
+  });
+  test('a newer kernel that has its verdict leaves the rest', () => {
+    expect(slotsFor(gate, run(), [run(), { ...newer, ...judged('block') }])).toBe(4);
+  });
+});

@@ -1,0 +1,135 @@
+/** Facts for tests of the core: small builders with plain defaults. */
+import type { Observation } from '../../src/core/decide.ts';
+import {
+  type ArchEvidence,
+  type BuildEvidence,
+  type Ending,
+  type Gate,
+  type Intent,
+  type KernelBuild,
+  type Kmod,
+  type Receipt,
+  type Run,
+  TASK,
+  type Write,
+} from '../../src/core/model.ts';
+
+export const KERNEL: KernelBuild = {
+  id: 30,
+  nvr: 'kernel-5.14.0-70.el9',
+  name: 'kernel',
+  epoch: null,
+  version: '5.14.0',
+  release: '70.el9',
+};
+export const OTHER: KernelBuild = { ...KERNEL, id: 20, nvr: 'kernel-5.14.0-69.el9', release: '69.el9' };
+export const NEWER: KernelBuild = { ...KERNEL, id: 40, nvr: 'kernel-5.14.0-71.el9', release: '71.el9' };
+
+export const GATE: Gate = {
+  name: 'c9s',
+  kernels: ['kernel'],
+  watch: 'gate',
+  mode: 'enforce',
+  strategy: 'rebuild',
+  kmods: { tag: 'kmods', include: ['*'], exclude: [], advisory: [] },
+  build: { target: 'try', repo: 'wait', priority: 5, max_active: 20 },
+  on_pass: { tag: ['candidate'], untag: ['gate'] },
+  on_fail: { tag: ['blocked'], untag: ['gate'] },
+};
+
+export function kmod(name: string, required = true): Kmod {
+  return { name, buildId: 1, nvr: `${name}-1-1`, source: `${name}.src.rpm`, required };
+}
+
+export function arch(evidence: Partial<ArchEvidence> = {}): ArchEvidence {
+  return {
+    arch: 'x86_64',
+    task: 2,
+    state: TASK.CLOSED,
+    buildroot: [{ id: KERNEL.id, nvr: 'kernel-devel-5.14.0-70.el9' }],
+    repo: { id: KERNEL.id, nvr: KERNEL.nvr },
+    errors: [],
+    ...evidence,
+  };
+}
+
+export const BUILDS: BuildEvidence = { state: 'closed', arches: [arch()] };
+export const COMPILE_ERROR = { file: 'src/nl.c', line: 205, message: 'no member named pre_doit' };
+export const FAILS: BuildEvidence = {
+  state: 'failed',
+  fault: { code: 1005, text: 'mock exited with status 1' },
+  arches: [arch({ state: TASK.FAILED, errors: [COMPILE_ERROR] })],
+};
+export const NO_BUILDROOT: BuildEvidence = {
+  state: 'failed',
+  fault: { code: 1012, text: 'could not init mock buildroot' },
+  arches: [
+    arch({
+      state: TASK.FAILED,
+      buildroot: null,
+      repo: null,
+      fault: { code: 1012, text: 'could not init mock buildroot' },
+    }),
+  ],
+};
+
+/** An intent of the run with the next free id of its kind. */
+export function intent(
+  write: Write,
+  known: { receipt?: Partial<Receipt>; ending?: Ending } = {},
+  askedAt = 0,
+): Intent {
+  return {
+    id: `${JSON.stringify(write)}@${askedAt}`,
+    write,
+    askedAt,
+    ...(known.receipt && { receipt: { at: askedAt, ...known.receipt } }),
+    ...(known.ending && { ending: known.ending }),
+  };
+}
+
+/** A scratch build of a kmod that ended with this evidence. */
+export function tried(name: string, build: BuildEvidence, at = 0): Intent {
+  const ending: Ending =
+    build.state === 'closed' ? { at, how: 'done', build } : { at, how: 'failed', why: 'x', build };
+  return { ...building(name, at), ending };
+}
+
+/** A scratch build of a kmod that runs as task 9. */
+export function building(name: string, at = 0): Intent {
+  return intent(
+    { kind: 'scratch-build', kmod: name, source: 's', target: 'try', priority: 5 },
+    { receipt: { task: 9 } },
+    at,
+  );
+}
+
+export function run(facts: Partial<Run> = {}): Run {
+  return {
+    id: 'c9s/30/1',
+    gate: 'c9s',
+    kernel: KERNEL,
+    generation: 1,
+    entry: 7,
+    tags: ['gate'],
+    startedAt: 0,
+    kmods: [kmod('kmod-a'), kmod('kmod-b')],
+    intents: [],
+    ...facts,
+  };
+}
+
+/** What is true while a kernel stands before the gate and is the newest there. */
+export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {}): Observation {
+  return {
+    now: 1_000_000,
+    run: run(facts),
+    tags: ['gate'],
+    entry: 7,
+    buildTag: { name: 'try-build', latest: KERNEL },
+    heads: new Map(),
+    sideTags: [],
+    slots: 20,
+    ...world,
+  };
+}

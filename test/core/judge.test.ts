@@ -1,0 +1,231 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { judgeBuild, standings, verdictOf } from '../../src/core/judge.ts';
+import { type ArchEvidence, type BuildEvidence, type Kmod, TASK } from '../../src/core/model.ts';
+import {
+  arch,
+  BUILDS,
+  COMPILE_ERROR,
+  FAILS,
+  KERNEL,
+  kmod,
+  NO_BUILDROOT,
+  OTHER,
+  run,
+  tried,
+} from './facts.ts';
+
+const old = { id: OTHER.id, nvr: 'kernel-devel-5.14.0-69.el9' };
+const closed = (evidence: Partial<ArchEvidence>): BuildEvidence => ({
+  state: 'closed',
+  arches: [arch(evidence)],
+});
+const failed = (evidence: Partial<ArchEvidence>): BuildEvidence => ({
+  state: 'failed',
+  arches: [arch({ state: TASK.FAILED, ...evidence })],
+});
+const mock = (status: number) => ({ code: 1005, text: `mock exited with status ${status}; see the log` });
+
+/** What a scratch build left, and what it proves; "again" where another try may tell more. */
+const TABLE: [string, BuildEvidence, string][] = [
+  ['builds, build root held this kernel', BUILDS, 'ok: builds'],
+  ['builds, hub lists no content, repo held this kernel', closed({ buildroot: null }), 'ok: builds'],
+  [
+    'builds, kernel-devel of another, repo too',
+    closed({ buildroot: [old], repo: OTHER }),
+    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; the repo did not hold this one',
+  ],
+  [
+    'builds, kernel-devel of another, repo right',
+    closed({ buildroot: [old] }),
+    'inconclusive: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; its BuildRequires pin another kernel',
+  ],
+  [
+    'builds, no content, repo of another kernel',
+    closed({ buildroot: null, repo: OTHER }),
+    'inconclusive, again: tested the wrong kernel on x86_64: its repo held kernel-5.14.0-69.el9',
+  ],
+  [
+    'builds, nothing known of the build root',
+    closed({ buildroot: null, repo: null }),
+    'inconclusive: nothing shows which kernel it was built against on x86_64',
+  ],
+  [
+    'fails with a compiler error',
+    FAILS,
+    'broken: does not build on x86_64: src/nl.c:205: no member named pre_doit',
+  ],
+  [
+    'fails, mock says the package failed, no log',
+    failed({ fault: mock(10) }),
+    'broken: does not build on x86_64: mock exited with status 10; see the log',
+  ],
+  [
+    'fails with a compiler error, against another kernel',
+    failed({ errors: [COMPILE_ERROR], buildroot: [old], repo: OTHER }),
+    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; the repo did not hold this one',
+  ],
+  [
+    'fails, mock could not make the build root',
+    failed({ fault: mock(30) }),
+    'inconclusive, again: trouble in the build system on x86_64: mock exited with status 30; see the log',
+  ],
+  [
+    'fails before mock',
+    NO_BUILDROOT,
+    'inconclusive, again: trouble in the build system on x86_64: could not init mock buildroot',
+  ],
+  [
+    'fails with a traceback',
+    failed({ fault: { code: 1, text: 'Traceback (most recent call last):\n  …\nOSError: disk full\n' } }),
+    'inconclusive, again: trouble in the build system on x86_64: OSError: disk full',
+  ],
+  [
+    'cancelled',
+    { state: 'canceled', arches: [arch({ state: TASK.CANCELED })] },
+    'inconclusive: its build was cancelled by a person',
+  ],
+  [
+    'fails with no architecture',
+    { state: 'failed', fault: { code: 1000, text: 'No such build target: nope' }, arches: [] },
+    'inconclusive, again: it was not built for any architecture: No such build target: nope',
+  ],
+  [
+    'fails although every architecture that was begun is built',
+    { ...BUILDS, state: 'failed', fault: { code: 1000, text: 'Build already in progress (task 5)' } },
+    'inconclusive, again: its build failed outside of the architectures: Build already in progress (task 5)',
+  ],
+  [
+    'one architecture of two fails',
+    {
+      state: 'failed',
+      arches: [arch(), arch({ arch: 'aarch64', state: TASK.FAILED, errors: [COMPILE_ERROR] })],
+    },
+    'broken: does not build on aarch64: src/nl.c:205: no member named pre_doit',
+  ],
+  [
+    'one fails, the other was stopped for it',
+    {
+      state: 'failed',
+      arches: [
+        arch({ state: TASK.CANCELED }),
+        arch({ arch: 'aarch64', state: TASK.FAILED, errors: [COMPILE_ERROR] }),
+      ],
+    },
+    'broken: does not build on aarch64: src/nl.c:205: no member named pre_doit',
+  ],
+];
+
+describe('what a scratch build proves', () => {
+  test.each(TABLE)('%s', (_, evidence, expected) => {
+    const { outcome, again, cause } = judgeBuild(KERNEL, evidence);
+    expect(`${outcome}${again ? ', again' : ''}: ${cause}`).toBe(expected);
+  });
+});
+
+describe('tries of one kmod', () => {
+  const standing = (...builds: BuildEvidence[]) => {
+    const intents = builds.map((build, i) => tried('kmod-a', build, i * 1000));
+    const [found] = standings(run({ kmods: [kmod('kmod-a')], intents }));
+    return `${found?.state}${found?.notBefore ? ` after ${found.notBefore - (builds.length - 1) * 1000} ms` : ''}`;
+  };
+  test('trouble of the build system is tried three times, with growing pauses', () => {
+    expect(standing()).toBe('wanted');
+    expect(standing(NO_BUILDROOT)).toBe('wanted after 60000 ms');
+    expect(standing(NO_BUILDROOT, NO_BUILDROOT)).toBe('wanted after 300000 ms');
+    expect(standing(NO_BUILDROOT, NO_BUILDROOT, NO_BUILDROOT)).toBe('judged');
+    expect(standing(NO_BUILDROOT, BUILDS)).toBe('judged');
+  });
+  test("the package's own failure and a person's cancellation are not tried again", () => {
+    expect(standing(FAILS)).toBe('judged');
+    expect(standing({ state: 'canceled', arches: [] })).toBe('judged');
+  });
+});
+
+describe('verdict', () => {
+  const WRONG = closed({ buildroot: [old] });
+  const verdict = (...kmods: [Kmod, BuildEvidence][]) => {
+    const intents = kmods.map(([{ name }, build]) => tried(name, build));
+    return verdictOf(KERNEL, standings(run({ kmods: kmods.map(([it]) => it), intents })));
+  };
+  const [a, b, advisory] = [kmod('kmod-a'), kmod('kmod-b'), kmod('kmod-c', false)];
+
+  test.each<[string, [Kmod, BuildEvidence][], string]>([
+    [
+      'all build',
+      [
+        [a, BUILDS],
+        [b, BUILDS],
+      ],
+      'promote',
+    ],
+    [
+      'a required one is broken',
+      [
+        [a, BUILDS],
+        [b, FAILS],
+      ],
+      'block',
+    ],
+    [
+      'an advisory one is broken',
+      [
+        [a, BUILDS],
+        [advisory, FAILS],
+      ],
+      'promote',
+    ],
+    [
+      'a required one is inconclusive',
+      [
+        [a, BUILDS],
+        [b, WRONG],
+      ],
+      'hold',
+    ],
+    [
+      'an advisory one is inconclusive',
+      [
+        [a, BUILDS],
+        [advisory, WRONG],
+      ],
+      'promote',
+    ],
+    [
+      'one broken, one inconclusive',
+      [
+        [a, FAILS],
+        [b, WRONG],
+      ],
+      'block',
+    ],
+    ['no kmod at all', [], 'hold'],
+  ])('%s', (_, kmods, expected) => {
+    expect(verdict(...kmods).verdict).toBe(expected);
+  });
+
+  test('lists every reason: what blocks, what holds, what was advisory, what is fine', () => {
+    expect(verdict([advisory, FAILS], [a, BUILDS], [kmod('kmod-w'), WRONG], [b, FAILS]).reasons).toEqual([
+      'kmod-b-1-1: does not build on x86_64: src/nl.c:205: no member named pre_doit',
+      'kmod-w-1-1 (inconclusive): tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; its BuildRequires pin another kernel',
+      'kmod-c-1-1 (advisory): does not build on x86_64: src/nl.c:205: no member named pre_doit',
+      '1 of 4 kmods builds against kernel-5.14.0-70.el9',
+    ]);
+  });
+
+  test('does not depend on the order in which builds end', () => {
+    const evidence = fc.constantFrom(BUILDS, FAILS, WRONG);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(evidence, fc.boolean(), fc.nat()), { minLength: 1, maxLength: 8 }),
+        (drawn) => {
+          const kmods = drawn.map(([, required], i) => kmod(`kmod-${i}`, required));
+          const ended = drawn.map(([build, , at], i) => ({ at, intent: tried(`kmod-${i}`, build, at) }));
+          const shuffled = ended.toSorted((x, y) => x.at - y.at).map(({ intent }) => intent);
+          const judged = (intents: typeof shuffled) => verdictOf(KERNEL, standings(run({ kmods, intents })));
+          expect(judged(shuffled)).toEqual(judged(ended.map(({ intent }) => intent)));
+        },
+      ),
+    );
+  });
+});
