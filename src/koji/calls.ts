@@ -1,0 +1,373 @@
+/**
+ * The calls that the gate makes, as data: method, arguments, and what of the reply it relies on.
+ * Members are spelled as Koji spells them; those that are not named here are dropped. `*_ts` are seconds.
+ */
+import { z } from 'zod';
+import type { Call } from './hub.ts';
+import { Double, kwargs, type XmlStruct, type XmlValue } from './xmlrpc.ts';
+
+const id = z.int();
+const anything = z.custom<XmlValue>(() => true);
+/** Whatever a write without a result answers. */
+const done = z.unknown().transform((): void => {});
+
+function call<T>(
+  method: string,
+  reply: z.ZodType<T>,
+  positional: readonly XmlValue[] = [],
+  keywords: Readonly<Record<string, XmlValue | undefined>> = {},
+): Call<T> {
+  const given = Object.values(keywords).some((value) => value !== undefined);
+  return { method, reply, params: given ? [...positional, kwargs(keywords)] : positional };
+}
+
+// ------------------------------------------------------------------------------------------ the hub, users
+
+/** Version of the hub, such as `1.35.3`. */
+export const getKojiVersion = (): Call<string> => call('getKojiVersion', z.string());
+
+const user = z.object({ id, name: z.string() });
+export type User = z.infer<typeof user>;
+
+/** Whom the session belongs to; null without one. Goes by `write`. */
+export const getLoggedInUser = (): Call<User | null> => call('getLoggedInUser', user.nullable());
+
+/** Whether the session's user has a permission, such as `tag`. Goes by `write`. */
+export const hasPerm = (permission: string): Call<boolean> => call('hasPerm', z.boolean(), [permission]);
+
+const tagAccess = z
+  .tuple([z.boolean(), z.boolean(), z.string()])
+  .transform(([allowed, override, reason]) => ({ allowed, override, reason }));
+export type TagAccess = z.infer<typeof tagAccess>;
+
+/**
+ * Whether the tag's lock and permission let the session's user in (`override`: could force it); says nothing of
+ * the hub's policy. Goes by `write`.
+ */
+export const checkTagAccess = (tag: string): Call<TagAccess> => call('checkTagAccess', tagAccess, [tag]);
+
+/** Whether a package is listed in a tag, inheritance included; without it tagging is refused. */
+export const checkTagPackage = (tag: string, name: string): Call<boolean> =>
+  call('checkTagPackage', z.boolean(), [tag, name]);
+
+// ------------------------------------------------------------------------------------------ builds and tags
+
+const build_ = z.object({
+  build_id: id,
+  nvr: z.string(),
+  name: z.string(),
+  version: z.string(),
+  release: z.string(),
+  epoch: z.int().nullable(),
+  /** `BUILD` of the model. */
+  state: z.int(),
+  task_id: id.nullable(),
+  owner_name: z.string(),
+  volume_name: z.string(),
+  /** Hubs before 1.33 have no drafts. */
+  draft: z.boolean().default(false),
+});
+export type Build = z.infer<typeof build_>;
+
+/** A build by id or NVR; null if there is none. */
+export const getBuild = (build: number | string): Call<Build | null> =>
+  call('getBuild', build_.nullable(), [build]);
+
+const taggedBuild = build_.extend({
+  tag_id: id,
+  tag_name: z.string(),
+  /** The event with which it came into the tag. */
+  create_event: z.int(),
+});
+export type TaggedBuild = z.infer<typeof taggedBuild>;
+
+/** Builds in a tag, last tagged first. `latest`: one a package. `inherit`: also those of parent tags. */
+export const listTagged = (
+  tag: string,
+  options: { readonly package?: string; readonly latest?: boolean; readonly inherit?: boolean } = {},
+): Call<TaggedBuild[]> => call('listTagged', z.array(taggedBuild), [tag], options);
+
+/** The last tagged build of each package, inheritance included; at an event of the past if one is given. */
+export const getLatestBuilds = (
+  tag: string,
+  options: { readonly package?: string; readonly event?: number } = {},
+): Call<TaggedBuild[]> => call('getLatestBuilds', z.array(taggedBuild), [tag], options);
+
+const tag = z.object({
+  id,
+  name: z.string(),
+  arches: z.string().nullable(),
+  locked: z.boolean(),
+  perm: z.string().nullable(),
+});
+export type Tag = z.infer<typeof tag>;
+
+/** Tags that a build is in itself, not by inheritance. */
+export const listTags = (build: number): Call<Tag[]> => call('listTags', z.array(tag), [], { build });
+
+/** A tag by name; refused if there is none. */
+export const getTag = (name: string): Call<Tag> => call('getTag', tag, [name], { strict: true });
+
+const buildTarget = z.object({
+  id,
+  name: z.string(),
+  build_tag: id,
+  build_tag_name: z.string(),
+  dest_tag: id,
+  dest_tag_name: z.string(),
+});
+export type BuildTarget = z.infer<typeof buildTarget>;
+
+/** A build target by name; refused if there is none. */
+export const getBuildTarget = (name: string): Call<BuildTarget> =>
+  call('getBuildTarget', buildTarget, [name], { strict: true });
+
+const ancestor = z.object({ parent_id: id, name: z.string(), child_id: id, currdepth: z.int() });
+export type Ancestor = z.infer<typeof ancestor>;
+
+/** Every tag that a tag inherits from, in order of precedence. */
+export const getFullInheritance = (name: string): Call<Ancestor[]> =>
+  call('getFullInheritance', z.array(ancestor), [name]);
+
+const tagListing = z.object({
+  build_id: id,
+  'tag.name': z.string(),
+  /** True while the build is in the tag, else null. */
+  active: z.boolean().nullable(),
+  create_event: z.int(),
+  create_ts: z.number(),
+  creator_name: z.string(),
+  revoke_event: z.int().nullable(),
+  revoke_ts: z.number().nullable(),
+  revoker_name: z.string().nullable(),
+});
+export type TagListing = z.infer<typeof tagListing>;
+
+const history = z.object({ tag_listing: z.array(tagListing).default([]) }).transform((r) => r.tag_listing);
+
+/** Who put a build into which tags, and took it out, and when (`queryHistory`). */
+export const queryTagHistory = (build: number): Call<TagListing[]> =>
+  call('queryHistory', history, [], { tables: ['tag_listing'], build });
+
+/** Ask for a build to be tagged; with `fromtag` moved, in one transaction. The reply is the id of a task. */
+export const tagBuild = (
+  tag: string,
+  build: number,
+  options: { readonly force?: boolean; readonly fromtag?: string } = {},
+): Call<number> => call('tagBuild', id, [tag, build], options);
+
+/** Take a build out of a tag, at once; refused if it is not in it. */
+export const untagBuild = (tag: string, build: number): Call<void> => call('untagBuild', done, [tag, build]);
+
+// ------------------------------------------------------------------------------------------ rpms, build roots
+
+const rpm = z.object({
+  id,
+  name: z.string(),
+  version: z.string(),
+  release: z.string(),
+  nvr: z.string(),
+  arch: z.string(),
+  /** Null for an rpm of an external repo. */
+  build_id: id.nullable(),
+});
+export type Rpm = z.infer<typeof rpm>;
+
+/** The rpms that a build made, the source rpm (`arch: 'src'`) included. */
+export const listBuildRPMs = (build: number): Call<Rpm[]> => call('listBuildRPMs', z.array(rpm), [build]);
+
+/** The rpms that a build root held. */
+export const listRPMs = (where: { readonly componentBuildrootID: number }): Call<Rpm[]> =>
+  call('listRPMs', z.array(rpm), [], where);
+
+const buildroot = z.object({
+  id,
+  arch: z.string(),
+  task_id: id,
+  repo_id: id,
+  tag_name: z.string(),
+  repo_create_event_id: z.int(),
+});
+export type Buildroot = z.infer<typeof buildroot>;
+
+const buildroots = z.array(buildroot).transform((roots) => roots.sort((a, b) => a.id - b.id));
+
+/** The build roots that a `buildArch` task made, oldest first. */
+export const listBuildroots = (taskID: number): Call<Buildroot[]> =>
+  call('listBuildroots', buildroots, [], { taskID });
+
+// ------------------------------------------------------------------------------------------ tasks
+
+const taskInfo = z.object({
+  id,
+  method: z.string(),
+  /** `TASK` of the model. */
+  state: z.int(),
+  arch: z.string(),
+  label: z.string().nullable(),
+  parent: id.nullable(),
+  owner: id.nullable(),
+  priority: z.int(),
+  create_ts: z.number(),
+  start_ts: z.number().nullable(),
+  completion_ts: z.number().nullable(),
+  /** The task's arguments, where they were asked for. */
+  request: z.array(anything).optional(),
+});
+export type TaskInfo = z.infer<typeof taskInfo>;
+
+/** A task; null if there is none. */
+export const getTaskInfo = (
+  task: number,
+  options: { readonly request?: boolean } = {},
+): Call<TaskInfo | null> => call('getTaskInfo', taskInfo.nullable(), [task], options);
+
+const descendents = z.record(z.string(), z.array(taskInfo));
+
+/** The children of a task and of each of its descendents, by task id. */
+export const getTaskDescendents = (
+  task: number,
+  options: { readonly request?: boolean } = {},
+): Call<Record<string, TaskInfo[]>> => call('getTaskDescendents', descendents, [task], options);
+
+/** What a closed task returned, or the fault that it failed with (see `faultIn`); refused for any other task. */
+export const getTaskResult = (task: number): Call<XmlValue> =>
+  call('getTaskResult', anything, [task], { raise_fault: false });
+
+const faultStruct = z.object({ faultCode: z.int(), faultString: z.string() });
+
+/** The fault in a task's result or in an element of a `multiCall`, if it is one. */
+export function faultIn(value: unknown): { readonly code: number; readonly text: string } | undefined {
+  const { success, data } = faultStruct.safeParse(value);
+  return success ? { code: data.faultCode, text: data.faultString } : undefined;
+}
+
+/** Which tasks: filters are joined by "and". `createdAfter` is in seconds. */
+export interface TaskFilter {
+  readonly owner?: number;
+  readonly method?: string;
+  /** Decode `request`; without it the reply has it as XML, which is refused here. */
+  readonly decode: true;
+  readonly createdAfter?: number;
+  readonly state?: readonly number[];
+}
+
+/** Tasks by filter. `order` is a column, with `-` for descending. */
+export const listTasks = (
+  { createdAfter, ...filter }: TaskFilter,
+  query: { readonly order?: string; readonly limit?: number } = {},
+): Call<TaskInfo[]> => {
+  const after = createdAfter === undefined ? {} : { createdAfter: new Double(createdAfter) };
+  return call('listTasks', z.array(taskInfo), [{ ...filter, ...after }, { ...query }]);
+};
+
+/** Options of a scratch build. */
+export interface BuildOptions {
+  readonly scratch: true;
+  /** Build in this repo. For admins only, unless the hub's `build_from_repo_id` policy says otherwise. */
+  readonly repo_id?: number;
+  /** Wait for a repo that holds these NVRs. */
+  readonly wait_builds?: readonly string[];
+  readonly custom_user_metadata?: XmlStruct;
+}
+
+/**
+ * Start a build. `src` is an SCM URL or a path below the hub's work folder; `priority` is an offset, lower is
+ * sooner. The reply is a task id, and says nothing else: even an unknown target is only found by the task.
+ */
+export const build = (src: string, target: string, options: BuildOptions, priority?: number): Call<number> =>
+  call('build', id, [src, target, { ...options }], { priority });
+
+/** Which attempt of which installation a scratch build is. */
+export interface BuildMark {
+  readonly attempt: string;
+  readonly store: string;
+}
+
+const MARK = 'kmod-gate';
+
+/** `custom_user_metadata` that `buildMark` finds again. */
+export const markBuild = ({ attempt, store }: BuildMark): XmlStruct => ({ [MARK]: { attempt, store } });
+
+const marked = z.object({
+  custom_user_metadata: z.object({ [MARK]: z.object({ attempt: z.string(), store: z.string() }) }),
+});
+
+/** The mark in a `build` task's request (`[src, target, opts]`), if it has one. */
+export function buildMark({ request }: TaskInfo): BuildMark | undefined {
+  return marked.safeParse(request?.[2]).data?.custom_user_metadata[MARK];
+}
+
+/** Cancel a task and its children; nothing happens to one that ended. Refused for another user's. */
+export const cancelTask = (task: number): Call<void> => call('cancelTask', done, [task]);
+
+/** `st_size` travels as a string, since XML-RPC's int is 32 bits. */
+const fileStat = z.object({ st_size: z.coerce.number().int() });
+export type FileStat = z.infer<typeof fileStat>;
+
+/** A task's files by name. */
+export const listTaskOutput = (task: number): Call<Record<string, FileStat>> =>
+  call('listTaskOutput', z.record(z.string(), fileStat), [task], { stat: true });
+
+/** base64 in a `<string>`. */
+const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'));
+
+/**
+ * Bytes of a task's file. A negative offset counts from the end, and beyond the file's size is a fault: take
+ * the size from `listTaskOutput` first.
+ */
+export const downloadTaskOutput = (
+  task: number,
+  name: string,
+  range: { readonly offset: number; readonly size: number },
+): Call<Uint8Array> => call('downloadTaskOutput', base64, [task, name], range);
+
+// ------------------------------------------------------------------------------------------ repos, side tags
+
+const repo = z.object({
+  id,
+  tag_name: z.string(),
+  /** The repo holds the tag as it was at this event. */
+  create_event: z.int(),
+  /** 0 init, 1 ready, 2 expired, 3 deleted, 4 problem. */
+  state: z.int(),
+});
+export type Repo = z.infer<typeof repo>;
+
+const repoRequest_ = z.object({
+  id,
+  tag_name: z.string(),
+  active: z.boolean(),
+  tries: z.int(),
+  repo_id: id.nullable(),
+  task_id: id.nullable(),
+});
+export type RepoRequest = z.infer<typeof repoRequest_>;
+
+const requested = z.object({ repo: repo.nullable(), request: repoRequest_.nullable() });
+const requestStatus = z.object({ repo: repo.nullable(), request: repoRequest_ });
+
+/**
+ * Ask for a repo of a tag as it last changed (hub 1.35 and newer). Either there is one, and `request` is null,
+ * or there is a request, a new one or one that waits already.
+ */
+export const repoRequest = (tag: string): Call<z.infer<typeof requested>> =>
+  call('repo.request', requested, [tag], { min_event: 'last' });
+
+/** How a repo request stands; `repo` is null until it is fulfilled. */
+export const repoCheckRequest = (request: number): Call<z.infer<typeof requestStatus>> =>
+  call('repo.checkRequest', requestStatus, [request]);
+
+const sideTag = z.object({ id, name: z.string() });
+export type SideTag = z.infer<typeof sideTag>;
+
+/** A new tag that inherits from `base`, with a build target of the same name. */
+export const createSideTag = (base: string): Call<SideTag> => call('createSideTag', sideTag, [base]);
+
+/** Side tags; `user` is a name or an id. */
+export const listSideTags = (
+  filter: { readonly basetag?: string; readonly user?: number | string } = {},
+): Call<SideTag[]> => call('listSideTags', z.array(sideTag), [], filter);
+
+/** Remove one's own side tag and its target. */
+export const removeSideTag = (name: string): Call<void> => call('removeSideTag', done, [name]);

@@ -1,0 +1,330 @@
+/** The Koji hub over XML-RPC: sessions, retries, and what each failure means for the call. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { type Answer, type Answers, type Call, type Hub, HubError, type HubErrorKind } from './hub.ts';
+import { createTransport, type Transport, TransportError } from './transport.ts';
+import { decodeResponse, encodeCall, Fault, XmlRpcError, type XmlValue } from './xmlrpc.ts';
+
+export interface HubOptions {
+  /** The hub's URL, such as `https://koji.example.org/kojihub`. */
+  readonly server: string;
+  /** `noauth` can only read. */
+  readonly authtype: 'password' | 'noauth';
+  readonly user?: string;
+  readonly password?: string;
+  /** Deadline of one call, in milliseconds. */
+  readonly timeout: number;
+  readonly log?: Logger;
+  /** A number from 0 up to 1, to spread retries; `Math.random` unless told. */
+  readonly random?: () => number;
+}
+
+const USER_AGENT = 'kmod-gate';
+/** Calls of a `readAll` that go into one request. */
+const READ_CHUNK = 100;
+const READ_TRIES = 3;
+/** Mean wait before a read is tried again, in milliseconds; doubled before the next try. */
+const RETRY_WAIT = 200;
+/** How long `close` waits for the logout, in milliseconds. */
+const LOGOUT_WAIT = 5000;
+
+/** A hub, not asked anything yet: the first write logs in. Throws a TypeError for settings that cannot work. */
+export function connectHub(options: HubOptions): Hub {
+  const { server, timeout, log, random = Math.random } = options;
+  if (options.authtype === 'password' && !(options.user && options.password)) {
+    throw new TypeError('authtype password needs user and password');
+  }
+  const transport = createTransport({ server, timeout, userAgent: USER_AGENT });
+  const session = openSession(options, exchangeOver(transport, log));
+  const ask = withRetries(exchangeOver(transport, log), random);
+
+  const send = async (method: string, params: readonly XmlValue[]) => {
+    try {
+      return await session.call(method, params);
+    } catch (error) {
+      throw failure(error, method, 'write');
+    }
+  };
+  return {
+    read: async (call) => accept(call, await ask(call.method, call.params), 'read'),
+    readAll: async (calls) => {
+      const chunks = [];
+      for (let i = 0; i < calls.length; i += READ_CHUNK) chunks.push(calls.slice(i, i + READ_CHUNK));
+      const answers = await Promise.all(chunks.map((chunk) => group(chunk, ask, 'read')));
+      return answers.flat() as Answers<typeof calls>;
+    },
+    write: async (call) => accept(call, await send(call.method, call.params), 'write'),
+    writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
+    close: async () => {
+      transport.close();
+      const last = createTransport({
+        server,
+        timeout: Math.min(timeout, LOGOUT_WAIT),
+        userAgent: USER_AGENT,
+      });
+      await session.end(exchangeOver(last, log)).catch((error) => log?.debug({ err: error }, 'no logout'));
+      last.close();
+    },
+  };
+}
+
+/**
+ * One request and its reply.
+ * Throws Fault, TransportError, XmlRpcError, and TypeError for arguments that cannot be encoded.
+ */
+type Exchange = (
+  method: string,
+  params: readonly XmlValue[],
+  session?: Readonly<Record<string, string>>,
+) => Promise<XmlValue>;
+
+function exchangeOver(transport: Transport, log: Logger | undefined): Exchange {
+  return async (method, params, session) => {
+    const start = performance.now();
+    // Calls of a session are few, and each is worth a connection that is surely alive.
+    const reply = await transport.post(encodeCall(method, params), session, session !== undefined);
+    log?.debug({ method, ms: Math.round(performance.now() - start) }, 'hub call');
+    return decodeResponse(reply);
+  };
+}
+
+/** Reads may be asked again. Throws HubError. */
+function withRetries(exchange: Exchange, random: () => number): Exchange {
+  return async (method, params) => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await exchange(method, params);
+      } catch (error) {
+        const failed = failure(error, method, 'read');
+        if (failed.kind !== 'unavailable' || attempt === READ_TRIES) throw failed;
+        await sleep(RETRY_WAIT * 2 ** (attempt - 1) * (0.5 + random()));
+      }
+    }
+  };
+}
+
+// ---------------------------------------------------------------------------------------------- session
+
+/** A login, as the hub knows it. The key is a secret. */
+interface Login {
+  readonly id: number;
+  readonly key: string;
+  /** Number of the next call. */
+  callnum: number;
+  /** A call's reply was lost, and the hub may still be about to carry it out. */
+  suspect: boolean;
+}
+
+const loginReply = z.object({
+  'session-id': z.int(),
+  'session-key': z.string(),
+  'header-auth': z.boolean().default(false),
+});
+
+/**
+ * The one session, in which calls go one after the other. `call` logs in when it must; `end` logs out.
+ *
+ * After a lost reply the session is ended before anything else is sent. That is what makes the call's effect
+ * final: `logout` waits for a call that the hub is at (both lock the session's row), and one that arrives after
+ * it is refused (`kojihub.auth`). Call numbers alone would not do: the hub stores one only together with a
+ * change of data, so a mere read never outdates the number of a write that is still on its way, and hubs before
+ * 1.35 look for them in another header.
+ */
+function openSession(options: HubOptions, exchange: Exchange) {
+  let login: Login | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+
+  const end = async (over: Exchange) => {
+    if (login === undefined) return;
+    try {
+      // Without a call number, so that no confusion of numbers can keep the session alive.
+      await over('logout', [], sessionHeaders(login));
+    } catch (error) {
+      if (!isFault(error, SESSION_OVER)) throw error;
+    }
+    login = undefined;
+  };
+
+  const ready = async (): Promise<Login> => {
+    if (login?.suspect) {
+      await end(exchange).catch((error) => {
+        const { message } = failure(error, 'logout', 'read');
+        throw new HubError(
+          'unavailable',
+          'logout',
+          `a reply was lost, its session must end first: ${message}`,
+        );
+      });
+    }
+    login ??= await logIn(options, exchange);
+    return login;
+  };
+
+  const callOnce = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
+    const current = await ready();
+    const headers = { ...sessionHeaders(current), 'Koji-Session-Callnum': String(current.callnum) };
+    current.callnum += 1;
+    try {
+      return await exchange(method, params, headers);
+    } catch (error) {
+      if (isFault(error, SESSION_OVER)) login = undefined;
+      else current.suspect = failure(error, method, 'write').kind === 'unknown';
+      throw error;
+    }
+  };
+
+  const call = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
+    try {
+      return await callOnce(method, params);
+    } catch (error) {
+      if (!isFault(error, SESSION_OVER)) throw error;
+      return await callOnce(method, params);
+    }
+  };
+
+  return {
+    end,
+    call: (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
+      const mine = last.then(() => call(method, params));
+      last = mine.catch(() => {});
+      return mine;
+    },
+  };
+}
+
+function sessionHeaders({ id, key }: Login) {
+  return { 'Koji-Session-Id': String(id), 'Koji-Session-Key': key };
+}
+
+/** Throws HubError, in words that hold nothing of the reply, for that has the key. */
+async function logIn({ authtype, user, password }: HubOptions, exchange: Exchange): Promise<Login> {
+  const failed = (kind: HubErrorKind, why: string) => new HubError(kind, 'login', `login: ${why}`);
+  if (authtype === 'noauth' || !user || !password) {
+    throw failed('refused', 'this call needs a user; set authtype to password, and user and password');
+  }
+  const reply = await exchange('login', [user, password]).catch((error) => {
+    if (error instanceof XmlRpcError) throw failed('unavailable', 'the reply is not XML-RPC');
+    if (error instanceof Fault && error.code === 1002) throw failed('refused', error.text);
+    throw failure(error, 'login', 'read');
+  });
+  const { data } = loginReply.safeParse(reply);
+  if (data === undefined) throw failed('unavailable', 'the reply has no session-id and session-key');
+  if (!data['header-auth']) throw failed('refused', 'the hub is too old (before 1.31) for session headers');
+  return { id: data['session-id'], key: data['session-key'], callnum: 0, suspect: false };
+}
+
+// ---------------------------------------------------------------------------------------------- replies
+
+/** Whether a lost call matters. */
+type Purpose = 'read' | 'write';
+
+/** The reply as the call's schema has it. Throws HubError for one that does not fit. */
+function accept<T>(call: Call<T>, reply: XmlValue, purpose: Purpose): T {
+  const { success, data, error } = call.reply.safeParse(reply);
+  if (success) return data;
+  const issue = error.issues[0];
+  const path = ['reply', ...(issue?.path ?? [])].join('.');
+  const kind = purpose === 'write' ? 'unknown' : 'unavailable';
+  throw new HubError(kind, call.method, `${call.method}: unexpected reply: ${path}: ${issue?.message}`);
+}
+
+/** Each element is `[value]` or a fault. */
+const multiReply = z.array(
+  z.union([
+    z.tuple([z.custom<XmlValue>(() => true)]),
+    z
+      .object({ faultCode: z.int(), faultString: z.string() })
+      .transform((f) => new Fault(f.faultCode, f.faultString)),
+  ]),
+);
+
+/** Calls in one `multiCall`. Throws HubError if there is no reply for the whole group. */
+async function group(
+  calls: readonly Call<unknown>[],
+  exchange: Exchange,
+  purpose: Purpose,
+): Promise<Answer<unknown>[]> {
+  if (calls.length === 0) return [];
+  const elements = calls.map(({ method, params }) => ({ methodName: method, params }));
+  const reply = multiReply.length(calls.length);
+  const results = accept(
+    { method: 'multiCall', params: [], reply },
+    await exchange('multiCall', [elements]),
+    purpose,
+  );
+  return calls.map((call, i) => answer(call, results[i], purpose));
+}
+
+function answer(
+  call: Call<unknown>,
+  result: readonly [XmlValue] | Fault | undefined,
+  purpose: Purpose,
+): Answer<unknown> {
+  try {
+    if (!Array.isArray(result)) throw result;
+    return { ok: true, value: accept(call, result[0], purpose) };
+  } catch (error) {
+    return { ok: false, error: failure(error, call.method, purpose) };
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- failures
+
+/** Koji's fault codes (`koji.GenericError` and its children) in words. */
+const FAULTS: Readonly<Record<number, string>> = {
+  1: 'unexpected error on the hub',
+  1000: 'error',
+  1001: 'locked',
+  1002: 'no such session, or bad credentials',
+  1003: 'tag error',
+  1004: 'not allowed',
+  1005: 'build error',
+  1006: 'user locked by another session',
+  1007: 'session expired',
+  1008: 'call out of sequence',
+  1009: 'call repeated',
+  1012: 'build root error',
+  1014: 'hub offline',
+  1019: 'wrong parameters',
+};
+/** The session is over. The hub says so before it carries out a call. */
+const SESSION_OVER = [1002, 1007];
+/** Nothing was done, and later it may be. */
+const NOT_NOW = [1001, 1006, 1014, ...SESSION_OVER];
+/** The hub has seen this call's number, or a later one: whether it carried out this very call is not known. */
+const OUT_OF_ORDER = [1008, 1009];
+
+function isFault(error: unknown, codes: readonly number[]): boolean {
+  return error instanceof Fault && codes.includes(error.code);
+}
+
+/** What an error of an exchange means for the call. */
+function failure(error: unknown, method: string, purpose: Purpose): HubError {
+  if (error instanceof HubError) return error;
+  const lost: HubErrorKind = purpose === 'write' ? 'unknown' : 'unavailable';
+  if (error instanceof Fault) {
+    const { code, text } = error;
+    const kind = OUT_OF_ORDER.includes(code) ? lost : NOT_NOW.includes(code) ? 'unavailable' : 'refused';
+    const meaning = FAULTS[code] === undefined ? `fault ${code}` : `fault ${code}, ${FAULTS[code]}`;
+    return new HubError(kind, method, `${method}: ${withoutTraceback(text)} (${meaning})`, { code });
+  }
+  const message = `${method}: ${error instanceof Error ? error.message : String(error)}`;
+  if (error instanceof TransportError) {
+    const kind = saysNo(error.status) ? 'refused' : error.sent ? lost : 'unavailable';
+    return new HubError(kind, method, message, { cause: error });
+  }
+  return new HubError(error instanceof XmlRpcError ? lost : 'refused', method, message, { cause: error });
+}
+
+/** A redirect or a client's error, but for those that mean "not now". */
+function saysNo(status = 0): boolean {
+  return status >= 300 && status < 500 && ![408, 425, 429].includes(status);
+}
+
+/** The exception that ends a Python traceback. Other text as it is. */
+function withoutTraceback(text: string): string {
+  if (!text.startsWith('Traceback (most recent call last)')) return text.trim();
+  const lines = text.trim().split('\n');
+  return lines.findLast((line) => /^[\w.]+(:|$)/.test(line)) ?? text;
+}

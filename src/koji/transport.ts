@@ -1,0 +1,153 @@
+/** XML-RPC over HTTP: one POST in, the text of the reply out, within a deadline. */
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { promisify } from 'node:util';
+import { unzip } from 'node:zlib';
+
+export interface TransportOptions {
+  /** The hub's URL, such as `https://koji.example.org/kojihub`. */
+  readonly server: string;
+  /** Deadline of one call in milliseconds: from taking a connection to the end of the reply. */
+  readonly timeout: number;
+  readonly userAgent: string;
+  /** Most bytes of a reply, packed or unpacked; 64 MiB unless told. */
+  readonly maxReply?: number;
+  /** Most kept connections, and so calls, at one time; 8 unless told. */
+  readonly maxSockets?: number;
+}
+
+export interface Transport {
+  /**
+   * POST a document. Throws TransportError.
+   * `fresh` takes a connection of its own: on a kept one, the server's closing of it while idle looks just like
+   * a reply lost.
+   */
+  post(body: string, headers?: Readonly<Record<string, string>>, fresh?: boolean): Promise<string>;
+  /** Abort what is under way and let connections go. */
+  close(): void;
+}
+
+/** A call that brought no reply. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  /** True if the hub may have carried the call out; false if it surely did not. */
+  readonly sent: boolean;
+  /** HTTP status, if there was one. */
+  readonly status: number | undefined;
+
+  constructor(message: string, options: { sent: boolean; status?: number; cause?: unknown }) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.sent = options.sent;
+    this.status = options.status;
+  }
+}
+
+/** Connects to nothing yet. Throws a TypeError for a `server` that is no http(s) URL. */
+export function createTransport(options: TransportOptions): Transport {
+  const url = URL.canParse(options.server) ? new URL(options.server) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new TypeError(`server: ${JSON.stringify(options.server)} is not an http or https URL`);
+  }
+  const { timeout, userAgent, maxReply = 64 * 2 ** 20, maxSockets = 8 } = options;
+  const secure = url.protocol === 'https:';
+  const { Agent, request } = secure ? https : http;
+  const agent = new Agent({ keepAlive: true, maxSockets });
+  const underWay = new Set<AbortController>();
+  let closed = false;
+
+  const post: Transport['post'] = async (body, headers = {}, fresh = false) => {
+    if (closed) throw new TransportError('the client is closed', { sent: false });
+    const stop = new AbortController();
+    underWay.add(stop);
+    let timer: NodeJS.Timeout | undefined;
+    let sent = false;
+    const outgoing = request(url, {
+      method: 'POST',
+      agent: fresh ? false : agent,
+      signal: stop.signal,
+      headers: {
+        'User-Agent': userAgent,
+        'Content-Type': 'text/xml',
+        'Content-Length': Buffer.byteLength(body),
+        'Accept-Encoding': 'gzip, deflate',
+        ...headers,
+      },
+    });
+    outgoing.once('socket', (socket) => {
+      timer = setTimeout(() => stop.abort(new Error(`no reply within ${timeout} ms`)), timeout);
+      // Nothing can have reached the hub before the connection stands.
+      const connected = () => {
+        sent = true;
+      };
+      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', connected);
+      else connected();
+    });
+    try {
+      const reply = await new Promise<IncomingMessage>((resolve, reject) => {
+        outgoing.on('response', resolve).on('error', reject).end(body);
+      });
+      return judge(reply, await textOf(reply, maxReply));
+    } catch (error) {
+      if (error instanceof TransportError) throw error;
+      const cause = stop.signal.aborted ? stop.signal.reason : error;
+      throw new TransportError(`${url.host}: ${words(cause)}`, { sent, cause });
+    } finally {
+      clearTimeout(timer);
+      underWay.delete(stop);
+    }
+  };
+
+  const close = () => {
+    closed = true;
+    for (const stop of underWay) stop.abort(new Error('the client is closed'));
+    agent.destroy();
+  };
+  return { post, close };
+}
+
+/** Node's AggregateError (one address after the other refused) has no message of its own. */
+function words(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(words).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function textOf(reply: IncomingMessage, maxReply: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of reply as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxReply) throw tooLong(maxReply);
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  if (!/gzip|deflate/.test(reply.headers['content-encoding'] ?? '')) return bytes.toString();
+  try {
+    return (await promisify(unzip)(bytes, { maxOutputLength: maxReply })).toString();
+  } catch (error) {
+    throw error instanceof RangeError ? tooLong(maxReply) : error;
+  }
+}
+
+function tooLong(maxReply: number): TransportError {
+  return new TransportError(`the reply is longer than ${maxReply} bytes; ask for less at a time`, {
+    sent: true,
+  });
+}
+
+/** Answers with a status that no hub gives after it began to carry out a call (`kojixmlrpc.application`). */
+const NOT_CARRIED_OUT = (status: number) => (status >= 300 && status < 500) || status === 503;
+
+/** The reply's text, if it can be XML-RPC; a proxy's or a login page's HTML is an error that quotes its title. */
+function judge(reply: IncomingMessage, text: string): string {
+  const { statusCode: status = 0, statusMessage = '', headers } = reply;
+  const type = headers['content-type'] ?? '';
+  if (status === 200 && (type === '' || (/xml/.test(type) && !/html/.test(type)))) return text;
+  const title = /<title>([^<]*)<\/title>/i.exec(text)?.[1] ?? (/html/.test(type) ? '' : text);
+  const quote = title.trim().replace(/\s+/g, ' ').slice(0, 200);
+  const where = headers.location === undefined ? '' : `, redirects to ${headers.location}`;
+  const what = status === 200 ? `HTTP 200 with ${type}, not XML` : `HTTP ${status} ${statusMessage}${where}`;
+  throw new TransportError(quote === '' ? what : `${what}: ${quote}`, {
+    sent: !NOT_CARRIED_OUT(status),
+    status,
+  });
+}

@@ -1,0 +1,382 @@
+/**
+ * XML-RPC as Koji speaks it, both directions: with `<nil/>`, `<i8>` and keyword arguments.
+ *
+ * Writing goes through the `xmlrpc` package's serializer, behind a guard that refuses what the package would
+ * drop or garble in silence. Reading is done here, on `saxes`, for speed and for errors that say where.
+ */
+import { SaxesParser } from 'saxes';
+import CustomType from 'xmlrpc/lib/customtype.js';
+import serializer from 'xmlrpc/lib/serializer.js';
+
+/**
+ * What XML-RPC can carry. Reading yields a `bigint` only for an integer that a `number` cannot hold exactly,
+ * and never a `Double`.
+ */
+export type XmlValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Double
+  | Date
+  | Uint8Array
+  | readonly XmlValue[]
+  | XmlStruct;
+
+/** A `<struct>`. */
+export interface XmlStruct {
+  readonly [name: string]: XmlValue;
+}
+
+/** A number that travels as `<double>` even when it is whole, such as a Koji timestamp. */
+export class Double {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** A fault reply: Koji's `faultCode` (1000 and up, 1 for an unexpected exception) and `faultString`. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly code: number;
+  readonly text: string;
+
+  constructor(code: number, text: string) {
+    super(`fault ${code}: ${text}`);
+    this.code = code;
+    this.text = text;
+  }
+}
+
+/** A document that is not XML, or not XML-RPC. `line` counts from 1, `column` from 0. */
+export class XmlRpcError extends Error {
+  override readonly name = 'XmlRpcError';
+  readonly line: number;
+  readonly column: number;
+
+  constructor(problem: string, line: number, column: number, excerpt: string) {
+    super(`${problem} at ${line}:${column}, near ${JSON.stringify(excerpt)}`);
+    this.line = line;
+    this.column = column;
+  }
+}
+
+/** Arrays and structs may be nested this deep, in both directions. */
+const MAX_DEPTH = 64;
+
+// ---------------------------------------------------------------------------------------------- writing
+
+/**
+ * Koji's keyword arguments: the last positional argument of a call. Members that are `undefined` are left out.
+ */
+export function kwargs(members: Readonly<Record<string, XmlValue | undefined>>): XmlStruct {
+  const given: Record<string, XmlValue> = {};
+  for (const [name, value] of Object.entries(members)) if (value !== undefined) given[name] = value;
+  return { ...given, __starstar: true };
+}
+
+/** A `<methodCall>` document. Throws a TypeError that names the path of a value XML-RPC cannot carry. */
+export function encodeCall(method: string, params: readonly XmlValue[]): string {
+  if (method === '') throw new TypeError('method name is empty');
+  assertXmlText(method, 'method name');
+  return serializer.serializeMethodCall(method, toPackage(params, 'params', 0) as unknown[]);
+}
+
+/** A `<methodResponse>` document with one value. Throws like `encodeCall`. */
+export function encodeResponse(value: XmlValue): string {
+  return serializer.serializeMethodResponse(toPackage(value, 'value', 0));
+}
+
+/** A `<methodResponse>` document with a fault. Throws like `encodeCall`. */
+export function encodeFault(code: number, text: string): string {
+  return serializer.serializeFault(toPackage({ faultCode: code, faultString: text }, 'fault', 0));
+}
+
+/**
+ * The value as the package writes it right. Every scalar but null and boolean becomes a `CustomType`, since the
+ * package itself writes whole doubles and big integers as `<int>`, local times without a zone, and strings
+ * with `<` or `&` as CDATA, which loses carriage returns.
+ */
+function toPackage(value: unknown, path: string, depth: number): unknown {
+  switch (typeof value) {
+    case 'boolean':
+      return value;
+    case 'string':
+      assertXmlText(value, path);
+      return scalar('string', value);
+    case 'number':
+      if (Number.isSafeInteger(value)) return integer(value);
+      if (Number.isInteger(value))
+        throw new TypeError(`${path}: ${value} is not exact, use a bigint or Double`);
+      return double(value, path);
+    case 'bigint':
+      if (BigInt.asIntN(64, value) !== value) throw new TypeError(`${path}: ${value} does not fit 64 bits`);
+      return integer(value);
+    case 'object':
+      return toPackageObject(value, path, depth);
+    default:
+      throw new TypeError(`${path}: XML-RPC cannot carry a value of type ${typeof value}`);
+  }
+}
+
+function toPackageObject(value: object | null, path: string, depth: number): unknown {
+  if (value === null) return null;
+  if (value instanceof Double) return double(value.value, path);
+  if (value instanceof Date) return scalar('dateTime.iso8601', formatDate(value, path));
+  if (value instanceof Uint8Array) return scalar('base64', Buffer.from(value).toString('base64'));
+  if (depth === MAX_DEPTH) throw new TypeError(`${path}: nested deeper than ${MAX_DEPTH}; is it a cycle?`);
+  // Array.from, unlike map, also visits holes.
+  if (Array.isArray(value))
+    return Array.from(value, (item, i) => toPackage(item, `${path}[${i}]`, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new TypeError(`${path}: XML-RPC cannot carry a ${value.constructor.name}, only plain objects`);
+  }
+  // No prototype: `__proto__` is a name like any other.
+  const struct: Record<string, unknown> = Object.create(null);
+  for (const [name, member] of Object.entries(value)) {
+    assertXmlText(name, `${path}: member name`);
+    struct[name] = toPackage(member, `${path}.${name}`, depth + 1);
+  }
+  return struct;
+}
+
+function scalar(tag: string, text: string): CustomType {
+  const node = new CustomType(text);
+  node.tagName = tag;
+  return node;
+}
+
+function integer(value: number | bigint): CustomType {
+  const fits = value >= -(2 ** 31) && value < 2 ** 31;
+  return scalar(fits ? 'int' : 'i8', String(value));
+}
+
+function double(value: number, path: string): CustomType {
+  if (!Number.isFinite(value)) throw new TypeError(`${path}: XML-RPC cannot carry ${value}`);
+  return scalar('double', String(value));
+}
+
+/** XML-RPC dates have no zone: UTC on both sides, whole seconds. */
+function formatDate(date: Date, path: string): string {
+  const iso = Number.isNaN(date.getTime()) ? '' : date.toISOString();
+  const match = /^(\d{4})-(\d\d)-(\d\dT\d\d:\d\d:\d\d)/.exec(iso);
+  if (match === null) throw new TypeError(`${path}: not a date of the years 0 to 9999`);
+  return `${match[1]}${match[2]}${match[3]}`;
+}
+
+/** Whatever is not `Char` of XML 1.0: most control characters, lone surrogates, U+FFFE, U+FFFF. */
+const NOT_XML = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u;
+
+function assertXmlText(text: string, path: string): void {
+  const match = NOT_XML.exec(text);
+  if (match === null) return;
+  const code = match[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  throw new TypeError(`${path}: XML cannot carry U+${code} (character ${match.index})`);
+}
+
+// ---------------------------------------------------------------------------------------------- reading
+
+/** Read a `<methodCall>`. Throws XmlRpcError. */
+export function decodeCall(xml: string): { readonly method: string; readonly params: readonly XmlValue[] } {
+  const root = parse(xml, 'methodCall');
+  return { method: root.name, params: (root.value ?? []) as readonly XmlValue[] };
+}
+
+/** Read the value of a `<methodResponse>`. Throws Fault for a fault, XmlRpcError for anything else. */
+export function decodeResponse(xml: string): XmlValue {
+  const { name, value } = parse(xml, 'methodResponse');
+  if (name === 'params') return (value as readonly XmlValue[])[0] ?? null;
+  const { faultCode, faultString } = value as XmlStruct;
+  throw new Fault(Number(faultCode), String(faultString));
+}
+
+/** How the text of a scalar reads; `undefined` if it is not one. */
+const SCALARS: Readonly<Record<string, (text: string) => XmlValue | undefined>> = {
+  nil: (text) => (text.trim() === '' ? null : undefined),
+  boolean: readBoolean,
+  i1: readInteger,
+  i2: readInteger,
+  i4: readInteger,
+  i8: readInteger,
+  int: readInteger,
+  biginteger: readInteger,
+  double: readDouble,
+  float: readDouble,
+  string: (text) => text,
+  base64: readBase64,
+  'dateTime.iso8601': readDate,
+};
+
+/** Which children an element has: one of each step in turn, or (`many`) any number of the first. */
+interface Rule {
+  readonly steps: readonly (readonly string[])[];
+  readonly many: boolean;
+  readonly required: number;
+}
+const inTurn = (steps: Rule['steps'], required = steps.length): Rule => ({ steps, many: false, required });
+const manyOf = (tag: string): Rule => ({ steps: [[tag]], many: true, required: 0 });
+const TEXT: Rule = inTurn([]);
+
+const RULES: ReadonlyMap<string, Rule> = new Map([
+  ['methodCall', inTurn([['methodName'], ['params']], 1)],
+  ['methodResponse', inTurn([['params', 'fault']])],
+  ['methodName', TEXT],
+  ['params', manyOf('param')],
+  ['param', inTurn([['value']])],
+  ['fault', inTurn([['value']])],
+  // An untyped <value> is a string.
+  ['value', inTurn([['array', 'struct', ...Object.keys(SCALARS)]], 0)],
+  ['array', inTurn([['data']])],
+  ['data', manyOf('value')],
+  ['struct', manyOf('member')],
+  ['member', inTurn([['name'], ['value']])],
+  ['name', TEXT],
+  ...Object.keys(SCALARS).map((tag): [string, Rule] => [tag, TEXT]),
+]);
+
+/** An open element, with what its closed children left in it. */
+interface Element {
+  readonly tag: string;
+  readonly rule: Rule;
+  /** Closed children so far. */
+  children: number;
+  text: string;
+  /** Of a `<member>` its name, of a `<methodCall>` its method, of a `<methodResponse>` `params` or `fault`. */
+  name: string;
+  value: XmlValue | undefined;
+}
+
+/** Read a document whose root must be `root`; the root element holds the result. */
+function parse(xml: string, root: 'methodCall' | 'methodResponse'): Element {
+  const parser = new SaxesParser({ forceXMLVersion: true, defaultXMLVersion: '1.0' });
+  const open: Element[] = [];
+  let depth = 0;
+  let done: Element | undefined;
+
+  const refuse = (problem: string): never => {
+    const excerpt = xml.slice(Math.max(0, parser.position - 40), parser.position + 20);
+    throw new XmlRpcError(problem, parser.line, parser.column, excerpt);
+  };
+  const addText = (text: string) => {
+    const element = open.at(-1);
+    if (element !== undefined) element.text += text;
+  };
+
+  // saxes itself sees to matching tags and a single root, and knows no entities but XML's own five.
+  parser.on('error', (error) => refuse(`not XML: ${error.message.replace(/^\d+:\d+: /, '')}`));
+  parser.on('doctype', () => refuse('a document type declaration is not allowed'));
+  parser.on('text', addText);
+  parser.on('cdata', addText);
+  parser.on('opentag', ({ name }) => {
+    // The prefix of extension types (`ex:i8`) is the sender's choice and means nothing here.
+    const tag = name.slice(name.indexOf(':') + 1);
+    const rule = RULES.get(tag) ?? refuse(`<${tag}> is not XML-RPC`);
+    const parent = open.at(-1);
+    if (parent === undefined && tag !== root) refuse(`unexpected <${tag}> instead of <${root}>`);
+    if (parent !== undefined && !mayOpen(parent, tag)) refuse(`unexpected <${tag}> inside <${parent.tag}>`);
+    if (isContainer(tag) && ++depth > MAX_DEPTH) refuse(`nested deeper than ${MAX_DEPTH}`);
+    open.push({ tag, rule, children: 0, text: '', name: '', value: emptyValue(tag) });
+  });
+  parser.on('closetag', () => {
+    const element = open.pop();
+    if (element === undefined) return;
+    if (isContainer(element.tag)) depth -= 1;
+    const problem = finish(element);
+    if (problem !== undefined) refuse(problem);
+    const parent = open.at(-1);
+    if (parent === undefined) done = element;
+    else attach(parent, element);
+  });
+
+  parser.write(xml).close();
+  return done ?? refuse('no document');
+}
+
+function isContainer(tag: string): boolean {
+  return tag === 'array' || tag === 'struct';
+}
+
+/** What children are collected in. */
+function emptyValue(tag: string): XmlValue | undefined {
+  if (tag === 'params' || tag === 'data') return [];
+  return tag === 'struct' ? {} : undefined;
+}
+
+function mayOpen(parent: Element, tag: string): boolean {
+  const { many, steps } = parent.rule;
+  return steps[many ? 0 : parent.children]?.includes(tag) === true;
+}
+
+/** Settle a closing element's value; answers what is wrong with it, if anything. */
+function finish(element: Element): string | undefined {
+  const { tag, rule, children, text, value } = element;
+  if (children < rule.required) return `<${tag}> ends too soon`;
+  const read = SCALARS[tag];
+  if (read !== undefined) {
+    element.value = read(text);
+    return element.value === undefined ? `${JSON.stringify(text.slice(0, 40))} is not a <${tag}>` : undefined;
+  }
+  if (tag === 'value' && children === 0) element.value = text;
+  else if (rule !== TEXT && text.trim() !== '') return `text inside <${tag}>`;
+  if (tag === 'methodResponse' && Array.isArray(value) && value.length !== 1) return 'a reply has one value';
+  if (tag === 'fault' && !isFault(value)) return '<fault> without faultCode and faultString';
+  return undefined;
+}
+
+function isFault(value: XmlValue | undefined): boolean {
+  const { faultCode, faultString } = (value ?? {}) as XmlStruct;
+  return typeof faultCode === 'number' && typeof faultString === 'string';
+}
+
+/** Hand a closed child's value to its parent. */
+function attach(parent: Element, child: Element): void {
+  parent.children += 1;
+  const { tag, value = null } = child;
+  if (tag === 'name' || tag === 'methodName') parent.name = child.text;
+  else if (tag === 'member') setMember(parent.value as Record<string, XmlValue>, child.name, value);
+  else if (parent.tag === 'params' || parent.tag === 'data') (parent.value as XmlValue[]).push(value);
+  else parent.value = value;
+  if (parent.tag === 'methodResponse') parent.name = tag;
+}
+
+function setMember(struct: Record<string, XmlValue>, name: string, value: XmlValue): void {
+  if (name !== '__proto__') struct[name] = value;
+  else Object.defineProperty(struct, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
+function readBoolean(text: string): boolean | undefined {
+  const digit = text.trim();
+  return digit === '1' || (digit === '0' ? false : undefined);
+}
+
+/** A `number` if that is exact, else a `bigint`. */
+function readInteger(text: string): number | bigint | undefined {
+  const digits = text.trim();
+  if (!/^[+-]?\d{1,40}$/.test(digits)) return undefined;
+  const value = Number(digits);
+  return Number.isSafeInteger(value) ? value : BigInt(digits.replace('+', ''));
+}
+
+function readDouble(text: string): number | undefined {
+  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : Number.NaN;
+  return Number.isFinite(value) ? value : undefined;
+}
+
+function readBase64(text: string): Uint8Array | undefined {
+  const digits = text.replace(/\s+/g, '');
+  if (digits.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(digits)) return undefined;
+  return new Uint8Array(Buffer.from(digits, 'base64'));
+}
+
+/** `20260131T13:00:00`, also with hyphens, a fraction and a zone; no zone means UTC. */
+function readDate(text: string): Date | undefined {
+  const match = /^(\d{4})-?(\d\d)-?(\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?$/.exec(text.trim());
+  if (match === null) return undefined;
+  const [, year, month, day, time, zone = 'Z'] = match;
+  const date = new Date(`${year}-${month}-${day}T${time}${zone}`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
