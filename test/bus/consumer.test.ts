@@ -1,0 +1,286 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import type { Channel, ChannelModel } from 'amqplib';
+import { connect } from 'amqplib';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
+import type { ConsumerOptions } from '../../src/bus/consumer.ts';
+import { backoffDelay, startConsumer } from '../../src/bus/consumer.ts';
+import type { Consumer, OnHint } from '../../src/bus/intake.ts';
+import type { Publisher } from '../../src/bus/publisher.ts';
+import { connectPublisher } from '../../src/bus/publisher.ts';
+import type { Hint } from '../../src/core/model.ts';
+import { RABBIT_URL, rabbit } from '../services.ts';
+import type { TcpProxy } from './helpers.ts';
+import { jsonMessage, memoryLog, openProxy, section } from './helpers.ts';
+
+const complete = (id: number) => jsonMessage('koji.build.complete', { info: { id } });
+const build = (id: number): Hint => ({ kind: 'build', id });
+const soon = <T>(check: () => T) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+
+describe.skipIf(!(await rabbit()))('a consumer at a real RabbitMQ', () => {
+  const host = new URL(RABBIT_URL).hostname;
+  const target = { host, port: Number(new URL(RABBIT_URL).port || 5672) };
+  let admin: ChannelModel;
+  let channel: Channel;
+  let proxy: TcpProxy;
+  let queue: string;
+  let exchange: string;
+  let publisher: Publisher;
+  let consumers: Consumer[];
+
+  beforeAll(async () => {
+    admin = await connect(RABBIT_URL);
+  });
+  afterAll(() => admin.close());
+
+  beforeEach(async () => {
+    channel = await admin.createChannel();
+    proxy = await openProxy(target);
+    const name = `kmod-gate-test-${randomUUID()}`;
+    queue = `${name}-queue`;
+    exchange = `${name}-exchange`;
+    publisher = await connectPublisher({ url: RABBIT_URL, exchange });
+    consumers = [];
+  });
+  afterEach(async () => {
+    await Promise.all(consumers.map((consumer) => consumer.close()));
+    await publisher.close();
+    await proxy.close();
+    await channel.deleteQueue(queue);
+    await channel.deleteExchange(exchange);
+    await channel.close();
+  });
+
+  /** The test's broker address, through the proxy. */
+  function proxied(port = proxy.port): string {
+    const url = new URL(RABBIT_URL);
+    url.host = `127.0.0.1:${port}`;
+    return url.href;
+  }
+
+  function start(overrides: Partial<ConsumerOptions> = {}, takeHint?: OnHint) {
+    const hints: Hint[] = [];
+    const { log, lines } = memoryLog();
+    const options: ConsumerOptions = {
+      url: proxied(),
+      exchange,
+      queue,
+      bindings: ['koji.#', '*.buildsys.#'],
+      prefetch: 10,
+      backoff: { first: 20, most: 100 },
+      ...overrides,
+    };
+    const consumer = startConsumer(options, takeHint ?? ((hint) => void hints.push(hint)), log);
+    consumers.push(consumer);
+    return { consumer, hints, lines };
+  }
+
+  const messagesLeft = async () => (await channel.checkQueue(queue)).messageCount;
+
+  test('hears all families, and leaves nothing in the queue', async () => {
+    const { consumer, hints, lines } = start();
+    await consumer.ready;
+    await publisher.publish(jsonMessage('org.buildsys.tag', { build_id: 1, tag: 'c9s-gate' }));
+    await publisher.publish({
+      routingKey: 'koji.build.complete',
+      headers: { 'x-amqp-1.0-properties': 'x' },
+      properties: { type: 'amqp-1.0' },
+      body: section(0x77, 4, Buffer.from('{"info": {"id": 2}}')),
+    });
+    await publisher.publish(jsonMessage('koji.build.complete', {}));
+    await publisher.publish(jsonMessage('koji.task.open', {}));
+    await publisher.publish(jsonMessage('elsewhere.build.complete', { info: { id: 3 } }));
+    await publisher.publish(complete(4));
+    const expected = [build(1), { kind: 'tag', name: 'c9s-gate' }, build(2), build(4)];
+    await soon(() => expect(new Set(hints)).toEqual(new Set(expected)));
+    expect(consumer.state()).toMatchObject({
+      connected: true,
+      reconnects: 0,
+      received: 5,
+      hints: 4,
+      ignored: 1,
+      undecodable: 1,
+    });
+    expect(lines.filter((line) => line.includes('undecodable'))).toHaveLength(1);
+    await consumer.close();
+    expect(consumer.state().connected).toBe(false);
+    expect(await messagesLeft()).toBe(0);
+  });
+
+  test('messages wait in the queue while no consumer is there', async () => {
+    const first = start();
+    await first.consumer.ready;
+    await first.consumer.close();
+    await publisher.publish(complete(1));
+    expect(first.hints).toEqual([]);
+    const second = start();
+    await soon(() => expect(second.hints).toEqual([build(1)]));
+  });
+
+  test('also binds to an exchange of the broker itself', async () => {
+    const word = randomUUID();
+    const { consumer, hints } = start({ exchange: 'amq.topic', bindings: [`${word}.#`] });
+    await consumer.ready;
+    const toTopic = await connectPublisher({ url: RABBIT_URL, exchange: 'amq.topic' });
+    await toTopic.publish(jsonMessage(`${word}.buildsys.repo.done`, { tag: 'kmods9s-build' }));
+    await toTopic.close();
+    await soon(() => expect(hints).toEqual([{ kind: 'tag', name: 'kmods9s-build' }]));
+  });
+
+  test('comes back after its connection was cut, and hears what came meanwhile', async () => {
+    const { consumer, hints } = start();
+    await consumer.ready;
+    const { since } = consumer.state();
+    proxy.cut();
+    await publisher.publish(complete(1));
+    await soon(() => expect(hints).toEqual([build(1)]));
+    expect(consumer.state()).toMatchObject({ connected: true, reconnects: 1 });
+    expect(consumer.state().since).toBeGreaterThanOrEqual(since);
+    expect(consumer.state().lastError).toBeDefined();
+  });
+
+  test('notices by missed heartbeats that a connection is dead', async () => {
+    const { consumer, hints } = start({ heartbeat: 1 });
+    await consumer.ready;
+    proxy.silence();
+    await publisher.publish(complete(1));
+    await soon(() => expect(hints).toContainEqual(build(1)));
+    expect(consumer.state()).toMatchObject({ reconnects: 1, lastError: 'Heartbeat timeout' });
+  });
+
+  test('declares its queue again when somebody deleted it', async () => {
+    const { consumer, hints } = start();
+    await consumer.ready;
+    await channel.deleteQueue(queue);
+    await soon(() => expect(consumer.state()).toMatchObject({ connected: true, reconnects: 1 }));
+    await publisher.publish(complete(1));
+    await soon(() => expect(hints).toEqual([build(1)]));
+    expect(consumer.state().lastError).toContain('was deleted?');
+  });
+
+  test('waits for a broker that is not there yet', async () => {
+    const { port } = proxy;
+    await proxy.close();
+    const { consumer } = start({ url: proxied(port).replace('127.0.0.1', 'localhost') });
+    await soon(() => expect(consumer.state().lastError).toContain('ECONNREFUSED'));
+    expect(consumer.state().connected).toBe(false);
+    proxy = await openProxy(target, port);
+    await consumer.ready;
+    expect(consumer.state()).toMatchObject({ connected: true, reconnects: 0 });
+  });
+
+  test('messages whose hints failed are delivered again', async () => {
+    const ids = Array.from({ length: 15 }, (_, n) => n + 1);
+    const refused = new Set<unknown>();
+    const taken: Hint[] = [];
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => void warnings.push(warning);
+    process.on('warning', warned);
+    onTestFinished(() => void process.off('warning', warned));
+    const { consumer } = start({ prefetch: 15 }, async (hint) => {
+      if (hint.kind === 'build' && !refused.has(hint.id)) {
+        refused.add(hint.id);
+        throw new Error('queue is full');
+      }
+      taken.push(hint);
+    });
+    await consumer.ready;
+    for (const id of ids) await publisher.publish(complete(id));
+    await soon(() => expect(new Set(taken)).toEqual(new Set(ids.map(build))));
+    expect(consumer.state()).toMatchObject({ reconnects: 0, received: 30, hints: 15 });
+    expect(consumer.state().lastError).toContain('queue is full');
+    expect(warnings).toEqual([]);
+    await consumer.close();
+    expect(await messagesLeft()).toBe(0);
+  });
+
+  test('a message is not acknowledged before its hint is taken', async () => {
+    const { consumer } = start({}, () => new Promise(() => {}));
+    await consumer.ready;
+    await publisher.publish(complete(1));
+    await soon(() => expect(consumer.state().received).toBe(1));
+    await consumer.close();
+    await vi.waitFor(async () => expect(await messagesLeft()).toBe(1), { timeout: 10_000 });
+  });
+
+  test('says what to do about a queue with other arguments, and goes on once that is done', async () => {
+    await channel.assertQueue(queue, { durable: true, maxLength: 5 });
+    const { consumer } = start();
+    await soon(() =>
+      expect(consumer.state().lastError).toContain('delete it on the broker, or name another one'),
+    );
+    expect(consumer.state().lastError).toContain(queue);
+    await channel.deleteQueue(queue);
+    await consumer.ready;
+  });
+
+  test('says what to do about a refused login, and never writes the password', async () => {
+    const url = new URL(proxied());
+    url.password = 'tr0ub4dor';
+    const { consumer, lines } = start({ url: url.href });
+    await soon(() => expect(consumer.state().lastError).toContain('check user and password'));
+    expect(lines.join()).not.toContain('tr0ub4dor');
+    expect(JSON.stringify(consumer.state())).not.toContain('tr0ub4dor');
+    await consumer.close();
+    await expect(consumer.ready).rejects.toThrow('closed before');
+  });
+
+  test('a publisher rejects what it can no longer send', async () => {
+    const lost = await connectPublisher({ url: proxied(), exchange });
+    proxy.cut();
+    await vi.waitFor(() => expect(lost.publish(complete(1))).rejects.toThrow(/127\.0\.0\.1.*closed/i));
+    await lost.close();
+  });
+});
+
+describe('a consumer with no broker', () => {
+  const options = { exchange: 'x', queue: 'q', bindings: ['#'], prefetch: 1 };
+
+  async function msToClose(port: number): Promise<number> {
+    const url = `amqp://127.0.0.1:${port}`;
+    const backoff = { first: 60_000, most: 60_000 };
+    const consumer = startConsumer({ ...options, url, backoff }, () => {}, memoryLog().log);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = Date.now();
+    await consumer.close();
+    await consumer.close();
+    return Date.now() - before;
+  }
+
+  test('closes at once while it waits, and while a deaf peer keeps it waiting', async () => {
+    const deaf = createServer();
+    await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+    const { port } = deaf.address() as AddressInfo;
+    expect(await msToClose(port)).toBeLessThan(1_000);
+    deaf.close();
+    expect(await msToClose(1)).toBeLessThan(1_000);
+  });
+
+  test.each(['', 'localhost:5672', 'http://u:s3cret@host/', 'amqp://u:s3cret/x@host', 'amqp:///vhost'])(
+    'refuses the address "%s" without repeating it',
+    (url) => {
+      const starting = () => startConsumer({ ...options, url }, () => {}, memoryLog().log);
+      expect(starting).toThrow('amqp://user:password@host:port/vhost');
+      expect(starting).not.toThrow('s3cret');
+    },
+  );
+});
+
+test('waits double up to the most, each between half and all of it', () => {
+  const backoff = { first: 10, most: 60 };
+  expect([0, 1, 2, 3, 2000].map((failures) => backoffDelay(failures, backoff, () => 1))).toEqual([
+    10, 20, 40, 60, 60,
+  ]);
+  expect(backoffDelay(0, backoff, () => 0)).toBe(5);
+});
