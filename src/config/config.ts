@@ -1,0 +1,221 @@
+/** The configuration file: one TOML file, read and checked as a whole before anything is started. */
+import { readFileSync } from 'node:fs';
+import { parse, TomlError } from 'smol-toml';
+import type { Gate, TagChange } from '../core/model.ts';
+import { ConfigError, explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
+import { kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
+import { checkGates, checkHub, checkLogin } from './rules.ts';
+import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
+
+export { ConfigError, formatMistakes, type Mistake } from './mistakes.ts';
+
+/** Everything that the file says, defaults filled in. All durations are milliseconds. */
+export interface Config {
+  readonly koji: KojiSettings;
+  /** Without it the gate hears no messages and finds its work by sweeping. */
+  readonly bus?: BusSettings;
+  readonly store: StoreSettings;
+  readonly http?: HttpSettings;
+  readonly sweep: SweepSettings;
+  readonly gates: readonly Gate[];
+}
+
+/** The hub and the login; a profile is resolved already. */
+export interface KojiSettings {
+  /** The hub's XML-RPC URL. */
+  readonly server: string;
+  /** Koji's web pages, for links; without a slash at the end. */
+  readonly weburl?: string;
+  readonly authtype: (typeof AUTHTYPES)[number];
+  /** With `authtype` password, `user` and `password` are always there. */
+  readonly user?: string;
+  readonly password?: string;
+  /** Of one call. */
+  readonly timeout: number;
+}
+
+/** Where messages come from. */
+export interface BusSettings {
+  readonly url: string;
+  readonly exchange: string;
+  readonly queue: string;
+  /** Topic patterns that bind the queue to the exchange. */
+  readonly bindings: readonly string[];
+  readonly prefetch: number;
+}
+
+/** The database: `sqlite:PATH`, relative to the working directory, or `sqlite::memory:`. */
+export interface StoreSettings {
+  readonly url: string;
+}
+
+/** Where the dashboard listens. `host` has no brackets; port 0 is any free one. */
+export interface HttpSettings {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How often the hub is looked at without being told to. */
+export interface SweepSettings {
+  /** Between looks at every watched tag. */
+  readonly every: number;
+  /** Between looks at running tasks. */
+  readonly poll: number;
+  /** From a write whose answer was lost until it may be sent again. */
+  readonly settle: number;
+}
+
+/**
+ * Read and check the configuration in `file`.
+ * `env` gives KOJI_PROFILE, which replaces the name in `koji.profile`, and HOME. Throws ConfigError.
+ */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): Config {
+  return parseConfig(readConfigFile(file), file, env);
+}
+
+function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `cannot be read: ${reason}; config/kmod-gate.toml is an example to start from`;
+    throw new ConfigError(file, [{ path: '', message }], { cause });
+  }
+}
+
+/**
+ * Check the configuration `text`; `file` is its name in messages.
+ * `places` are the files and directories that Koji profiles come from. Throws ConfigError with all mistakes.
+ */
+export function parseConfig(
+  text: string,
+  file: string,
+  env: NodeJS.ProcessEnv = process.env,
+  places: readonly string[] = kojiPlaces(env),
+): Config {
+  const document = parseToml(text, file);
+  const parsed = ConfigFile.safeParse(document);
+  const { profile, findings: ofProfile } = findProfile(document, env, places);
+  const findings = [
+    ...(parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, document)),
+    ...checkHub(document),
+    ...ofProfile,
+    ...checkGates(document),
+  ];
+  if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
+  const { koji, gate: gates, bus, store, http, sweep } = parsed.data;
+  return {
+    koji: kojiSettings(koji, profile),
+    ...(bus && { bus }),
+    store,
+    ...(http && { http: http.listen }),
+    sweep,
+    gates,
+  };
+}
+
+function parseToml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    // Below the first line of its message the parser quotes the file, which may hold a password.
+    const [reason = ''] = cause.message.replace('Invalid TOML document: ', '').split('\n');
+    const message = `not valid TOML, column ${cause.column}: ${reason}`;
+    throw new ConfigError(file, [{ path: '', line: cause.line, message }]);
+  }
+}
+
+/** The profile that `koji.profile` names, an empty one if it names none, and what is wrong with it and the login. */
+function findProfile(
+  document: unknown,
+  env: NodeJS.ProcessEnv,
+  places: readonly string[],
+): { profile: Partial<Profile>; findings: Finding[] } {
+  const path = ['koji', 'profile'];
+  const named = valueAt(document, path);
+  const instead = env['KOJI_PROFILE'];
+  try {
+    const profile: Partial<Profile> = typeof named === 'string' ? readProfile(instead || named, places) : {};
+    return { profile, findings: checkLogin(document, profile) };
+  } catch (error) {
+    if (!(error instanceof ProfileError)) throw error;
+    const message = instead ? `${error.message}; KOJI_PROFILE names this profile` : error.message;
+    return { profile: {}, findings: [{ path, message }] };
+  }
+}
+
+/** `[koji]` over its profile over the defaults. */
+function kojiSettings(koji: ConfigFile['koji'], profile: Partial<Profile>): KojiSettings {
+  const { server, weburl, authtype, user, password, timeout = 60_000 } = { ...profile, ...koji };
+  if (server === undefined) throw new TypeError('koji.server: neither in the file nor in the profile');
+  return {
+    server,
+    ...(weburl !== undefined && { weburl: weburl.replace(/\/+$/, '') }),
+    authtype: AUTHTYPES.find((known) => known === authtype) ?? (user === undefined ? 'noauth' : 'password'),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    timeout,
+  };
+}
+
+/** What was understood, for people: lines of text, passwords as `***`. */
+export function describeConfig(config: Config): string {
+  const { koji, bus, store, http, sweep, gates } = config;
+  const login =
+    koji.authtype === 'password' ? `as ${koji.user}, password ***` : 'without a login, only reading';
+  const rows: [string, string][] = [
+    ['koji', `${maskUrl(koji.server)}, ${login}, ${formatDuration(koji.timeout)} a call`],
+    ['weburl', koji.weburl === undefined ? 'none: no links to tasks and builds' : maskUrl(koji.weburl)],
+    ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
+    ['store', maskUrl(store.url)],
+    ['http', http === undefined ? 'none: no dashboard' : `${formatHost(http.host)}:${http.port}`],
+    [
+      'sweep',
+      `watched tags every ${formatDuration(sweep.every)}, running tasks every ${formatDuration(sweep.poll)}, ` +
+        `${formatDuration(sweep.settle)} to settle`,
+    ],
+    ...gates.flatMap(describeGate),
+  ];
+  return rows.map(([key, value]) => `${key.padEnd(11)}${value}`.trimEnd()).join('\n');
+}
+
+function describeBus({ url, exchange, queue, bindings, prefetch }: BusSettings): string {
+  return `${maskUrl(url)}, exchange ${exchange}, queue ${queue}, bindings ${bindings.join(' ')}, prefetch ${prefetch}`;
+}
+
+function formatHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function describeGate({
+  name,
+  kernels,
+  watch,
+  mode,
+  strategy,
+  kmods,
+  build,
+  ...ends
+}: Gate): [string, string][] {
+  const patterns = (['include', 'exclude', 'advisory'] as const)
+    .filter((key) => kmods[key].length > 0)
+    .map((key) => `${key} ${kmods[key].join(' ')}`);
+  return [
+    [`gate ${name}`, ''],
+    ['  kernels', `${kernels.join(' ')} in tag ${watch}`],
+    ['  mode', `${mode}, strategy ${strategy}`],
+    ['  kmods', `in tag ${kmods.tag}, ${patterns.join(', ')}`],
+    [
+      '  build',
+      `target ${build.target}, repo ${build.repo}, priority ${build.priority}, at most ${build.max_active} at a time`,
+    ],
+    ['  on_pass', describeTagChange(ends.on_pass)],
+    ['  on_fail', describeTagChange(ends.on_fail)],
+  ];
+}
+
+function describeTagChange({ tag, untag }: TagChange): string {
+  const parts = [...tag.map((name) => `tag ${name}`), ...untag.map((name) => `untag ${name}`)];
+  return parts.join(', ') || 'nothing';
+}

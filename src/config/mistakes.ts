@@ -1,0 +1,127 @@
+/** Mistakes in a configuration file: how they are worded and shown. */
+import type { z } from 'zod';
+import { type KeyPath, locator } from './locate.ts';
+import { keysAt } from './schema.ts';
+
+/** One thing that is wrong in a file. */
+export interface Mistake {
+  /** The key, such as `gate[0].build.repo`; empty where the whole file is meant. */
+  readonly path: string;
+  /** Line of the key, or of the table that should hold it; from 1. None where the file has neither. */
+  readonly line?: number;
+  readonly message: string;
+}
+
+/** A configuration that cannot be used. It holds every mistake that was found, in the order of their lines. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly file: string;
+  readonly mistakes: readonly Mistake[];
+
+  constructor(file: string, mistakes: readonly Mistake[], options?: ErrorOptions) {
+    super(mistakes.map((mistake) => formatMistake(file, mistake)).join('\n'), options);
+    this.file = file;
+    this.mistakes = mistakes;
+  }
+}
+
+/** One line for each mistake: `FILE:LINE: path: message`, without a line end after the last. */
+export function formatMistakes(error: ConfigError): string {
+  return error.mistakes.map((mistake) => formatMistake(error.file, mistake)).join('\n');
+}
+
+function formatMistake(file: string, { path, line, message }: Mistake): string {
+  const place = line === undefined ? file : `${file}:${line}`;
+  return path === '' ? `${place}: ${message}` : `${place}: ${path}: ${message}`;
+}
+
+/** A mistake before its line is looked up. */
+export interface Finding {
+  readonly path: KeyPath;
+  readonly message: string;
+}
+
+/** Findings as mistakes with the lines that they have in `text`, sorted by line. */
+export function locateMistakes(findings: readonly Finding[], text: string): Mistake[] {
+  const lineOf = locator(text);
+  return findings
+    .map(({ path, message }): Mistake => {
+      const line = lineOf(path);
+      return { path: formatPath(path), ...(line === undefined ? {} : { line }), message };
+    })
+    .sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}
+
+function formatPath(path: KeyPath): string {
+  return path.reduce<string>((above, key) => {
+    if (typeof key === 'number') return `${above}[${key}]`;
+    const name = /^[\w-]+$/.test(String(key)) ? String(key) : JSON.stringify(key);
+    return above === '' ? name : `${above}.${name}`;
+  }, '');
+}
+
+/** What an issue of the schema means to the writer of `document`: what is there, what is expected, what was meant. */
+export function explainIssue(issue: z.core.$ZodIssue, document: unknown): Finding[] {
+  const { path } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(path);
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      message: `unknown key${didYouMean(key, known) || `; known here: ${known.join(', ')}`}`,
+    }));
+  }
+  const value = valueAt(document, path);
+  const got = value === undefined ? 'missing' : `got ${showValue(value, path)}`;
+  const values = issue.code === 'invalid_value' ? issue.values.map(String) : [];
+  const suggestion = typeof value === 'string' ? didYouMean(value, values) : '';
+  return [{ path, message: `${got}, expected ${issue.message}${suggestion}` }];
+}
+
+/** The value at `path` of a parsed document, undefined where there is none. */
+export function valueAt(document: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+    document,
+  );
+}
+
+/** A value in few words. Passwords stay out of it: what is shown here ends up in logs. */
+function showValue(value: unknown, path: KeyPath): string {
+  if (path.at(-1) === 'password') return 'something else (not shown)';
+  if (typeof value === 'string') {
+    const text = JSON.stringify(maskUrl(value));
+    return text.length > 80 ? `${text.slice(0, 77)}..."` : text;
+  }
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (value instanceof Date) return 'a date';
+  return typeof value === 'object' ? 'a table' : String(value);
+}
+
+/** A URL with its password, if it has one, as `***`. Also takes what is not quite a URL. */
+export function maskUrl(url: string): string {
+  return url.replace(/(:\/\/[^:/]*):.*@/, '$1:***@');
+}
+
+/** `; did you mean "…"?` with the candidate nearest to `word`, or nothing if none is near. */
+function didYouMean(word: string, candidates: readonly string[]): string {
+  const limit = Math.ceil(word.length / 3);
+  const [nearest] = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance);
+  return nearest === undefined ? '' : `; did you mean "${nearest.candidate}"?`;
+}
+
+/** Levenshtein's distance: the fewest characters to insert, delete or replace. */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [index, char] of [...from].entries()) {
+    const above = row;
+    row = [index + 1];
+    for (const [column, other] of [...to].entries()) {
+      const [diagonal = 0, up = 0, left = 0] = [above[column], above[column + 1], row[column]];
+      row.push(Math.min(up + 1, left + 1, diagonal + (char === other ? 0 : 1)));
+    }
+  }
+  return row.at(-1) ?? 0;
+}

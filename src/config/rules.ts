@@ -1,0 +1,107 @@
+/**
+ * Which keys do not go together. These rules read the document as parsed, not as validated, so that a wrong
+ * value in one place hides no contradiction in another: what is not of the right kind they leave to the schema.
+ */
+import type { KeyPath } from './locate.ts';
+import { type Finding, valueAt } from './mistakes.ts';
+import type { Profile } from './profile.ts';
+import { AUTHTYPES } from './schema.ts';
+
+/** Contradictions within each `[[gate]]`, and names that two gates share. */
+export function checkGates(document: unknown): Finding[] {
+  const gates = valueAt(document, ['gate']);
+  if (!Array.isArray(gates)) return [];
+  return [...gates.flatMap((gate, index) => checkTagChanges(gate, ['gate', index])), ...sharedNames(gates)];
+}
+
+function sharedNames(gates: readonly unknown[]): Finding[] {
+  const names = gates.map((gate) => valueAt(gate, ['name']));
+  return names.flatMap((name, index) => {
+    const first = names.indexOf(name);
+    if (typeof name !== 'string' || first === index) return [];
+    return [{ path: ['gate', index, 'name'], message: `"${name}" is the name of gate[${first}] already` }];
+  });
+}
+
+function checkTagChanges(gate: unknown, path: KeyPath): Finding[] {
+  const watch = valueAt(gate, ['watch']);
+  const findings: Finding[] = [];
+  for (const end of ['on_pass', 'on_fail']) {
+    for (const [index, tag] of tagsOf(gate, end, 'tag').entries()) {
+      const at = [...path, end, 'tag', index];
+      if (tagsOf(gate, end, 'untag').includes(tag)) {
+        findings.push({ path: at, message: `"${tag}" is in ${end}.untag too: take it out of one of them` });
+      }
+      if (tag === watch) {
+        findings.push({ path: at, message: `"${tag}" is the watched tag: the kernel is in it already` });
+      }
+      if (end === 'on_fail' && tagsOf(gate, 'on_pass', 'tag').includes(tag)) {
+        const message = `"${tag}" is in on_pass.tag too: a pass and a fail could not be told apart`;
+        findings.push({ path: at, message });
+      }
+    }
+  }
+  return [...findings, ...checkEndsDiffer(gate, path)];
+}
+
+/** Where no tag is added, what a pass and a fail take away must differ; in observe mode neither needs to do anything. */
+function checkEndsDiffer(gate: unknown, path: KeyPath): Finding[] {
+  if (tagsOf(gate, 'on_pass', 'tag').length > 0 || tagsOf(gate, 'on_fail', 'tag').length > 0) return [];
+  const [pass, fail] = [tagsOf(gate, 'on_pass', 'untag'), tagsOf(gate, 'on_fail', 'untag')];
+  if (pass.toSorted().join(' ') !== fail.toSorted().join(' ')) return [];
+  if (pass.length > 0) {
+    const message =
+      'does the same as on_pass: a pass and a fail could not be told apart; add a tag to one of them';
+    return [{ path: [...path, 'on_fail'], message }];
+  }
+  if (valueAt(gate, ['mode']) === 'observe') return [];
+  const message =
+    'enforce mode, but neither on_pass nor on_fail names a tag: name one, or set mode = "observe"';
+  return [{ path, message }];
+}
+
+function tagsOf(gate: unknown, end: string, change: string): string[] {
+  const tags = valueAt(gate, [end, change]);
+  return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+}
+
+/** Whether `[koji]` names one hub. */
+export function checkHub(document: unknown): Finding[] {
+  const koji = valueAt(document, ['koji']);
+  if (typeof koji !== 'object' || koji === null) return [];
+  const [profile, server] = [valueAt(koji, ['profile']), valueAt(koji, ['server'])];
+  if (profile === undefined && server === undefined) {
+    return [{ path: ['koji'], message: 'neither profile nor server: give one of them, to say which hub' }];
+  }
+  if (profile !== undefined && server !== undefined) {
+    const message = 'both server and profile say which hub: take one of them out';
+    return [{ path: ['koji', 'server'], message }];
+  }
+  return [];
+}
+
+/** Whether the gate can log in with what `[koji]` and, behind it, its profile say. */
+export function checkLogin(document: unknown, profile: Partial<Profile>): Finding[] {
+  const of = (key: 'authtype' | 'user' | 'password') => valueAt(document, ['koji', key]) ?? profile[key];
+  const [user, password] = [of('user'), of('password')];
+  if (valueAt(document, ['koji', 'authtype']) === undefined && !isKnownAuthtype(profile.authtype)) {
+    const message =
+      `the profile has authtype = ${profile.authtype}, but this version logs in with user and password, ` +
+      'or only reads: set authtype = "password" or "noauth" here';
+    return [{ path: ['koji', 'profile'], message }];
+  }
+  if (password !== undefined && user === undefined) {
+    return [{ path: ['koji', 'password'], message: 'a password without a user: set user too' }];
+  }
+  if (password === undefined && user !== undefined && of('authtype') !== 'noauth') {
+    return [{ path: ['koji', 'user'], message: 'a user without a password: set password too' }];
+  }
+  if (user === undefined && of('authtype') === 'password') {
+    return [{ path: ['koji', 'authtype'], message: 'a login by password: set user and password too' }];
+  }
+  return [];
+}
+
+function isKnownAuthtype(authtype: string | undefined): boolean {
+  return authtype === undefined || AUTHTYPES.some((known) => known === authtype);
+}

@@ -1,0 +1,183 @@
+/**
+ * The shape of the configuration file: which keys there are, what each may be, and what goes without saying.
+ * An error text in here completes the sentence "expected …"; mistakes.ts writes the rest of it.
+ */
+import { z } from 'zod';
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Node's timers overflow, and fire at once, a little later than this. */
+const LONGEST = 24 * 86_400_000;
+
+/** Milliseconds of a duration such as `500ms`, `30s`, `5m`, `2h`, `1d`; undefined if it is none, zero, or over 24 days. */
+export function parseDuration(text: string): number | undefined {
+  const [, count, unit = ''] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const ms = Number(count) * (UNITS[unit] ?? Number.NaN);
+  return ms > 0 && ms <= LONGEST ? ms : undefined;
+}
+
+/** Milliseconds as a duration in the largest unit that divides them: the inverse of parseDuration. */
+export function formatDuration(ms: number): string {
+  const [unit, size] = Object.entries(UNITS).findLast(([, size]) => ms % size === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}
+
+/** A string that is read into something else; `read` answers undefined for what it cannot read. */
+const textRead = <T>(expected: string, read: (text: string) => T | undefined) =>
+  z.string({ error: expected }).transform((text, context) => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: expected });
+    return z.NEVER;
+  });
+
+const duration = textRead(
+  'a duration in quotes, up to 24 days, such as "500ms", "30s", "5m", "2h" or "1d"',
+  parseDuration,
+);
+
+const listen = textRead('HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"', (text) => {
+  const [, host, port] = /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):(\d+)$/.exec(text) ?? [];
+  if (host === undefined || Number(port) > 65_535) return undefined;
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+});
+
+const matching = (pattern: RegExp, expected: string) =>
+  z.string({ error: expected }).regex(pattern, { error: expected });
+
+const url = (expected: string, ...protocols: string[]) =>
+  z.string({ error: expected }).refine(
+    (text) => {
+      if (!URL.canParse(text)) return false;
+      const { protocol, host } = new URL(text);
+      return protocols.includes(protocol) && host !== '';
+    },
+    { error: expected },
+  );
+
+const either = new Intl.ListFormat('en', { type: 'disjunction' });
+
+const choice = <const T extends readonly string[]>(...values: T) =>
+  z.enum(values, { error: either.format(values.map((value) => JSON.stringify(value))) });
+
+const integer = (low: number, high: number) => {
+  const error = `a whole number from ${low} to ${high}`;
+  return z.int({ error }).min(low, { error }).max(high, { error });
+};
+
+/** A URL of the hub or of its web pages. */
+export const httpUrl = url('an http:// or https:// URL', 'http:', 'https:');
+const nonEmpty = matching(/./, 'a text that is not empty');
+const tagName = matching(/^\S+$/, 'the name of a tag');
+const packageName = matching(/^\S+$/, 'the name of a package, such as "kernel"');
+const pattern = matching(/^\S+$/, 'a package name or a pattern of names, such as "kmod-*"');
+
+const list = <T extends z.ZodType>(item: T, expected: string) => z.array(item, { error: expected });
+const tags = list(tagName, 'a list of tags').default([]);
+const patterns = list(pattern, 'a list of package name patterns').default([]);
+
+/** How the gate may log in, as Koji's `authtype` names it. */
+export const AUTHTYPES = ['password', 'noauth'] as const;
+
+const koji = z.strictObject(
+  {
+    profile: nonEmpty.optional(),
+    server: httpUrl.optional(),
+    weburl: httpUrl.optional(),
+    authtype: z
+      .enum(AUTHTYPES, {
+        error: '"password" or "noauth": this version logs in with user and password, or only reads',
+      })
+      .optional(),
+    user: nonEmpty.optional(),
+    password: nonEmpty.optional(),
+    timeout: duration.optional(),
+  },
+  { error: 'a [koji] table with a profile or a server' },
+);
+
+const bus = z.strictObject(
+  {
+    url: url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:'),
+    exchange: nonEmpty.default('amq.topic'),
+    queue: nonEmpty.default('kmod-gate'),
+    bindings: list(nonEmpty, 'a list of routing key patterns')
+      .min(1, { error: 'one routing key pattern or more: without any the queue stays empty' })
+      .default(['#.buildsys.#', 'koji.#']),
+    prefetch: integer(1, 65_535).default(50),
+  },
+  { error: 'a [bus] table' },
+);
+
+const store = z.strictObject(
+  { url: matching(/^sqlite:./, '"sqlite:PATH" or "sqlite::memory:"') },
+  { error: 'a [store] table with a url' },
+);
+
+const sweep = z.strictObject(
+  { every: duration.prefault('5m'), poll: duration.prefault('30s'), settle: duration.prefault('10s') },
+  { error: 'a [sweep] table' },
+);
+
+const tagChange = (name: string) =>
+  z.strictObject({ tag: tags, untag: tags }, { error: `a [gate.${name}] table` }).prefault({});
+
+const gate = z.strictObject(
+  {
+    name: matching(/^[\w.+-]+$/, 'a name of letters, digits and -_.+'),
+    kernels: list(packageName, 'a list of kernel package names, such as ["kernel"]').min(1, {
+      error: 'one kernel package name or more, such as ["kernel"]',
+    }),
+    watch: tagName,
+    mode: choice('enforce', 'observe').default('enforce'),
+    strategy: choice('rebuild').default('rebuild'),
+    kmods: z.strictObject(
+      {
+        tag: tagName,
+        include: list(pattern, 'a list of package name patterns')
+          .min(1, { error: 'one pattern or more, such as "kmod-*": a gate with no kmods lets nothing pass' })
+          .default(['*']),
+        exclude: patterns,
+        advisory: patterns,
+      },
+      { error: 'a [gate.kmods] table with a tag' },
+    ),
+    build: z.strictObject(
+      {
+        target: matching(/^\S+$/, 'the name of a build target'),
+        repo: choice('wait', 'pin', 'sidetag').default('wait'),
+        priority: integer(-20, 50).default(5),
+        max_active: integer(1, 10_000).default(20),
+      },
+      { error: 'a [gate.build] table with a target' },
+    ),
+    on_pass: tagChange('on_pass'),
+    on_fail: tagChange('on_fail'),
+  },
+  { error: 'a [[gate]] table' },
+);
+
+const gates = 'one [[gate]] table or more, in double brackets';
+
+/** The whole file, as a TOML parser hands it over. */
+export const ConfigFile = z.strictObject({
+  koji,
+  bus: bus.optional(),
+  store,
+  http: z.strictObject({ listen }, { error: 'a [http] table with listen' }).optional(),
+  sweep: sweep.prefault({}),
+  gate: z.array(gate, { error: gates }).min(1, { error: gates }),
+});
+
+/** The file with defaults filled in, durations in milliseconds, `listen` taken apart. */
+export type ConfigFile = z.infer<typeof ConfigFile>;
+
+/** The keys that the table at `path` may have; none where the schema has no table. */
+export function keysAt(path: readonly PropertyKey[], schema: unknown = ConfigFile): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault)
+    return keysAt(path, schema.unwrap());
+  const [key, ...rest] = path;
+  if (schema instanceof z.ZodArray) return keysAt(rest, schema.element);
+  if (!(schema instanceof z.ZodObject)) return [];
+  return key === undefined ? Object.keys(schema.shape) : keysAt(rest, schema.shape[String(key)]);
+}

@@ -1,0 +1,453 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { configCheck } from '../../src/commands/config.ts';
+import {
+  ConfigError,
+  describeConfig,
+  formatMistakes,
+  loadConfig,
+  parseConfig,
+} from '../../src/config/config.ts';
+import { formatDuration, parseDuration } from '../../src/config/schema.ts';
+
+const EXAMPLE = fileURLToPath(new URL('../../config/kmod-gate.toml', import.meta.url));
+const TEN_MISTAKES = fileURLToPath(new URL('ten-mistakes.toml', import.meta.url));
+
+/** A gate with nothing left out that has no default. */
+const SMALL = `
+[koji]
+server = "https://koji.example.org/kojihub"
+[store]
+url = "sqlite::memory:"
+[[gate]]
+name = "c9s"
+kernels = ["kernel"]
+watch = "c9s-gate"
+[gate.kmods]
+tag = "kmods9s-release"
+[gate.build]
+target = "kmods9s-gate"
+[gate.on_pass]
+tag = ["c9s-candidate"]
+[gate.on_fail]
+tag = ["c9s-blocked"]
+`;
+
+const GATE = SMALL.slice(SMALL.indexOf('[[gate]]'));
+const ENDS = SMALL.slice(SMALL.indexOf('[gate.on_pass]'));
+
+/** SMALL with one text in it replaced. */
+function edited(from: string, to: string): string {
+  expect(SMALL).toContain(from);
+  return SMALL.replace(from, () => to);
+}
+
+const parse = (text: string) => parseConfig(text, 'gate.toml', {}, []);
+
+function errorOf(text: string): ConfigError {
+  try {
+    parse(text);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('this configuration was accepted');
+}
+
+/** Mistakes as shown, with the text of their line in place of its number. */
+function mistakesOf(text: string): string[] {
+  const lines = text.split('\n');
+  return errorOf(text).mistakes.map(({ path, line, message }) =>
+    [line === undefined ? '-' : lines[line - 1], path, message].join(' | '),
+  );
+}
+
+describe('a valid file', () => {
+  it('takes its defaults', () => {
+    expect(parse(SMALL)).toEqual({
+      koji: { server: 'https://koji.example.org/kojihub', authtype: 'noauth', timeout: 60_000 },
+      store: { url: 'sqlite::memory:' },
+      sweep: { every: 300_000, poll: 30_000, settle: 10_000 },
+      gates: [
+        {
+          name: 'c9s',
+          kernels: ['kernel'],
+          watch: 'c9s-gate',
+          mode: 'enforce',
+          strategy: 'rebuild',
+          kmods: { tag: 'kmods9s-release', include: ['*'], exclude: [], advisory: [] },
+          build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
+          on_pass: { tag: ['c9s-candidate'], untag: [] },
+          on_fail: { tag: ['c9s-blocked'], untag: [] },
+        },
+      ],
+    });
+  });
+
+  it('may be the example, which says the defaults that it documents', () => {
+    const config = loadConfig(EXAMPLE, {});
+    const withDefaults = parse(`${SMALL}[bus]\nurl = "amqp://guest:guest@127.0.0.1:5672"`);
+    expect(config.bus).toEqual(withDefaults.bus);
+    expect(config.sweep).toEqual(withDefaults.sweep);
+    expect(config.gates[0]?.build).toEqual(withDefaults.gates[0]?.build);
+    expect(config.http).toEqual({ host: '127.0.0.1', port: 8642 });
+    expect(config.koji).toEqual({
+      server: 'https://koji.example.org/kojihub',
+      weburl: 'https://koji.example.org/koji',
+      authtype: 'password',
+      user: 'kmod-gate',
+      password: 'change-me',
+      timeout: 60_000,
+    });
+  });
+
+  it('may listen on an IPv6 address', () => {
+    expect(parse(`${SMALL}[http]\nlisten = "[::1]:8642"`).http).toEqual({ host: '::1', port: 8642 });
+  });
+
+  it('needs nothing to do in observe mode', () => {
+    const observing = edited('watch', 'mode = "observe"\nwatch').replace(ENDS, '');
+    expect(parse(observing).gates[0]?.on_pass).toEqual({ tag: [], untag: [] });
+  });
+
+  it('logs in by password if there is a user, unless told otherwise', () => {
+    const login = '[koji]\nuser = "gate"\npassword = "s3cret"\n';
+    expect(parse(edited('[koji]\n', login)).koji.authtype).toBe('password');
+    expect(parse(edited('[koji]\n', `${login}authtype = "noauth"\n`)).koji.authtype).toBe('noauth');
+  });
+});
+
+/** Each edit of SMALL makes one mistake: [what, from, to, mistake]. */
+const ONE_MISTAKE: [string, string, string, string][] = [
+  [
+    'unknown key',
+    'watch =',
+    'wacth = 1\nwatch =',
+    'wacth = 1 | gate[0].wacth | unknown key; did you mean "watch"?',
+  ],
+  [
+    'unknown key like no other',
+    '[store]',
+    '[store]\npool = 4',
+    'pool = 4 | store.pool | unknown key; known here: url',
+  ],
+  ['unknown table', '[store]', '[[gates]]\n[store]', '[[gates]] | gates | unknown key; did you mean "gate"?'],
+  ['missing key', 'watch = "c9s-gate"', '', '[[gate]] | gate[0].watch | missing, expected the name of a tag'],
+  [
+    'missing table',
+    '[store]\nurl = "sqlite::memory:"',
+    '',
+    '- | store | missing, expected a [store] table with a url',
+  ],
+  [
+    'missing table of a gate',
+    '[gate.build]\ntarget = "kmods9s-gate"',
+    '',
+    '[[gate]] | gate[0].build | missing, expected a [gate.build] table with a target',
+  ],
+  ['wrong type', '"c9s-gate"', '9', 'watch = 9 | gate[0].watch | got 9, expected the name of a tag'],
+  [
+    'wrong type in a list',
+    '["c9s-blocked"]',
+    '[\n"a",\n2 ]',
+    '2 ] | gate[0].on_fail.tag[1] | got 2, expected the name of a tag',
+  ],
+  [
+    'a text for a list',
+    '["c9s-blocked"]',
+    '"c9s-blocked"',
+    'tag = "c9s-blocked" | gate[0].on_fail.tag | got "c9s-blocked", expected a list of tags',
+  ],
+  [
+    'unknown value',
+    'target',
+    'repo = "Wiat"\ntarget',
+    'repo = "Wiat" | gate[0].build.repo | got "Wiat", expected "wait", "pin", or "sidetag"; did you mean "wait"?',
+  ],
+  [
+    'unknown strategy',
+    'watch',
+    'strategy = "symbols"\nwatch',
+    'strategy = "symbols" | gate[0].strategy | got "symbols", expected "rebuild"',
+  ],
+  [
+    'empty kernels',
+    '["kernel"]',
+    '[]',
+    'kernels = [] | gate[0].kernels | got an empty list, expected one kernel package name or more, such as ["kernel"]',
+  ],
+  [
+    'empty include',
+    '[gate.build]',
+    'include = []\n[gate.build]',
+    'include = [] | gate[0].kmods.include | got an empty list, expected one pattern or more, such as "kmod-*": a gate with no kmods lets nothing pass',
+  ],
+  [
+    'blank tag name',
+    '["c9s-blocked"]',
+    '["c9s blocked"]',
+    'tag = ["c9s blocked"] | gate[0].on_fail.tag[0] | got "c9s blocked", expected the name of a tag',
+  ],
+  [
+    'max_active too small',
+    'target',
+    'max_active = 0\ntarget',
+    'max_active = 0 | gate[0].build.max_active | got 0, expected a whole number from 1 to 10000',
+  ],
+  [
+    'priority no integer',
+    'target',
+    'priority = 0.5\ntarget',
+    'priority = 0.5 | gate[0].build.priority | got 0.5, expected a whole number from -20 to 50',
+  ],
+  [
+    'priority out of range',
+    'target',
+    'priority = -21\ntarget',
+    'priority = -21 | gate[0].build.priority | got -21, expected a whole number from -20 to 50',
+  ],
+  [
+    'single brackets',
+    GATE,
+    '[gate]\n',
+    '[gate] | gate | got a table, expected one [[gate]] table or more, in double brackets',
+  ],
+  ['no gate', GATE, '', '- | gate | missing, expected one [[gate]] table or more, in double brackets'],
+  [
+    'a tag in tag and untag',
+    '["c9s-blocked"]',
+    '["c9s-blocked"]\nuntag = ["c9s-blocked"]',
+    'tag = ["c9s-blocked"] | gate[0].on_fail.tag[0] | "c9s-blocked" is in on_fail.untag too: take it out of one of them',
+  ],
+  [
+    'a tag of both ends',
+    '["c9s-blocked"]',
+    '["a", "c9s-candidate"]',
+    'tag = ["a", "c9s-candidate"] | gate[0].on_fail.tag[1] | "c9s-candidate" is in on_pass.tag too: a pass and a fail could not be told apart',
+  ],
+  [
+    'the watched tag',
+    '["c9s-candidate"]',
+    '["c9s-gate"]',
+    'tag = ["c9s-gate"] | gate[0].on_pass.tag[0] | "c9s-gate" is the watched tag: the kernel is in it already',
+  ],
+  [
+    'nothing to do',
+    ENDS,
+    '',
+    '[[gate]] | gate[0] | enforce mode, but neither on_pass nor on_fail names a tag: name one, or set mode = "observe"',
+  ],
+  [
+    'the same to do',
+    ENDS,
+    '[gate.on_pass]\nuntag = ["a", "b"]\n[gate.on_fail]\nuntag = ["b", "a"]',
+    '[gate.on_fail] | gate[0].on_fail | does the same as on_pass: a pass and a fail could not be told apart; add a tag to one of them',
+  ],
+  [
+    'neither profile nor server',
+    'server = "https://koji.example.org/kojihub"',
+    '',
+    '[koji] | koji | neither profile nor server: give one of them, to say which hub',
+  ],
+  [
+    'a server with no host',
+    'https://koji.example.org/kojihub',
+    'localhost/kojihub',
+    'server = "localhost/kojihub" | koji.server | got "localhost/kojihub", expected an http:// or https:// URL',
+  ],
+  [
+    'a password without a user',
+    '[store]',
+    'password = "s3cret"\n[store]',
+    'password = "s3cret" | koji.password | a password without a user: set user too',
+  ],
+  [
+    'a user without a password',
+    '[store]',
+    'user = "gate"\n[store]',
+    'user = "gate" | koji.user | a user without a password: set password too',
+  ],
+  [
+    'a login without either',
+    '[store]',
+    'authtype = "password"\n[store]',
+    'authtype = "password" | koji.authtype | a login by password: set user and password too',
+  ],
+  [
+    'a login by certificate',
+    '[store]',
+    'authtype = "ssl"\n[store]',
+    'authtype = "ssl" | koji.authtype | got "ssl", expected "password" or "noauth": this version logs in with user and password, or only reads',
+  ],
+  [
+    'a duration without a unit',
+    '[store]',
+    'timeout = 60\n[store]',
+    'timeout = 60 | koji.timeout | got 60, expected a duration in quotes, up to 24 days, such as "500ms", "30s", "5m", "2h" or "1d"',
+  ],
+  [
+    'an unknown database',
+    'sqlite::memory:',
+    'postgres://gate:s3cret@db/gate',
+    'url = "postgres://gate:s3cret@db/gate" | store.url | got "postgres://gate:***@db/gate", expected "sqlite:PATH" or "sqlite::memory:"',
+  ],
+  [
+    'a wrong bus',
+    '[store]',
+    '[bus]\nurl = "http://mq"\n[store]',
+    'url = "http://mq" | bus.url | got "http://mq", expected an amqp:// or amqps:// URL',
+  ],
+  [
+    'no port',
+    '[store]',
+    '[http]\nlisten = "::1"\n[store]',
+    'listen = "::1" | http.listen | got "::1", expected HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"',
+  ],
+  [
+    'a port too high',
+    '[store]',
+    '[http]\nlisten = "[::]:65536"\n[store]',
+    'listen = "[::]:65536" | http.listen | got "[::]:65536", expected HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"',
+  ],
+];
+
+describe('a mistake names its line, its key, what is there and what is expected', () => {
+  it.each(ONE_MISTAKE)('%s', (_, from, to, mistake) => {
+    expect(mistakesOf(edited(from, to))).toEqual([mistake]);
+  });
+
+  it('two gates of one name', () => {
+    expect(mistakesOf(`${SMALL}${GATE}`)).toEqual([
+      'name = "c9s" | gate[1].name | "c9s" is the name of gate[0] already',
+    ]);
+  });
+
+  it('a syntax error is the only one, and nothing around it is quoted', () => {
+    const error = errorOf(edited('[store]', 'password = "s3cret"\nuser = \n[store]'));
+    expect(error.mistakes).toHaveLength(1);
+    expect(formatMistakes(error)).toMatch(/^gate\.toml:5: not valid TOML, column \d+: [^\n]+$/);
+    expect(error.message).not.toContain('s3cret');
+  });
+
+  it('a wrong value hides no contradiction in the same gate', () => {
+    const text = edited('["c9s-blocked"]', '["c9s-gate"]').replace(
+      'target',
+      'max_active = 0\nextra = 1\ntarget',
+    );
+    expect(errorOf(text).mistakes.map(({ path }) => path)).toEqual([
+      'gate[0].build.max_active',
+      'gate[0].build.extra',
+      'gate[0].on_fail.tag[0]',
+    ]);
+  });
+
+  it('never shows a password, however wrong', () => {
+    const text = edited(
+      '[store]',
+      'user = "gate"\npassword = ["s3cret"]\n[bus]\nurl = "ampq://gate:s3/cr@et@mq"\n[store]',
+    );
+    expect(errorOf(text).message).not.toMatch(/s3|cr|et@/);
+  });
+});
+
+describe('config check', () => {
+  function check(file: string): { code: number; lines: string[] } {
+    let shown = '';
+    const code = configCheck(file, (text) => {
+      shown += text;
+    });
+    return { code, lines: shown.trimEnd().split('\n') };
+  }
+
+  it('shows ten mistakes as ten lines, each with the number of the line that has it', () => {
+    const { code, lines } = check(TEN_MISTAKES);
+    const commented = readFileSync(TEN_MISTAKES, 'utf8')
+      .split('\n')
+      .flatMap((text, index) => (/# \d+: /.test(text) ? [index + 1] : []));
+    expect(code).toBe(2);
+    expect(lines.at(-1)).toBe(`${TEN_MISTAKES}: 10 mistakes`);
+    expect(lines.slice(0, -1)).toEqual(
+      [
+        'koji.server: got "koji.example.org/kojihub", expected an http:// or https:// URL',
+        'koji.password: a password without a user: set user too',
+        'koji.timeout: got "1 minute", expected a duration in quotes, up to 24 days, such as "500ms", "30s", "5m", "2h" or "1d"',
+        'gate[0].kernels: got an empty list, expected one kernel package name or more, such as ["kernel"]',
+        'gate[0].kmods.includes: unknown key; did you mean "include"?',
+        'gate[0].build.repo: got "side-tag", expected "wait", "pin", or "sidetag"; did you mean "sidetag"?',
+        'gate[0].build.max_active: got 0, expected a whole number from 1 to 10000',
+        'gate[0].on_fail.tag[1]: "c9s-candidate" is in on_pass.tag too: a pass and a fail could not be told apart',
+        'gate[1].name: "c9s" is the name of gate[0] already',
+        'gate[1].build.priority: got "5", expected a whole number from -20 to 50',
+      ].map((text, index) => `${TEN_MISTAKES}:${commented[index]}: ${text}`),
+    );
+  });
+
+  it('shows what was understood', () => {
+    const { code, lines } = check(EXAMPLE);
+    expect(code).toBe(0);
+    expect(lines).toContain('  kernels  kernel in tag c9s-gate');
+  });
+
+  it('says that a file cannot be read', () => {
+    const { code, lines } = check('no-such-file.toml');
+    expect(code).toBe(2);
+    expect(lines[0]).toMatch(
+      /^no-such-file\.toml: cannot be read: ENOENT.*; config\/kmod-gate\.toml is an example/,
+    );
+    expect(lines[1]).toBe('no-such-file.toml: 1 mistake');
+  });
+});
+
+describe('what was understood', () => {
+  it('has every setting and no password', () => {
+    expect(describeConfig(loadConfig(EXAMPLE, {})).split('\n')).toEqual([
+      'koji       https://koji.example.org/kojihub, as kmod-gate, password ***, 1m a call',
+      'weburl     https://koji.example.org/koji',
+      'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate, bindings #.buildsys.# koji.#, prefetch 50',
+      'store      sqlite:kmod-gate.db',
+      'http       127.0.0.1:8642',
+      'sweep      watched tags every 5m, running tasks every 30s, 10s to settle',
+      'gate c9s',
+      '  kernels  kernel in tag c9s-gate',
+      '  mode     enforce, strategy rebuild',
+      '  kmods    in tag kmods9s-release, include kmod-*, exclude kmod-redhat-*, advisory kmod-experimental-*',
+      '  build    target kmods9s-gate, repo wait, priority 5, at most 20 at a time',
+      '  on_pass  tag c9s-candidate, untag c9s-gate',
+      '  on_fail  tag c9s-blocked, untag c9s-gate',
+    ]);
+  });
+
+  it('says what is left out', () => {
+    const text = describeConfig(parse(SMALL));
+    expect(text).toContain('without a login, only reading');
+    expect(text).toContain('bus        none: the gate only sweeps');
+  });
+});
+
+describe('durations', () => {
+  it.each([
+    ['500ms', 500],
+    ['30s', 30_000],
+    ['5m', 300_000],
+    ['2h', 7_200_000],
+    ['1d', 86_400_000],
+  ])('%s', (text, ms) => {
+    expect(parseDuration(text)).toBe(ms);
+    expect(formatDuration(ms)).toBe(text);
+  });
+
+  it.each(['', '5', 's', '0s', '-5s', '1.5h', '5 m', '5M', '1h30m', '25d', '1y'])('refuses "%s"', (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  });
+
+  it('come back from their text', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 24 * 86_400_000 }),
+        (ms) => parseDuration(formatDuration(ms)) === ms,
+      ),
+    );
+  });
+});

@@ -1,0 +1,188 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ConfigError, type KojiSettings, parseConfig } from '../../src/config/config.ts';
+import { kojiPlaces, readProfile } from '../../src/config/profile.ts';
+
+let root: string;
+let places: string[];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'kmod-gate-profile-'));
+  places = ['conf.d', 'koji.conf', 'home/config.d', 'home/config'].map((place) => join(root, place));
+});
+
+afterEach(() => rmSync(root, { recursive: true }));
+
+function write(place: string, text: string): void {
+  const file = join(root, place);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** The hub settings of a file whose `[koji]` table is `table`; a ConfigError's text where there are none. */
+function settings(table: string, env: NodeJS.ProcessEnv = {}): KojiSettings | string {
+  const gate = `
+    [store]
+    url = "sqlite::memory:"
+    [[gate]]
+    name = "c9s"
+    kernels = ["kernel"]
+    watch = "c9s-gate"
+    kmods.tag = "kmods"
+    build.target = "kmods"
+    on_pass.tag = ["candidate"]`;
+  try {
+    return parseConfig(`[koji]\n${table}\n${gate}`, 'gate.toml', env, places).koji;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
+
+describe('a Koji profile', () => {
+  it('comes from four places, key by key, the later the stronger', () => {
+    write(
+      'conf.d/b.conf',
+      '[koji]\nserver = https://b/hub\nweburl = https://b/koji/\nuser = b\npassword = b\n',
+    );
+    write('conf.d/a.conf', '[koji]\nserver = https://a/hub\ntimeout = 90\n[cbs]\nserver = https://cbs/hub\n');
+    write('conf.d/c.conf.rpmsave', '[koji]\nserver = https://old/hub\n');
+    write('koji.conf', '[koji]\nuser = etc\n');
+    write('home/config.d/x.conf', '[koji]\nuser = home.d\npassword = home.d\n');
+    write('home/config', '[koji]\npassword = home\ntopdir = /mnt/koji\nno_ssl_verify = yes\n');
+    expect(settings('profile = "koji"')).toEqual({
+      server: 'https://b/hub',
+      weburl: 'https://b/koji',
+      authtype: 'password',
+      user: 'home.d',
+      password: 'home',
+      timeout: 90_000,
+    });
+  });
+
+  it('is read as Python reads it', () => {
+    write(
+      'koji.conf',
+      [
+        '; a comment',
+        '[DEFAULT]',
+        'weburl: https://default/koji',
+        '[fedora.rawhide]  # not a part of the name',
+        'SERVER = https://hub/hub?a=b;c#d',
+        'user = "quoted"',
+        'password = a\\;b # "c" = ;d',
+        '#password = comment',
+        'plugin_paths =',
+        '    /a:/b',
+        '[fedora]',
+        'server = https://other/hub',
+        'user = true',
+        '',
+      ].join('\r\n'),
+    );
+    expect(readProfile('fedora.rawhide', places)).toEqual({
+      server: 'https://hub/hub?a=b;c#d',
+      weburl: 'https://default/koji',
+      user: '"quoted"',
+      password: 'a\\;b # "c" = ;d',
+    });
+    expect(readProfile('fedora', places).user).toBe('true');
+  });
+
+  it('gives way to what the file says itself', () => {
+    write('koji.conf', '[koji]\nserver = https://k/hub\nauthtype = kerberos\ntimeout = 90\n');
+    const table =
+      'profile = "koji"\nauthtype = "password"\nuser = "gate"\npassword = "s3cret"\ntimeout = "5s"';
+    expect(settings(table)).toEqual({
+      server: 'https://k/hub',
+      authtype: 'password',
+      user: 'gate',
+      password: 's3cret',
+      timeout: 5_000,
+    });
+  });
+
+  it('takes another name from KOJI_PROFILE, but only in place of a name', () => {
+    write('koji.conf', '[koji]\nserver = https://k/hub\n[stage]\nserver = https://stage/hub\n');
+    const env = { KOJI_PROFILE: 'stage' };
+    expect(settings('profile = "koji"', env)).toMatchObject({
+      server: 'https://stage/hub',
+      authtype: 'noauth',
+    });
+    expect(settings('server = "https://own/hub"', env)).toMatchObject({ server: 'https://own/hub' });
+  });
+
+  it('is looked for where Koji looks', () => {
+    expect(kojiPlaces({ HOME: '/home/gate' })).toEqual([
+      '/etc/koji.conf.d',
+      '/etc/koji.conf',
+      '/home/gate/.koji/config.d',
+      '/home/gate/.koji/config',
+    ]);
+  });
+});
+
+describe('a mistake about a profile', () => {
+  const mistake = (text: string) => `gate.toml:2: koji.profile: ${text}`;
+
+  it('lists the files that were read and the profiles in them', () => {
+    write('conf.d/cbs.conf', '[cbs]\nserver = https://cbs/hub\n[cbs.stage]\nserver = https://stage/hub\n');
+    write('koji.conf', '[DEFAULT]\nserver = https://k/hub\n');
+    const files = `${join(root, 'conf.d/cbs.conf')}, ${join(root, 'koji.conf')}`;
+    const text = mistake(`no Koji profile "DEFAULT" in ${files}; profiles there: cbs, cbs.stage`);
+    expect(settings('profile = "DEFAULT"')).toBe(text);
+    expect(settings('profile = "toString"')).toBe(text.replace('DEFAULT', 'toString'));
+  });
+
+  it('says that KOJI_PROFILE chose it', () => {
+    write('koji.conf', '[koji]\nserver = https://k/hub\n');
+    expect(settings('profile = "koji"', { KOJI_PROFILE: 'stage' })).toBe(
+      mistake(
+        `no Koji profile "stage" in ${join(root, 'koji.conf')}; profiles there: koji; KOJI_PROFILE names this profile`,
+      ),
+    );
+  });
+
+  it('says that no file is there', () => {
+    expect(settings('profile = "koji"')).toBe(
+      mistake(`no Koji profile "koji": found no file in ${places.join(', ')}`),
+    );
+  });
+
+  it.each(['ssl', 'kerberos'])('says that a login by %s is not possible', (authtype) => {
+    write('koji.conf', `[koji]\nserver = https://k/hub\nauthtype = ${authtype}\n`);
+    expect(settings('profile = "koji"')).toBe(
+      mistake(
+        `the profile has authtype = ${authtype}, but this version logs in with user and password, ` +
+          'or only reads: set authtype = "password" or "noauth" here',
+      ),
+    );
+  });
+
+  it('names each value that cannot be used, and where it comes from', () => {
+    write('koji.conf', '[koji]\ntimeout = soon\n');
+    expect(settings('profile = "koji"')).toBe(
+      mistake(
+        'Koji profile "koji" cannot be used: its server must be an http:// or https:// URL; ' +
+          `its timeout must be a whole number of seconds, up to 999999 (read ${join(root, 'koji.conf')})`,
+      ),
+    );
+  });
+
+  it('names a place that cannot be read', () => {
+    write('conf.d/x.conf/file', '');
+    write('koji.conf', '[koji]\nserver = https://k/hub\n');
+    expect(settings('profile = "koji"')).toContain(
+      `cannot read Koji's ${join(root, 'conf.d/x.conf')}: EISDIR`,
+    );
+  });
+
+  it('does not go well with a server', () => {
+    write('koji.conf', '[koji]\nserver = https://k/hub\n');
+    expect(settings('profile = "koji"\nserver = "https://own/hub"')).toBe(
+      'gate.toml:3: koji.server: both server and profile say which hub: take one of them out',
+    );
+  });
+});
