@@ -1,0 +1,104 @@
+/** Sending what was decided. Each write is in the store before it leaves, and its answer goes there too. */
+
+import { isAttempt } from '../core/judge.ts';
+import type { Attempt, Intent, Receipt, Run, Write } from '../core/model.ts';
+import * as koji from '../koji/calls.ts';
+import { type Answer, HubError } from '../koji/hub.ts';
+import type { Context } from './context.ts';
+
+/**
+ * Record writes and send them. A refusal is recorded as the write's ending. A write without an answer stays
+ * open, and `settle` looks for its effect.
+ * @throws HubError `unavailable` or `unknown`
+ */
+export async function act(context: Context, run: Run, writes: readonly Write[]): Promise<void> {
+  const intents = await context.store.intend(run, writes, context.now());
+  const attempts = intents.filter(isAttempt);
+  const answers = await context.hub.writeAll(attempts.map((attempt) => scratchBuild(context, attempt)));
+  let lost: HubError | undefined;
+  const receive = async (intent: Intent, answer: Answer<Receipt>) => {
+    if (answer.ok) await receipt(context, run, intent, answer.value);
+    else if (answer.error.kind === 'refused') await refuse(context, run, intent, answer.error);
+    else lost = answer.error;
+  };
+  for (const [i, attempt] of attempts.entries()) {
+    const answer = answers[i];
+    if (answer)
+      await receive(
+        attempt,
+        answer.ok ? { ok: true, value: { at: context.now(), task: answer.value } } : answer,
+      );
+  }
+  for (const intent of intents) {
+    const { write } = intent;
+    if (write.kind !== 'scratch-build') await receive(intent, await send(context, run, write));
+  }
+  if (lost) throw lost;
+}
+
+/** The call for an attempt; its id travels along, so that the task is found again after a crash. */
+function scratchBuild({ store }: Context, { id, write }: Attempt) {
+  const options: koji.BuildOptions = {
+    scratch: true,
+    ...(write.waitFor && { wait_builds: [...write.waitFor] }),
+    ...(write.repoId !== undefined && { repo_id: write.repoId }),
+    custom_user_metadata: koji.markBuild({ attempt: id, store: store.installation }),
+  };
+  return koji.build(write.source, write.target, options, write.priority);
+}
+
+async function send(
+  context: Context,
+  run: Run,
+  write: Exclude<Write, Attempt['write']>,
+): Promise<Answer<Receipt>> {
+  try {
+    return { ok: true, value: { at: context.now(), ...(await sendOne(context, run, write)) } };
+  } catch (error) {
+    if (error instanceof HubError) return { ok: false, error };
+    throw error;
+  }
+}
+
+async function sendOne(
+  { hub }: Context,
+  run: Run,
+  write: Exclude<Write, Attempt['write']>,
+): Promise<Omit<Receipt, 'at'>> {
+  const build = run.kernel.id;
+  switch (write.kind) {
+    case 'tag':
+      return {
+        task: await hub.write(koji.tagBuild(write.tag, build, write.from ? { fromtag: write.from } : {})),
+      };
+    case 'untag':
+      await hub.write(koji.untagBuild(write.tag, build));
+      return {};
+    case 'request-repo': {
+      const { repo, request } = await hub.write(koji.repoRequest(write.tag));
+      return {
+        ...(request && { request: request.id }),
+        ...(repo && { repo: { id: repo.id, create_event: repo.create_event } }),
+      };
+    }
+    case 'create-side-tag':
+      return { sideTag: (await hub.write(koji.createSideTag(write.base))).name };
+    case 'remove-side-tag':
+      await hub.write(koji.removeSideTag(write.tag));
+      return {};
+    case 'cancel':
+      await hub.write(koji.cancelTask(write.task));
+      return {};
+  }
+}
+
+/** Tasks and repos are followed to their end; anything else is done when it is answered. */
+async function receipt({ store }: Context, run: Run, intent: Intent, answer: Receipt): Promise<void> {
+  await store.receive(run, intent, answer);
+  const followed = answer.task !== undefined || intent.write.kind === 'request-repo';
+  if (!followed) await store.end(run, intent, { at: answer.at, how: 'done' });
+}
+
+async function refuse({ store, now }: Context, run: Run, intent: Intent, error: HubError): Promise<void> {
+  await store.end(run, intent, { at: now(), how: 'failed', why: error.message });
+}

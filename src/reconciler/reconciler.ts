@@ -1,0 +1,278 @@
+/**
+ * Hints and the sweep meet here, in one queue of keys. Working on a key means: see what is true, let `core`
+ * decide, record and do what it says, and look again. Whatever was lost is found by looking the next time.
+ */
+import type { Logger } from 'pino';
+import { decide, type Observation, slotsFor } from '../core/decide.ts';
+import { BUILD, type Gate, type Hint, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
+import { matcher, sourceRpmPath } from '../core/names.ts';
+import * as koji from '../koji/calls.ts';
+import { type Hub, HubError } from '../koji/hub.ts';
+import type { Store } from '../store/store.ts';
+import { act } from './act.ts';
+import type { Context } from './context.ts';
+import { createQueue } from './queue.ts';
+import { settle } from './settle.ts';
+
+export interface ReconcilerOptions {
+  readonly gates: readonly Gate[];
+  /** In ms: between sweeps, between looks at running tasks, and for a write without an answer to arrive. */
+  readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
+  readonly hub: Hub;
+  readonly store: Store;
+  readonly log: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** In [0, 1); spreads retries. */
+  readonly random: () => number;
+}
+
+export interface Reconciler {
+  /** Look there soon. Never throws and does no I/O: once it returns, the message may be acknowledged. */
+  hint(hint: Hint): void;
+  /**
+   * Work on every key that is due. Returns when the next one is (ms). An error only delays its key.
+   * @param signal stop after the key in hand
+   */
+  step(signal?: AbortSignal): Promise<number>;
+}
+
+/** At most this many looks at one run in a row: each follows something that was done. */
+const LOOKS = 20;
+
+export function createReconciler(options: ReconcilerOptions): Reconciler {
+  const { gates, pace, hub, store, log, now } = options;
+  const queue = createQueue(options.random);
+  let me: number | undefined;
+  const user = async () => {
+    me ??= (await hub.write(koji.getLoggedInUser()))?.id;
+    if (me === undefined)
+      throw new HubError(
+        'refused',
+        'getLoggedInUser',
+        'the hub does not know who is asking; see authtype in [koji]',
+      );
+    return me;
+  };
+  const context: Context = { hub, store, now, user, settle: pace.settle };
+  queue.add('sweep', now());
+
+  /** What a key means. Keys are `sweep`, `tag NAME`, `task ID` and `build ID`. */
+  async function work(key: string): Promise<void> {
+    const [kind, rest = ''] = key.split(/ (.*)/s);
+    if (kind === 'sweep') await sweep();
+    else if (kind === 'tag') await visitTag(rest);
+    else if (kind === 'task') await visitTask(Number(rest));
+    else await visitBuild(Number(rest));
+  }
+
+  /** All that any lost message would have told. */
+  async function sweep(): Promise<void> {
+    queue.add('sweep', now() + pace.every);
+    for (const tag of new Set(gates.map((gate) => gate.watch))) queue.add(`tag ${tag}`, now());
+    for (const run of await store.liveRuns()) queue.add(`build ${run.kernel.id}`, now());
+  }
+
+  /** Kernels in a watched tag want a look; a change of any other tag may be what a live run waits for. */
+  async function visitTag(name: string): Promise<void> {
+    for (const gate of gates.filter(({ watch }) => watch === name)) {
+      const answers = await hub.readAll(
+        gate.kernels.map((kernel) => koji.listTagged(name, { package: kernel })),
+      );
+      for (const build of answers.flatMap(must)) queue.add(`build ${build.build_id}`, now());
+    }
+    for (const run of await store.liveRuns()) queue.add(`build ${run.kernel.id}`, now());
+  }
+
+  async function visitTask(id: number): Promise<void> {
+    const owner = await store.ownerOfTask(id);
+    if (owner) queue.add(`build ${owner.build}`, now());
+  }
+
+  async function visitBuild(id: number): Promise<void> {
+    const build = await hub.read(koji.getBuild(id));
+    if (!build) return;
+    for (const gate of gates.filter(({ kernels }) => kernels.includes(build.name))) {
+      try {
+        await visitGate(gate, build);
+      } catch (error) {
+        if (error instanceof HubError && error.kind === 'refused') {
+          await store.say(
+            gate.name,
+            id,
+            null,
+            `held: the hub refuses ${error.method}: ${error.message}`,
+            now(),
+          );
+        }
+        throw error;
+      }
+    }
+  }
+
+  async function visitGate(gate: Gate, build: koji.Build): Promise<void> {
+    const run = await enter(gate, build);
+    if (!run || run.closing) return;
+    let current: Run = run;
+    for (let looks = 0; looks < LOOKS; looks++) {
+      const wake = await reconcile(gate, current);
+      if (wake !== 'again') {
+        if (wake !== undefined) queue.add(`build ${build.build_id}`, wake);
+        return;
+      }
+      current = (await store.run(run.id)) ?? current;
+    }
+    queue.add(`build ${build.build_id}`, now() + pace.poll);
+  }
+
+  /** The run that is about this stay of the kernel in the watch tag: the known one, or a new one. */
+  async function enter(gate: Gate, build: koji.Build): Promise<Run | undefined> {
+    const known = await store.latestRun(gate.name, build.build_id);
+    if (known && !known.closing) return known;
+    if (build.state !== BUILD.COMPLETE) return known;
+    const [listed, tags] = await hub.readAll([
+      koji.listTagged(gate.watch, { package: build.name }),
+      koji.listTags(build.build_id),
+    ]);
+    const entry = must(listed).find((tagged) => tagged.build_id === build.build_id)?.create_event;
+    if (entry === undefined || (known && entry <= known.entry)) {
+      if (!known) await waitForTag(gate, build);
+      return known;
+    }
+    const kernel = await see(build);
+    const generation = (known?.generation ?? 0) + 1;
+    const id = `${gate.name}/${kernel.id}/${generation}`;
+    const names = must(tags).map((tag) => tag.name);
+    const kmods = await chooseKmods(gate);
+    await store.beginRun({
+      id,
+      gate: gate.name,
+      kernel,
+      generation,
+      entry,
+      tags: names,
+      kmods,
+      startedAt: now(),
+    });
+    return store.run(id);
+  }
+
+  async function waitForTag(gate: Gate, build: koji.Build): Promise<void> {
+    const kernel = await see(build);
+    await store.say(
+      gate.name,
+      kernel.id,
+      null,
+      `waits for ${kernel.nvr} to be tagged into ${gate.watch}`,
+      now(),
+    );
+  }
+
+  async function see(build: koji.Build): Promise<KernelBuild> {
+    const { build_id: id, nvr, name, epoch, version, release } = build;
+    const kernel = { id, nvr, name, epoch, version, release };
+    await store.seeKernel(kernel, now());
+    return kernel;
+  }
+
+  async function chooseKmods(gate: Gate): Promise<Kmod[]> {
+    const { tag, include, exclude, advisory } = gate.kmods;
+    const builds = await hub.read(koji.listTagged(tag, { latest: true }));
+    const [included, excluded, advised] = [matcher(include), matcher(exclude), matcher(advisory)];
+    return builds
+      .filter(({ name }) => included(name) && !excluded(name) && !gate.kernels.includes(name))
+      .map((build) => {
+        const { build_id: buildId, name, nvr } = build;
+        return { name, buildId, nvr, source: sourceRpmPath(build), required: !advised(name) };
+      });
+  }
+
+  /** One look at a run. Returns `again` after something was done, else when to look next. */
+  async function reconcile(gate: Gate, before: Run): Promise<'again' | number | undefined> {
+    const lostUntil = await settle(context, before);
+    if (before.kmods.length === 0) {
+      const kmods = await chooseKmods(gate);
+      if (kmods.length > 0) await store.select(before, kmods, now());
+    }
+    const run = (await store.run(before.id)) ?? before;
+    const decision = decide(gate, pace, await observe(gate, run));
+    await store.say(gate.name, run.kernel.id, run.id, decision.state, now());
+    if (decision.verdict) await store.judge(run, decision.verdict.verdict, decision.verdict.reasons, now());
+    if (decision.closing) await close(run, { at: now(), ...decision.closing });
+    if (decision.writes.length > 0) await act(context, run, decision.writes);
+    if (decision.closing) return undefined;
+    if (decision.verdict || decision.writes.length > 0) return 'again';
+    const wakes = [lostUntil, decision.wakeAt].filter((at) => at !== undefined);
+    return wakes.length > 0 ? Math.min(...wakes) : undefined;
+  }
+
+  /** A run that is over may be what others wait for: their turn, or the slots that it used. */
+  async function close(run: Run, closing: NonNullable<Run['closing']>): Promise<void> {
+    await store.closeRun(run, closing);
+    for (const other of await store.liveRuns(run.gate)) queue.add(`build ${other.kernel.id}`, now());
+  }
+
+  async function observe(gate: Gate, run: Run): Promise<Observation> {
+    const { kernel } = run;
+    const [tags, watched, target] = await hub.readAll([
+      koji.listTags(kernel.id),
+      koji.listTagged(gate.watch, { package: kernel.name }),
+      koji.getBuildTarget(gate.build.target),
+    ]);
+    const buildTag = must(target).build_tag_name;
+    const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
+    const latest = await hub.read(koji.getLatestBuilds(buildTag, { package: kernel.name }));
+    const sideTags =
+      gate.build.repo === 'sidetag'
+        ? await hub.read(koji.listSideTags({ basetag: buildTag, user: await user() }))
+        : [];
+    const heads = await hub.readAll(
+      verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
+    );
+    const newest = latest[0];
+    return {
+      now: now(),
+      run,
+      tags: must(tags).map(({ name }) => name),
+      entry: must(watched).find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
+      buildTag: { name: buildTag, latest: newest ? { id: newest.build_id, nvr: newest.nvr } : null },
+      heads: new Map(
+        verdictTags.flatMap((tag, i) =>
+          must(heads[i]).map((build) => [tag, { ...build, id: build.build_id }]),
+        ),
+      ),
+      sideTags: sideTags.map(({ name }) => name),
+      slots: slotsFor(gate, run, await store.liveRuns(gate.name)),
+    };
+  }
+
+  return {
+    hint(hint) {
+      queue.add(hint.kind === 'tag' ? `tag ${hint.name}` : `${hint.kind} ${hint.id}`, now());
+    },
+    async step(signal) {
+      while (!signal?.aborted) {
+        const key = queue.take(now());
+        if (key === undefined) break;
+        try {
+          await work(key);
+          queue.succeed(key);
+        } catch (error) {
+          const pause = queue.retry(key, now());
+          const hubError = error instanceof HubError;
+          log[hubError ? 'warn' : 'error'](
+            { key, pause, ...(hubError ? { reason: error.message } : { err: error }) },
+            'tries again later',
+          );
+        }
+      }
+      return queue.next() ?? now() + pace.every;
+    },
+  };
+}
+
+function must<T>(answer: { ok: true; value: T } | { ok: false; error: HubError } | undefined): T {
+  if (!answer) throw new Error('fewer answers than calls');
+  if (!answer.ok) throw answer.error;
+  return answer.value;
+}

@@ -1,0 +1,202 @@
+/**
+ * What became of writes that have no ending yet. One with a receipt is followed to its end; one without
+ * lost its reply, or the process died: then its effect is looked for, and found or declared lost.
+ */
+import type { Ending, Intent, Receipt, Run } from '../core/model.ts';
+import * as koji from '../koji/calls.ts';
+import type { Context } from './context.ts';
+import { hasEnded, readEvidence } from './evidence.ts';
+
+/** Bring the open intents of a run up to date. Returns when the next lost one may be looked for. */
+export async function settle(context: Context, run: Run): Promise<number | undefined> {
+  const open = run.intents.filter((intent) => !intent.ending);
+  await followTasks(context, run, open);
+  for (const intent of open.filter(({ write, receipt }) => write.kind === 'request-repo' && receipt))
+    await followRepo(context, run, intent);
+  const lost = open.filter(({ receipt }) => !receipt);
+  const now = context.now();
+  const due = lost.filter(({ askedAt }) => askedAt + context.settle <= now);
+  if (due.length > 0) await findLost(context, run, due);
+  const later = lost.filter((intent) => !due.includes(intent)).map(({ askedAt }) => askedAt + context.settle);
+  return later.length > 0 ? Math.min(...later) : undefined;
+}
+
+async function followTasks({ hub, store, now }: Context, run: Run, open: readonly Intent[]): Promise<void> {
+  const running = open.filter(({ receipt }) => receipt?.task !== undefined);
+  const answers = await hub.readAll(running.map(({ receipt }) => koji.getTaskInfo(receipt?.task ?? 0)));
+  const ended = running.flatMap((intent, i) => {
+    const answer = answers[i];
+    if (answer && !answer.ok) throw answer.error;
+    const task = answer?.value;
+    return task && hasEnded(task.state) ? [{ intent, task }] : [];
+  });
+  const builds = ended.filter(({ intent }) => intent.write.kind === 'scratch-build');
+  const evidence = await readEvidence(
+    hub,
+    run.kernel,
+    builds.map(({ task }) => task),
+  );
+  for (const [i, { intent }] of builds.entries()) {
+    const build = evidence[i];
+    if (!build) continue;
+    const why = build.fault?.text ?? build.state;
+    await store.end(
+      run,
+      intent,
+      build.state === 'closed' ? { at: now(), how: 'done', build } : { at: now(), how: 'failed', why, build },
+    );
+  }
+  for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'tag')) {
+    await store.end(run, intent, await readBackTag(hub, run, intent, task, now()));
+  }
+}
+
+/** `tagBuild` only queues a task: whether the kernel is in the tag, the hub must say. */
+async function readBackTag(
+  hub: Context['hub'],
+  run: Run,
+  intent: Intent,
+  task: koji.TaskInfo,
+  at: number,
+): Promise<Ending> {
+  const [tags, result] = await hub.readAll([koji.listTags(run.kernel.id), koji.getTaskResult(task.id)]);
+  if (!tags.ok) throw tags.error;
+  if (
+    isTrue(
+      intent,
+      tags.value.map((tag) => tag.name),
+    )
+  )
+    return { at, how: 'done' };
+  const fault = result.ok ? koji.faultIn(result.value)?.text : result.error.message;
+  return { at, how: 'failed', why: fault ?? `task ${task.id} ended, yet the tags are not as asked` };
+}
+
+/** Whether the kernel's tags are as a write wanted them. */
+function isTrue({ write }: Intent, tags: readonly string[]): boolean {
+  if (write.kind === 'untag') return !tags.includes(write.tag);
+  if (write.kind !== 'tag') return false;
+  return tags.includes(write.tag) && !(write.from && tags.includes(write.from));
+}
+
+/** A requested repo counts once it is there and its newest kernel is this one. */
+async function followRepo({ hub, store, now }: Context, run: Run, intent: Intent): Promise<void> {
+  const { write, receipt } = intent;
+  if (write.kind !== 'request-repo' || !receipt) return;
+  let repo = receipt.repo;
+  if (!repo) {
+    const answer = await hub.read(koji.repoCheckRequest(receipt.request ?? 0));
+    if (!answer.repo && answer.request.active) return;
+    repo = answer.repo ?? undefined;
+  }
+  const fail = (why: string) => store.end(run, intent, { at: now(), how: 'failed', why });
+  if (!repo) return fail(`repo request ${receipt.request} ended without a repo`);
+  const [latest] = await hub.read(
+    koji.getLatestBuilds(write.tag, { package: run.kernel.name, event: repo.create_event }),
+  );
+  if (latest?.build_id !== run.kernel.id)
+    return fail(`repo ${repo.id} of ${write.tag} holds ${latest?.nvr ?? 'no kernel'}`);
+  await store.end(run, intent, { at: now(), how: 'done', repo: repo.id });
+}
+
+// ---- lost replies -------------------------------------------------------------------------------
+// All looks go through the session: after a write of this process without an answer the hub client ends that
+// write's session first, so that what a look sees is final. For a write of an earlier process `context.settle`
+// gives it time to arrive.
+
+async function findLost(context: Context, run: Run, lost: readonly Intent[]): Promise<void> {
+  const builds = lost.filter(({ write }) => write.kind === 'scratch-build');
+  if (builds.length > 0) await findBuilds(context, run, builds);
+  for (const intent of lost.filter(({ write }) => write.kind !== 'scratch-build'))
+    await findOther(context, run, intent);
+}
+
+/** Own tasks that a look goes through, newest first; by number, since the hub's clock may differ from ours. */
+const LOOKED_AT = 1_000;
+
+async function findBuilds(
+  { hub, store, now, user }: Context,
+  run: Run,
+  lost: readonly Intent[],
+): Promise<void> {
+  const mine = await hub.write(
+    koji.listTasks(
+      { owner: await user(), method: 'build', decode: true },
+      { order: '-id', limit: LOOKED_AT },
+    ),
+  );
+  const found = new Map<string, number>();
+  for (const task of mine) {
+    const mark = koji.buildMark(task);
+    if (mark?.store === store.installation) found.set(mark.attempt, task.id);
+  }
+  for (const intent of lost) {
+    const task = found.get(intent.id);
+    if (task !== undefined) await store.receive(run, intent, { at: now(), task });
+    else await store.end(run, intent, { at: now(), how: 'lost' });
+  }
+}
+
+async function findOther(context: Context, run: Run, intent: Intent): Promise<void> {
+  const { store, now } = context;
+  const seen = await lookFor(context, run, intent);
+  if (seen === 'done') await store.end(run, intent, { at: now(), how: 'done' });
+  else if (seen === undefined) await store.end(run, intent, { at: now(), how: 'lost' });
+  else {
+    await store.receive(run, intent, seen);
+    if (seen.sideTag) await store.end(run, intent, { at: now(), how: 'done' });
+  }
+}
+
+/** The trace that a write left on the hub: it is done, or running under this receipt, or there is none. */
+async function lookFor(
+  { hub, now, user, store }: Context,
+  run: Run,
+  intent: Intent,
+): Promise<'done' | Receipt | undefined> {
+  const { write } = intent;
+  switch (write.kind) {
+    case 'tag':
+    case 'untag': {
+      const tags = await hub.write(koji.listTags(run.kernel.id));
+      if (
+        isTrue(
+          intent,
+          tags.map((tag) => tag.name),
+        )
+      )
+        return 'done';
+      if (write.kind === 'untag') return undefined;
+      const tasks = await hub.write(
+        koji.listTasks(
+          { owner: await user(), method: 'tagBuild', decode: true },
+          { order: '-id', limit: LOOKED_AT },
+        ),
+      );
+      const tag = await hub.read(koji.getTag(write.tag));
+      const running = tasks.find(
+        (task) =>
+          !hasEnded(task.state) && task.request?.[0] === tag.id && task.request?.[1] === run.kernel.id,
+      );
+      return running && { at: now(), task: running.id };
+    }
+    case 'create-side-tag': {
+      const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
+      const taken = await store.sideTags();
+      const fresh = tags.find(({ name }) => !write.known.includes(name) && !taken.includes(name));
+      return fresh && { at: now(), sideTag: fresh.name };
+    }
+    case 'remove-side-tag': {
+      const tags = await hub.write(koji.listSideTags({ user: await user() }));
+      return tags.some(({ name }) => name === write.tag) ? undefined : 'done';
+    }
+    case 'cancel': {
+      const task = await hub.write(koji.getTaskInfo(write.task));
+      return task && !hasEnded(task.state) ? undefined : 'done';
+    }
+    case 'request-repo':
+    case 'scratch-build':
+      // A repo request may be sent again: the hub answers with the one that it has.
+      return undefined;
+  }
+}

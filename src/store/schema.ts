@@ -1,0 +1,136 @@
+/** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted. */
+import type { Generated, Kysely, Migration, MigrationProvider } from 'kysely';
+
+/** JSON travels as text, times are milliseconds since the epoch: both databases take them. */
+export interface Tables {
+  /** One row: an id of this store, so that two installations tell their scratch builds apart. */
+  installation: { id: string };
+  kernel_build: {
+    id: number;
+    nvr: string;
+    name: string;
+    epoch: number | null;
+    version: string;
+    release: string;
+    seen_at: number;
+  };
+  run: {
+    id: string;
+    gate: string;
+    build_id: number;
+    generation: number;
+    entry: number;
+    tags: string;
+    started_at: number;
+  };
+  /** The kmods of a run; the newest row counts (an empty choice is made again). */
+  selection: { run_id: string; at: number; kmods: string };
+  /** What was asked of the hub, recorded before it was sent. `seq` keeps their order. */
+  intent: { id: string; run_id: string; seq: number; kind: string; write: string; asked_at: number };
+  /** What the hub answered. */
+  receipt: { intent_id: string; at: number; task_id: number | null; receipt: string };
+  /** How it ended. */
+  ending: { intent_id: string; at: number; how: string; ending: string };
+  verdict: { run_id: string; at: number; verdict: string; reasons: string };
+  closing: { run_id: string; at: number; how: string; why: string };
+  journal: {
+    seq: Generated<number>;
+    at: number;
+    kind: string;
+    gate: string | null;
+    build_id: number | null;
+    run_id: string | null;
+    text: string;
+  };
+}
+
+const migrations: Record<string, Migration> = {
+  '001-facts': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('installation')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .execute();
+      await db.schema
+        .createTable('kernel_build')
+        .addColumn('id', 'integer', (c) => c.primaryKey())
+        .addColumn('nvr', 'text', (c) => c.notNull())
+        .addColumn('name', 'text', (c) => c.notNull())
+        .addColumn('epoch', 'integer')
+        .addColumn('version', 'text', (c) => c.notNull())
+        .addColumn('release', 'text', (c) => c.notNull())
+        .addColumn('seen_at', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('run')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('gate', 'text', (c) => c.notNull())
+        .addColumn('build_id', 'integer', (c) => c.notNull().references('kernel_build.id'))
+        .addColumn('generation', 'integer', (c) => c.notNull())
+        .addColumn('entry', 'integer', (c) => c.notNull())
+        .addColumn('tags', 'text', (c) => c.notNull())
+        .addColumn('started_at', 'bigint', (c) => c.notNull())
+        .addUniqueConstraint('run_once', ['gate', 'build_id', 'generation'])
+        .execute();
+      await db.schema
+        .createTable('selection')
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('kmods', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('intent')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('seq', 'integer', (c) => c.notNull())
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('write', 'text', (c) => c.notNull())
+        .addColumn('asked_at', 'bigint', (c) => c.notNull())
+        .addUniqueConstraint('intent_order', ['run_id', 'seq'])
+        .execute();
+      await db.schema
+        .createTable('receipt')
+        .addColumn('intent_id', 'text', (c) => c.primaryKey().references('intent.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('task_id', 'integer')
+        .addColumn('receipt', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex('receipt_task').on('receipt').column('task_id').execute();
+      await db.schema
+        .createTable('ending')
+        .addColumn('intent_id', 'text', (c) => c.primaryKey().references('intent.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('how', 'text', (c) => c.notNull())
+        .addColumn('ending', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('verdict')
+        .addColumn('run_id', 'text', (c) => c.primaryKey().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('verdict', 'text', (c) => c.notNull())
+        .addColumn('reasons', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('closing')
+        .addColumn('run_id', 'text', (c) => c.primaryKey().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('how', 'text', (c) => c.notNull())
+        .addColumn('why', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('journal')
+        .addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('gate', 'text')
+        .addColumn('build_id', 'integer')
+        .addColumn('run_id', 'text')
+        .addColumn('text', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex('journal_build').on('journal').columns(['build_id', 'seq']).execute();
+    },
+  },
+};
+
+/** Migrations in the order of their names. */
+export const migrationProvider: MigrationProvider = { getMigrations: async () => migrations };

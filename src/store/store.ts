@@ -1,0 +1,450 @@
+/** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
+import { existsSync } from 'node:fs';
+import { Kysely, Migrator, type SqliteDatabase, SqliteDialect, type Transaction } from 'kysely';
+import Database from 'libsql';
+import type {
+  Closing,
+  Ending,
+  Entry,
+  Intent,
+  KernelBuild,
+  Kmod,
+  Receipt,
+  Run,
+  Verdict,
+  Write,
+} from '../core/model.ts';
+import { describeEnding, describeReceipt } from '../core/report.ts';
+import { describeWrite, plural } from '../core/wording.ts';
+import { migrationProvider, type Tables } from './schema.ts';
+
+/** Opened store. All times are milliseconds since the epoch, given by the caller. */
+export interface Store {
+  /** Random id of this store, which marks its scratch builds on the hub. */
+  readonly installation: string;
+  /** Record that a kernel build of a gate's package was seen; again is harmless. */
+  seeKernel(kernel: KernelBuild, at: number): Promise<void>;
+  beginRun(
+    run: Pick<Run, 'id' | 'gate' | 'kernel' | 'generation' | 'entry' | 'tags' | 'kmods' | 'startedAt'>,
+  ): Promise<void>;
+  /** Choose the kmods of a run again; only for a run that has none. */
+  select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
+  /** Record writes before they are sent. The ids are new; recording one twice is an error. */
+  intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
+  receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
+  end(run: Run, intent: Intent, ending: Ending): Promise<void>;
+  judge(run: Run, verdict: Verdict, reasons: readonly string[], at: number): Promise<void>;
+  closeRun(run: Run, closing: Closing): Promise<void>;
+  /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
+  say(gate: string, build: number, run: string | null, text: string, at: number): Promise<void>;
+
+  kernel(idOrNvr: number | string): Promise<KernelBuild | undefined>;
+  /** Kernels that were seen, newest first. */
+  kernels(): Promise<KernelBuild[]>;
+  /** Newest generation of a gate's run on a kernel build. */
+  latestRun(gate: string, build: number): Promise<Run | undefined>;
+  run(id: string): Promise<Run | undefined>;
+  /** Runs that are not closed, oldest first; of one gate or of all. */
+  liveRuns(gate?: string): Promise<Run[]>;
+  /** Newest runs first. */
+  runs(limit: number): Promise<Run[]>;
+  /** Runs of a kernel build, newest first. */
+  runsOf(build: number): Promise<Run[]>;
+  /** The kernel build for which a task was started, and the gate. */
+  ownerOfTask(task: number): Promise<{ gate: string; build: number } | undefined>;
+  /** Names of all side tags that were ever created. */
+  sideTags(): Promise<string[]>;
+  /** What was last said of a build at a gate. */
+  lastSaid(gate: string, build: number): Promise<string | undefined>;
+  journal(build: number): Promise<Entry[]>;
+  close(): Promise<void>;
+}
+
+/** The store cannot be used as it is: the message says why and what to do. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+}
+
+export interface StoreOptions {
+  /** `read`: for commands beside a running gate; the file must exist. `write`: one process at a time. */
+  readonly mode: 'read' | 'write';
+  /** Called with each journal line once it is on disk. */
+  readonly onEntry?: (entry: Entry) => void;
+  readonly newId?: () => string;
+}
+
+/**
+ * Open the store and bring its tables up to date.
+ * @param url `sqlite:PATH`, or `sqlite::memory:`
+ * @throws StoreError when there is none to read, or another process writes to it
+ */
+export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  const path = url.replace(/^sqlite:/, '');
+  const lock = options.mode === 'write' && path !== ':memory:' ? lockFor(path) : undefined;
+  if (options.mode === 'read' && path !== ':memory:' && !existsSync(path)) {
+    throw new StoreError(`${path}: no such store; has "kmod-gate run" been started with this configuration?`);
+  }
+  const database = new Database(path);
+  database.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000',
+  );
+  const db = new Kysely<Tables>({
+    dialect: new SqliteDialect({ database: database as unknown as SqliteDatabase }),
+  });
+  if (options.mode === 'write') await migrate(db, path);
+  const installation = await installationOf(db, options.newId ?? (() => crypto.randomUUID()));
+  const release = async () => {
+    await db.destroy();
+    lock?.close();
+  };
+  return storeOver(db, installation, options.onEntry ?? (() => {}), release);
+}
+
+/**
+ * A transaction that stays open in a file beside the store: SQLite's own lock, which the system takes away
+ * when the process dies, however it dies.
+ */
+function lockFor(path: string): { close(): unknown } {
+  const lock = new Database(`${path}.lock`);
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new StoreError(
+      `${path}: another kmod-gate uses this store; stop it first, or name another store.url`,
+      { cause: error },
+    );
+  }
+}
+
+async function migrate(db: Kysely<Tables>, path: string): Promise<void> {
+  const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
+  if (error)
+    throw new StoreError(`${path}: its tables could not be brought up to date: ${error}`, { cause: error });
+}
+
+async function installationOf(db: Kysely<Tables>, newId: () => string): Promise<string> {
+  const known = await db.selectFrom('installation').select('id').executeTakeFirst();
+  if (known) return known.id;
+  const id = newId();
+  await db.insertInto('installation').values({ id }).execute();
+  return id;
+}
+
+type Tx = Transaction<Tables>;
+
+function storeOver(
+  db: Kysely<Tables>,
+  installation: string,
+  onEntry: (entry: Entry) => void,
+  close: () => Promise<void>,
+): Store {
+  /** Insert facts and their journal line in one transaction, then tell the listener. */
+  async function record(entry: Entry, insert: (tx: Tx) => Promise<unknown> = async () => {}): Promise<void> {
+    await db.transaction().execute(async (tx) => {
+      await insert(tx);
+      const { at, kind, gate, text } = entry;
+      await tx
+        .insertInto('journal')
+        .values({ at, kind, gate, build_id: entry.build, run_id: entry.run, text })
+        .execute();
+    });
+    onEntry(entry);
+  }
+  const of = (run: Pick<Run, 'id' | 'gate' | 'kernel'>) => ({
+    gate: run.gate,
+    build: run.kernel.id,
+    run: run.id,
+  });
+
+  const store: Store = {
+    installation,
+    async seeKernel(kernel, at) {
+      if (await store.kernel(kernel.id)) return;
+      await record(
+        { at, kind: 'kernel', gate: null, build: kernel.id, run: null, text: `${kernel.nvr} is complete` },
+        (tx) =>
+          tx
+            .insertInto('kernel_build')
+            .values({ ...kernel, seen_at: at })
+            .execute(),
+      );
+    },
+    async beginRun(run) {
+      const { id, gate, generation, entry, startedAt } = run;
+      const text = `${run.kernel.nvr} stands before gate ${gate}: ${plural(run.kmods.length, 'kmod')} to try`;
+      await record({ at: startedAt, kind: 'run', ...of(run), text }, async (tx) => {
+        const row = {
+          id,
+          gate,
+          build_id: run.kernel.id,
+          generation,
+          entry,
+          tags: JSON.stringify(run.tags),
+          started_at: startedAt,
+        };
+        await tx.insertInto('run').values(row).execute();
+        await tx
+          .insertInto('selection')
+          .values({ run_id: id, at: startedAt, kmods: JSON.stringify(run.kmods) })
+          .execute();
+      });
+    },
+    async select(run, kmods, at) {
+      await record({ at, kind: 'run', ...of(run), text: `${plural(kmods.length, 'kmod')} to try` }, (tx) =>
+        tx
+          .insertInto('selection')
+          .values({ run_id: run.id, at, kmods: JSON.stringify(kmods) })
+          .execute(),
+      );
+    },
+    async intend(run, writes, at) {
+      const intents = nameIntents(run, writes, at);
+      const text = writes.map((write) => describeWrite(write, run.kernel.nvr)).join(', ');
+      await record({ at, kind: 'asked', ...of(run), text }, (tx) =>
+        tx
+          .insertInto('intent')
+          .values(
+            intents.map(({ id, write }, i) => ({
+              id,
+              run_id: run.id,
+              seq: run.intents.length + i,
+              kind: write.kind,
+              write: JSON.stringify(write),
+              asked_at: at,
+            })),
+          )
+          .execute(),
+      );
+      return intents;
+    },
+    async receive(run, intent, receipt) {
+      const text = `${describeWrite(intent.write, run.kernel.nvr)}: ${describeReceipt(receipt)}`;
+      const row = {
+        intent_id: intent.id,
+        at: receipt.at,
+        task_id: receipt.task ?? null,
+        receipt: JSON.stringify(receipt),
+      };
+      await record({ at: receipt.at, kind: 'answered', ...of(run), text }, (tx) =>
+        tx.insertInto('receipt').values(row).execute(),
+      );
+    },
+    async end(run, intent, ending) {
+      const text = describeEnding(run.kernel, intent, ending);
+      const row = { intent_id: intent.id, at: ending.at, how: ending.how, ending: JSON.stringify(ending) };
+      await record({ at: ending.at, kind: 'ended', ...of(run), text }, (tx) =>
+        tx.insertInto('ending').values(row).execute(),
+      );
+    },
+    async judge(run, verdict, reasons, at) {
+      const row = { run_id: run.id, at, verdict, reasons: JSON.stringify(reasons) };
+      await record({ at, kind: 'verdict', ...of(run), text: `${verdict}: ${reasons.join('; ')}` }, (tx) =>
+        tx.insertInto('verdict').values(row).execute(),
+      );
+    },
+    async closeRun(run, closing) {
+      const { at, how, why } = closing;
+      await record({ at, kind: 'closed', ...of(run), text: why }, (tx) =>
+        tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute(),
+      );
+    },
+    async say(gate, build, run, text, at) {
+      if ((await store.lastSaid(gate, build)) !== text)
+        await record({ at, kind: 'state', gate, build, run, text });
+    },
+
+    async kernel(idOrNvr) {
+      const column = typeof idOrNvr === 'number' ? 'id' : 'nvr';
+      const row = await db
+        .selectFrom('kernel_build')
+        .selectAll()
+        .where(column, '=', idOrNvr)
+        .orderBy('id', 'desc')
+        .executeTakeFirst();
+      return row && kernelOf(row);
+    },
+    async kernels() {
+      return (await db.selectFrom('kernel_build').selectAll().orderBy('id', 'desc').execute()).map(kernelOf);
+    },
+    async latestRun(gate, build) {
+      const row = await db
+        .selectFrom('run')
+        .select('id')
+        .where('gate', '=', gate)
+        .where('build_id', '=', build)
+        .orderBy('generation', 'desc')
+        .executeTakeFirst();
+      return row && store.run(row.id);
+    },
+    async run(id) {
+      return readRun(db, id);
+    },
+    async liveRuns(gate) {
+      let query = db
+        .selectFrom('run')
+        .select('id')
+        .where(({ not, exists, selectFrom }) =>
+          not(exists(selectFrom('closing').select('run_id').whereRef('closing.run_id', '=', 'run.id'))),
+        );
+      if (gate !== undefined) query = query.where('gate', '=', gate);
+      return readRuns(db, await query.orderBy('build_id').execute());
+    },
+    async runs(limit) {
+      return readRuns(
+        db,
+        await db
+          .selectFrom('run')
+          .select('id')
+          .orderBy('started_at', 'desc')
+          .orderBy('id')
+          .limit(limit)
+          .execute(),
+      );
+    },
+    async runsOf(build) {
+      return readRuns(
+        db,
+        await db
+          .selectFrom('run')
+          .select('id')
+          .where('build_id', '=', build)
+          .orderBy('started_at', 'desc')
+          .execute(),
+      );
+    },
+    async ownerOfTask(task) {
+      return db
+        .selectFrom('receipt')
+        .innerJoin('intent', 'intent.id', 'receipt.intent_id')
+        .innerJoin('run', 'run.id', 'intent.run_id')
+        .select(['run.gate as gate', 'run.build_id as build'])
+        .where('task_id', '=', task)
+        .executeTakeFirst();
+    },
+    async sideTags() {
+      const rows = await db
+        .selectFrom('receipt')
+        .innerJoin('intent', 'intent.id', 'receipt.intent_id')
+        .select('receipt')
+        .where('kind', '=', 'create-side-tag')
+        .execute();
+      return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
+    },
+    async lastSaid(gate, build) {
+      const row = await db
+        .selectFrom('journal')
+        .select('text')
+        .where('kind', '=', 'state')
+        .where('gate', '=', gate)
+        .where('build_id', '=', build)
+        .orderBy('seq', 'desc')
+        .executeTakeFirst();
+      return row?.text;
+    },
+    async journal(build) {
+      const rows = await db
+        .selectFrom('journal')
+        .selectAll()
+        .where('build_id', '=', build)
+        .orderBy('seq')
+        .execute();
+      return rows.map(({ at, kind, gate, run_id, text }) => ({
+        at,
+        kind: kind as Entry['kind'],
+        gate,
+        build,
+        run: run_id,
+        text,
+      }));
+    },
+    close,
+  };
+  return store;
+}
+
+/** Ids say what they are for: `GATE/BUILD/GENERATION/KMOD/TRY`, or `…/KIND/N`. */
+function nameIntents(run: Run, writes: readonly Write[], at: number): Intent[] {
+  const counts = new Map<string, number>();
+  const subject = (write: Write) => (write.kind === 'scratch-build' ? write.kmod : write.kind);
+  const next = (name: string) => {
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count;
+  };
+  for (const { write } of run.intents) next(subject(write));
+  return writes.map((write) => ({
+    id: `${run.id}/${subject(write)}/${next(subject(write))}`,
+    write,
+    askedAt: at,
+  }));
+}
+
+function kernelOf({
+  id,
+  nvr,
+  name,
+  epoch,
+  version,
+  release,
+}: Omit<Tables['kernel_build'], 'seen_at'>): KernelBuild {
+  return { id, nvr, name, epoch, version, release };
+}
+
+async function readRuns(db: Kysely<Tables>, rows: readonly { id: string }[]): Promise<Run[]> {
+  const runs: Run[] = [];
+  for (const { id } of rows) {
+    const run = await readRun(db, id);
+    if (run) runs.push(run);
+  }
+  return runs;
+}
+
+async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined> {
+  const row = await db
+    .selectFrom('run')
+    .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+    .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at'])
+    .select(['build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
+    .where('run.id', '=', id)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  const selection = await db
+    .selectFrom('selection')
+    .select('kmods')
+    .where('run_id', '=', id)
+    .orderBy('at', 'desc')
+    .executeTakeFirst();
+  const intents = await db
+    .selectFrom('intent')
+    .leftJoin('receipt', 'receipt.intent_id', 'intent.id')
+    .leftJoin('ending', 'ending.intent_id', 'intent.id')
+    .select(['intent.id', 'write', 'asked_at', 'receipt', 'ending'])
+    .where('run_id', '=', id)
+    .orderBy('seq')
+    .execute();
+  const verdict = await db.selectFrom('verdict').selectAll().where('run_id', '=', id).executeTakeFirst();
+  const closing = await db.selectFrom('closing').selectAll().where('run_id', '=', id).executeTakeFirst();
+  return {
+    id: row.id,
+    gate: row.gate,
+    kernel: kernelOf({ ...row, id: row.build_id }),
+    generation: row.generation,
+    entry: row.entry,
+    tags: JSON.parse(row.tags),
+    startedAt: row.started_at,
+    kmods: selection ? JSON.parse(selection.kmods) : [],
+    intents: intents.map((intent) => ({
+      id: intent.id,
+      write: JSON.parse(intent.write),
+      askedAt: intent.asked_at,
+      ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
+      ...(intent.ending && { ending: JSON.parse(intent.ending) }),
+    })),
+    ...(verdict && {
+      verdict: { at: verdict.at, verdict: verdict.verdict as Verdict, reasons: JSON.parse(verdict.reasons) },
+    }),
+    ...(closing && { closing: { at: closing.at, how: closing.how as Closing['how'], why: closing.why } }),
+  };
+}
