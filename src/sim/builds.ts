@@ -1,0 +1,170 @@
+/** Finished builds of kernels and kmods: their tasks, their rpms, and what those provide and require. */
+import type { XmlValue } from '../koji/xmlrpc.ts';
+import { addRpm } from './buildroot.ts';
+import { rootLog, writtenLog } from './logs.ts';
+import { finishRepo, initRepo } from './repos.ts';
+import type { Kernel, Kmod, Scenario } from './scenario.ts';
+import { buildInfo, taskNews } from './shapes.ts';
+import {
+  BUILD,
+  type Build,
+  type Dep,
+  newEvent,
+  packageId,
+  type Rpm,
+  row,
+  type State,
+  TASK,
+  type Tag,
+  type Task,
+  tell,
+  type User,
+} from './state.ts';
+import { makeTask, tellTask, upload } from './tasks.ts';
+
+/** rpm's dependency flags: EQUAL; the same found by a generator; LESS|EQUAL on a feature of rpm. */
+const EQUAL = 8;
+const FOUND_REQUIRES = 16392;
+const RPMLIB = 16777226;
+
+/** Let a build be complete: build task, rpms, messages, all at this moment and on behalf of `owner`. */
+export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Build {
+  const src = `cli-build/${spec.nvr}/${spec.nvr}.src.rpm`;
+  const task = makeTask(state, {
+    method: 'build',
+    request: [src, spec.tags[0] ?? 'none', {}],
+    owner: owner.id,
+  });
+  runNow(state, task);
+  packageId(state, spec.name);
+  const { nvr, name, version, release } = spec;
+  const build: Build = {
+    id: state.builds.length + 1,
+    ...{ nvr, name, version, release },
+    owner_id: owner.id,
+    task_id: task.id,
+    create_event: newEvent(state),
+    start: state.now,
+    completion: null,
+    state: BUILD.BUILDING,
+  };
+  state.builds.push(build);
+  tell(state, { kind: 'build', old: null, build: buildInfo(state, build), task: taskNews(task) });
+  addRpm(state, rpmOf(build, spec.name, 'src', []));
+  for (const arch of state.scenario.arches) buildArch(state, owner, task, spec, build, arch);
+  build.state = BUILD.COMPLETE;
+  build.completion = state.now;
+  tell(state, { kind: 'build', old: BUILD.BUILDING, build: buildInfo(state, build), task: taskNews(task) });
+  closeNow(state, task, { build_id: build.id });
+  return build;
+}
+
+function buildArch(
+  state: State,
+  owner: User,
+  parent: Task,
+  spec: Kernel | Kmod,
+  build: Build,
+  arch: string,
+): void {
+  const request = [parent.request[0] ?? null, spec.tags[0] ?? 'none', arch, true, {}];
+  const task = makeTask(state, { method: 'buildArch', request, owner: owner.id, parent, label: arch, arch });
+  runNow(state, task);
+  const rpms = 'symbols' in spec ? kernelRpms(spec, build, arch) : [kmodRpm(spec, build, arch)];
+  const names = rpms.map((rpm) => `${addRpm(state, rpm).name}-${build.version}-${build.release}.${arch}.rpm`);
+  const files = Object.fromEntries([...names, `${build.nvr}.src.rpm`].map((name) => [name, 'rpm']));
+  const paths = upload(state, task, {
+    'build.log': writtenLog(names, arch),
+    'root.log': rootLog([]),
+    ...files,
+  });
+  closeNow(state, task, {
+    rpms: paths.filter((path) => path.endsWith(`.${arch}.rpm`)),
+    srpms: paths.filter((path) => path.endsWith('.src.rpm')),
+    logs: paths.filter((path) => path.endsWith('.log')),
+    brootid: null,
+  });
+}
+
+/** A repo of the tag as it is now, with the task that made it. */
+export function importRepo(state: State, owner: User, tag: Tag): void {
+  const task = makeTask(state, { method: 'newRepo', request: [tag.name], owner: owner.id });
+  runNow(state, task);
+  initRepo(state, task, tag);
+  closeNow(state, task, finishRepo(state, task));
+}
+
+function runNow(state: State, task: Task): void {
+  task.state = TASK.OPEN;
+  task.host_id = 1;
+  task.start = state.now;
+  task.due = null;
+}
+
+function closeNow(state: State, task: Task, value: XmlValue): void {
+  task.state = TASK.CLOSED;
+  task.result = { value };
+  task.completion = state.now;
+  if (task.awaited) task.awaited = false;
+  state.live.delete(task);
+  tellTask(state, task, TASK.OPEN);
+}
+
+type NewRpm = Omit<Rpm, 'id' | 'buildtime'>;
+
+function rpmOf(
+  build: Build,
+  name: string,
+  arch: string,
+  provides: readonly Dep[],
+  requires: readonly Dep[] = [],
+): NewRpm {
+  const { id, version, release } = build;
+  const own = arch === 'src' ? [] : selfProvides(name, `${version}-${release}`, arch);
+  return { build_id: id, name, version, release, arch, provides: [...provides, ...own], requires };
+}
+
+/** What rpm itself makes every package provide: its name, and its name with the ISA. */
+function selfProvides(name: string, version: string, arch: string): Dep[] {
+  const isa = arch.replace('x86_64', 'x86-64').replace('aarch64', 'aarch-64');
+  return [name, `${name}(${isa})`].map((provided) => ({ name: provided, version, flags: EQUAL }));
+}
+
+/** vmlinux's exports are in -core, those of modules in -modules. */
+function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
+  const { name, version, release } = kernel;
+  const exported = (vmlinux: boolean) =>
+    kernel.symbols
+      .filter((symbol) => symbol.vmlinux === vmlinux)
+      .map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+  const uname = { version: `${version}-${release}.${arch}`, flags: EQUAL };
+  return [
+    rpmOf(build, `${name}-modules`, arch, exported(false)),
+    rpmOf(build, `${name}-core`, arch, [...exported(true), { name: 'kernel-uname-r', ...uname }]),
+    rpmOf(build, name, arch, []),
+    rpmOf(build, `${name}-devel`, arch, [{ name: `${name}-devel-uname-r`, ...uname }]),
+  ];
+}
+
+function kmodRpm(kmod: Kmod, build: Build, arch: string): NewRpm {
+  const imports = kmod.imports.map(({ name, crc }) => ({
+    name: `kernel(${name})`,
+    version: crc,
+    flags: FOUND_REQUIRES,
+  }));
+  const rpmlib = { name: 'rpmlib(CompressedFileNames)', version: '3.0.4-1', flags: RPMLIB };
+  return rpmOf(build, kmod.name, arch, [], [...imports, rpmlib]);
+}
+
+/** The kernel of that NVR in the scenario. Throws an Error that lists the others. */
+export function kernelOf(scenario: Scenario, nvr: string): Kernel {
+  const kernel = scenario.kernels.find((each) => each.nvr === nvr);
+  if (kernel !== undefined) return kernel;
+  const known = scenario.kernels.map((each) => each.nvr).join(', ');
+  throw new Error(`no kernel ${nvr} in the scenario, only: ${known}`);
+}
+
+/** The administrator, whom builds that nobody asked for belong to. */
+export function administrator(state: State): User {
+  return row(state.users, 1, 'user');
+}

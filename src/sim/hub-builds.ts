@@ -1,0 +1,161 @@
+/** The hub's methods about builds, rpms and build roots. */
+import { Fault, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
+import { type Args, arg, integer, list, lookUp, type Methods, optionalInteger, query } from './arguments.ts';
+import { buildInfo, buildRow, buildrootInfo, listingInfo, rpmInfo, rpmRow, taggedInfo } from './shapes.ts';
+import { buildOf, FAULT, findBuild, python, type Rpm, row, type State, tagOf, userOf } from './state.ts';
+import { type TaggedQuery, taggedBuilds } from './tags.ts';
+
+/** They only tell. Parameters that no gate uses are taken and not heeded. */
+export const BUILD_METHODS: Methods = {
+  'getBuild buildInfo strict?': ({ state }, args) => {
+    const ref = arg(args, 'buildInfo');
+    const missing = `No such build: ${python(ref)}`;
+    return lookUp(findBuild(state, ref), arg(args, 'strict'), missing, (build) => buildInfo(state, build));
+  },
+  'listBuilds packageID? userID? taskID? prefix? state? volumeID? source? createdBefore? createdAfter? completeBefore? completeAfter? type? typeInfo? queryOpts?':
+    ({ state }, args) => {
+      const [ref, task, wanted] = [arg(args, 'packageID'), arg(args, 'taskID'), arg(args, 'state')];
+      const user = arg(args, 'userID') === null ? null : userOf(state, arg(args, 'userID')).id;
+      const after = arg(args, 'completeAfter');
+      const found = state.builds.filter(
+        (build) =>
+          (ref === null || build.name === ref || build.name === state.packages[Number(ref) - 1]) &&
+          (user === null || build.owner_id === user) &&
+          (task === null || build.task_id === task) &&
+          (wanted === null || build.state === wanted) &&
+          (typeof after !== 'number' || (build.completion ?? 0) > after * 1000),
+      );
+      return query(
+        found.map((build) => buildRow(state, build)),
+        arg(args, 'queryOpts'),
+      );
+    },
+  'getLatestBuilds tag event? package? type?': ({ state }, args) =>
+    tagged(state, args, { inherit: true, latest: 1 }),
+  'listTagged tag event? inherit? prefix? latest? package? owner? type? strict? extra?': (
+    { state },
+    args,
+  ) => {
+    const [prefix, owner] = [arg(args, 'prefix'), arg(args, 'owner')];
+    return tagged(state, args, taggedQuery(args)).filter(
+      (build) =>
+        (typeof prefix !== 'string' || String(build['name']).startsWith(prefix.toLowerCase())) &&
+        (owner === null || build['owner_name'] === owner),
+    );
+  },
+  'listTaggedRPMS tag event? inherit? latest? package? arch? rpmsigs? owner? type? strict? extra?': (
+    { state },
+    args,
+  ) => {
+    const builds = tagged(state, args, taggedQuery(args));
+    const ids = new Set(builds.map((build) => build['build_id']));
+    const arches = list(arg(args, 'arch'));
+    const rpms = state.rpms.filter(
+      (rpm) => ids.has(rpm.build_id) && (arches.length === 0 || arches.includes(rpm.arch)),
+    );
+    return [rpms.map(rpmRow), builds];
+  },
+  'listBuildRPMs build': ({ state }, args) => {
+    const build = buildOf(state, arg(args, 'build'));
+    return state.rpms.filter((rpm) => rpm.build_id === build.id).map(rpmInfo);
+  },
+  'listRPMs buildID? buildrootID? imageID? componentBuildrootID? hostID? arches? queryOpts?': (
+    { state },
+    args,
+  ) => {
+    const root = optionalInteger(args, 'componentBuildrootID');
+    const build = optionalInteger(args, 'buildID');
+    const installed = root === null ? state.rpms : (state.buildroots[root - 1]?.rpms ?? []);
+    const arches = list(arg(args, 'arches'));
+    const found = installed.filter(
+      (rpm) =>
+        (build === null || rpm.build_id === build) && (arches.length === 0 || arches.includes(rpm.arch)),
+    );
+    const show = (rpm: Rpm) =>
+      root === null ? rpmInfo(rpm) : { ...rpmInfo(rpm), component_buildroot_id: root, is_update: false };
+    return query(found.map(show), arg(args, 'queryOpts'));
+  },
+  'getRPMDeps rpmID depType? queryOpts? strict?': ({ state }, args) => {
+    const rpm = row(state.rpms, integer(args, 'rpmID'), 'RPM');
+    const wanted = arg(args, 'depType');
+    const deps = [
+      ...(wanted === null || wanted === 0 ? rpm.requires.map((dep) => ({ ...dep, type: 0 })) : []),
+      ...(wanted === null || wanted === 1 ? rpm.provides.map((dep) => ({ ...dep, type: 1 })) : []),
+    ];
+    return query(deps, arg(args, 'queryOpts'));
+  },
+  'getRPMHeaders rpmID? taskID? filepath? headers? strict?': ({ state }, args) => {
+    const rpm = state.rpms[integer(args, 'rpmID') - 1];
+    if (rpm === undefined || rpm.build_id === null) return {};
+    return Object.fromEntries(
+      list(arg(args, 'headers')).map((name) => [String(name), rpmHeader(rpm, String(name))]),
+    );
+  },
+  'queryHistory tables? build? tag? package? active? queryOpts?': ({ state }, args) => {
+    const tables = list(arg(args, 'tables'));
+    if (tables.length !== 1 || tables[0] !== 'tag_listing') {
+      throw new Fault(FAULT.GENERIC, 'the simulation has the history of one table: tag_listing');
+    }
+    return { tag_listing: history(state, args) };
+  },
+  'listBuildroots hostID? tagID? state? rpmID? archiveID? taskID? buildrootID? queryOpts?': (
+    { state },
+    args,
+  ) => {
+    const [task, id] = [optionalInteger(args, 'taskID'), optionalInteger(args, 'buildrootID')];
+    const found = state.buildroots.filter(
+      (root) => (task === null || root.task_id === task) && (id === null || root.id === id),
+    );
+    return query(
+      found.map((root) => buildrootInfo(state, root)),
+      arg(args, 'queryOpts'),
+    );
+  },
+};
+
+function taggedQuery(args: Args): TaggedQuery {
+  const latest = arg(args, 'latest');
+  return {
+    inherit: arg(args, 'inherit') === true,
+    latest: typeof latest === 'boolean' ? Number(latest) : Number(latest ?? 0),
+  };
+}
+
+function tagged(state: State, args: Args, query: TaggedQuery): XmlStruct[] {
+  const name = arg(args, 'package');
+  const full = {
+    ...query,
+    event: optionalInteger(args, 'event'),
+    package: name === null ? null : String(name),
+  };
+  return taggedBuilds(state, tagOf(state, arg(args, 'tag')), full).map((each) => taggedInfo(state, each));
+}
+
+const FIELDS = { NAME: 'name', VERSION: 'version', FLAGS: 'flags' } as const;
+
+/** A header of an rpm file, in the few that speak of symbols. */
+function rpmHeader(rpm: Rpm, header: string): XmlValue {
+  const match = /^(PROVIDE|REQUIRE)(NAME|VERSION|FLAGS)$/.exec(header.toUpperCase());
+  if (match === null) throw new Fault(FAULT.GENERIC, `No such rpm header field: ${header}`);
+  const deps = match[1] === 'PROVIDE' ? rpm.provides : rpm.requires;
+  const field = FIELDS[match[2] as keyof typeof FIELDS];
+  return deps.map((dep) => dep[field]);
+}
+
+/** Rows of tag_listing as queryHistory has them; `active` is true or null, never false. */
+function history(state: State, args: Args): XmlValue {
+  const build = arg(args, 'build') === null ? null : buildOf(state, arg(args, 'build')).id;
+  const tag = arg(args, 'tag') === null ? null : tagOf(state, arg(args, 'tag')).id;
+  const [name, active] = [arg(args, 'package'), arg(args, 'active')];
+  const found = state.listings.filter(
+    (entry) =>
+      (build === null || entry.build_id === build) &&
+      (tag === null || entry.tag_id === tag) &&
+      (name === null || row(state.builds, entry.build_id, 'build').name === name) &&
+      (active === null || (entry.revoke_event === null) === active),
+  );
+  return query(
+    found.map((entry) => listingInfo(state, entry)),
+    arg(args, 'queryOpts'),
+  );
+}

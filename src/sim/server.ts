@@ -1,0 +1,149 @@
+/** A simulated Koji on a socket: real XML-RPC over HTTP, with the faults that a network adds. */
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import {
+  decodeCall,
+  encodeFault,
+  encodeResponse,
+  Fault,
+  XmlRpcError,
+  type XmlValue,
+} from '../koji/xmlrpc.ts';
+import type { SessionClaim } from './sessions.ts';
+import type { World } from './world.ts';
+
+/**
+ * What goes wrong with a request. `drop-before`: the connection closes and nothing was done. `drop-after`: it
+ * was done, and the reply is lost. `html-502`: a proxy answers in the hub's place. `offline`: fault 1014.
+ */
+export type Mishap = 'none' | 'drop-before' | 'drop-after' | 'html-502' | 'offline';
+
+/** Where to listen, and what goes wrong. */
+export interface ServeOptions {
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port?: number;
+  /** Asked for each call; `n` counts requests from 1. */
+  readonly faults?: (method: string, n: number) => Mishap;
+}
+
+/** A request as it came. */
+export interface ServedRequest {
+  readonly method: string;
+  /** Methods inside a multiCall. */
+  readonly inner: readonly string[];
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** A server that runs. */
+export interface WorldServer {
+  /** The hub's address, for a client's `server` setting. */
+  readonly url: string;
+  /** Every call so far, in order. */
+  readonly requests: readonly ServedRequest[];
+  close(): Promise<void>;
+}
+
+/** Serve the world's hub. The world's clock stands still unless somebody ticks it. */
+export async function serveWorld(world: World, options: ServeOptions = {}): Promise<WorldServer> {
+  const { host = '127.0.0.1', port = 0, faults = () => 'none' } = options;
+  const requests: ServedRequest[] = [];
+  const server = createServer((request, response) => {
+    answer(world, request, response, requests, faults).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else send(response, 500, 'text/plain', `Internal error: ${error}\n`);
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const { port: bound } = server.address() as AddressInfo;
+  return {
+    url: `http://${host}:${bound}/kojihub`,
+    requests,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error ? reject(error) : resolve()));
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  world: World,
+  request: IncomingMessage,
+  response: ServerResponse,
+  requests: ServedRequest[],
+  faults: NonNullable<ServeOptions['faults']>,
+): Promise<void> {
+  if (request.method !== 'POST') {
+    const text = 'Method Not Allowed\nThis is an XML-RPC server. Only POST requests are accepted.\n';
+    return send(response, 405, 'text/plain', text, { Allow: 'POST' });
+  }
+  let call: ReturnType<typeof decodeCall>;
+  try {
+    call = decodeCall(await body(request));
+  } catch (error) {
+    if (!(error instanceof XmlRpcError)) throw error;
+    return send(response, 400, 'text/plain', `Bad Request: ${error.message}\n`);
+  }
+  requests.push({ method: call.method, inner: innerMethods(call), headers: request.headers });
+  const mishap = faults(call.method, requests.length);
+  if (mishap === 'drop-before') return void request.socket.destroy();
+  if (mishap === 'html-502') return send(response, 502, 'text/html', BAD_GATEWAY);
+  const reply =
+    mishap === 'offline' ? encodeFault(1014, 'server is offline') : perform(world, call, request.headers);
+  if (mishap === 'drop-after') return void request.socket.destroy();
+  const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  if (zipped) return send(response, 200, 'text/xml', gzipSync(reply), { 'Content-Encoding': 'gzip' });
+  send(response, 200, 'text/xml', reply);
+}
+
+const BAD_GATEWAY =
+  '<!DOCTYPE HTML><html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>\n';
+
+function perform(world: World, call: ReturnType<typeof decodeCall>, headers: IncomingHttpHeaders): string {
+  const session = claim(headers);
+  try {
+    return encodeResponse(world.call(session === undefined ? call : { ...call, session }));
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return encodeFault(error.code, error.text);
+  }
+}
+
+/** The session that a request's headers claim; none without Koji-Session-Id. */
+function claim(headers: IncomingHttpHeaders): SessionClaim | undefined {
+  const id = headers['koji-session-id'];
+  if (id === undefined) return undefined;
+  const callnum = headers['koji-session-callnum'];
+  return {
+    id: Number(id),
+    key: String(headers['koji-session-key'] ?? ''),
+    callnum: callnum === undefined ? null : Number(callnum),
+  };
+}
+
+function innerMethods(call: { readonly method: string; readonly params: readonly XmlValue[] }): string[] {
+  const calls = call.method === 'multiCall' ? call.params[0] : [];
+  if (!Array.isArray(calls)) return [];
+  return calls.map((each) => String((each as { methodName?: XmlValue }).methodName));
+}
+
+async function body(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  content: string | Buffer,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { ...headers, 'Content-Type': type }).end(content);
+}
