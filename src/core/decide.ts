@@ -15,7 +15,7 @@ import type {
   Write,
 } from './model.ts';
 import { compareEvr } from './names.ts';
-import { describeWrite, plural } from './wording.ts';
+import { describeTagged, describeWrite, plural } from './wording.ts';
 
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation {
@@ -201,8 +201,8 @@ function carryOut(
   const { run } = seen;
   const plan = planOf(gate, seen, verdict);
   if (gate.mode === 'observe') {
-    const would = plan.map((write) => describeWrite(write, run.kernel.nvr)).join(', ') || 'change no tag';
-    return standDown(pace, seen, { how: 'observed', why: `${verdict}; would ${would}` });
+    const would = plan.map((write) => describeWrite(write)).join(', ') || 'change no tag';
+    return standDown(pace, seen, { how: 'observed', why: `would ${would}` });
   }
   if (verdict === 'hold') {
     return (
@@ -216,21 +216,21 @@ function carryOut(
   if (changes.some((intent) => !intent.ending))
     return wait(`${verdict}: waits for the hub to tag`, seen.now + pace.poll);
   const next = plan[0];
-  if (!next) return standDown(pace, seen, { how: 'done', why: describeEnd(verdict, run, changes) });
+  if (!next) return standDown(pace, seen, { how: 'done', why: describeEnd(changes) });
   const refused = pauseAfterRefusals(
     changes.filter((intent) => sameWrite(intent.write, next)),
     seen.now,
   );
-  const what = describeWrite(next, run.kernel.nvr);
+  const what = describeWrite(next);
   if (refused) return wait(`held: the hub does not ${what}: ${refused.why}`, refused.until);
   return act(`${verdict}: ${what}`, next);
 }
 
-function describeEnd(verdict: Verdict, run: Run, changes: readonly Intent[]): string {
+function describeEnd(changes: readonly TagIntent[]): string {
   const done = changes
     .filter(({ ending }) => ending?.how === 'done')
-    .map(({ write }) => describeWrite(write, run.kernel.nvr));
-  return `${verdict}: ${done.join(', ') || 'no tag to change'}`;
+    .map(({ write }) => describeTagged(write));
+  return done.join(', ') || 'no tag to change';
 }
 
 /**
@@ -272,9 +272,13 @@ function newerHead(tags: readonly string[], { heads, run, tags: now }: Observati
   return undefined;
 }
 
+type TagIntent = Intent<Extract<Write, { kind: 'tag' | 'untag' }>>;
+
+/** Whether an intent is about one of the gate's tags; the tag of a side tag's own is not. */
 const isTagChange = (gate: Gate) => {
   const tags = new Set([gate.on_pass, gate.on_fail].flatMap((change) => [...change.tag, ...change.untag]));
-  return ({ write }: Intent) => (write.kind === 'tag' || write.kind === 'untag') && tags.has(write.tag);
+  return (intent: Intent): intent is TagIntent =>
+    (intent.write.kind === 'tag' || intent.write.kind === 'untag') && tags.has(intent.write.tag);
 };
 
 function sameWrite(a: Write, b: Write): boolean {

@@ -89,7 +89,7 @@ export type Write =
       readonly source: string;
       readonly target: string;
       readonly priority: number;
-      /** NVRs that the repo must hold first (`wait_builds`), or the one repo to use (`repo_id`). */
+      /** NVRs that a current repo must hold (`wait_repo`, `wait_builds`), or the one repo to use (`repo_id`). */
       readonly waitFor?: readonly string[];
       readonly repoId?: number;
     }
@@ -210,8 +210,10 @@ export interface Closing {
 export interface Entry {
   readonly at: number;
   readonly kind: 'kernel' | 'run' | 'asked' | 'answered' | 'ended' | 'state' | 'verdict' | 'closed';
+  /** Null where it is about the kernel alone. */
   readonly gate: string | null;
-  readonly build: number | null;
+  readonly build: number;
+  readonly nvr: string;
   readonly run: string | null;
   readonly text: string;
 }

@@ -79,7 +79,7 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
     kmods: standings(run).map((standing) => kmodReport(standing, links)),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
-      .map((intent) => tagReport(run, intent, links)),
+      .map((intent) => tagReport(intent, links)),
     started_at: run.startedAt,
     ended_at: run.closing?.at ?? null,
   };
@@ -103,11 +103,11 @@ function kmodReport({ kmod, state, finding, attempts }: KmodStanding, links: Lin
   };
 }
 
-function tagReport(run: Run, { write, receipt, ending }: Intent, links: Links) {
+function tagReport({ write, receipt, ending }: Intent, links: Links) {
   const result = ending?.how === 'failed' ? ending.why : (ending?.how ?? 'asked');
   const task = receipt?.task;
   return {
-    change: describeWrite(write, run.kernel.nvr),
+    change: describeWrite(write),
     result,
     ...(task !== undefined && { task: taskReport(task, links) }),
   };
@@ -126,9 +126,9 @@ export function describeReceipt({ task, repo, request, sideTag }: Receipt): stri
 }
 
 /** How a write ended, for the journal; a scratch build with what it proves. */
-export function describeEnding(kernel: KernelBuild, intent: Intent, ending: Ending): string {
-  const what = describeWrite(intent.write, kernel.nvr);
+export function describeEnding(kernel: KernelBuild, { write }: Intent, ending: Ending): string {
+  const what = write.kind === 'scratch-build' ? write.kmod : describeWrite(write);
   if (ending.how === 'lost') return `${what}: never reached the hub`;
   if (ending.build) return `${what}: ${judgeBuild(kernel, ending.build).cause}`;
-  return ending.how === 'done' ? `${what}: done` : `${what}: ${ending.why}`;
+  return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;
 }

@@ -16,11 +16,11 @@ export function nameKernels(kernels: readonly KernelRef[]): string {
   return [...new Set(kernels.map((kernel) => kernel.nvr))].join(', ');
 }
 
-/** What a write does, as one would tell a colleague. */
-export function describeWrite(write: Write, nvr: string): string {
+/** What a write does, as one would ask a colleague to. */
+export function describeWrite(write: Write): string {
   switch (write.kind) {
     case 'scratch-build':
-      return `scratch build of ${write.kmod} in ${write.target}`;
+      return `build ${write.kmod} in ${write.target}`;
     case 'request-repo':
       return `request a repo of ${write.tag}`;
     case 'create-side-tag':
@@ -28,10 +28,18 @@ export function describeWrite(write: Write, nvr: string): string {
     case 'remove-side-tag':
       return `remove the side tag ${write.tag}`;
     case 'tag':
-      return write.from ? `move ${nvr} from ${write.from} to ${write.tag}` : `tag ${nvr} into ${write.tag}`;
+      return write.from
+        ? `move the kernel from ${write.from} to ${write.tag}`
+        : `tag the kernel into ${write.tag}`;
     case 'untag':
-      return `untag ${nvr} from ${write.tag}`;
+      return `untag the kernel from ${write.tag}`;
     case 'cancel':
       return `cancel task ${write.task}`;
   }
+}
+
+/** A tag change once it is done. */
+export function describeTagged(write: Extract<Write, { kind: 'tag' | 'untag' }>): string {
+  if (write.kind === 'untag') return `untagged from ${write.tag}`;
+  return write.from ? `moved from ${write.from} to ${write.tag}` : `tagged into ${write.tag}`;
 }

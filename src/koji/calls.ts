@@ -266,7 +266,9 @@ export interface BuildOptions {
   readonly scratch: true;
   /** Build in this repo. For admins only, unless the hub's `build_from_repo_id` policy says otherwise. */
   readonly repo_id?: number;
-  /** Wait for a repo that holds these NVRs. */
+  /** Build in a repo that is current when the task starts; `wait_builds` alone takes any repo that holds them. */
+  readonly wait_repo?: true;
+  /** Wait for a repo that holds these NVRs, be they the newest in it or not. */
   readonly wait_builds?: readonly string[];
   readonly custom_user_metadata?: XmlStruct;
 }

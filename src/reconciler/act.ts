@@ -40,7 +40,7 @@ export async function act(context: Context, run: Run, writes: readonly Write[]):
 function scratchBuild({ store }: Context, { id, write }: Attempt) {
   const options: koji.BuildOptions = {
     scratch: true,
-    ...(write.waitFor && { wait_builds: [...write.waitFor] }),
+    ...(write.waitFor && { wait_repo: true, wait_builds: write.waitFor }),
     ...(write.repoId !== undefined && { repo_id: write.repoId }),
     custom_user_metadata: koji.markBuild({ attempt: id, store: store.installation }),
   };

@@ -96,14 +96,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       try {
         await visitGate(gate, build);
       } catch (error) {
-        if (error instanceof HubError && error.kind === 'refused') {
-          await store.say(
-            gate.name,
-            id,
-            null,
-            `held: the hub refuses ${error.method}: ${error.message}`,
-            now(),
-          );
+        if (error instanceof HubError && error.kind === 'refused' && build.state === BUILD.COMPLETE) {
+          const why = `held: the hub refuses ${error.method}: ${error.message}`;
+          await store.say(gate.name, await see(build), null, why, now());
         }
         throw error;
       }
@@ -158,14 +153,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function waitForTag(gate: Gate, build: koji.Build): Promise<void> {
-    const kernel = await see(build);
-    await store.say(
-      gate.name,
-      kernel.id,
-      null,
-      `waits for ${kernel.nvr} to be tagged into ${gate.watch}`,
-      now(),
-    );
+    await store.say(gate.name, await see(build), null, `waits to be tagged into ${gate.watch}`, now());
   }
 
   async function see(build: koji.Build): Promise<KernelBuild> {
@@ -181,6 +169,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const [included, excluded, advised] = [matcher(include), matcher(exclude), matcher(advisory)];
     return builds
       .filter(({ name }) => included(name) && !excluded(name) && !gate.kernels.includes(name))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
       .map((build) => {
         const { build_id: buildId, name, nvr } = build;
         return { name, buildId, nvr, source: sourceRpmPath(build), required: !advised(name) };
@@ -196,7 +185,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     }
     const run = (await store.run(before.id)) ?? before;
     const decision = decide(gate, pace, await observe(gate, run));
-    await store.say(gate.name, run.kernel.id, run.id, decision.state, now());
+    await store.say(gate.name, run.kernel, run.id, decision.state, now());
     if (decision.verdict) await store.judge(run, decision.verdict.verdict, decision.verdict.reasons, now());
     if (decision.closing) await close(run, { at: now(), ...decision.closing });
     if (decision.writes.length > 0) await act(context, run, decision.writes);

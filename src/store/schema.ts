@@ -38,7 +38,7 @@ export interface Tables {
     at: number;
     kind: string;
     gate: string | null;
-    build_id: number | null;
+    build_id: number;
     run_id: string | null;
     text: string;
   };
@@ -123,7 +123,7 @@ const migrations: Record<string, Migration> = {
         .addColumn('at', 'bigint', (c) => c.notNull())
         .addColumn('kind', 'text', (c) => c.notNull())
         .addColumn('gate', 'text')
-        .addColumn('build_id', 'integer')
+        .addColumn('build_id', 'integer', (c) => c.notNull().references('kernel_build.id'))
         .addColumn('run_id', 'text')
         .addColumn('text', 'text', (c) => c.notNull())
         .execute();

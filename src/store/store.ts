@@ -22,7 +22,7 @@ import { migrationProvider, type Tables } from './schema.ts';
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
   readonly installation: string;
-  /** Record that a kernel build of a gate's package was seen; again is harmless. */
+  /** Record that a kernel build of a gate's package was seen, before anything is said of it; again is harmless. */
   seeKernel(kernel: KernelBuild, at: number): Promise<void>;
   beginRun(
     run: Pick<Run, 'id' | 'gate' | 'kernel' | 'generation' | 'entry' | 'tags' | 'kmods' | 'startedAt'>,
@@ -36,7 +36,7 @@ export interface Store {
   judge(run: Run, verdict: Verdict, reasons: readonly string[], at: number): Promise<void>;
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
-  say(gate: string, build: number, run: string | null, text: string, at: number): Promise<void>;
+  say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
 
   kernel(idOrNvr: number | string): Promise<KernelBuild | undefined>;
   /** Kernels that were seen, newest first. */
@@ -155,6 +155,7 @@ function storeOver(
   const of = (run: Pick<Run, 'id' | 'gate' | 'kernel'>) => ({
     gate: run.gate,
     build: run.kernel.id,
+    nvr: run.kernel.nvr,
     run: run.id,
   });
 
@@ -163,7 +164,15 @@ function storeOver(
     async seeKernel(kernel, at) {
       if (await store.kernel(kernel.id)) return;
       await record(
-        { at, kind: 'kernel', gate: null, build: kernel.id, run: null, text: `${kernel.nvr} is complete` },
+        {
+          at,
+          kind: 'kernel',
+          gate: null,
+          build: kernel.id,
+          nvr: kernel.nvr,
+          run: null,
+          text: `${kernel.nvr} is complete`,
+        },
         (tx) =>
           tx
             .insertInto('kernel_build')
@@ -173,7 +182,7 @@ function storeOver(
     },
     async beginRun(run) {
       const { id, gate, generation, entry, startedAt } = run;
-      const text = `${run.kernel.nvr} stands before gate ${gate}: ${plural(run.kmods.length, 'kmod')} to try`;
+      const text = `stands before the gate: ${plural(run.kmods.length, 'kmod')} to try`;
       await record({ at: startedAt, kind: 'run', ...of(run), text }, async (tx) => {
         const row = {
           id,
@@ -201,7 +210,7 @@ function storeOver(
     },
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
-      const text = writes.map((write) => describeWrite(write, run.kernel.nvr)).join(', ');
+      const text = writes.map((write) => describeWrite(write)).join(', ');
       await record({ at, kind: 'asked', ...of(run), text }, (tx) =>
         tx
           .insertInto('intent')
@@ -220,7 +229,7 @@ function storeOver(
       return intents;
     },
     async receive(run, intent, receipt) {
-      const text = `${describeWrite(intent.write, run.kernel.nvr)}: ${describeReceipt(receipt)}`;
+      const text = `${describeWrite(intent.write)}: ${describeReceipt(receipt)}`;
       const row = {
         intent_id: intent.id,
         at: receipt.at,
@@ -240,19 +249,20 @@ function storeOver(
     },
     async judge(run, verdict, reasons, at) {
       const row = { run_id: run.id, at, verdict, reasons: JSON.stringify(reasons) };
-      await record({ at, kind: 'verdict', ...of(run), text: `${verdict}: ${reasons.join('; ')}` }, (tx) =>
-        tx.insertInto('verdict').values(row).execute(),
+      await record(
+        { at, kind: 'verdict', ...of(run), text: `verdict ${verdict}: ${reasons.join('; ')}` },
+        (tx) => tx.insertInto('verdict').values(row).execute(),
       );
     },
     async closeRun(run, closing) {
       const { at, how, why } = closing;
-      await record({ at, kind: 'closed', ...of(run), text: why }, (tx) =>
+      await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, (tx) =>
         tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute(),
       );
     },
-    async say(gate, build, run, text, at) {
-      if ((await store.lastSaid(gate, build)) !== text)
-        await record({ at, kind: 'state', gate, build, run, text });
+    async say(gate, { id: build, nvr }, run, text, at) {
+      if ((await store.lastSaid(gate, build)) === text) return;
+      await record({ at, kind: 'state', gate, build, nvr, run, text });
     },
 
     async kernel(idOrNvr) {
@@ -346,17 +356,16 @@ function storeOver(
     async journal(build) {
       const rows = await db
         .selectFrom('journal')
-        .selectAll()
+        .innerJoin('kernel_build', 'kernel_build.id', 'build_id')
+        .select(['at', 'kind', 'gate', 'nvr', 'run_id', 'text'])
         .where('build_id', '=', build)
         .orderBy('seq')
         .execute();
-      return rows.map(({ at, kind, gate, run_id, text }) => ({
-        at,
+      return rows.map(({ run_id: run, kind, ...entry }) => ({
+        ...entry,
         kind: kind as Entry['kind'],
-        gate,
         build,
-        run: run_id,
-        text,
+        run,
       }));
     },
     close,

@@ -1,0 +1,188 @@
+/** `kmod-gate demo`: three kernels on a Koji in memory, with the real gate, the real protocols and a real bus if there is one. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { closeQuietly, connectBroker, parseBroker } from '../bus/broker.ts';
+import { startConsumer } from '../bus/consumer.ts';
+import { localBus } from '../bus/local.ts';
+import type { BusMessage } from '../bus/message.ts';
+import { connectPublisher } from '../bus/publisher.ts';
+import { type Config, loadConfig } from '../config/config.ts';
+import type { RunReport } from '../core/report.ts';
+import { busMessage } from '../sim/messages.ts';
+import { loadScenario } from '../sim/scenario.ts';
+import { serveWorld } from '../sim/server.ts';
+import { createWorld, type World } from '../sim/world.ts';
+import { type GateOptions, type RunningGate, startGate } from './gate.ts';
+import { createLog } from './log.ts';
+import { createProgress } from './progress.ts';
+import { newestReports, statusTable, webLinks } from './report.ts';
+import type { Output } from './text.ts';
+
+/** The scenario's and the gate's files, beside `src` and `dist` alike. */
+const FILES = fileURLToPath(new URL('../../config/demo/', import.meta.url));
+const BROKER = 'amqp://guest:guest@127.0.0.1:5672';
+const WATCH = 'c9s-gate';
+/** The Koji's clock moves with the wall clock, this often, in ms. */
+const TICK = 50;
+/** No act of the play takes longer, in ms. */
+const PATIENCE = 30_000;
+
+/** The play: each kernel, what the audience is told, whether messages arrive, and how it must end. */
+const ACTS = [
+  {
+    nvr: 'kernel-6.1.176-50.el9',
+    title: '18,107 symbols have another CRC, and yet every kmod builds anew',
+    heard: true,
+    verdict: 'promote',
+    tags: ['c9s-candidate'],
+  },
+  {
+    nvr: 'kernel-6.1.187-53.el9',
+    title: 'a backport changes a structure, and one kmod no longer compiles',
+    heard: true,
+    verdict: 'block',
+    tags: ['c9s-blocked'],
+  },
+  {
+    nvr: 'kernel-6.1.192-56.el9',
+    title: 'every message about it is lost; the sweep finds it',
+    heard: false,
+    verdict: 'promote',
+    tags: ['c9s-candidate'],
+  },
+] as const;
+
+interface DemoOptions {
+  /** Print the result as JSON, last. */
+  readonly json: boolean;
+  /** Keep serving after the play, until `stop` fires. */
+  readonly serve: boolean;
+  readonly stop: AbortSignal;
+}
+
+/** @returns whether every kernel ended where it should */
+export async function demo(output: Output, { json, serve, stop }: DemoOptions): Promise<boolean> {
+  const progress = createProgress(output, false);
+  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-demo-'));
+  const scenario = loadScenario(join(FILES, 'scenario.toml'));
+  const world = createWorld(scenario, { now: Date.now() });
+  const server = await serveWorld(world);
+  const config = demoConfig(server.url, folder, serve);
+  const log = createLog('pretty', 'warn', process.stderr);
+  const bus = await openBus(log);
+  let heard = true;
+  world.onMessage((event) => {
+    const message = heard ? busMessage(event, { family: 'fedora' }) : null;
+    if (message) bus.publish(message).catch((error: unknown) => log.warn(`not published: ${error}`));
+  });
+  const clock = setInterval(() => world.tick(TICK), TICK);
+  const gate = await startGate(config, { log, onEntry: progress.entry, subscribe: bus.subscribe });
+  await gate.subscribed;
+
+  progress.line(
+    `A Koji in memory with ${scenario.kmods.length} kmods at ${server.url}, a gate on its tag ${WATCH}, and ${bus.name}.`,
+  );
+  for (const act of ACTS) {
+    if (stop.aborted) break;
+    progress.line(`\n--- ${act.nvr}: ${act.title}`);
+    heard = act.heard;
+    world.completeKernel(act.nvr, { tag: WATCH });
+    await decided(gate, act.nvr, stop);
+  }
+  const reports = await newestReports(gate.store, webLinks(config.koji.weburl), ACTS.length);
+  reports.reverse();
+  const ended = ACTS.map(({ nvr, verdict, tags }) => {
+    const report = reports.find((run) => run.nvr === nvr);
+    return report?.verdict === verdict && String(tagsOf(world, nvr)) === String(tags);
+  });
+  output.write(`\n${statusTable(output, reports)}`);
+  if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
+  if (serve && !stop.aborted) {
+    progress.line(`\nDashboard: ${gate.url}   Hub: ${server.url}   (Ctrl-C ends it)`);
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+  }
+
+  await gate.stop();
+  clearInterval(clock);
+  await bus.close();
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+  return ended.every(Boolean);
+}
+
+function demoConfig(server: string, folder: string, serve: boolean): Config {
+  const config = loadConfig(join(FILES, 'kmod-gate.toml'));
+  const { http, ...rest } = config;
+  return {
+    ...rest,
+    koji: { ...config.koji, server },
+    store: { url: `sqlite:${join(folder, 'kmod-gate.db')}` },
+    ...(serve && http && { http }),
+  };
+}
+
+interface DemoBus {
+  readonly name: string;
+  readonly publish: (message: BusMessage) => Promise<void>;
+  /** How the gate listens to it. */
+  readonly subscribe: NonNullable<GateOptions['subscribe']>;
+  close(): Promise<void>;
+}
+
+/** RabbitMQ with an exchange and a queue of the demo's own, or a bus within the process where no broker answers. */
+async function openBus(log: Logger): Promise<DemoBus> {
+  const own = `kmod-gate-demo-${process.pid}`;
+  try {
+    const publisher = await connectPublisher({ url: BROKER, exchange: own }, log);
+    const settings = { url: BROKER, exchange: own, queue: own, bindings: ['#'], prefetch: 50 };
+    return {
+      name: 'RabbitMQ at 127.0.0.1:5672',
+      publish: publisher.publish,
+      subscribe: (onHint) => startConsumer(settings, onHint, log),
+      async close() {
+        await publisher.close();
+        await removeFromBroker(own);
+      },
+    };
+  } catch {
+    const bus = localBus();
+    return {
+      name: 'a bus within the process (RabbitMQ at 127.0.0.1:5672 does not answer)',
+      publish: bus.publish,
+      subscribe: (onHint) => bus.consume(onHint, log),
+      close: async () => {},
+    };
+  }
+}
+
+/** Both are durable, as a gate's should be, so they go by name. */
+async function removeFromBroker(name: string): Promise<void> {
+  const model = await connectBroker(parseBroker(BROKER));
+  const channel = await model.createChannel();
+  await channel.deleteQueue(name);
+  await channel.deleteExchange(name);
+  await closeQuietly(model);
+}
+
+/** Until the run on a kernel is over. */
+async function decided({ store }: RunningGate, nvr: string, stop: AbortSignal): Promise<void> {
+  const end = Date.now() + PATIENCE;
+  while (Date.now() < end && !stop.aborted) {
+    const kernel = await store.kernel(nvr);
+    const run = kernel && (await store.runsOf(kernel.id))[0];
+    if (run?.closing) return;
+    await new Promise((resolve) => setTimeout(resolve, TICK));
+  }
+}
+
+/** The kernel's tags as the hub has them now. */
+function tagsOf(world: World, nvr: string): string[] {
+  return world.build(nvr) ? world.tags(nvr) : [];
+}
+
+function summary({ nvr, verdict, reasons, kmods }: RunReport, world: World) {
+  return { nvr, verdict, reasons, kmods, tags: tagsOf(world, nvr) };
+}

@@ -1,0 +1,121 @@
+/** A running gate, assembled from its configuration: hub, store, bus, reconciler, dashboard. */
+import type { Logger } from 'pino';
+import { startConsumer } from '../bus/consumer.ts';
+import type { Consumer, OnHint } from '../bus/intake.ts';
+import type { Config } from '../config/config.ts';
+import type { Entry } from '../core/model.ts';
+import { serveDashboard } from '../http/dashboard.ts';
+import { connectHub } from '../koji/client.ts';
+import { createReconciler } from '../reconciler/reconciler.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { explain, newestReports, webLinks } from './report.ts';
+
+export interface GateOptions {
+  readonly log: Logger;
+  /** Hears each journal line. */
+  readonly onEntry?: (entry: Entry) => void;
+  /** Another source of hints than the configured broker. */
+  readonly subscribe?: (onHint: OnHint) => Consumer;
+}
+
+export interface RunningGate {
+  readonly store: Store;
+  /** Where the dashboard listens; undefined without `[http]`. */
+  readonly url: string | undefined;
+  /** First subscription to the bus, if there is one. */
+  readonly subscribed: Promise<void>;
+  /** Finish what is in hand and let go of everything. The next start goes on from the store. */
+  stop(): Promise<void>;
+}
+
+/** How many runs the dashboard lists. */
+const LISTED = 50;
+
+/**
+ * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
+ * @throws StoreError where the store cannot be used, Error where the dashboard cannot listen
+ */
+export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
+  const log = (part: string) => options.log.child({ part });
+  const store = await openStore(config.store.url, {
+    mode: 'write',
+    ...(options.onEntry && { onEntry: options.onEntry }),
+  });
+  const hub = connectHub({ ...config.koji, log: log('koji') });
+  const reconciler = createReconciler({
+    gates: config.gates,
+    pace: config.sweep,
+    hub,
+    store,
+    log: log('reconciler'),
+    now: Date.now,
+    random: Math.random,
+  });
+
+  const alarm = createAlarm();
+  const onHint: OnHint = (hint) => {
+    reconciler.hint(hint);
+    alarm.ring();
+  };
+  const { bus } = config;
+  const subscribe = options.subscribe ?? (bus && ((heard: OnHint) => startConsumer(bus, heard, log('bus'))));
+  const consumer = subscribe?.(onHint);
+
+  const startedAt = Date.now();
+  let lookedAt: number | null = null;
+  const links = webLinks(config.koji.weburl);
+  const sources = {
+    runs: () => newestReports(store, links, LISTED),
+    explain: (subject: string) => explain(store, links, subject),
+    health: () => ({ started_at: startedAt, looked_at: lookedAt, bus: consumer?.state() ?? null }),
+  };
+  const dashboard = config.http && (await serveDashboard(config.http, sources, log('http')));
+
+  const stopping = new AbortController();
+  const loop = (async () => {
+    while (!stopping.signal.aborted) {
+      const next = await reconciler.step(stopping.signal);
+      lookedAt = Date.now();
+      await alarm.wait(next - lookedAt);
+    }
+  })();
+
+  return {
+    store,
+    url: dashboard?.url,
+    subscribed: consumer?.ready ?? Promise.resolve(),
+    async stop() {
+      stopping.abort();
+      alarm.ring();
+      await loop;
+      await consumer?.close();
+      await dashboard?.close();
+      await hub.close();
+      await store.close();
+    },
+  };
+}
+
+/** Sleep that a ring ends; a ring while nobody sleeps ends the next sleep at once. */
+function createAlarm(): { ring(): void; wait(ms: number): Promise<void> } {
+  let rung = false;
+  let wake = () => {};
+  return {
+    ring() {
+      rung = true;
+      wake();
+    },
+    async wait(ms) {
+      if (!rung && ms > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, ms);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      rung = false;
+    },
+  };
+}

@@ -1,0 +1,57 @@
+/** What a running gate does, shown as it happens: lines, and on a terminal a table of live runs below them. */
+import type { Entry } from '../core/model.ts';
+import type { RunReport } from '../core/report.ts';
+import { statusTable } from './report.ts';
+import { clockTime, type Output } from './text.ts';
+
+export interface Progress {
+  /** Show a journal line. */
+  entry(entry: Entry): void;
+  /** Show any line, such as one of the log. */
+  line(text: string): void;
+  /** Show these runs in the table; no effect where there is no terminal. */
+  runs(reports: readonly RunReport[]): void;
+}
+
+/** Lines that tell the story. Of states only those in which a kernel waits; `explain` has the rest. */
+function isStory({ kind, text }: Entry): boolean {
+  if (kind === 'state') return /^(held:|waits )/.test(text);
+  return kind !== 'asked' && kind !== 'answered';
+}
+
+/** @param live draw the table; only for a terminal */
+export function createProgress(output: Output, live: boolean): Progress {
+  let drawn = 0;
+  let current = '';
+
+  function draw(lines: string): void {
+    const up = drawn > 0 ? `\x1b[${drawn}A\x1b[J` : '';
+    output.write(`${up}${lines}${current}`);
+    drawn = current.split('\n').length - 1;
+  }
+
+  return {
+    entry(entry) {
+      const about = entry.gate ? `${entry.gate}  ${entry.nvr}  ` : '';
+      if (isStory(entry)) draw(`${clockTime(entry.at)}  ${about}${entry.text}\n`);
+    },
+    line: (text) => draw(`${text}\n`),
+    runs(reports) {
+      if (!live) return;
+      current = reports.length > 0 ? `\n${clip(statusTable(output, reports))}` : '';
+      draw('');
+    },
+  };
+}
+
+/** Lines that wrap would spoil the count of lines to go up; colours are not counted. */
+function clip(text: string, columns = process.stdout.columns ?? 120): string {
+  const keep = (line: string) => {
+    let seen = 0;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours are control characters
+    return line.replace(/\x1b\[\d+m|[^\x1b]/g, (piece) =>
+      piece.length > 1 || seen++ < columns - 1 ? piece : '',
+    );
+  };
+  return text.split('\n').map(keep).join('\n');
+}

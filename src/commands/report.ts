@@ -1,0 +1,143 @@
+/** `status` and `explain`: what the store knows, as text. */
+import type { Config } from '../config/config.ts';
+import type { Explanation, Links, RunReport } from '../core/report.ts';
+import { reportOf } from '../core/report.ts';
+import { describeError } from '../core/wording.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { dateTime, type Output, paint, table } from './text.ts';
+
+/** Pages of Koji's web interface below `weburl`. */
+export function webLinks(weburl: string | undefined): Links {
+  const page = (path: string) => (weburl ? `${weburl.replace(/\/$/, '')}/${path}` : undefined);
+  return {
+    task: (id) => page(`taskinfo?taskID=${id}`),
+    build: (id) => page(`buildinfo?buildID=${id}`),
+  };
+}
+
+/** Reports of the newest runs, newest first. */
+export async function newestReports(store: Store, links: Links, limit: number): Promise<RunReport[]> {
+  const runs = await store.runs(limit);
+  return Promise.all(
+    runs.map(async (run) => reportOf(run, await store.lastSaid(run.gate, run.kernel.id), links)),
+  );
+}
+
+/** One row a run. */
+export function statusTable(output: Output, reports: readonly RunReport[]): string {
+  if (reports.length === 0) return 'No kernel has stood before a gate yet.\n';
+  const rows = reports.map((report) => [
+    report.gate,
+    report.nvr,
+    report.status,
+    report.verdict ?? '-',
+    tally(report),
+    report.state,
+  ]);
+  return table([['GATE', 'KERNEL', 'STATUS', 'VERDICT', 'KMODS', 'STATE'], ...rows], (padded, cell) =>
+    paint(output, cell, padded),
+  );
+}
+
+/** `11 ok, 1 broken`. */
+function tally(report: RunReport): string {
+  const counts = new Map<string, number>();
+  for (const { outcome } of report.kmods) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  return [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'none';
+}
+
+/**
+ * Explain a kernel build.
+ * @param subject NVR or Koji build id
+ * @returns undefined when the store has never seen it
+ */
+export async function explain(store: Store, links: Links, subject: string): Promise<Explanation | undefined> {
+  const kernel = await store.kernel(/^\d+$/.test(subject) ? Number(subject) : subject);
+  if (!kernel) return undefined;
+  const runs = await store.runsOf(kernel.id);
+  return {
+    build: kernel.id,
+    nvr: kernel.nvr,
+    runs: await Promise.all(
+      runs.map(async (run) => reportOf(run, await store.lastSaid(run.gate, kernel.id), links)),
+    ),
+    journal: await store.journal(kernel.id),
+  };
+}
+
+export function explanationText(output: Output, { nvr, build, runs, journal }: Explanation): string {
+  const history = journal.map((entry) => `  ${dateTime(entry.at)}  ${entry.text}\n`).join('');
+  const parts = runs.map((report) => runText(output, report));
+  if (parts.length === 0) parts.push(`${nvr} (build ${build}) has not stood before a gate.\n`);
+  return `${parts.join('\n')}\nHistory\n${history}`;
+}
+
+function runText(output: Output, report: RunReport): string {
+  const verdict = report.verdict ? ` ${paint(output, report.verdict)},` : '';
+  const head = `${report.nvr} (build ${report.build}) at gate ${report.gate}:${verdict} ${paint(output, report.status)}\n`;
+  const lines = [head, `  ${report.state}\n`];
+  if (report.url) lines.push(`  ${report.url}\n`);
+  if (report.reasons.length > 0) {
+    lines.push('\nWhy\n', ...report.reasons.map((reason, i) => `  ${i + 1}. ${reason}\n`));
+  }
+  lines.push('\nKmods\n', indent(kmodTable(output, report)), ...errorText(report));
+  const changes = report.tag_changes.map(
+    ({ change, result, task }) =>
+      `  ${change}: ${result}${task ? ` (${task.url ?? `task ${task.id}`})` : ''}\n`,
+  );
+  if (changes.length > 0) lines.push('\nTags\n', ...changes);
+  return lines.join('');
+}
+
+function kmodTable(output: Output, report: RunReport): string {
+  const rows = report.kmods.map(({ nvr, required, outcome, cause, tasks }) => {
+    const task = tasks.map(({ id, url }) => url ?? `task ${id}`).join(' ') || '-';
+    return [outcome, required ? nvr : `${nvr} (advisory)`, task, cause];
+  });
+  return table([['OUTCOME', 'KMOD', 'TASK', 'CAUSE'], ...rows], (padded, cell) =>
+    paint(output, cell, padded),
+  );
+}
+
+function errorText(report: RunReport): string[] {
+  const broken = report.kmods.filter(({ errors }) => errors.length > 0);
+  if (broken.length === 0) return [];
+  return [
+    '\nFirst errors of build.log\n',
+    ...broken.flatMap(({ nvr, errors }) => [
+      `  ${nvr}\n`,
+      ...errors.map((error) => `    ${error.arch}  ${describeError(error)}\n`),
+    ]),
+  ];
+}
+
+const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
+
+/** How many runs `status` lists. */
+const LISTED = 20;
+
+/** `kmod-gate status`: the newest runs, from the store; the gate need not run. */
+export async function status(config: Config, output: Output, json: boolean): Promise<void> {
+  const store = await openStore(config.store.url, { mode: 'read' });
+  const reports = await newestReports(store, webLinks(config.koji.weburl), LISTED);
+  output.write(json ? `${JSON.stringify({ runs: reports }, null, 2)}\n` : statusTable(output, reports));
+  await store.close();
+}
+
+/**
+ * `kmod-gate explain NVR|ID`, from the store.
+ * @returns false when the store has never seen that kernel
+ */
+export async function explainCommand(
+  config: Config,
+  output: Output,
+  subject: string,
+  json: boolean,
+): Promise<boolean> {
+  const store = await openStore(config.store.url, { mode: 'read' });
+  const explanation = await explain(store, webLinks(config.koji.weburl), subject);
+  await store.close();
+  if (!explanation) return false;
+  output.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(output, explanation));
+  return true;
+}

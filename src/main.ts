@@ -1,0 +1,130 @@
+#!/usr/bin/env node
+/** The command line: what to start, when to stop, and what the exit code says. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { configCheck } from './commands/config.ts';
+import { demo } from './commands/demo.ts';
+import type { LogFormat } from './commands/log.ts';
+import { explainCommand, status } from './commands/report.ts';
+import { run } from './commands/run.ts';
+import { standardOutput } from './commands/text.ts';
+import { ConfigError, formatMistakes, loadConfig } from './config/config.ts';
+import { StoreError } from './store/store.ts';
+
+/** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
+const EXIT = { ok: 0, no: 1, wrong: 2, bug: 70 } as const;
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+function program(setExit: (code: number) => void): Command {
+  const output = standardOutput();
+  const config = new Option('-c, --config <file>', 'configuration file').default('kmod-gate.toml');
+  const json = new Option('--json', 'print JSON');
+  const kmodGate = new Command('kmod-gate')
+    .description('Tries third-party kernel modules against a kernel build in Koji before it is released.')
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(kmod-gate help shows what there is)');
+
+  kmodGate
+    .command('run')
+    .description('watch the hub and gate kernels until stopped')
+    .addOption(config)
+    .addOption(
+      new Option('--log <format>', 'format of the log on standard error').choices(['json', 'pretty']),
+    )
+    .addOption(
+      new Option('--log-level <level>', 'log this and above')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .action(async (options: { config: string; log?: LogFormat; logLevel: string }) => {
+      const format = options.log ?? (process.stderr.isTTY ? 'pretty' : 'json');
+      await run(loadConfig(options.config), { format, level: options.logLevel, stop: stopSignal() });
+    });
+  kmodGate
+    .command('status')
+    .description('list the newest runs')
+    .addOption(config)
+    .addOption(json)
+    .action(async (options: { config: string; json?: true }) => {
+      await status(loadConfig(options.config), output, options.json === true);
+    });
+  kmodGate
+    .command('explain')
+    .argument('<kernel>', 'NVR or Koji build id')
+    .description('everything about one kernel build: verdict, reasons, kmods, errors, history')
+    .addOption(config)
+    .addOption(json)
+    .action(async (kernel: string, options: { config: string; json?: true }) => {
+      const known = await explainCommand(loadConfig(options.config), output, kernel, options.json === true);
+      if (!known)
+        throw new InputError(`${kernel}: no such kernel in the store; "kmod-gate status" lists them`);
+    });
+  kmodGate
+    .command('demo')
+    .description('play three kernels on a Koji in memory')
+    .addOption(json)
+    .option('--serve', 'keep serving, dashboard included, until stopped')
+    .action(async (options: { json?: true; serve?: true }) => {
+      const asExpected = await demo(output, {
+        json: options.json === true,
+        serve: options.serve === true,
+        stop: stopSignal(),
+      });
+      if (!asExpected) setExit(EXIT.no);
+    });
+  kmodGate
+    .command('config')
+    .description('the configuration file')
+    .command('check')
+    .argument('<file>')
+    .description('validate a file and print what was understood')
+    .action((file: string) => setExit(configCheck(file, output.write)));
+  return kmodGate;
+}
+
+class InputError extends Error {}
+
+/** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stop.abort();
+      process.once(signal, () => process.exit(EXIT.no));
+    });
+  }
+  return stop.signal;
+}
+
+/** What to say on standard error about an error, and the exit code. */
+function explainFailure(error: unknown): { code: number; text: string } {
+  if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
+  if (error instanceof ConfigError) return { code: EXIT.wrong, text: formatMistakes(error) };
+  if (error instanceof StoreError || error instanceof InputError)
+    return { code: EXIT.wrong, text: error.message };
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+    return { code: EXIT.wrong, text: error.message };
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: EXIT.bug, text: `This is a bug in kmod-gate; please report it with these lines:\n${stack}` };
+}
+
+async function main(): Promise<number> {
+  let code: number = EXIT.ok;
+  try {
+    const setExit = (value: number) => {
+      code = value;
+    };
+    await program(setExit).parseAsync();
+    return code;
+  } catch (error) {
+    const failure = explainFailure(error);
+    if (failure.text) process.stderr.write(`${failure.text}\n`);
+    return failure.code;
+  }
+}
+
+// An explicit exit: a socket that is still being connected would keep the process alive.
+process.exitCode = await main();
+process.stdout.write('', () => process.exit());

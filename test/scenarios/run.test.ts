@@ -1,0 +1,352 @@
+/** One scenario for each thing that the gate promises about a run, on a Koji in memory over real HTTP. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { standings } from '../../src/core/judge.ts';
+import type { Gate, Hint } from '../../src/core/model.ts';
+import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
+import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
+
+let stage: Stage;
+const set = async (options?: StageOptions) => {
+  stage = await setStage(options);
+};
+afterEach(async () => stage.end());
+
+const GATE_TAG = { tag: GATE.watch };
+const NEWEST = 'kernel-6.1.187-53.el9';
+const MODES = ['wait', 'pin', 'sidetag'] as const;
+const repo = (mode: Gate['build']['repo'], max_active = 20): Gate['build'] => ({
+  ...GATE.build,
+  repo: mode,
+  max_active,
+});
+/** Without kmod-gamma, whose symbol is gone in NEW, every kmod builds. */
+const FINE: Gate['kmods'] = { ...GATE.kmods, exclude: ['kmod-gamma'] };
+
+const withRule =
+  (rule: Partial<Rule> & Pick<Rule, 'kmod' | 'result'>) =>
+  (scenario: Scenario): Scenario => ({
+    ...scenario,
+    rules: [{ kernel: '*', arch: '*', log: [], times: null, ...rule }, ...scenario.rules],
+  });
+/** One more kernel, newer than NEW and the same otherwise. */
+const withNewest = (scenario: Scenario): Scenario => {
+  const model = scenario.kernels.find(({ nvr }) => nvr === NEW);
+  return { ...scenario, kernels: model ? [...scenario.kernels, { ...model, ...splitNvr(NEWEST) }] : [] };
+};
+const sideTags = () => stage.world.call({ method: 'listSideTags', params: [] });
+
+describe('the main job', () => {
+  test.each(MODES)('repo = "%s": a kernel that every kmod builds against is promoted', async (mode) => {
+    await set({ gate: { kmods: FINE, build: repo(mode) } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict).toMatchObject({ verdict: 'promote', reasons: [`2 of 2 kmods build against ${NEW}`] });
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+    expect(sideTags()).toEqual([]);
+  });
+
+  test.each(MODES)('repo = "%s": a kernel that a kmod no longer builds against is blocked', async (mode) => {
+    await set({ gate: { build: repo(mode) } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict?.reasons[0]).toMatch(
+      /^kmod-gamma-0.8-1.el9: does not build on x86_64: .*pci_clear_master/,
+    );
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    expect(sideTags()).toEqual([]);
+  });
+
+  test('every message lost: the sweep finds the kernel', async () => {
+    await set();
+    await stage.step();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  test('every message three times, newest first: nothing happens twice', async () => {
+    await set();
+    const heard: Hint[][] = [];
+    stage.hear((hints) => {
+      heard.unshift(hints);
+      for (const again of [...heard, hints, hints]) again.forEach(stage.hint);
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    for (const { name } of stage.world.state.scenario.kmods)
+      expect(stage.scratchBuilds(name)).toHaveLength(1);
+  });
+
+  test('a complete kernel that is not in the watch tag yet waits for the tag', async () => {
+    await set({ gate: { kmods: FINE } });
+    stage.hear();
+    stage.world.completeKernel(NEW);
+    await stage.until('it waits', async () => (await stage.said(NEW))?.startsWith('waits to'), 5);
+    expect(await stage.said(NEW)).toBe('waits to be tagged into c9s-gate');
+    stage.world.as('kojiadmin').tagBuild('c9s-gate', NEW);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test('scratch builds keep to max_active, and carry who asked for them', async () => {
+    await set({ gate: { build: repo('wait', 1) } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const alive = () =>
+      stage.world
+        .tasks()
+        .filter(({ method, parent, state }) => method === 'build' && !parent && state !== 2 && state !== 5);
+    await stage.until('it is decided', async () => {
+      expect(alive().length).toBeLessThanOrEqual(1);
+      return (await stage.run(NEW))?.closing;
+    });
+    expect(stage.scratchBuilds('kmod-alpha')[0]?.request[2]).toMatchObject({
+      scratch: true,
+      custom_user_metadata: { 'kmod-gate': { attempt: `c9s/${stage.buildId(NEW)}/1/kmod-alpha/1` } },
+    });
+  });
+
+  test('observe mode tries everything and touches no tag', async () => {
+    await set({ gate: { mode: 'observe' } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.closing).toMatchObject({
+      how: 'observed',
+      why: 'would move the kernel from c9s-gate to c9s-blocked',
+    });
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+  });
+});
+
+describe('several kernels', () => {
+  test.each(['wait', 'pin'] as const)(
+    'repo = "%s": the newest goes first, the older does not take its place',
+    async (mode) => {
+      await set({ scenario: withNewest, gate: { kmods: FINE, build: repo(mode) } });
+      stage.world.completeKernel(NEW, GATE_TAG);
+      stage.world.completeKernel(NEWEST, GATE_TAG);
+      await stage.until('the newest is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+      expect(await stage.said(NEW)).toContain(
+        `waits for its turn: ${NEWEST} is the newest kernel in kmods9s-build`,
+      );
+      expect((await stage.closed(NEWEST)).closing?.how).toBe('done');
+      const older = await stage.closed(NEW);
+      expect(older).toMatchObject({ verdict: { verdict: 'promote' }, closing: { how: 'superseded' } });
+      expect(stage.world.tags(NEWEST)).toEqual(['c9s-candidate']);
+      expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+    },
+  );
+
+  test('repo = "sidetag": side by side, each against itself', async () => {
+    await set({ scenario: withNewest, gate: { kmods: FINE, build: repo('sidetag') } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEWEST, GATE_TAG);
+    await stage.until('both are tried', () => stage.scratchBuilds('kmod-alpha').length === 2, 10);
+    for (const nvr of [NEW, NEWEST]) expect((await stage.closed(nvr)).verdict?.verdict).toBe('promote');
+    expect(sideTags()).toEqual([]);
+  });
+
+  test('a newer kernel that arrives while the older is built: no result counts for the wrong kernel', async () => {
+    await set({ scenario: withNewest, gate: { build: repo('wait', 1) } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('the older is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    stage.world.completeKernel(NEWEST, GATE_TAG);
+    await stage.closed(NEWEST);
+    await stage.closed(NEW);
+    for (const run of await stage.store.runs(9)) {
+      expect(run.verdict?.verdict).toBe('block');
+      for (const { attempts } of standings(run)) {
+        const ending = attempts.at(-1)?.ending;
+        const arches = ending && ending.how !== 'lost' ? ending.build?.arches : undefined;
+        expect(arches?.map(({ repo: held }) => held?.id)).toEqual([run.kernel.id]);
+      }
+    }
+  });
+});
+
+describe('people', () => {
+  test('who untag the kernel win: builds are cancelled, nothing is tagged', async () => {
+    await set();
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    stage.world.as('kojiadmin').untagBuild('c9s-gate', NEW);
+    const run = await stage.closed(NEW);
+    expect(run.closing).toMatchObject({ how: 'taken-over', why: `${NEW} was taken out of c9s-gate by hand` });
+    expect(stage.world.tags(NEW)).toEqual([]);
+    expect(
+      stage.world
+        .tasks()
+        .filter(({ method, state }) => method === 'build' && (state === 0 || state === 1 || state === 4)),
+    ).toEqual([]);
+  });
+
+  test('who tag a blocked kernel into the watch tag again get another run', async () => {
+    await set();
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    stage.world.as('kojiadmin').moveBuild('c9s-blocked', 'c9s-gate', NEW);
+    await stage.until('a second run', async () => (await stage.run(NEW))?.generation === 2);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  test('who cancel a build get a hold that says so', async () => {
+    await set();
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    stage.world.as('kojiadmin').call('cancelTask', stage.scratchBuilds('kmod-alpha')[0]?.id ?? 0);
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    expect((await stage.run(NEW))?.verdict?.reasons).toContain(
+      'kmod-alpha-1.0-1.el9 (inconclusive): its build was cancelled by a person',
+    );
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
+  });
+});
+
+describe('trouble', () => {
+  test('of the build system is tried again, and passes', async () => {
+    await set({
+      gate: { kmods: FINE },
+      scenario: withRule({ kmod: 'kmod-alpha', result: 'mock-error', times: 2 }),
+    });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(3);
+  });
+
+  test('of the build system that stays: the kernel is held, with the reason, and tries are counted', async () => {
+    await set({
+      gate: { kmods: FINE, build: repo('sidetag') },
+      scenario: withRule({ kmod: 'kmod-alpha', result: 'mock-error' }),
+    });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is held', async () => (await stage.said(NEW))?.startsWith('held: kmod-alpha'));
+    expect(await stage.said(NEW)).toMatch(
+      /^held: kmod-alpha-1.0-1.el9 \(inconclusive\): trouble in the build system .*; a person must look, then tag or untag/,
+    );
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(3);
+    expect(sideTags()).toEqual([]);
+  });
+
+  test('a spec file that pins another kernel is found out', async () => {
+    const pin = (scenario: Scenario): Scenario => ({
+      ...scenario,
+      kmods: scenario.kmods.map((kmod) => (kmod.name === 'kmod-alpha' ? { ...kmod, pins: OLD } : kmod)),
+    });
+    await set({ gate: { kmods: FINE, build: repo('sidetag') }, scenario: pin });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    expect((await stage.run(NEW))?.verdict?.verdict).toBe('hold');
+  });
+
+  test('a refused tag is held with the words of the hub, and tried again', async () => {
+    const unlisted = (scenario: Scenario): Scenario => ({
+      ...scenario,
+      tags: scenario.tags.map((tag) => (tag.name === 'c9s-candidate' ? { ...tag, packages: [] } : tag)),
+      kernels: scenario.kernels.map((kernel) => ({
+        ...kernel,
+        tags: kernel.tags.filter((tag) => tag !== 'c9s-candidate'),
+      })),
+    });
+    await set({ gate: { kmods: FINE }, scenario: unlisted });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is held', async () => (await stage.said(NEW))?.startsWith('held:'));
+    expect(await stage.said(NEW)).toMatch(
+      /^held: the hub does not move the kernel from c9s-gate to c9s-candidate: .*Package kernel not in list for c9s-candidate/,
+    );
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+  });
+
+  test('a hub that is offline for an hour only costs that hour', async () => {
+    await set();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    stage.world.offline('database upgrade');
+    for (let minute = 0; minute < 60; minute++) {
+      await stage.step();
+      stage.world.tick(60_000);
+    }
+    stage.world.offline(null);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
+  });
+
+  test('sessions that expire are begun anew', async () => {
+    await set();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is decided', async () => {
+      stage.world.expireSessions();
+      return (await stage.run(NEW))?.closing;
+    });
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  /** Every write of a run, its reply lost once: the effect is found, and nothing is done twice. */
+  test.each([
+    ['wait', 'multiCall'],
+    ['wait', 'tagBuild'],
+    ['pin', 'repo.request'],
+    ['sidetag', 'createSideTag'],
+    ['sidetag', 'removeSideTag'],
+    ['sidetag', 'tagBuild'],
+  ] as const)('repo = "%s": the reply to %s is lost', async (mode, method) => {
+    const lost = { count: 0, requests: 0 };
+    const faults: StageOptions['faults'] = (name) => {
+      const submits =
+        name === method &&
+        (method !== 'multiCall' || stage.server.requests.at(-1)?.inner.includes('build') === true);
+      if (!submits || lost.count++ > 0) return 'none';
+      return 'drop-after';
+    };
+    await set({ gate: { build: repo(mode) }, faults });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    expect(lost.count).toBeGreaterThan(0);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    for (const { name } of stage.world.state.scenario.kmods)
+      expect(stage.scratchBuilds(name)).toHaveLength(1);
+    expect(sideTags()).toEqual([]);
+  });
+
+  test.each([
+    ['wait', 'multiCall'],
+    ['wait', 'tagBuild'],
+    ['sidetag', 'createSideTag'],
+  ] as const)('repo = "%s": %s never arrives', async (mode, method) => {
+    let dropped = 0;
+    const faults: StageOptions['faults'] = (name) =>
+      name === method && dropped++ < 3 ? 'drop-before' : 'none';
+    await set({ gate: { build: repo(mode) }, faults });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    for (const { name } of stage.world.state.scenario.kmods)
+      expect(stage.scratchBuilds(name)).toHaveLength(1);
+  });
+
+  test.each(MODES)('repo = "%s": a process that is killed after every look changes nothing', async (mode) => {
+    await set({ gate: { build: repo(mode) } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is decided', async () => {
+      await stage.restart();
+      return (await stage.run(NEW))?.closing;
+    });
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    for (const { name } of stage.world.state.scenario.kmods)
+      expect(stage.scratchBuilds(name)).toHaveLength(1);
+    expect(sideTags()).toEqual([]);
+  });
+});

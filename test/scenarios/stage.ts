@@ -1,0 +1,138 @@
+/** A stage for scenarios: a Koji in memory behind real HTTP, and a gate whose clock is that Koji's clock. */
+import { pino } from 'pino';
+import { decode } from '../../src/bus/decode.ts';
+import type { BusMessage } from '../../src/bus/message.ts';
+import type { Gate, Hint, Run } from '../../src/core/model.ts';
+import { connectHub } from '../../src/koji/client.ts';
+import { createReconciler } from '../../src/reconciler/reconciler.ts';
+import { busMessage } from '../../src/sim/messages.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
+import { type ServeOptions, serveWorld } from '../../src/sim/server.ts';
+import { createWorld } from '../../src/sim/world.ts';
+import { openStore } from '../../src/store/store.ts';
+
+export const SMALL = new URL('../sim/small.toml', import.meta.url).pathname;
+export const OLD = 'kernel-6.1.170-47.el9';
+export const NEW = 'kernel-6.1.176-50.el9';
+
+export const GATE: Gate = {
+  name: 'c9s',
+  kernels: ['kernel'],
+  watch: 'c9s-gate',
+  mode: 'enforce',
+  strategy: 'rebuild',
+  kmods: { tag: 'kmods9s-release', include: ['kmod-*'], exclude: [], advisory: [] },
+  build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
+  on_pass: { tag: ['c9s-candidate'], untag: ['c9s-gate'] },
+  on_fail: { tag: ['c9s-blocked'], untag: ['c9s-gate'] },
+};
+
+export interface StageOptions {
+  readonly gate?: Partial<Gate>;
+  readonly scenario?: (small: Scenario) => Scenario;
+  readonly faults?: ServeOptions['faults'];
+}
+
+/** Simulated milliseconds between two looks of the stage. */
+const STEP = 5_000;
+const MINUTE = 60_000;
+
+/** Through the message and back: what the gate's decoder makes of it. */
+function hintsOf(message: BusMessage | null): Hint[] {
+  if (!message) return [];
+  const decoded = decode(message);
+  if (decoded.kind === 'undecodable') throw new Error(`undecodable: ${decoded.why}`);
+  return decoded.kind === 'hints' ? [...decoded.hints] : [];
+}
+
+export type Stage = Awaited<ReturnType<typeof setStage>>;
+
+export async function setStage(options: StageOptions = {}) {
+  const small = loadScenario(SMALL);
+  const world = createWorld(options.scenario?.(small) ?? small);
+  const server = await serveWorld(world, options.faults ? { faults: options.faults } : {});
+  const gate: Gate = { ...GATE, ...options.gate };
+  const store = await openStore('sqlite::memory:', { mode: 'write' });
+  const account = { authtype: 'password', user: 'kmod-gate', password: 'gate-password' } as const;
+  const log = pino({ level: 'silent' });
+
+  /** A gate process; a second one is what starts after the first was killed: same store, nothing else. */
+  function start() {
+    const hub = connectHub({ server: server.url, ...account, timeout: 5_000, random: () => 0.5 });
+    const pace = { every: 5 * MINUTE, poll: 30_000, settle: 10_000 };
+    const reconciler = createReconciler({
+      gates: [gate],
+      pace,
+      hub,
+      store,
+      log,
+      now: () => world.now(),
+      random: () => 0.5,
+    });
+    return { hub, reconciler };
+  }
+  let process = start();
+  const unlisten = new Set<() => void>();
+
+  const stage = {
+    world,
+    store,
+    server,
+    gate,
+    hint: (hint: Hint) => process.reconciler.hint(hint),
+    /** The gate hears of everything that happens, as the bus would tell it. */
+    hear(deliver: (hints: Hint[]) => void = (hints) => hints.forEach(stage.hint)): void {
+      unlisten.add(world.onMessage((event) => deliver(hintsOf(busMessage(event, { family: 'fedora' })))));
+    },
+    /** One look of the gate, then time passes. */
+    async step(): Promise<void> {
+      await process.reconciler.step();
+      world.tick(STEP);
+    },
+    /** Let the gate and the world run until something holds. Throws when it does not within the given minutes. */
+    async until(what: string, holds: () => unknown, minutes = 60): Promise<void> {
+      const end = world.now() + minutes * MINUTE;
+      while (!(await holds())) {
+        if (world.now() > end)
+          throw new Error(`${what}: not within ${minutes} minutes\n${await stage.story()}`);
+        await stage.step();
+      }
+    },
+    /** Forget all but the store, as a killed process does, and start again. */
+    async restart(): Promise<void> {
+      await process.hub.close();
+      process = start();
+    },
+    buildId: (nvr: string): number => {
+      const build = world.build(nvr);
+      if (!build) throw new Error(`${nvr} is not built`);
+      return build.id;
+    },
+    run: (nvr: string): Promise<Run | undefined> => store.latestRun(gate.name, stage.buildId(nvr)),
+    /** Run until the newest run on a kernel is over; answers that run. */
+    async closed(nvr: string, minutes?: number): Promise<Run> {
+      await stage.until(`${nvr} is decided`, async () => (await stage.run(nvr))?.closing, minutes);
+      return (await stage.run(nvr)) as Run;
+    },
+    /** What is said of a kernel now. */
+    said: (nvr: string) => store.lastSaid(gate.name, stage.buildId(nvr)),
+    async story(): Promise<string> {
+      const lines = (await store.kernels()).map(async ({ id }) =>
+        (await store.journal(id)).map(({ text }) => text).join('\n'),
+      );
+      return (await Promise.all(lines)).join('\n---\n');
+    },
+    /** Scratch builds of a kmod that the hub has ever seen. */
+    scratchBuilds: (kmod: string) =>
+      world
+        .tasks()
+        .filter((task) => task.method === 'build' && JSON.stringify(task.request[0]).includes(`/${kmod}/`)),
+    async end(): Promise<void> {
+      for (const stop of unlisten) stop();
+      await process.hub.close();
+      await server.close();
+      await store.close();
+    },
+  };
+  return stage;
+}
