@@ -274,9 +274,9 @@ describe('trouble', () => {
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
     stage.world.offline('database upgrade');
-    for (let minute = 0; minute < 60; minute++) {
+    for (let minutes = 0; minutes < 60; minutes += 15) {
       await stage.step();
-      stage.world.tick(60_000);
+      stage.world.tick(15 * 60_000);
     }
     stage.world.offline(null);
     await stage.closed(NEW);
