@@ -1,0 +1,46 @@
+/** Imports point inwards: which folder of src may know which. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url));
+
+/** Folder to what it may import beside itself: folders, or single files. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  core: [],
+  config: ['core'],
+  koji: [],
+  bus: ['core'],
+  store: ['core'],
+  http: ['core'],
+  reconciler: ['core', 'koji', 'store'],
+  sim: ['koji/xmlrpc.ts', 'bus/message.ts'],
+  commands: ['core', 'config', 'koji', 'bus', 'store', 'http', 'reconciler', 'sim'],
+  'main.ts': ['commands', 'config', 'store'],
+};
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+const importsOf = (file: string) =>
+  [...readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from|import) '([^']+)'/g)].map(
+    ([, name = '']) => name,
+  );
+const folderOf = (file: string) => file.split('/')[0] ?? '';
+
+describe('imports', () => {
+  test('there is something to check, and no folder without a rule', () => {
+    expect(files.length).toBeGreaterThan(30);
+    expect(files.map(folderOf).filter((folder) => !(folder in MAY_IMPORT))).toEqual([]);
+  });
+  test.each(files)('%s', (file) => {
+    const folder = folderOf(file);
+    const inside = importsOf(file)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => relative(SRC, join(SRC, dirname(file), name)));
+    const allowed = (path: string) =>
+      folderOf(path) === folder ||
+      MAY_IMPORT[folder]?.some((may) => path === may || path.startsWith(`${may}/`));
+    expect(inside.filter((path) => !allowed(path))).toEqual([]);
+    if (folder === 'core') expect(importsOf(file).filter((name) => !name.startsWith('.'))).toEqual([]);
+  });
+});
