@@ -87,7 +87,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
     return wait(progress, kmods.some((kmod) => kmod.state === 'active') ? Math.min(later, next) : next);
   }
   const place = prepare(gate, seen, later);
-  if ('decision' in place) return { ...place.decision, state: `${progress}; ${place.decision.state}` };
+  if ('decision' in place) return { ...place.decision, state: `${place.decision.state} (${progress})` };
   const writes = due.slice(0, Math.max(0, seen.slots)).map(({ kmod }): Write => {
     const { name, source } = kmod;
     return { kind: 'scratch-build', kmod: name, source, priority: gate.build.priority, ...place };

@@ -38,6 +38,15 @@ export function describeWrite(write: Write): string {
   }
 }
 
+/** Writes that go out together; scratch builds, which may be many, as one phrase. */
+export function describeWrites(writes: readonly Write[]): string {
+  const builds = writes.filter((write) => write.kind === 'scratch-build');
+  const phrases = writes.filter((write) => write.kind !== 'scratch-build').map(describeWrite);
+  const target = builds[0]?.target;
+  if (target) phrases.push(`build ${builds.map(({ kmod }) => kmod).join(', ')} in ${target}`);
+  return phrases.join(', ');
+}
+
 /** A tag change once it is done. */
 export function describeTagged(write: Extract<Write, { kind: 'tag' | 'untag' }>): string {
   if (write.kind === 'untag') return `untagged from ${write.tag}`;

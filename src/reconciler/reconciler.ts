@@ -185,7 +185,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     }
     const run = (await store.run(before.id)) ?? before;
     const decision = decide(gate, pace, await observe(gate, run));
-    await store.say(gate.name, run.kernel, run.id, decision.state, now());
+    const acts = decision.verdict || decision.closing || decision.writes.length > 0;
+    if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());
     if (decision.verdict) await store.judge(run, decision.verdict.verdict, decision.verdict.reasons, now());
     if (decision.closing) await close(run, { at: now(), ...decision.closing });
     if (decision.writes.length > 0) await act(context, run, decision.writes);

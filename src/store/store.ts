@@ -15,7 +15,7 @@ import type {
   Write,
 } from '../core/model.ts';
 import { describeEnding, describeReceipt } from '../core/report.ts';
-import { describeWrite, plural } from '../core/wording.ts';
+import { describeWrite, describeWrites, plural } from '../core/wording.ts';
 import { migrationProvider, type Tables } from './schema.ts';
 
 /** Opened store. All times are milliseconds since the epoch, given by the caller. */
@@ -210,7 +210,7 @@ function storeOver(
     },
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
-      const text = writes.map((write) => describeWrite(write)).join(', ');
+      const text = describeWrites(writes);
       await record({ at, kind: 'asked', ...of(run), text }, (tx) =>
         tx
           .insertInto('intent')
@@ -308,7 +308,7 @@ function storeOver(
           .selectFrom('run')
           .select('id')
           .orderBy('started_at', 'desc')
-          .orderBy('id')
+          .orderBy('build_id', 'desc')
           .limit(limit)
           .execute(),
       );
@@ -321,6 +321,7 @@ function storeOver(
           .select('id')
           .where('build_id', '=', build)
           .orderBy('started_at', 'desc')
+          .orderBy('generation', 'desc')
           .execute(),
       );
     },

@@ -1,0 +1,26 @@
+/** Whether a running gate does its work. */
+
+/** Times are milliseconds since the epoch, counts are since the start. */
+export interface Health {
+  readonly started_at: number;
+  /** When the reconciler last finished a look. */
+  readonly looked_at: number | null;
+  /** The subscription to the bus; null where none is configured. */
+  readonly bus: {
+    readonly connected: boolean;
+    /** When `connected` last changed. */
+    readonly since: number;
+    readonly received: number;
+    readonly undecodable: number;
+    readonly lastMessageAt?: number;
+    readonly lastError?: string;
+  } | null;
+}
+
+/** A look is overdue when none has ended for so long, ms. */
+const LOOK_OVERDUE = 600_000;
+
+/** A gate works while its looks end. A lost bus only makes it slower: sweeps find what messages would tell. */
+export function isWorking({ started_at, looked_at }: Health, now: number): boolean {
+  return now - (looked_at ?? started_at) <= LOOK_OVERDUE;
+}

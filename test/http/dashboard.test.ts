@@ -1,0 +1,248 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { pino } from 'pino';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Explanation } from '../../src/core/report.ts';
+import { type Sources, serveDashboard } from '../../src/http/dashboard.ts';
+import { exampleSources } from './example.ts';
+
+const NOW = Date.now();
+const HOST = '127.0.0.1';
+const HOSTILE = `kernel-1-1"><script>alert('x')</script>`;
+
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const dashboard of open.splice(0)) await dashboard.close();
+});
+
+async function serve(other: Partial<Sources> = {}) {
+  const logged: string[] = [];
+  const log = pino({}, { write: (line) => logged.push(line) });
+  const dashboard = await serveDashboard({ host: HOST, port: 0 }, exampleSources(NOW, other), log);
+  open.push(dashboard);
+  return { ...dashboard, logged, get: (path: string) => fetch(`${dashboard.url}${path}`) };
+}
+
+async function pageOf(path: string, other: Partial<Sources> = {}): Promise<string> {
+  const response = await (await serve(other)).get(path);
+  expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  return response.text();
+}
+
+/** The table row or list item of a page that holds a text, without its tags. */
+function rowWith(page: string, text: string): string {
+  const row = page.split(/(?=<tr|<li)|(?<=<\/tr>|<\/li>)/).find((part) => part.includes(text));
+  return (row ?? 'no such row')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+describe('the list of runs', () => {
+  test('shows each run in a row, with a link to the kernel by its build id', async () => {
+    const page = await pageOf('/');
+    expect(rowWith(page, '/kernel/4711')).toBe(
+      'kernel-6.12.0-141.el10 el10 block done 1 broken 1 inconclusive 10 ok ' +
+        'blocked: moved from kernels-el10-gate to kernels-el10-blocked 1 h 35 min ago',
+    );
+    expect(rowWith(page, '/kernel/4720')).toContain(
+      'running 3 building 2 waiting 7 ok waits for 5 scratch builds',
+    );
+  });
+
+  test('says so when there is none', async () => {
+    expect(await pageOf('/', { runs: async () => [] })).toContain('No kernel has stood before a gate yet.');
+  });
+
+  test('tells how look and bus are', async () => {
+    expect(await pageOf('/')).toMatch(
+      /last look at the hub \d+ s ago; bus connected for 3 h 20 min, 1274 received/,
+    );
+    const bus = {
+      connected: false,
+      since: NOW - 120_000,
+      received: 0,
+      undecodable: 0,
+      lastError: 'refused <here>',
+    };
+    const lost = await pageOf('/', { health: () => ({ started_at: NOW, looked_at: null, bus }) });
+    expect(lost).toContain('bus not connected for 2 min</span> refused &lt;here&gt;');
+    const none = await pageOf('/', { health: () => ({ started_at: NOW, looked_at: NOW, bus: null }) });
+    expect(none).toContain('no bus: kernels are found by sweeps');
+  });
+});
+
+describe('the page of a kernel', () => {
+  test('is found by NVR and by build id', async () => {
+    const { get } = await serve();
+    for (const subject of ['4711', 'kernel-6.12.0-141.el10'])
+      expect(await (await get(`/kernel/${subject}`)).text()).toContain('<h1>kernel-6.12.0-141.el10</h1>');
+  });
+
+  test('shows reasons, kmods with cause, tasks and errors, tag changes and history', async () => {
+    const page = await pageOf('/kernel/4711');
+    expect(rowWith(page, '10 of 12 kmods')).toBe('10 of 12 kmods build against kernel-6.12.0-141.el10');
+    expect(rowWith(page, 'taskID=9118')).toContain(
+      'advisory inconclusive tested the wrong kernel on aarch64',
+    );
+    expect(page).toContain('<a href="https://koji.example.org/koji/taskinfo?taskID=9117">9117</a>');
+    expect(page).toContain('<a href="https://koji.example.org/koji/buildinfo?buildID=4711">');
+    expect(rowWith(page, 'xlator.c:88')).toMatch(
+      /^x86_64 src.*xlator.c:88: &#39;struct net&#39; has no member/,
+    );
+    expect(rowWith(page, 'taskID=9150')).toMatch(/^move kernel-6.12.0-141.el10 from .* done 9150/);
+    expect(rowWith(page, 'kernel-6.12.0-141.el10 is complete')).toMatch(
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/,
+    );
+  });
+
+  test('puts what is broken before what is fine', async () => {
+    const page = await pageOf('/kernel/4711');
+    const at = (nvr: string) => page.indexOf(`scope="row"><b class="tight">${nvr}`);
+    expect(at('kmod-jool')).toBeGreaterThan(0);
+    expect(at('kmod-jool')).toBeLessThan(at('kmod-vendor-reset'));
+    expect(at('kmod-vendor-reset')).toBeLessThan(at('kmod-acpi-call'));
+  });
+
+  test('loads itself again only while a run goes on', async () => {
+    expect(await pageOf('/kernel/4720')).toContain('http-equiv="refresh" content="10"');
+    expect(await pageOf('/kernel/4711')).not.toContain('http-equiv="refresh"');
+  });
+
+  test('of a kernel that never stood before a gate', async () => {
+    const seen: Explanation = { build: 5, nvr: 'kernel-1-1', runs: [], journal: [] };
+    expect(await pageOf('/kernel/5', { explain: async () => seen })).toContain(
+      'It has not stood before a gate.',
+    );
+  });
+});
+
+test('nothing from the outside becomes markup', async () => {
+  const sources = exampleSources(NOW);
+  const explanation = await sources.explain('4711');
+  const [run] = explanation?.runs ?? [];
+  if (!explanation || !run) throw new Error('the example has no run of 4711');
+  const hostile = JSON.parse(
+    // Every text of the report, but the words that come from the gate itself.
+    JSON.stringify({ ...explanation, runs: [run] }, (key, value) =>
+      typeof value === 'string' && !['outcome', 'verdict', 'status', 'kind'].includes(key)
+        ? ['url'].includes(key)
+          ? 'javascript:alert(1)'
+          : HOSTILE
+        : value,
+    ),
+  ) as Explanation;
+  const { get } = await serve({ runs: async () => [...hostile.runs], explain: async () => hostile });
+  for (const path of ['/', '/kernel/4711']) {
+    const page = await (await get(path)).text();
+    expect(page).toContain('kernel-1-1&quot;&gt;&lt;script&gt;');
+    expect(page).not.toMatch(/<script|javascript:/);
+  }
+});
+
+describe('JSON', () => {
+  test('is what the sources gave', async () => {
+    const { get } = await serve();
+    const sources = exampleSources(NOW);
+    expect(await (await get('/api/runs')).json()).toEqual({ runs: await sources.runs() });
+    expect(await (await get('/api/kernel/4711')).json()).toEqual(await sources.explain('4711'));
+  });
+
+  test('healthz is 200 while looks end, with or without a bus', async () => {
+    const { get } = await serve({
+      health: () => ({ started_at: 1, looked_at: Date.now() - 590_000, bus: null }),
+    });
+    const response = await get('/healthz');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ ok: true, started_at: 1, bus: null });
+  });
+
+  test.each([
+    ['the first look is still due', 590_000, null, 200],
+    ['no look ever ended', 610_000, null, 503],
+    ['the last look is long ago', 9_000_000, 610_000, 503],
+  ])('healthz when %s', async (_, started, looked, status) => {
+    const health = () => ({
+      started_at: Date.now() - started,
+      looked_at: looked === null ? null : Date.now() - looked,
+      bus: null,
+    });
+    const response = await (await serve({ health })).get('/healthz');
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ ok: status === 200 });
+  });
+});
+
+describe('refusals', () => {
+  test('an unknown kernel or page is 404, in the form of its route', async () => {
+    const { get } = await serve();
+    for (const path of ['/kernel/kernel-9-9%3Cb%3E', '/nothing<b>']) {
+      const response = await get(path);
+      const page = await response.text();
+      expect(response.status).toBe(404);
+      expect(page).toContain('<h1>Not found</h1>');
+      expect(page).not.toContain('<b>');
+    }
+    const response = await get('/api/kernel/kernel-9-9');
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({
+      error: 'No kernel build kernel-9-9 was ever seen here. Give an NVR or a Koji build id.',
+    });
+  });
+
+  test('a malformed or overlong subject is the fault of the request', async () => {
+    const { get, logged } = await serve();
+    expect((await get('/kernel/%zz')).status).toBe(400);
+    const long = await get(`/api/kernel/${'x'.repeat(200)}`);
+    expect(long.status).toBe(414);
+    expect(await long.json()).toHaveProperty('error');
+    expect(logged).toEqual([]);
+  });
+
+  test.each(['/', '/kernel/4711', '/api/runs', '/api/kernel/4711'])(
+    'trouble at %s is logged, not shown',
+    async (path) => {
+      const fail = async () => {
+        throw new Error('no such table: run');
+      };
+      const { get, logged } = await serve({ runs: fail, explain: fail });
+      const response = await get(path);
+      const body = await response.text();
+      expect(response.status).toBe(500);
+      expect(body).toContain('the log of kmod-gate says why');
+      expect(body).not.toMatch(/no such table|\.ts/);
+      expect(logged.join('')).toContain('no such table: run');
+    },
+  );
+});
+
+test.each(['/', '/kernel/4711', '/nothing', '/kernel/%zz', '/api/runs', '/api/none', '/healthz'])(
+  '%s comes with security headers',
+  async (path) => {
+    const { headers } = await (await serve()).get(path);
+    expect(headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; style-src 'sha256-[\w+/]+=*';/,
+    );
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+  },
+);
+
+test('a port in use is an error that says where and what to do', async () => {
+  const { url } = await serve();
+  const port = Number(new URL(url).port);
+  const again = serveDashboard({ host: HOST, port }, exampleSources(NOW), pino({ level: 'silent' }));
+  await expect(again).rejects.toThrow(
+    `the dashboard cannot listen on 127.0.0.1:${port}: another program listens there; choose another address or port with listen in [http]`,
+  );
+});
+
+test('half a request does not keep it from closing', async () => {
+  const { url, close } = await serve();
+  const socket = connect(Number(new URL(url).port), HOST).on('error', () => {});
+  await once(socket, 'connect');
+  socket.write('GET / HTTP/1.1\r\nHost:');
+  const closed = new Promise((resolve) => socket.on('close', resolve));
+  await close();
+  await closed;
+});
