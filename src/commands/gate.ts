@@ -28,6 +28,8 @@ export interface RunningGate {
   stop(): Promise<void>;
 }
 
+/** An idle gate still shows that it lives: longest pause between looks, in ms. */
+const IDLE = 60_000;
 /** How many runs the dashboard lists. */
 const LISTED = 50;
 
@@ -76,7 +78,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     while (!stopping.signal.aborted) {
       const next = await reconciler.step(stopping.signal);
       lookedAt = Date.now();
-      await alarm.wait(next - lookedAt);
+      await alarm.wait(Math.min(next - lookedAt, IDLE));
     }
   })();
 

@@ -1,7 +1,7 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
 import type { Explanation, Links, RunReport } from '../core/report.ts';
-import { reportOf } from '../core/report.ts';
+import { reportOf, tallyOf, worstFirst } from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { dateTime, type Output, paint, table } from './text.ts';
@@ -41,9 +41,7 @@ export function statusTable(output: Output, reports: readonly RunReport[]): stri
 
 /** `11 ok, 1 broken`. */
 function tally(report: RunReport): string {
-  const counts = new Map<string, number>();
-  for (const { outcome } of report.kmods) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-  return [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'none';
+  return [...tallyOf(report.kmods)].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'none';
 }
 
 /**
@@ -90,7 +88,7 @@ function runText(output: Output, report: RunReport): string {
 }
 
 function kmodTable(output: Output, report: RunReport): string {
-  const rows = report.kmods.map(({ nvr, required, outcome, cause, tasks }) => {
+  const rows = worstFirst(report.kmods).map(({ nvr, required, outcome, cause, tasks }) => {
     const task = tasks.map(({ id, url }) => url ?? `task ${id}`).join(' ') || '-';
     return [outcome, required ? nvr : `${nvr} (advisory)`, task, cause];
   });

@@ -118,6 +118,26 @@ function taskReport(id: number, links: Links): TaskReport {
   return { id, ...(url && { url }) };
 }
 
+const RANKS: Record<KmodReport['outcome'], number> = {
+  broken: 0,
+  inconclusive: 1,
+  building: 2,
+  waiting: 3,
+  ok: 4,
+};
+
+/** What a reader looks for comes first; otherwise in the order given. */
+export function worstFirst(kmods: readonly KmodReport[]): KmodReport[] {
+  return kmods.toSorted((a, b) => RANKS[a.outcome] - RANKS[b.outcome]);
+}
+
+/** How many kmods have each outcome, worst first. */
+export function tallyOf(kmods: readonly KmodReport[]): ReadonlyMap<KmodReport['outcome'], number> {
+  const counts = new Map<KmodReport['outcome'], number>();
+  for (const { outcome } of worstFirst(kmods)) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  return counts;
+}
+
 /** What the hub answered to a write, for the journal. */
 export function describeReceipt({ task, repo, request, sideTag }: Receipt): string {
   if (task !== undefined) return `task ${task}`;

@@ -114,7 +114,7 @@ function answerError(
 ): FastifyReply {
   const { statusCode = 500 } = error;
   if (statusCode < 500) return refuse(request, reply, statusCode, error.message);
-  log.error({ err: error, url: request.url }, 'a page could not be made');
+  log.error({ err: error, url: request.url }, 'could not answer');
   return refuse(request, reply, 500, 'The dashboard could not answer; the log of kmod-gate says why.');
 }
 

@@ -1,6 +1,13 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
 import type { Entry, Verdict } from '../core/model.ts';
-import type { Explanation, KmodReport, RunReport, TaskReport } from '../core/report.ts';
+import {
+  type Explanation,
+  type KmodReport,
+  type RunReport,
+  type TaskReport,
+  tallyOf,
+  worstFirst,
+} from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Content, type Html, html, link } from './html.ts';
@@ -110,12 +117,8 @@ ${tag_changes.length > 0 && html`<h3>Tag changes</h3>${tagTable(tag_changes)}`}
 </section>`;
 }
 
-/** What needs a reader first comes first. */
-const OUTCOMES = ['broken', 'inconclusive', 'building', 'waiting', 'ok'] as const;
-
 function kmodTable(kmods: readonly KmodReport[]): Html {
-  const sorted = OUTCOMES.flatMap((outcome) => kmods.filter((kmod) => kmod.outcome === outcome));
-  const rows = sorted.map((kmod) => [
+  const rows = worstFirst(kmods).map((kmod) => [
     [html`<b class="tight">${kmod.nvr}</b>`, !kmod.required && html` <span class="quiet">advisory</span>`],
     word(kmod.outcome),
     // One element: on a narrow screen the cell is a grid.
@@ -188,13 +191,7 @@ function word(name: Word, text: string = name): Html {
 
 /** `1 broken`, `11 ok`. */
 function tally(kmods: readonly KmodReport[]): Html {
-  const counts = OUTCOMES.map((name) => ({
-    name,
-    count: kmods.filter(({ outcome }) => outcome === name).length,
-  }));
-  const words = counts
-    .filter(({ count }) => count > 0)
-    .map(({ name, count }) => word(name, `${count} ${name}`));
+  const words = [...tallyOf(kmods)].map(([outcome, count]) => word(outcome, `${count} ${outcome}`));
   return html`<div class="words">${words.length > 0 ? words : 'none'}</div>`;
 }
 
@@ -211,7 +208,7 @@ function dateTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** A span of time in its two largest units; clocks that disagree give no negative one. */
+/** A span of time, `1 h 35 min`; clocks that disagree give no negative one. */
 function span(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
   const minutes = Math.floor(seconds / 60);
