@@ -70,7 +70,6 @@ export interface StoreOptions {
   readonly mode: 'read' | 'write';
   /** Called with each journal line once it is on disk. */
   readonly onEntry?: (entry: Entry) => void;
-  readonly newId?: () => string;
 }
 
 /**
@@ -80,31 +79,48 @@ export interface StoreOptions {
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
   const path = url.replace(/^sqlite:/, '');
-  const lock = options.mode === 'write' && path !== ':memory:' ? lockFor(path) : undefined;
-  if (options.mode === 'read' && path !== ':memory:' && !existsSync(path)) {
+  const inMemory = path === ':memory:';
+  const writes = options.mode === 'write';
+  if (!writes && !inMemory && !existsSync(path)) {
     throw new StoreError(`${path}: no such store; has "kmod-gate run" been started with this configuration?`);
   }
+  let lock: Database.Database | undefined;
+  try {
+    lock = writes && !inMemory ? lockFor(path) : undefined;
+    const db = connect(path);
+    if (writes) await bringUpToDate(db);
+    const { id } = await db.selectFrom('installation').select('id').executeTakeFirstOrThrow();
+    const release = async () => {
+      await db.destroy();
+      lock?.close();
+    };
+    return storeOver(db, id, options.onEntry ?? (() => {}), release);
+  } catch (error) {
+    lock?.close();
+    if (error instanceof StoreError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StoreError(`${path}: cannot be used as a store (${why}); see store.url in the configuration`, {
+      cause: error,
+    });
+  }
+}
+
+function connect(path: string): Kysely<Tables> {
   const database = new Database(path);
   database.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000',
   );
-  const db = new Kysely<Tables>({
+  // libsql has the interface of better-sqlite3, which kysely expects.
+  return new Kysely<Tables>({
     dialect: new SqliteDialect({ database: database as unknown as SqliteDatabase }),
   });
-  if (options.mode === 'write') await migrate(db, path);
-  const installation = await installationOf(db, options.newId ?? (() => crypto.randomUUID()));
-  const release = async () => {
-    await db.destroy();
-    lock?.close();
-  };
-  return storeOver(db, installation, options.onEntry ?? (() => {}), release);
 }
 
 /**
  * A transaction that stays open in a file beside the store: SQLite's own lock, which the system takes away
  * when the process dies, however it dies.
  */
-function lockFor(path: string): { close(): unknown } {
+function lockFor(path: string): Database.Database {
   const lock = new Database(`${path}.lock`);
   try {
     lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
@@ -113,23 +129,19 @@ function lockFor(path: string): { close(): unknown } {
     lock.close();
     throw new StoreError(
       `${path}: another kmod-gate uses this store; stop it first, or name another store.url`,
-      { cause: error },
+      {
+        cause: error,
+      },
     );
   }
 }
 
-async function migrate(db: Kysely<Tables>, path: string): Promise<void> {
+/** Make or migrate the tables; a new store gets its id. */
+async function bringUpToDate(db: Kysely<Tables>): Promise<void> {
   const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
-  if (error)
-    throw new StoreError(`${path}: its tables could not be brought up to date: ${error}`, { cause: error });
-}
-
-async function installationOf(db: Kysely<Tables>, newId: () => string): Promise<string> {
+  if (error) throw error;
   const known = await db.selectFrom('installation').select('id').executeTakeFirst();
-  if (known) return known.id;
-  const id = newId();
-  await db.insertInto('installation').values({ id }).execute();
-  return id;
+  if (!known) await db.insertInto('installation').values({ id: crypto.randomUUID() }).execute();
 }
 
 type Tx = Transaction<Tables>;

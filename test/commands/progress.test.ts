@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { createProgress } from '../../src/commands/progress.ts';
+import { clockTime, paint, table } from '../../src/commands/text.ts';
+import type { Entry } from '../../src/core/model.ts';
+
+const entry = (kind: Entry['kind'], text: string): Entry => ({
+  at: 0,
+  kind,
+  gate: 'c9s',
+  build: 1,
+  nvr: 'kernel-1-1',
+  run: null,
+  text,
+});
+
+/** A terminal of one kind: knows "up n lines" and "erase below", as the live table uses them. */
+function screen() {
+  let lines = [''];
+  const write = (text: string) => {
+    for (const piece of text.split(/(\x1b\[\d*[AJ])/)) {
+      const up = /^\x1b\[(\d+)A$/.exec(piece);
+      if (up) lines = lines.slice(0, lines.length - Number(up[1])).concat('');
+      else if (!piece.startsWith('\x1b')) {
+        const [first = '', ...rest] = piece.split('\n');
+        lines[lines.length - 1] += first;
+        lines.push(...rest);
+      }
+    }
+  };
+  return { write, colour: false, text: () => lines.join('\n') };
+}
+
+describe('progress', () => {
+  test('tells the story in lines, without the details', () => {
+    const out = screen();
+    const progress = createProgress(out, false);
+    progress.entry(entry('run', 'stands before the gate'));
+    progress.entry(entry('asked', 'build kmod-a'));
+    progress.entry(entry('state', '0 of 2 kmods judged'));
+    progress.entry(entry('state', 'held: policy violation'));
+    progress.runs([]);
+    const time = clockTime(0);
+    expect(out.text()).toBe(
+      `${time}  c9s  kernel-1-1  stands before the gate\n${time}  c9s  kernel-1-1  held: policy violation\n`,
+    );
+  });
+  test('on a terminal the table stays below the lines', () => {
+    const out = screen();
+    const progress = createProgress(out, true);
+    const report = {
+      run: 'c9s/1/1',
+      gate: 'c9s',
+      build: 1,
+      nvr: 'kernel-1-1',
+      status: 'running',
+      state: '1 of 2 kmods judged',
+      verdict: null,
+      reasons: [],
+      kmods: [],
+      tag_changes: [],
+      started_at: 0,
+      ended_at: null,
+    } as const;
+    progress.runs([report]);
+    progress.line('first');
+    progress.runs([{ ...report, state: '2 of 2 kmods judged' }]);
+    progress.line('second');
+    expect(out.text()).toBe(
+      'first\nsecond\n\nGATE  KERNEL      STATUS   VERDICT  KMODS  STATE\nc9s   kernel-1-1  running  -        none   2 of 2 kmods judged\n',
+    );
+  });
+});
+
+test('tables are aligned by the cells, not by their colours', () => {
+  const output = { write() {}, colour: true };
+  const text = table(
+    [
+      ['A', 'B'],
+      ['ok', 'x'],
+    ],
+    (padded, cell) => paint(output, cell, padded),
+  );
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
+  expect(text.replace(/\x1b\[\d+m/g, '')).toBe('A   B\nok  x\n');
+  expect(text).toContain('\x1b[32mok\x1b[39m');
+});

@@ -1,0 +1,141 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Run, Write } from '../../src/core/model.ts';
+import { openStore, type Store, StoreError } from '../../src/store/store.ts';
+import { BUILDS, KERNEL, kmod } from '../core/facts.ts';
+
+let folder: string;
+let url: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+  url = `sqlite:${join(folder, 'gate.db')}`;
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const BEGUN = {
+  id: 'c9s/30/1',
+  gate: 'c9s',
+  kernel: KERNEL,
+  generation: 1,
+  entry: 7,
+  tags: ['gate'],
+  kmods: [kmod('kmod-a')],
+  startedAt: 1_000,
+};
+const BUILD: Write = { kind: 'scratch-build', kmod: 'kmod-a', source: 's', target: 't', priority: 5 };
+
+async function begin(store: Store): Promise<Run> {
+  await store.seeKernel(KERNEL, 900);
+  await store.beginRun(BEGUN);
+  return (await store.run(BEGUN.id)) as Run;
+}
+
+describe('facts', () => {
+  test('of a whole run come back as they were told, also after the store was opened anew', async () => {
+    const first = await openStore(url, { mode: 'write' });
+    const run = await begin(first);
+    expect(run).toEqual({ ...BEGUN, intents: [] });
+    const [intent] = await first.intend(run, [BUILD], 1_100);
+    if (!intent) throw new Error('no intent');
+    expect(intent.id).toBe('c9s/30/1/kmod-a/1');
+    await first.receive(run, intent, { at: 1_200, task: 99 });
+    await first.end(run, intent, { at: 1_300, how: 'done', build: BUILDS });
+    await first.judge(run, 'promote', ['1 of 1 kmod builds'], 1_400);
+    await first.closeRun(run, { at: 1_500, how: 'done', why: 'moved' });
+    await first.close();
+
+    const again = await openStore(url, { mode: 'write' });
+    expect(again.installation).toBe(first.installation);
+    expect(await again.run(run.id)).toEqual({
+      ...BEGUN,
+      intents: [
+        { ...intent, receipt: { at: 1_200, task: 99 }, ending: { at: 1_300, how: 'done', build: BUILDS } },
+      ],
+      verdict: { at: 1_400, verdict: 'promote', reasons: ['1 of 1 kmod builds'] },
+      closing: { at: 1_500, how: 'done', why: 'moved' },
+    });
+    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id });
+    expect((await again.journal(KERNEL.id)).map(({ kind }) => kind)).toEqual([
+      'kernel',
+      'run',
+      'asked',
+      'answered',
+      'ended',
+      'verdict',
+      'closed',
+    ]);
+    await again.close();
+  });
+
+  test('an intent is recorded once: the second of two writers fails, and nothing of it stays', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    const run = await begin(store);
+    await store.intend(run, [BUILD], 1);
+    await expect(store.intend(run, [{ kind: 'untag', tag: 'x' }, BUILD], 2)).rejects.toThrow(/UNIQUE/);
+    expect((await store.run(run.id))?.intents).toHaveLength(1);
+    expect((await store.journal(KERNEL.id)).filter(({ kind }) => kind === 'asked')).toHaveLength(1);
+    await store.close();
+  });
+
+  test('a closed run is no longer live, and what was said twice stands once', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    const run = await begin(store);
+    expect((await store.liveRuns('c9s')).map(({ id }) => id)).toEqual([run.id]);
+    expect(await store.liveRuns('other')).toEqual([]);
+    await store.say('c9s', KERNEL, run.id, 'waits', 1);
+    await store.say('c9s', KERNEL, run.id, 'waits', 2);
+    expect((await store.journal(KERNEL.id)).filter(({ kind }) => kind === 'state')).toHaveLength(1);
+    await store.closeRun(run, { at: 3, how: 'taken-over', why: 'x' });
+    expect(await store.liveRuns()).toEqual([]);
+    await store.close();
+  });
+
+  test('are told to the listener once they are on disk, and not when they could not be written', async () => {
+    const told: string[] = [];
+    const store = await openStore(url, { mode: 'write', onEntry: ({ kind }) => told.push(kind) });
+    const run = await begin(store);
+    await store.intend(run, [BUILD], 1);
+    await store.intend(run, [BUILD], 1).catch(() => {});
+    expect(told).toEqual(['kernel', 'run', 'asked']);
+    await store.close();
+  });
+});
+
+describe('opening', () => {
+  test('a second writer is refused, a reader is not', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    await begin(store);
+    await expect(openStore(url, { mode: 'write' })).rejects.toThrow(/another kmod-gate uses this store/);
+    const reader = await openStore(url, { mode: 'read' });
+    expect(await reader.liveRuns()).toHaveLength(1);
+    await reader.close();
+    await store.close();
+    await (await openStore(url, { mode: 'write' })).close();
+  });
+  test('a reader makes no store where there is none', async () => {
+    await expect(openStore(url, { mode: 'read' })).rejects.toThrow(/no such store/);
+    expect(existsSync(join(folder, 'gate.db'))).toBe(false);
+  });
+  test.each<[string, () => void]>([
+    [
+      'no database',
+      () =>
+        writeFileSync(
+          join(folder, 'gate.db'),
+          'not a database, but longer than a header of one would be: '.repeat(20),
+        ),
+    ],
+    ['a database of somebody else', () => writeFileSync(join(folder, 'gate.db'), '')],
+    ['in a folder that is not there', () => rmSync(folder, { recursive: true })],
+  ])('what is %s is refused in words', async (_, prepare) => {
+    prepare();
+    await expect(openStore(url, { mode: 'read' })).rejects.toThrow(/store/);
+    await expect(openStore(url, { mode: 'read' })).rejects.toBeInstanceOf(StoreError);
+  });
+  test('a folder that is not there is refused for writing too', async () => {
+    rmSync(folder, { recursive: true });
+    await expect(openStore(url, { mode: 'write' })).rejects.toBeInstanceOf(StoreError);
+  });
+});
