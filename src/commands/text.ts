@@ -28,7 +28,7 @@ const COLOURS: Record<string, Parameters<typeof styleText>[0]> = {
 /** A word of a verdict, outcome or status in its colour. */
 export function paint(output: Output, word: string, text = word): string {
   const colour = COLOURS[word];
-  return output.colour && colour ? styleText(colour, text) : text;
+  return output.colour && colour ? styleText(colour, text, { validateStream: false }) : text;
 }
 
 /**

@@ -17,14 +17,12 @@ const entry = (kind: Entry['kind'], text: string): Entry => ({
 function screen() {
   let lines = [''];
   const write = (text: string) => {
-    for (const piece of text.split(/(\x1b\[\d*[AJ])/)) {
-      const up = /^\x1b\[(\d+)A$/.exec(piece);
-      if (up) lines = lines.slice(0, lines.length - Number(up[1])).concat('');
-      else if (!piece.startsWith('\x1b')) {
-        const [first = '', ...rest] = piece.split('\n');
-        lines[lines.length - 1] += first;
-        lines.push(...rest);
-      }
+    for (const part of text.split('\x1b[')) {
+      const up = /^(\d+)A/.exec(part);
+      if (up) lines = [...lines.slice(0, -1 - Number(up[1])), ''];
+      const [first = '', ...rest] = part.replace(/^(\d+A|J)/, '').split('\n');
+      lines[lines.length - 1] += first;
+      lines.push(...rest);
     }
   };
   return { write, colour: false, text: () => lines.join('\n') };
@@ -80,7 +78,6 @@ test('tables are aligned by the cells, not by their colours', () => {
     ],
     (padded, cell) => paint(output, cell, padded),
   );
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
-  expect(text.replace(/\x1b\[\d+m/g, '')).toBe('A   B\nok  x\n');
+  expect(text.replaceAll('\x1b[32m', '').replaceAll('\x1b[39m', '')).toBe('A   B\nok  x\n');
   expect(text).toContain('\x1b[32mok\x1b[39m');
 });
