@@ -9,6 +9,7 @@ import { explainCommand, status } from './commands/report.ts';
 import { run } from './commands/run.ts';
 import { standardOutput } from './commands/text.ts';
 import { ConfigError, formatMistakes, loadConfig } from './config/config.ts';
+import { ListenError } from './http/dashboard.ts';
 import { StoreError } from './store/store.ts';
 
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
@@ -102,10 +103,9 @@ function stopSignal(): AbortSignal {
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
   if (error instanceof ConfigError) return { code: EXIT.wrong, text: formatMistakes(error) };
-  if (error instanceof StoreError || error instanceof InputError)
-    return { code: EXIT.wrong, text: error.message };
-  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
-    return { code: EXIT.wrong, text: error.message };
+  if ([StoreError, ListenError, InputError].some((kind) => error instanceof kind)) {
+    return { code: EXIT.wrong, text: (error as Error).message };
+  }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: EXIT.bug, text: `This is a bug in kmod-gate; please report it with these lines:\n${stack}` };
 }

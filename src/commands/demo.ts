@@ -64,26 +64,46 @@ interface DemoOptions {
 }
 
 /** @returns whether every kernel ended where it should */
-export async function demo(output: Output, { json, serve, stop }: DemoOptions): Promise<boolean> {
-  const progress = createProgress(output, false);
+export async function demo(output: Output, options: DemoOptions): Promise<boolean> {
+  /** Newest first: what was started last is ended first. */
+  const closers: (() => unknown)[] = [];
+  try {
+    return await perform(output, options, (closer) => closers.unshift(closer));
+  } finally {
+    for (const close of closers) await close();
+  }
+}
+
+async function perform(
+  output: Output,
+  { json, serve, stop }: DemoOptions,
+  atEnd: (closer: () => unknown) => void,
+): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-demo-'));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   const scenario = loadScenario(join(FILES, 'scenario.toml'));
   const world = createWorld(scenario, { now: Date.now() });
   const server = await serveWorld(world);
-  const config = demoConfig(server.url, folder, serve);
+  atEnd(server.close);
   const log = createLog('pretty', 'warn', process.stderr);
   const bus = await openBus(log);
+  atEnd(bus.close);
   let heard = true;
   world.onMessage((event) => {
     const message = heard ? busMessage(event, { family: 'fedora' }) : null;
     if (message) bus.publish(message).catch((error: unknown) => log.warn(`not published: ${error}`));
   });
   const clock = setInterval(() => world.tick(TICK), TICK);
+  atEnd(() => clearInterval(clock));
+  const progress = createProgress(output, false);
+  const config = demoConfig(server.url, folder, serve);
   const gate = await startGate(config, { log, onEntry: progress.entry, subscribe: bus.subscribe });
+  atEnd(gate.stop);
   await gate.subscribed;
 
+  const { length } = scenario.kmods;
   progress.line(
-    `A Koji in memory with ${scenario.kmods.length} kmods at ${server.url}, a gate on its tag ${WATCH}, and ${bus.name}.`,
+    `A Koji in memory with ${length} kmods at ${server.url}, a gate on its tag ${WATCH}, and ${bus.name}.`,
   );
   for (const act of ACTS) {
     if (stop.aborted) break;
@@ -92,25 +112,17 @@ export async function demo(output: Output, { json, serve, stop }: DemoOptions): 
     world.completeKernel(act.nvr, { tag: WATCH });
     await decided(gate, act.nvr, stop);
   }
-  const reports = await newestReports(gate.store, webLinks(config.koji.weburl), ACTS.length);
-  reports.reverse();
-  const ended = ACTS.map(({ nvr, verdict, tags }) => {
-    const report = reports.find((run) => run.nvr === nvr);
-    return report?.verdict === verdict && String(tagsOf(world, nvr)) === String(tags);
-  });
+  const reports = (await newestReports(gate.store, webLinks(config.koji.weburl), ACTS.length)).reverse();
   output.write(`\n${statusTable(output, reports)}`);
   if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
   if (serve && !stop.aborted) {
     progress.line(`\nDashboard: ${gate.url}   Hub: ${server.url}   (Ctrl-C ends it)`);
     await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
   }
-
-  await gate.stop();
-  clearInterval(clock);
-  await bus.close();
-  await server.close();
-  rmSync(folder, { recursive: true, force: true });
-  return ended.every(Boolean);
+  return ACTS.every(({ nvr, verdict, tags }) => {
+    const report = reports.find((run) => run.nvr === nvr);
+    return report?.verdict === verdict && String(tagsOf(world, nvr)) === String(tags);
+  });
 }
 
 function demoConfig(server: string, folder: string, serve: boolean): Config {

@@ -35,7 +35,7 @@ const LISTED = 50;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
- * @throws StoreError where the store cannot be used, Error where the dashboard cannot listen
+ * @throws StoreError where the store cannot be used, ListenError where the dashboard cannot listen
  */
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
@@ -54,6 +54,18 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     random: Math.random,
   });
 
+  const startedAt = Date.now();
+  let lookedAt: number | null = null;
+  let consumer: Consumer | undefined;
+  const links = webLinks(config.koji.weburl);
+  const sources = {
+    runs: () => newestReports(store, links, LISTED),
+    explain: (subject: string) => explain(store, links, subject),
+    health: () => ({ started_at: startedAt, looked_at: lookedAt, bus: consumer?.state() ?? null }),
+  };
+  const dashboard =
+    config.http && (await serveDashboard(config.http, sources, log('http')).catch(giveUp(store)));
+
   const alarm = createAlarm();
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);
@@ -61,17 +73,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   };
   const { bus } = config;
   const subscribe = options.subscribe ?? (bus && ((heard: OnHint) => startConsumer(bus, heard, log('bus'))));
-  const consumer = subscribe?.(onHint);
-
-  const startedAt = Date.now();
-  let lookedAt: number | null = null;
-  const links = webLinks(config.koji.weburl);
-  const sources = {
-    runs: () => newestReports(store, links, LISTED),
-    explain: (subject: string) => explain(store, links, subject),
-    health: () => ({ started_at: startedAt, looked_at: lookedAt, bus: consumer?.state() ?? null }),
-  };
-  const dashboard = config.http && (await serveDashboard(config.http, sources, log('http')));
+  consumer = subscribe?.(onHint);
 
   const stopping = new AbortController();
   const loop = (async () => {
@@ -97,6 +99,12 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     },
   };
 }
+
+/** Let the store go and pass the error on. */
+const giveUp = (store: Store) => async (error: unknown) => {
+  await store.close();
+  throw error;
+};
 
 /** Sleep that a ring ends; a ring while nobody sleeps ends the next sleep at once. */
 function createAlarm(): { ring(): void; wait(ms: number): Promise<void> } {

@@ -26,11 +26,16 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
 };
 
+/** The address of `[http]` cannot be used; the message says why and what to do. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
 /**
  * Serve the dashboard: `/`, `/kernel/SUBJECT`, the same as JSON below `/api/`, and `/healthz`.
  * @param listen where; port 0 is any free port
  * @returns its URL; `close` cuts connections that are still open
- * @throws Error that names host and port where it cannot listen there
+ * @throws ListenError
  */
 export async function serveDashboard(
   listen: { readonly host: string; readonly port: number },
@@ -42,7 +47,7 @@ export async function serveDashboard(
     const url = await app.listen(listen);
     return { url, close: () => app.close() };
   } catch (cause) {
-    throw new Error(describeRefusal(listen, cause), { cause });
+    throw new ListenError(describeRefusal(listen, cause), { cause });
   }
 }
 
