@@ -30,6 +30,8 @@ export interface RunningGate {
 
 /** An idle gate still shows that it lives: longest pause between looks, in ms. */
 const IDLE = 60_000;
+/** How long a stop waits for the calls in hand, in ms. */
+const PATIENCE = 5_000;
 /** How many runs the dashboard lists. */
 const LISTED = 50;
 
@@ -91,7 +93,10 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     async stop() {
       stopping.abort();
       alarm.ring();
+      // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
+      const patience = setTimeout(() => void hub.close(), PATIENCE);
       await loop;
+      clearTimeout(patience);
       await consumer?.close();
       await dashboard?.close();
       await hub.close();

@@ -1,13 +1,17 @@
 /** `kmod-gate run`: the gate, until it is told to stop. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
+import type { Links } from '../core/report.ts';
+import type { Store } from '../store/store.ts';
 import { startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
-import { createProgress } from './progress.ts';
+import { createProgress, type Progress } from './progress.ts';
 import { newestReports, webLinks } from './report.ts';
 import { standardOutput } from './text.ts';
 
-/** How often the live table is drawn, ms. */
+/** How often the live table is drawn, in ms, and how many runs it has. */
 const REDRAW = 1_000;
+const LISTED = 10;
 
 /**
  * Run until `stop` fires. Progress goes to standard output, the log to standard error; on a terminal both
@@ -29,12 +33,20 @@ export async function run(
     `kmod-gate runs: ${config.gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ')}${gate.url ? `; ${gate.url}` : ''}`,
   );
   const links = webLinks(config.koji.weburl);
-  const redraw = setInterval(async () => progress.runs(await newestReports(gate.store, links, 10)), REDRAW);
+  const redrawn = live ? redraw(gate.store, links, progress, stop) : undefined;
   await new Promise<void>((resolve) => {
     if (stop.aborted) resolve();
     stop.addEventListener('abort', () => resolve(), { once: true });
   });
-  clearInterval(redraw);
+  await redrawn;
   await gate.stop();
   progress.line('kmod-gate stopped; the next start goes on from here');
+}
+
+/** Draw the live table again and again. A table that cannot be drawn is no reason to stop gating. */
+async function redraw(store: Store, links: Links, progress: Progress, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    await newestReports(store, links, LISTED).then(progress.runs, () => {});
+    await sleep(REDRAW, undefined, { signal: stop }).catch(() => {});
+  }
 }

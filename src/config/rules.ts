@@ -11,7 +11,8 @@ import { AUTHTYPES } from './schema.ts';
 export function checkGates(document: unknown): Finding[] {
   const gates = valueAt(document, ['gate']);
   if (!Array.isArray(gates)) return [];
-  return [...gates.flatMap((gate, index) => checkTagChanges(gate, ['gate', index])), ...sharedNames(gates)];
+  const each = gates.flatMap((gate, index) => checkTagChanges(gate, ['gate', index]));
+  return [...each, ...sharedNames(gates), ...sharedKernels(gates)];
 }
 
 function sharedNames(gates: readonly unknown[]): Finding[] {
@@ -20,6 +21,24 @@ function sharedNames(gates: readonly unknown[]): Finding[] {
     const first = names.indexOf(name);
     if (typeof name !== 'string' || first === index) return [];
     return [{ path: ['gate', index, 'name'], message: `"${name}" is the name of gate[${first}] already` }];
+  });
+}
+
+/** Two gates that enforce would move the same kernel out of each other's sight. */
+function sharedKernels(gates: readonly unknown[]): Finding[] {
+  const subjects = (gate: unknown) => {
+    const [watch, kernels, mode] = ['watch', 'kernels', 'mode'].map((key) => valueAt(gate, [key]));
+    return mode === 'observe' || !Array.isArray(kernels)
+      ? []
+      : kernels.map((kernel) => `${kernel} in ${watch}`);
+  };
+  return gates.flatMap((gate, index) => {
+    const taken = gates
+      .slice(0, index)
+      .findIndex((other) => subjects(other).some((it) => subjects(gate).includes(it)));
+    if (taken < 0) return [];
+    const message = `gate[${taken}] decides over the same kernels in the same tag already; give one of them another tag, or mode = "observe"`;
+    return [{ path: ['gate', index, 'watch'], message }];
   });
 }
 

@@ -115,7 +115,7 @@ const store = z.strictObject(
 );
 
 const sweep = z.strictObject(
-  { every: duration.prefault('5m'), poll: duration.prefault('30s'), settle: duration.prefault('10s') },
+  { every: duration.prefault('5m'), poll: duration.prefault('30s'), settle: duration.prefault('60s') },
   { error: 'a [sweep] table' },
 );
 

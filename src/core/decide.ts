@@ -26,10 +26,19 @@ export interface Observation {
   /** Koji event with which the kernel came into the watch tag; null: it is not there. */
   readonly entry: number | null;
   /** The target's build tag and the newest build of the kernel's package that is visible in it. */
-  readonly buildTag: { readonly name: string; readonly latest: KernelRef | null };
+  readonly buildTag: {
+    readonly name: string;
+    readonly latest: KernelRef | null;
+    /** Whether a run of this gate will, in its time, take that build out of the watch tag. */
+    readonly leaves: boolean;
+  };
   /** Newest build of the kernel's package, by order of tagging, in each tag that a verdict may tag into. */
   readonly heads: ReadonlyMap<string, KernelBuild>;
-  /** Names of the gate's own side tags of the build tag; only needed with `repo = "sidetag"`. */
+  /** Tags into which another kernel of the package is on its way, by this gate's or another one's hand. */
+  readonly incoming: ReadonlySet<string>;
+  /** What other gates did, or are doing, to the tags of this kernel. */
+  readonly otherGates: readonly { readonly gate: string; readonly write: Write }[];
+  /** Names of all own side tags; only needed where the run uses one. */
   readonly sideTags: readonly string[];
   /** Scratch builds of the gate that may be submitted now: what `max_active` and newer kernels leave. */
   readonly slots: number;
@@ -50,14 +59,16 @@ export interface Decision {
   readonly wakeAt?: number;
 }
 
-/** Pauses before a tag change that the hub refused is asked again, in ms; the last one repeats. */
+const NO_CHANGE: TagChange = { tag: [], untag: [] };
+
+/** Pauses before a write that the hub refused is asked again, in ms; the last one repeats. */
 const REFUSED_PAUSES = [60_000, 300_000, 900_000, 3_600_000] as const;
 
 export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run } = seen;
   if (run.closing) return { state: run.closing.why, writes: [] };
-  const hand = movedByHand(gate, seen);
-  if (hand) return standDown(pace, seen, { how: 'taken-over', why: hand });
+  const taken = takenOver(gate, seen);
+  if (taken) return standDown(pace, seen, { how: 'taken-over', why: taken });
   if (run.verdict) return carryOut(gate, pace, seen, run.verdict);
   if (run.kmods.length === 0)
     return wait(
@@ -113,81 +124,59 @@ function prepare(gate: Gate, seen: Observation, later: number): Prepared {
 
 /** A repo of a shared build tag holds one newest kernel; undefined when it is this one. */
 function awaitTurn(gate: Gate, seen: Observation): Decision | undefined {
-  const { name, latest } = seen.buildTag;
+  const { name, latest, leaves } = seen.buildTag;
   if (latest?.id === seen.run.kernel.id) return undefined;
   if (!latest) return wait(`held: ${name} shows no kernel; make it inherit from ${gate.watch}`);
-  return wait(
-    `waits for its turn: ${latest.nvr} is the newest kernel in ${name}; once that one has left ${gate.watch} this one is tried (or set repo = "sidetag")`,
-  );
+  const hidden = `${latest.nvr} is the newest kernel in ${name}`;
+  if (leaves) return wait(`waits for its turn: ${hidden}, and is tried first`);
+  return wait(`held: ${hidden} and hides this one; untag it there, or set repo = "sidetag"`);
 }
 
 function preparePin(gate: Gate, seen: Observation, later: number): Prepared {
+  const { name } = seen.buildTag;
   const requests = seen.run.intents.filter((intent) => intent.write.kind === 'request-repo');
   const last = requests.at(-1);
-  if (last && !last.ending) return { decision: wait(`waits for a repo of ${seen.buildTag.name}`, later) };
+  if (last && !last.ending) return { decision: wait(`waits for a repo of ${name}`, later) };
   if (last?.ending?.how === 'done' && last.ending.repo !== undefined) {
     return { target: gate.build.target, repoId: last.ending.repo };
   }
-  const turn = awaitTurn(gate, seen);
-  if (turn) return { decision: turn };
-  const refused = pauseAfterRefusals(requests, seen.now);
-  if (refused)
-    return {
-      decision: wait(`held: the hub gives no repo of ${seen.buildTag.name}: ${refused.why}`, refused.until),
-    };
-  return {
-    decision: act(`requests a repo of ${seen.buildTag.name}`, {
-      kind: 'request-repo',
-      tag: seen.buildTag.name,
-    }),
-  };
+  return { decision: awaitTurn(gate, seen) ?? ask({ kind: 'request-repo', tag: name }, requests, seen.now) };
 }
 
 function prepareSideTag(seen: Observation, later: number): Prepared {
-  const { run, buildTag } = seen;
-  const made = run.intents.filter((intent) => intent.write.kind === 'create-side-tag');
-  const last = made.at(-1);
-  if (last && !last.ending) return { decision: wait('waits for its side tag', later) };
-  const sideTag = last?.ending?.how === 'done' ? last.receipt?.sideTag : undefined;
+  const { run, buildTag, sideTags, now } = seen;
+  const made = run.intents.filter(({ write }) => write.kind === 'create-side-tag');
+  if (made.some(({ ending }) => !ending)) return { decision: wait('waits for its side tag', later) };
+  const sideTag = ownSideTag(seen);
   if (!sideTag) {
-    const refused = pauseAfterRefusals(made, seen.now);
-    if (refused)
-      return {
-        decision: wait(
-          `held: the hub creates no side tag of ${buildTag.name}: ${refused.why}`,
-          refused.until,
-        ),
-      };
-    const create: Write = { kind: 'create-side-tag', base: buildTag.name, known: seen.sideTags };
-    return { decision: act(`creates a side tag of ${buildTag.name}`, create) };
+    const create: Write = { kind: 'create-side-tag', base: buildTag.name, known: sideTags };
+    return { decision: ask(create, made, now) };
   }
   const tagging = run.intents.filter(({ write }) => write.kind === 'tag' && write.tag === sideTag);
-  if (tagging.some((intent) => !intent.ending))
+  if (tagging.some(({ ending }) => !ending))
     return { decision: wait(`waits to be tagged into ${sideTag}`, later) };
-  if (tagging.at(-1)?.ending?.how !== 'done') {
-    const refused = pauseAfterRefusals(tagging, seen.now);
-    if (refused)
-      return {
-        decision: wait(
-          `held: the hub does not tag the kernel into ${sideTag}: ${refused.why}`,
-          refused.until,
-        ),
-      };
-    return { decision: act(`goes into ${sideTag}`, { kind: 'tag', tag: sideTag }) };
-  }
-  return { target: sideTag, waitFor: [run.kernel.nvr] };
+  if (tagging.at(-1)?.ending?.how === 'done') return { target: sideTag, waitFor: [run.kernel.nvr] };
+  return { decision: ask({ kind: 'tag', tag: sideTag }, tagging, now) };
 }
 
-/** Why and until when a write is not asked again; undefined when it may be. */
-function pauseAfterRefusals(
-  intents: readonly Intent[],
-  now: number,
-): { why: string; until: number } | undefined {
-  const refusals = intents.flatMap(({ ending }) => (ending?.how === 'failed' ? [ending] : []));
+/** The run's side tag that is still there: Koji removes old ones by itself, and people do. */
+function ownSideTag({ run, sideTags }: Observation): string | undefined {
+  const made = run.intents.filter(
+    ({ write, ending }) => write.kind === 'create-side-tag' && ending?.how === 'done',
+  );
+  return made.flatMap(({ receipt }) => receipt?.sideTag ?? []).find((name) => sideTags.includes(name));
+}
+
+/**
+ * Ask the hub for a write; where it has refused it, wait longer each time.
+ * @param before the intents of the same write
+ */
+function ask(write: Write, before: readonly Intent[], now: number): Decision {
+  const refusals = before.flatMap(({ ending }) => (ending?.how === 'failed' ? [ending] : []));
   const last = refusals.at(-1);
-  if (!last) return undefined;
-  const until = last.at + (REFUSED_PAUSES[Math.min(refusals.length, REFUSED_PAUSES.length) - 1] ?? 0);
-  return until > now ? { why: last.why, until } : undefined;
+  const pause = REFUSED_PAUSES[Math.min(refusals.length, REFUSED_PAUSES.length) - 1] ?? 0;
+  if (!last || last.at + pause <= now) return act(describeWrite(write), write);
+  return wait(`held: cannot ${describeWrite(write)}: ${last.why}`, last.at + pause);
 }
 
 // ---- carrying the verdict out -------------------------------------------------------------------
@@ -199,7 +188,8 @@ function carryOut(
   { verdict, reasons }: { verdict: Verdict; reasons: readonly string[] },
 ): Decision {
   const { run } = seen;
-  const plan = planOf(gate, seen, verdict);
+  const change = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict];
+  const plan = planTagChanges(change, seen.tags);
   if (gate.mode === 'observe') {
     const would = plan.map((write) => describeWrite(write)).join(', ') || 'change no tag';
     return standDown(pace, seen, { how: 'observed', why: `would ${would}` });
@@ -210,20 +200,17 @@ function carryOut(
       wait(`held: ${reasons[0]}; a person must look, then tag or untag ${run.kernel.nvr}`)
     );
   }
-  const newer = verdict === 'promote' ? newerHead(gate.on_pass.tag, seen) : undefined;
+  const newer = newerHead(change.tag, seen);
   if (newer) return standDown(pace, seen, { how: 'superseded', why: newer });
   const changes = run.intents.filter(isTagChange(gate));
-  if (changes.some((intent) => !intent.ending))
-    return wait(`${verdict}: waits for the hub to tag`, seen.now + pace.poll);
+  const later = seen.now + pace.poll;
+  if (changes.some((intent) => !intent.ending)) return wait(`${verdict}: waits for the hub to tag`, later);
   const next = plan[0];
   if (!next) return standDown(pace, seen, { how: 'done', why: describeEnd(changes) });
-  const refused = pauseAfterRefusals(
-    changes.filter((intent) => sameWrite(intent.write, next)),
-    seen.now,
-  );
-  const what = describeWrite(next);
-  if (refused) return wait(`held: the hub does not ${what}: ${refused.why}`, refused.until);
-  return act(`${verdict}: ${what}`, next);
+  const busy = change.tag.find((tag) => seen.incoming.has(tag));
+  if (busy) return wait(`${verdict}: waits for another kernel that is being tagged into ${busy}`, later);
+  const before = changes.filter((intent) => sameWrite(intent.write, next));
+  return ask(next, before, seen.now);
 }
 
 function describeEnd(changes: readonly TagIntent[]): string {
@@ -253,14 +240,6 @@ export function planTagChanges(
   return [...first, { kind: 'tag', tag: last, from }, ...untags(others)];
 }
 
-/** The tag changes that are left to do for a verdict. A block leaves out tags in which a newer kernel stands. */
-function planOf(gate: Gate, seen: Observation, verdict: Verdict) {
-  if (verdict === 'hold') return [];
-  if (verdict === 'promote') return planTagChanges(gate.on_pass, seen.tags);
-  const tag = gate.on_fail.tag.filter((name) => !newerHead([name], seen));
-  return planTagChanges({ tag, untag: gate.on_fail.untag }, seen.tags);
-}
-
 /** The newest in a Koji tag is what was tagged last, so tagging an older kernel would take a newer one's place. */
 function newerHead(tags: readonly string[], { heads, run, tags: now }: Observation): string | undefined {
   for (const tag of tags.filter((name) => !now.includes(name))) {
@@ -287,29 +266,37 @@ function sameWrite(a: Write, b: Write): boolean {
 
 // ---- ending -------------------------------------------------------------------------------------
 
-/** A person who moves the kernel wins. Why the run counts as taken over; undefined when it does not. */
-function movedByHand(gate: Gate, seen: Observation): string | undefined {
+/**
+ * A person who moves the kernel wins, and so does another gate that is done first. Why the run counts as
+ * taken over; undefined when it does not.
+ */
+function takenOver(gate: Gate, seen: Observation): string | undefined {
   const { run, tags } = seen;
   const changes = run.intents.filter(isTagChange(gate));
   if (changes.some((intent) => !intent.ending)) return undefined;
   const own = changes.filter(({ ending }) => ending?.how === 'done').map(({ write }) => write);
-  const came = (tag: string) => own.some((write) => write.kind === 'tag' && write.tag === tag);
-  const left = (tag: string) =>
-    own.some(
-      (write) =>
-        (write.kind === 'untag' && write.tag === tag) || (write.kind === 'tag' && write.from === tag),
-    );
-  const { nvr } = run.kernel;
-  if (seen.entry !== run.entry && !(seen.entry === null && left(gate.watch))) {
-    return `${nvr} was ${seen.entry === null ? 'taken out of' : 'tagged again into'} ${gate.watch} by hand`;
+  const others = seen.otherGates.map(({ write }) => write);
+  const by = (did: (write: Write) => boolean) => {
+    const other = seen.otherGates.find(({ write }) => did(write));
+    return other ? `by gate ${other.gate}` : 'by hand';
+  };
+  if (seen.entry === null && !own.some(leaves(gate.watch))) {
+    return `taken out of ${gate.watch} ${by(leaves(gate.watch))}`;
   }
+  if (seen.entry !== null && seen.entry !== run.entry) return `tagged into ${gate.watch} again`;
   const verdicts = [...gate.on_pass.tag, ...gate.on_fail.tag];
-  const stranger = verdicts.find((tag) => tags.includes(tag) && !run.tags.includes(tag) && !came(tag));
-  if (stranger) return `${nvr} was tagged into ${stranger} by hand`;
-  const gone = verdicts.find((tag) => came(tag) && !tags.includes(tag));
-  if (gone) return `${nvr} was taken out of ${gone} by hand`;
+  const came = verdicts.find(
+    (tag) => tags.includes(tag) && !run.tags.includes(tag) && !own.some(enters(tag)),
+  );
+  if (came && !others.some(enters(came))) return `tagged into ${came} by hand`;
+  const gone = verdicts.find((tag) => own.some(enters(tag)) && !tags.includes(tag));
+  if (gone) return `taken out of ${gone} ${by(leaves(gone))}`;
   return undefined;
 }
+
+const enters = (tag: string) => (write: Write) => write.kind === 'tag' && write.tag === tag;
+const leaves = (tag: string) => (write: Write) =>
+  (write.kind === 'untag' && write.tag === tag) || (write.kind === 'tag' && write.from === tag);
 
 /** Close the run once nothing of it is left on the hub. */
 function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>): Decision {
@@ -327,17 +314,14 @@ function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>):
 }
 
 /** Remove the run's side tag; undefined when there is none left. */
-function tidyUp(pace: Pace, { run, now }: Observation): Decision | undefined {
-  const sideTag = run.intents.find(
-    ({ write, ending }) => write.kind === 'create-side-tag' && ending?.how === 'done',
-  )?.receipt?.sideTag;
-  if (!sideTag) return undefined;
-  const removals = run.intents.filter(({ write }) => write.kind === 'remove-side-tag');
-  if (removals.some(({ ending }) => ending?.how === 'done')) return undefined;
-  if (removals.some(({ ending }) => !ending)) return wait(`removes ${sideTag}`, now + pace.poll);
-  const refused = pauseAfterRefusals(removals, now);
-  if (refused) return wait(`held: the hub does not remove ${sideTag}: ${refused.why}`, refused.until);
-  return act(`removes ${sideTag}`, { kind: 'remove-side-tag', tag: sideTag });
+function tidyUp(pace: Pace, seen: Observation): Decision | undefined {
+  const tag = ownSideTag(seen);
+  if (!tag) return undefined;
+  const removals = seen.run.intents.filter(
+    ({ write }) => write.kind === 'remove-side-tag' && write.tag === tag,
+  );
+  if (removals.some(({ ending }) => !ending)) return wait(`removes ${tag}`, seen.now + pace.poll);
+  return ask({ kind: 'remove-side-tag', tag }, removals, seen.now);
 }
 
 /**

@@ -52,19 +52,27 @@ function standing(kernel: KernelBuild, kmod: Kmod, attempts: readonly Attempt[])
   const last = attempts.at(-1);
   if (!last) return { kmod, attempts, state: 'wanted', notBefore: 0 };
   if (!last.ending) return { kmod, attempts, state: 'active', notBefore: 0 };
-  if (last.ending.how === 'lost') return { kmod, attempts, state: 'wanted', notBefore: last.ending.at };
   const finding = findingOf(kernel, last);
-  const failures = attempts.filter((attempt) => attempt.ending && attempt.ending.how !== 'lost').length;
-  const pause = RETRY_PAUSES[failures - 1];
+  const pause = last.ending.how === 'lost' ? lostPause(attempts) : retryPause(attempts);
   if (!finding.again || pause === undefined)
     return { kmod, attempts, state: 'judged', notBefore: 0, finding };
   return { kmod, attempts, state: 'wanted', notBefore: last.ending.at + pause, finding };
 }
 
+function retryPause(attempts: readonly Attempt[]): number | undefined {
+  const ended = attempts.filter(({ ending }) => ending && ending.how !== 'lost').length;
+  return RETRY_PAUSES[ended - 1];
+}
+
+/** A submission that never reached the hub is no try; but one that is only not found again is a build each. */
+function lostPause(attempts: readonly Attempt[]): number | undefined {
+  return [0, ...RETRY_PAUSES][attempts.filter(({ ending }) => ending?.how === 'lost').length - 1];
+}
+
 /** What an ended attempt proves about `kernel`. */
 export function findingOf(kernel: KernelBuild, attempt: Attempt): Finding {
   const { ending } = attempt;
-  if (!ending || ending.how === 'lost') return inconclusive('it was never submitted', true);
+  if (!ending || ending.how === 'lost') return inconclusive('its build never reached the hub', true);
   if (!ending.build)
     return inconclusive(ending.how === 'failed' ? ending.why : 'the hub tells nothing of it', true);
   return judgeBuild(kernel, ending.build);
@@ -77,11 +85,15 @@ export function judgeBuild(kernel: KernelBuild, build: BuildEvidence): Finding {
     const why = build.fault ? `: ${lastLine(build.fault.text)}` : '';
     return inconclusive(`it was not built for any architecture${why}`, true);
   }
-  const findings = build.arches.map((arch) => judgeArch(kernel, arch));
-  for (const outcome of ['broken', 'inconclusive'] as const) {
-    const worst = findings.find((finding) => finding.outcome === outcome);
-    if (worst) return worst;
-  }
+  // Koji cancels the other architectures when one fails: those say nothing.
+  const failed = build.arches.some(({ state }) => state === TASK.FAILED);
+  const arches = build.arches.filter(({ state }) => !failed || state !== TASK.CANCELED);
+  const findings = arches.map((arch) => judgeArch(kernel, arch));
+  const worst =
+    findings.find(({ outcome }) => outcome === 'broken') ??
+    findings.find(({ outcome, again }) => outcome === 'inconclusive' && !again) ??
+    findings.find(({ outcome }) => outcome === 'inconclusive');
+  if (worst) return worst;
   if (build.state === 'failed') {
     return inconclusive(
       `its build failed outside of the architectures: ${lastLine(build.fault?.text ?? 'no result')}`,
@@ -113,7 +125,10 @@ function testedKernel(kernel: KernelBuild, arch: ArchEvidence): Finding | undefi
   const { buildroot, repo } = arch;
   if (buildroot?.some((found) => found.id === kernel.id)) return undefined;
   const held = repo ? repo.id === kernel.id : undefined;
-  if (buildroot && buildroot.length > 0) {
+  if (buildroot?.length === 0) {
+    return inconclusive(`its build root on ${arch.arch} held no devel package of ${kernel.name}`, false);
+  }
+  if (buildroot) {
     const cause = held ? 'its BuildRequires pin another kernel' : 'the repo did not hold this one';
     return inconclusive(
       `tested the wrong kernel on ${arch.arch}: ${nameKernels(buildroot)}; ${cause}`,
@@ -125,14 +140,18 @@ function testedKernel(kernel: KernelBuild, arch: ArchEvidence): Finding | undefi
   return inconclusive(`nothing shows which kernel it was built against on ${arch.arch}`, false);
 }
 
-/** mock: status 10 is the package's own build; other statuses count if build.log names an error. */
-function ownFailure(arch: ArchEvidence): boolean {
-  return arch.errors.length > 0 || /mock exited with status 10\b/.test(arch.fault?.text ?? '');
+/** A tool named an error in the source, or mock says that the package's build failed (status 10). */
+function ownFailure({ errors, fault }: ArchEvidence): boolean {
+  if (errors.some(({ kind }) => kind === 'machine')) return false;
+  return (
+    errors.some(({ kind }) => kind === 'source') || /mock exited with status 10\b/.test(fault?.text ?? '')
+  );
 }
 
 function trouble(arch: ArchEvidence): string {
   if (arch.state === TASK.CANCELED) return `its build on ${arch.arch} was cancelled`;
-  return `trouble in the build system on ${arch.arch}: ${lastLine(arch.fault?.text ?? 'no result')}`;
+  const machine = arch.errors.find(({ kind }) => kind === 'machine');
+  return `trouble in the build system on ${arch.arch}: ${machine?.message ?? lastLine(arch.fault?.text ?? 'no result')}`;
 }
 
 /** Koji puts whole tracebacks into fault texts; the last line is the error itself. */
@@ -165,6 +184,7 @@ export function verdictOf(
     `${fine} of ${plural(kmods.length, 'kmod')} ${fine === 1 ? 'builds' : 'build'} against ${kernel.nvr}`,
   ];
   if (blocking.length > 0) return { verdict: 'block', reasons };
-  if (holding.length > 0 || kmods.length === 0) return { verdict: 'hold', reasons };
+  const proven = kmods.some(({ finding }) => finding && finding.outcome !== 'inconclusive');
+  if (holding.length > 0 || !proven) return { verdict: 'hold', reasons };
   return { verdict: 'promote', reasons };
 }

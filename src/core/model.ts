@@ -169,8 +169,13 @@ export interface ArchEvidence {
   readonly errors: readonly LogError[];
 }
 
-/** An error in a build log; `file` and `line` are 0-length and 0 where the log names none. */
+/**
+ * An error in a build log; `file` and `line` are empty and 0 where the log names none. `source`: a compiler,
+ * modpost or the linker says it of the package. `outcome`: make or rpmbuild only say that something failed.
+ * `machine`: the builder ran out of memory or disk.
+ */
 export interface LogError {
+  readonly kind: 'source' | 'outcome' | 'machine';
   readonly file: string;
   readonly line: number;
   readonly message: string;

@@ -17,7 +17,7 @@ export async function act(context: Context, run: Run, writes: readonly Write[]):
   const answers = await context.hub.writeAll(attempts.map((attempt) => scratchBuild(context, attempt)));
   let lost: HubError | undefined;
   const receive = async (intent: Intent, answer: Answer<Receipt>) => {
-    if (answer.ok) await receipt(context, run, intent, answer.value);
+    if (answer.ok) await context.store.receive(run, intent, answer.value);
     else if (answer.error.kind === 'refused') await refuse(context, run, intent, answer.error);
     else lost = answer.error;
   };
@@ -90,13 +90,6 @@ async function sendOne(
       await hub.write(koji.cancelTask(write.task));
       return {};
   }
-}
-
-/** Tasks and repos are followed to their end; anything else is done when it is answered. */
-async function receipt({ store }: Context, run: Run, intent: Intent, answer: Receipt): Promise<void> {
-  await store.receive(run, intent, answer);
-  const followed = answer.task !== undefined || intent.write.kind === 'request-repo';
-  if (!followed) await store.end(run, intent, { at: answer.at, how: 'done' });
 }
 
 async function refuse({ store, now }: Context, run: Run, intent: Intent, error: HubError): Promise<void> {

@@ -10,7 +10,7 @@ import {
   TASK,
 } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
-import type { Answer, Hub } from '../koji/hub.ts';
+import { type Answer, type Hub, HubError } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
 
 /** build.log is read in pieces of this size, and no more than `LOG_MOST` of it, in bytes. */
@@ -90,8 +90,17 @@ async function readBuildroot(
 
 const kernelRef = (id: number | null, nvr: string): KernelRef => ({ id: id ?? 0, nvr });
 
-/** The log's first errors; an empty list where there is no log to read. */
+/** The log's first errors; an empty list where there is no log that can be read. */
 async function readErrors(hub: Hub, task: number): Promise<LogError[]> {
+  try {
+    return findErrors(await readLog(hub, task));
+  } catch (error) {
+    if (error instanceof HubError && error.kind === 'refused') return [];
+    throw error;
+  }
+}
+
+async function readLog(hub: Hub, task: number): Promise<string> {
   const output = await hub.read(koji.listTaskOutput(task));
   const size = Math.min(output['build.log']?.st_size ?? 0, LOG_MOST);
   let log = '';
@@ -101,14 +110,19 @@ async function readErrors(hub: Hub, task: number): Promise<LogError[]> {
     );
     log += Buffer.from(bytes).toString('utf8');
   }
-  return findErrors(log);
+  return log;
 }
 
-const value = <T>(answer: Answer<T> | undefined): T | undefined => (answer?.ok ? answer.value : undefined);
+/** Undefined where the hub has no such thing. What it only cannot say now is no evidence: that throws. */
+function value<T>(answer: Answer<T> | undefined): T | undefined {
+  if (!answer || answer.ok) return answer?.value;
+  if (answer.error.kind !== 'refused') throw answer.error;
+  return undefined;
+}
 
 /** A task's fault comes as a struct with `raise_fault=False`, and as a fault when it was cancelled. */
 function faultOf(answer: Answer<XmlValue> | undefined): Fault | undefined {
-  if (!answer) return undefined;
-  if (!answer.ok) return { code: answer.error.code ?? 0, text: answer.error.message };
-  return koji.faultIn(answer.value);
+  const result = value(answer);
+  if (answer?.ok !== false) return koji.faultIn(result);
+  return { code: answer.error.code ?? 0, text: answer.error.message };
 }

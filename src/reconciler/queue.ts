@@ -3,7 +3,7 @@
  * worked on may be asked again, and then comes again. Nothing here knows what a key means.
  */
 export interface KeyedQueue {
-  /** Ask for a key at a time (ms). An earlier time wins over a later one. */
+  /** Ask for a key at a time (ms). An earlier time wins, but for a key that failed not before its pause is over. */
   add(key: string, due: number): void;
   /** Take the key that is due first and not after `now`; of equal times, the one asked first. */
   take(now: number): string | undefined;
@@ -21,9 +21,10 @@ const LONGEST_PAUSE = 300_000;
 /** @param random in [0, 1): spreads retries, so that keys that failed together do not return together */
 export function createQueue(random: () => number): KeyedQueue {
   const due = new Map<string, number>();
-  const failures = new Map<string, number>();
+  const failures = new Map<string, { count: number; until: number }>();
 
-  function add(key: string, at: number): void {
+  function add(key: string, wanted: number): void {
+    const at = Math.max(wanted, failures.get(key)?.until ?? wanted);
     const known = due.get(key);
     if (known === undefined || at < known) due.set(key, at);
   }
@@ -45,9 +46,9 @@ export function createQueue(random: () => number): KeyedQueue {
     },
     next: () => first()?.[1],
     retry(key, now) {
-      const count = (failures.get(key) ?? 0) + 1;
-      failures.set(key, count);
+      const count = (failures.get(key)?.count ?? 0) + 1;
       const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (count - 1)) * (0.75 + random() / 2);
+      failures.set(key, { count, until: now + pause });
       add(key, now + pause);
       return pause;
     },

@@ -4,7 +4,15 @@
  */
 import type { Logger } from 'pino';
 import { decide, type Observation, slotsFor } from '../core/decide.ts';
-import { BUILD, type Gate, type Hint, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
+import {
+  BUILD,
+  type Gate,
+  type Hint,
+  type KernelBuild,
+  type Kmod,
+  type Run,
+  type Write,
+} from '../core/model.ts';
 import { matcher, sourceRpmPath } from '../core/names.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
@@ -55,6 +63,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     return me;
   };
   const context: Context = { hub, store, now, user, settle: pace.settle };
+  /** The build tag of each gate's target, as last seen: of all the tags that messages name, these matter. */
+  const buildTags = new Map<string, string>();
   queue.add('sweep', now());
 
   /** What a key means. Keys are `sweep`, `tag NAME`, `task ID` and `build ID`. */
@@ -70,10 +80,21 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   async function sweep(): Promise<void> {
     queue.add('sweep', now() + pace.every);
     for (const tag of new Set(gates.map((gate) => gate.watch))) queue.add(`tag ${tag}`, now());
-    for (const run of await store.liveRuns()) queue.add(`build ${run.kernel.id}`, now());
+    for (const run of await store.liveRuns()) {
+      const known = gates.some(({ name }) => name === run.gate);
+      if (known) queue.add(`build ${run.kernel.id}`, now());
+      else
+        await store.say(
+          run.gate,
+          run.kernel,
+          run.id,
+          `held: the configuration has no gate ${run.gate} any more`,
+          now(),
+        );
+    }
   }
 
-  /** Kernels in a watched tag want a look; a change of any other tag may be what a live run waits for. */
+  /** Kernels in a watched tag want a look, and live runs when the build tag changed that they build in. */
   async function visitTag(name: string): Promise<void> {
     for (const gate of gates.filter(({ watch }) => watch === name)) {
       const answers = await hub.readAll(
@@ -81,7 +102,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       );
       for (const build of answers.flatMap(must)) queue.add(`build ${build.build_id}`, now());
     }
-    for (const run of await store.liveRuns()) queue.add(`build ${run.kernel.id}`, now());
+    for (const gate of gates.filter((other) => buildTags.get(other.name) === name)) {
+      for (const run of await store.liveRuns(gate.name)) queue.add(`build ${run.kernel.id}`, now());
+    }
   }
 
   async function visitTask(id: number): Promise<void> {
@@ -92,17 +115,20 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   async function visitBuild(id: number): Promise<void> {
     const build = await hub.read(koji.getBuild(id));
     if (!build) return;
+    const errors: unknown[] = [];
     for (const gate of gates.filter(({ kernels }) => kernels.includes(build.name))) {
-      try {
-        await visitGate(gate, build);
-      } catch (error) {
-        if (error instanceof HubError && error.kind === 'refused' && build.state === BUILD.COMPLETE) {
-          const why = `held: the hub refuses ${error.method}: ${error.message}`;
-          await store.say(gate.name, await see(build), null, why, now());
-        }
-        throw error;
-      }
+      await visitGate(gate, build).catch(async (error: unknown) => {
+        errors.push(error);
+        await sayRefused(gate, build, error);
+      });
     }
+    if (errors.length > 0) throw errors[0];
+  }
+
+  async function sayRefused(gate: Gate, build: koji.Build, error: unknown): Promise<void> {
+    if (!(error instanceof HubError) || error.kind !== 'refused' || build.state !== BUILD.COMPLETE) return;
+    const why = `held: the hub refuses ${error.method}: ${error.message}`;
+    await store.say(gate.name, await see(build), null, why, now());
   }
 
   async function visitGate(gate: Gate, build: koji.Build): Promise<void> {
@@ -204,35 +230,46 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   async function observe(gate: Gate, run: Run): Promise<Observation> {
     const { kernel } = run;
-    const [tags, watched, target] = await hub.readAll([
+    const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
+    const [tags, watched, target, ...heads] = await hub.readAll([
       koji.listTags(kernel.id),
       koji.listTagged(gate.watch, { package: kernel.name }),
       koji.getBuildTarget(gate.build.target),
+      ...verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
     ]);
     const buildTag = must(target).build_tag_name;
-    const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
-    const latest = await hub.read(koji.getLatestBuilds(buildTag, { package: kernel.name }));
-    const sideTags =
-      gate.build.repo === 'sidetag'
-        ? await hub.read(koji.listSideTags({ basetag: buildTag, user: await user() }))
-        : [];
-    const heads = await hub.readAll(
-      verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
-    );
-    const newest = latest[0];
+    buildTags.set(gate.name, buildTag);
+    const [latest] = await hub.read(koji.getLatestBuilds(buildTag, { package: kernel.name }));
+    const usesSideTag =
+      gate.build.repo === 'sidetag' || run.intents.some(({ write }) => write.kind === 'create-side-tag');
+    const sideTags = usesSideTag ? await hub.read(koji.listSideTags({ user: await user() })) : [];
+    const live = await store.liveRuns();
+    const mine = live.filter((other) => other.gate === gate.name);
     return {
       now: now(),
       run,
       tags: must(tags).map(({ name }) => name),
       entry: must(watched).find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
-      buildTag: { name: buildTag, latest: newest ? { id: newest.build_id, nvr: newest.nvr } : null },
+      buildTag: {
+        name: buildTag,
+        latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,
+        leaves: gate.mode === 'enforce' && mine.some((other) => other.kernel.id === latest?.build_id),
+      },
       heads: new Map(
         verdictTags.flatMap((tag, i) =>
           must(heads[i]).map((build) => [tag, { ...build, id: build.build_id }]),
         ),
       ),
+      incoming: new Set(
+        live
+          .filter((other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id)
+          .flatMap(openTags),
+      ),
+      otherGates: (await store.runsOf(kernel.id))
+        .filter((other) => other.gate !== gate.name)
+        .flatMap(tagWrites),
       sideTags: sideTags.map(({ name }) => name),
-      slots: slotsFor(gate, run, await store.liveRuns(gate.name)),
+      slots: slotsFor(gate, run, mine),
     };
   }
 
@@ -259,6 +296,20 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       return queue.next() ?? now() + pace.every;
     },
   };
+}
+
+/** Tags into which a run has asked for its kernel to be tagged, and the hub has not done it yet. */
+function openTags({ intents }: Run): string[] {
+  return intents.flatMap(({ write, ending }) => (write.kind === 'tag' && !ending ? [write.tag] : []));
+}
+
+/** What a run did or is doing to its kernel's tags. */
+function tagWrites({ gate, intents }: Run): { gate: string; write: Write }[] {
+  const counts = intents.filter(
+    ({ write, ending }) =>
+      (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
+  );
+  return counts.map(({ write }) => ({ gate, write }));
 }
 
 function must<T>(answer: { ok: true; value: T } | { ok: false; error: HubError } | undefined): T {

@@ -2,7 +2,7 @@
  * What became of writes that have no ending yet. One with a receipt is followed to its end; one without
  * lost its reply, or the process died: then its effect is looked for, and found or declared lost.
  */
-import type { Ending, Intent, Receipt, Run } from '../core/model.ts';
+import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
@@ -13,12 +13,20 @@ export async function settle(context: Context, run: Run): Promise<number | undef
   await followTasks(context, run, open);
   for (const intent of open.filter(({ write, receipt }) => write.kind === 'request-repo' && receipt))
     await followRepo(context, run, intent);
+  for (const intent of open.filter(({ write, receipt }) => receipt && isDoneByReply(write))) {
+    await context.store.end(run, intent, { at: context.now(), how: 'done' });
+  }
   const lost = open.filter(({ receipt }) => !receipt);
   const now = context.now();
   const due = lost.filter(({ askedAt }) => askedAt + context.settle <= now);
   if (due.length > 0) await findLost(context, run, due);
   const later = lost.filter((intent) => !due.includes(intent)).map(({ askedAt }) => askedAt + context.settle);
   return later.length > 0 ? Math.min(...later) : undefined;
+}
+
+/** Tasks and repos are followed to their end; anything else is done when it is answered. */
+function isDoneByReply({ kind }: Write): boolean {
+  return kind !== 'scratch-build' && kind !== 'tag' && kind !== 'request-repo';
 }
 
 async function followTasks({ hub, store, now }: Context, run: Run, open: readonly Intent[]): Promise<void> {
@@ -142,10 +150,7 @@ async function findOther(context: Context, run: Run, intent: Intent): Promise<vo
   const seen = await lookFor(context, run, intent);
   if (seen === 'done') await store.end(run, intent, { at: now(), how: 'done' });
   else if (seen === undefined) await store.end(run, intent, { at: now(), how: 'lost' });
-  else {
-    await store.receive(run, intent, seen);
-    if (seen.sideTag) await store.end(run, intent, { at: now(), how: 'done' });
-  }
+  else await store.receive(run, intent, seen);
 }
 
 /** The trace that a write left on the hub: it is done, or running under this receipt, or there is none. */

@@ -23,7 +23,7 @@ export interface Tables {
     tags: string;
     started_at: number;
   };
-  /** The kmods of a run; the newest row counts (an empty choice is made again). */
+  /** The kmods of a run. An empty choice is made again. */
   selection: { run_id: string; at: number; kmods: string };
   /** What was asked of the hub, recorded before it was sent. `seq` keeps their order. */
   intent: { id: string; run_id: string; seq: number; kind: string; write: string; asked_at: number };

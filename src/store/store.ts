@@ -1,6 +1,6 @@
 /** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
 import { existsSync } from 'node:fs';
-import { Kysely, Migrator, type SqliteDatabase, SqliteDialect, type Transaction } from 'kysely';
+import { Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql, type Transaction } from 'kysely';
 import Database from 'libsql';
 import type {
   Closing,
@@ -87,10 +87,12 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   let lock: Database.Database | undefined;
   try {
     lock = writes && !inMemory ? lockFor(path) : undefined;
-    const db = connect(path);
+    const db = connect(path, options.mode);
     if (writes) await bringUpToDate(db);
     const { id } = await db.selectFrom('installation').select('id').executeTakeFirstOrThrow();
     const release = async () => {
+      // All in one file again, for whoever copies it.
+      if (writes) await sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db);
       await db.destroy();
       lock?.close();
     };
@@ -105,11 +107,11 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   }
 }
 
-function connect(path: string): Kysely<Tables> {
+function connect(path: string, mode: StoreOptions['mode']): Kysely<Tables> {
   const database = new Database(path);
-  database.exec(
-    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000',
-  );
+  database.exec('PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON');
+  if (mode === 'write') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  else database.exec('PRAGMA query_only = ON');
   // libsql has the interface of better-sqlite3, which kysely expects.
   return new Kysely<Tables>({
     dialect: new SqliteDialect({ database: database as unknown as SqliteDatabase }),
@@ -127,12 +129,9 @@ function lockFor(path: string): Database.Database {
     return lock;
   } catch (error) {
     lock.close();
-    throw new StoreError(
-      `${path}: another kmod-gate uses this store; stop it first, or name another store.url`,
-      {
-        cause: error,
-      },
-    );
+    if (!/locked|busy/i.test(String(error))) throw error;
+    const what = 'another kmod-gate uses this store; stop it first, or name another store.url';
+    throw new StoreError(`${path}: ${what}`, { cause: error });
   }
 }
 
@@ -432,12 +431,7 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     .where('run.id', '=', id)
     .executeTakeFirst();
   if (!row) return undefined;
-  const selection = await db
-    .selectFrom('selection')
-    .select('kmods')
-    .where('run_id', '=', id)
-    .orderBy('at', 'desc')
-    .executeTakeFirst();
+  const selections = await db.selectFrom('selection').select('kmods').where('run_id', '=', id).execute();
   const intents = await db
     .selectFrom('intent')
     .leftJoin('receipt', 'receipt.intent_id', 'intent.id')
@@ -456,7 +450,7 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     entry: row.entry,
     tags: JSON.parse(row.tags),
     startedAt: row.started_at,
-    kmods: selection ? JSON.parse(selection.kmods) : [],
+    kmods: selections.map(({ kmods }): Kmod[] => JSON.parse(kmods)).find((kmods) => kmods.length > 0) ?? [],
     intents: intents.map((intent) => ({
       id: intent.id,
       write: JSON.parse(intent.write),

@@ -69,7 +69,7 @@ describe('a valid file', () => {
     expect(parse(SMALL)).toEqual({
       koji: { server: 'https://koji.example.org/kojihub', authtype: 'noauth', timeout: 60_000 },
       store: { url: 'sqlite::memory:' },
-      sweep: { every: 300_000, poll: 30_000, settle: 10_000 },
+      sweep: { every: 300_000, poll: 30_000, settle: 60_000 },
       gates: [
         {
           name: 'c9s',
@@ -319,9 +319,18 @@ describe('a mistake names its line, its key, what is there and what is expected'
   });
 
   it('two gates of one name', () => {
-    expect(mistakesOf(`${SMALL}${GATE}`)).toEqual([
+    expect(mistakesOf(`${SMALL}${GATE.replace('"c9s-gate"', '"c9s-rt-gate"')}`)).toEqual([
       'name = "c9s" | gate[1].name | "c9s" is the name of gate[0] already',
     ]);
+  });
+
+  it('two gates that would both move the same kernels', () => {
+    const second = GATE.replace('"c9s"', '"strict"');
+    expect(mistakesOf(`${SMALL}${second}`)).toEqual([
+      'watch = "c9s-gate" | gate[1].watch | gate[0] decides over the same kernels in the same tag already; give one of them another tag, or mode = "observe"',
+    ]);
+    expect(parse(`${SMALL}${second.replace('watch', 'mode = "observe"\nwatch')}`).gates).toHaveLength(2);
+    expect(parse(`${SMALL}${second.replace('["kernel"]', '["kernel-rt"]')}`).gates).toHaveLength(2);
   });
 
   it('a syntax error is the only one, and nothing around it is quoted', () => {
@@ -408,7 +417,7 @@ describe('what was understood', () => {
       'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate, bindings #.buildsys.# koji.#, prefetch 50',
       'store      sqlite:kmod-gate.db',
       'http       127.0.0.1:8642',
-      'sweep      watched tags every 5m, running tasks every 30s, 10s to settle',
+      'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',
       'gate c9s',
       '  kernels  kernel in tag c9s-gate',
       '  mode     enforce, strategy rebuild',

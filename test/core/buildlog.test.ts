@@ -41,6 +41,20 @@ describe('first errors of a build.log', () => {
       'Bad exit status from /var/tmp/rpm-tmp.x (%build)',
     ]);
   });
+  test('of a builder without memory or disk, before all else', () => {
+    expect(
+      findErrors(
+        'a.c:1:1: error: x\ngcc: fatal error: Killed signal terminated program cc1\nmake: *** [a.o] Error 1',
+      ),
+    ).toEqual([
+      {
+        kind: 'machine',
+        file: '',
+        line: 0,
+        message: 'gcc: fatal error: Killed signal terminated program cc1',
+      },
+    ]);
+  });
   test('five at the most, in order; none in a good log', () => {
     expect(errorsOf(...Array.from({ length: 9 }, (_, i) => `a.c:${i}:1: error: e${i}`))).toEqual([
       'a.c: e0',

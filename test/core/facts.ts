@@ -8,6 +8,7 @@ import {
   type Intent,
   type KernelBuild,
   type Kmod,
+  type LogError,
   type Receipt,
   type Run,
   TASK,
@@ -54,7 +55,12 @@ export function arch(evidence: Partial<ArchEvidence> = {}): ArchEvidence {
 }
 
 export const BUILDS: BuildEvidence = { state: 'closed', arches: [arch()] };
-export const COMPILE_ERROR = { file: 'src/nl.c', line: 205, message: 'no member named pre_doit' };
+export const COMPILE_ERROR: LogError = {
+  kind: 'source',
+  file: 'src/nl.c',
+  line: 205,
+  message: 'no member named pre_doit',
+};
 export const FAILS: BuildEvidence = {
   state: 'failed',
   fault: { code: 1005, text: 'mock exited with status 1' },
@@ -126,8 +132,10 @@ export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {})
     run: run(facts),
     tags: ['gate'],
     entry: 7,
-    buildTag: { name: 'try-build', latest: KERNEL },
+    buildTag: { name: 'try-build', latest: KERNEL, leaves: true },
     heads: new Map(),
+    incoming: new Set(),
+    otherGates: [],
     sideTags: [],
     slots: 20,
     ...world,

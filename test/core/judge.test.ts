@@ -71,6 +71,35 @@ const TABLE: [string, BuildEvidence, string][] = [
     'inconclusive, again: trouble in the build system on x86_64: mock exited with status 30; see the log',
   ],
   [
+    'builds, no devel package of this kernel in the build root',
+    closed({ buildroot: [] }),
+    'inconclusive: its build root on x86_64 held no devel package of kernel',
+  ],
+  [
+    'fails because the builder ran out of disk',
+    failed({
+      fault: mock(10),
+      errors: [{ kind: 'machine', file: '', line: 0, message: 'cc1: No space left on device' }],
+    }),
+    'inconclusive, again: trouble in the build system on x86_64: cc1: No space left on device',
+  ],
+  [
+    'fails, and only make says so',
+    failed({ fault: mock(1), errors: [{ kind: 'outcome', file: '', line: 0, message: 'Error 1' }] }),
+    'inconclusive, again: trouble in the build system on x86_64: mock exited with status 1; see the log',
+  ],
+  [
+    'no build root on one architecture, the other was stopped for it',
+    {
+      state: 'failed',
+      arches: [
+        arch({ arch: 'aarch64', state: TASK.CANCELED }),
+        arch({ state: TASK.FAILED, fault: { code: 1012, text: 'mock init failed' } }),
+      ],
+    },
+    'inconclusive, again: trouble in the build system on x86_64: mock init failed',
+  ],
+  [
     'fails before mock',
     NO_BUILDROOT,
     'inconclusive, again: trouble in the build system on x86_64: could not init mock buildroot',
@@ -136,6 +165,20 @@ describe('tries of one kmod', () => {
     expect(standing(NO_BUILDROOT, NO_BUILDROOT, NO_BUILDROOT)).toBe('judged');
     expect(standing(NO_BUILDROOT, BUILDS)).toBe('judged');
   });
+  test('a submission that is lost is sent again at once, then later, then no more', () => {
+    const lost = (...at: number[]) => {
+      const intents = at.map((when) => ({
+        ...tried('kmod-a', BUILDS, when),
+        ending: { at: when, how: 'lost' as const },
+      }));
+      const [found] = standings(run({ kmods: [kmod('kmod-a')], intents }));
+      return [found?.state, (found?.notBefore ?? 0) - (at.at(-1) ?? 0)];
+    };
+    expect(lost(10)).toEqual(['wanted', 0]);
+    expect(lost(10, 20)).toEqual(['wanted', 60_000]);
+    expect(lost(10, 20, 30)).toEqual(['wanted', 300_000]);
+    expect(lost(10, 20, 30, 40)[0]).toBe('judged');
+  });
   test("the package's own failure and a person's cancellation are not tried again", () => {
     expect(standing(FAILS)).toBe('judged');
     expect(standing({ state: 'canceled', arches: [] })).toBe('judged');
@@ -199,6 +242,7 @@ describe('verdict', () => {
       ],
       'block',
     ],
+    ['advisory ones alone, and nothing proven', [[advisory, WRONG]], 'hold'],
     ['no kmod at all', [], 'hold'],
   ])('%s', (_, kmods, expected) => {
     expect(verdict(...kmods).verdict).toBe(expected);

@@ -31,12 +31,14 @@ const BROKEN: KmodReport = {
   errors: [
     {
       arch: 'x86_64',
+      kind: 'source',
       file: 'src/mod/common/nl/nl_handler.c',
       line: 205,
       message: "initialization of 'int (*)(const struct genl_split_ops *)' from incompatible pointer type",
     },
     {
       arch: 'x86_64',
+      kind: 'source',
       file: 'src/mod/common/xlator.c',
       line: 88,
       message: "'struct net' has no member named 'ct'",

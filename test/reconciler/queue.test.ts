@@ -35,6 +35,12 @@ describe('the keyed queue', () => {
     q.succeed('a');
     expect(q.retry('a', 0)).toBe(2_000);
   });
+  test('a key that failed keeps its pause, whoever asks for it', () => {
+    const q = queue();
+    q.retry('a', 0);
+    q.add('a', 1);
+    expect(q.next()).toBe(2_000);
+  });
   test('no key is lost, none comes before its time', () => {
     const asked = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.nat(100)));
     fc.assert(

@@ -2,8 +2,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { standings } from '../../src/core/judge.ts';
 import type { Gate, Hint } from '../../src/core/model.ts';
+import { type Answer, HubError } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
-import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
+import { GATE, NEW, OLD, type Parts, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
 const set = async (options?: StageOptions) => {
@@ -170,6 +171,49 @@ describe('several kernels', () => {
   });
 });
 
+describe('order of tagging', () => {
+  test('two kernels judged at once: the older does not become the latest', async () => {
+    await set({ scenario: withNewest, gate: { kmods: FINE, build: repo('sidetag') } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEWEST, GATE_TAG);
+    await stage.closed(NEWEST);
+    await stage.closed(NEW);
+    const latest = stage.world.call({ method: 'getLatestBuilds', params: ['c9s-candidate', null, 'kernel'] });
+    expect(latest).toMatchObject([{ nvr: NEWEST }]);
+  });
+});
+
+describe('several gates', () => {
+  const other = (gate: Partial<Gate>): Gate => ({ ...GATE, ...gate });
+  test('one that cannot work does not keep the others from it', async () => {
+    await set({ others: [other({ name: 'broken', watch: 'no-such-tag' })] });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+  test('an observing one beside an enforcing one says whose hand it was', async () => {
+    await set({ others: [other({ name: 'tryout', mode: 'observe', build: repo('wait', 1) })] });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    await stage.until('both are done', async () => (await stage.store.liveRuns()).length === 0);
+    const run = await stage.store.latestRun('tryout', stage.buildId(NEW));
+    expect(run?.closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-gate by gate c9s' });
+  });
+  test('one that is no longer configured leaves a run that says so', async () => {
+    await set();
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    await stage.restart([other({ name: 'renamed' })]);
+    await stage.until('it is said', async () =>
+      (await stage.said(NEW))?.startsWith('held: the configuration'),
+    );
+    expect(await stage.said(NEW)).toBe('held: the configuration has no gate c9s any more');
+  });
+});
+
 describe('people', () => {
   test('who untag the kernel win: builds are cancelled, nothing is tagged', async () => {
     await set();
@@ -178,7 +222,7 @@ describe('people', () => {
     await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
     stage.world.as('kojiadmin').untagBuild('c9s-gate', NEW);
     const run = await stage.closed(NEW);
-    expect(run.closing).toMatchObject({ how: 'taken-over', why: `${NEW} was taken out of c9s-gate by hand` });
+    expect(run.closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-gate by hand' });
     expect(stage.world.tags(NEW)).toEqual([]);
     expect(
       stage.world
@@ -264,9 +308,57 @@ describe('trouble', () => {
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.until('it is held', async () => (await stage.said(NEW))?.startsWith('held:'));
     expect(await stage.said(NEW)).toMatch(
-      /^held: the hub does not move the kernel from c9s-gate to c9s-candidate: .*Package kernel not in list for c9s-candidate/,
+      /^held: cannot move the kernel from c9s-gate to c9s-candidate: .*Package kernel not in list for c9s-candidate/,
     );
     expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+  });
+
+  test('a side tag that somebody removed is no reason to wait for ever', async () => {
+    await set({ gate: { build: repo('sidetag') } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    const [made] = sideTags() as { name: string }[];
+    stage.world.as('kojiadmin').call('removeSideTag', made?.name ?? '');
+    await stage.closed(NEW, 10);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  test('a log that the hub cannot give is no reason to wait for ever', async () => {
+    const refused = new HubError('refused', 'downloadTaskOutput', 'OSError: [Errno 13] Permission denied');
+    const around = ({ hub, store }: Parts): Parts => ({
+      store,
+      hub: {
+        ...hub,
+        read: (call) => (call.method === refused.method ? Promise.reject(refused) : hub.read(call)),
+      },
+    });
+    await set({ around });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    expect((await stage.run(NEW))?.verdict?.verdict).toBe('hold');
+  });
+
+  test('what the hub cannot say now is asked again, and is no evidence', async () => {
+    let busy = 3;
+    const locked: Answer<never> = {
+      ok: false,
+      error: new HubError('unavailable', 'listBuildroots', 'locked'),
+    };
+    const around = ({ hub, store }: Parts): Parts => {
+      const readAll: typeof hub.readAll = async (calls) => {
+        const answers = await hub.readAll(calls);
+        const asks = calls.some(({ method }) => method === 'listBuildroots');
+        return asks && busy-- > 0 ? (answers.map(() => locked) as unknown as typeof answers) : answers;
+      };
+      return { store, hub: { ...hub, readAll } };
+    };
+    await set({ around, gate: { kmods: FINE } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(busy).toBeLessThanOrEqual(0);
+    for (const name of ['kmod-alpha', 'kmod-beta']) expect(stage.scratchBuilds(name)).toHaveLength(1);
   });
 
   test('a hub that is offline for an hour only costs that hour', async () => {

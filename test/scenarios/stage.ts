@@ -4,12 +4,13 @@ import { decode } from '../../src/bus/decode.ts';
 import type { BusMessage } from '../../src/bus/message.ts';
 import type { Gate, Hint, Run } from '../../src/core/model.ts';
 import { connectHub } from '../../src/koji/client.ts';
+import type { Hub } from '../../src/koji/hub.ts';
 import { createReconciler } from '../../src/reconciler/reconciler.ts';
 import { busMessage } from '../../src/sim/messages.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { type ServeOptions, serveWorld } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
-import { openStore } from '../../src/store/store.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 
 export const SMALL = new URL('../sim/small.toml', import.meta.url).pathname;
 export const OLD = 'kernel-6.1.170-47.el9';
@@ -29,8 +30,18 @@ export const GATE: Gate = {
 
 export interface StageOptions {
   readonly gate?: Partial<Gate>;
+  /** More gates, asked before the first one. */
+  readonly others?: readonly Gate[];
   readonly scenario?: (small: Scenario) => Scenario;
   readonly faults?: ServeOptions['faults'];
+  /** Asked for each gate process: what it has in place of its hub and store. */
+  readonly around?: (parts: Parts) => Parts;
+}
+
+/** All that a gate process reaches the outside with. */
+export interface Parts {
+  readonly hub: Hub;
+  readonly store: Store;
 }
 
 /** Simulated milliseconds between two looks of the stage. */
@@ -57,14 +68,13 @@ export async function setStage(options: StageOptions = {}) {
   const log = pino({ level: 'silent' });
 
   /** A gate process; a second one is what starts after the first was killed: same store, nothing else. */
-  function start() {
+  function start(gates: readonly Gate[] = [...(options.others ?? []), gate]) {
     const hub = connectHub({ server: server.url, ...account, timeout: 5_000, random: () => 0.5 });
     const pace = { every: 5 * MINUTE, poll: 30_000, settle: 10_000 };
     const reconciler = createReconciler({
-      gates: [gate],
+      gates,
       pace,
-      hub,
-      store,
+      ...(options.around?.({ hub, store }) ?? { hub, store }),
       log,
       now: () => world.now(),
       random: () => 0.5,
@@ -99,9 +109,9 @@ export async function setStage(options: StageOptions = {}) {
       }
     },
     /** Forget all but the store, as a killed process does, and start again. */
-    async restart(): Promise<void> {
+    async restart(gates?: readonly Gate[]): Promise<void> {
       await process.hub.close();
-      process = start();
+      process = start(gates);
     },
     buildId: (nvr: string): number => {
       const build = world.build(nvr);
