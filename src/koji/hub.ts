@@ -51,6 +51,13 @@ export class HubError extends Error {
   }
 }
 
+/** The value of an answer. Throws its HubError where it has none. */
+export function unwrap<T>(answer: Answer<T> | undefined): T {
+  if (!answer) throw new Error('fewer answers than calls');
+  if (!answer.ok) throw answer.error;
+  return answer.value;
+}
+
 /** A Koji hub. Reads go anonymously and side by side, writes in order through one session. */
 export interface Hub {
   /** Ask without a session, up to three times. Throws HubError. */

@@ -3,22 +3,15 @@
  * decide, record and do what it says, and look again. Whatever was lost is found by looking the next time.
  */
 import type { Logger } from 'pino';
-import { decide, type Observation, slotsFor } from '../core/decide.ts';
-import {
-  BUILD,
-  type Gate,
-  type Hint,
-  type KernelBuild,
-  type Kmod,
-  type Run,
-  type Write,
-} from '../core/model.ts';
+import { decide } from '../core/decide.ts';
+import { BUILD, type Gate, type Hint, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
 import { matcher, sourceRpmPath } from '../core/names.ts';
 import * as koji from '../koji/calls.ts';
-import { type Hub, HubError } from '../koji/hub.ts';
+import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
 import { act } from './act.ts';
 import type { Context } from './context.ts';
+import { observe } from './observe.ts';
 import { createQueue } from './queue.ts';
 import { settle } from './settle.ts';
 
@@ -54,13 +47,12 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   let me: number | undefined;
   const user = async () => {
     me ??= (await hub.write(koji.getLoggedInUser()))?.id;
-    if (me === undefined)
-      throw new HubError(
-        'refused',
-        'getLoggedInUser',
-        'the hub does not know who is asking; see authtype in [koji]',
-      );
-    return me;
+    if (me !== undefined) return me;
+    throw new HubError(
+      'refused',
+      'getLoggedInUser',
+      'the hub does not know who is asking; see authtype in [koji]',
+    );
   };
   const context: Context = { hub, store, now, user, settle: pace.settle };
   /** The build tag of each gate's target, as last seen: of all the tags that messages name, these matter. */
@@ -81,17 +73,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     queue.add('sweep', now() + pace.every);
     for (const tag of new Set(gates.map((gate) => gate.watch))) queue.add(`tag ${tag}`, now());
     for (const run of await store.liveRuns()) {
-      const known = gates.some(({ name }) => name === run.gate);
-      if (known) queue.add(`build ${run.kernel.id}`, now());
-      else
-        await store.say(
-          run.gate,
-          run.kernel,
-          run.id,
-          `held: the configuration has no gate ${run.gate} any more`,
-          now(),
-        );
+      if (gates.some(({ name }) => name === run.gate)) queue.add(`build ${run.kernel.id}`, now());
+      else await sayOrphaned(run);
     }
+  }
+
+  async function sayOrphaned({ gate, kernel, id }: Run): Promise<void> {
+    await store.say(gate, kernel, id, `held: the configuration has no gate ${gate} any more`, now());
   }
 
   /** Kernels in a watched tag want a look, and live runs when the build tag changed that they build in. */
@@ -100,7 +88,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       const answers = await hub.readAll(
         gate.kernels.map((kernel) => koji.listTagged(name, { package: kernel })),
       );
-      for (const build of answers.flatMap(must)) queue.add(`build ${build.build_id}`, now());
+      for (const build of answers.flatMap(unwrap)) queue.add(`build ${build.build_id}`, now());
     }
     for (const gate of gates.filter((other) => buildTags.get(other.name) === name)) {
       for (const run of await store.liveRuns(gate.name)) queue.add(`build ${run.kernel.id}`, now());
@@ -155,7 +143,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       koji.listTagged(gate.watch, { package: build.name }),
       koji.listTags(build.build_id),
     ]);
-    const entry = must(listed).find((tagged) => tagged.build_id === build.build_id)?.create_event;
+    const entry = unwrap(listed).find((tagged) => tagged.build_id === build.build_id)?.create_event;
     if (entry === undefined || (known && entry <= known.entry)) {
       if (!known) await waitForTag(gate, build);
       return known;
@@ -163,7 +151,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const kernel = await see(build);
     const generation = (known?.generation ?? 0) + 1;
     const id = `${gate.name}/${kernel.id}/${generation}`;
-    const names = must(tags).map((tag) => tag.name);
+    const names = unwrap(tags).map((tag) => tag.name);
     const kmods = await chooseKmods(gate);
     await store.beginRun({
       id,
@@ -210,7 +198,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       if (kmods.length > 0) await store.select(before, kmods, now());
     }
     const run = (await store.run(before.id)) ?? before;
-    const decision = decide(gate, pace, await observe(gate, run));
+    const seen = await observe(context, gate, run);
+    buildTags.set(gate.name, seen.buildTag.name);
+    const decision = decide(gate, pace, seen);
     const acts = decision.verdict || decision.closing || decision.writes.length > 0;
     if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());
     if (decision.verdict) await store.judge(run, decision.verdict.verdict, decision.verdict.reasons, now());
@@ -226,51 +216,6 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   async function close(run: Run, closing: NonNullable<Run['closing']>): Promise<void> {
     await store.closeRun(run, closing);
     for (const other of await store.liveRuns(run.gate)) queue.add(`build ${other.kernel.id}`, now());
-  }
-
-  async function observe(gate: Gate, run: Run): Promise<Observation> {
-    const { kernel } = run;
-    const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
-    const [tags, watched, target, ...heads] = await hub.readAll([
-      koji.listTags(kernel.id),
-      koji.listTagged(gate.watch, { package: kernel.name }),
-      koji.getBuildTarget(gate.build.target),
-      ...verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
-    ]);
-    const buildTag = must(target).build_tag_name;
-    buildTags.set(gate.name, buildTag);
-    const [latest] = await hub.read(koji.getLatestBuilds(buildTag, { package: kernel.name }));
-    const usesSideTag =
-      gate.build.repo === 'sidetag' || run.intents.some(({ write }) => write.kind === 'create-side-tag');
-    const sideTags = usesSideTag ? await hub.read(koji.listSideTags({ user: await user() })) : [];
-    const live = await store.liveRuns();
-    const mine = live.filter((other) => other.gate === gate.name);
-    return {
-      now: now(),
-      run,
-      tags: must(tags).map(({ name }) => name),
-      entry: must(watched).find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
-      buildTag: {
-        name: buildTag,
-        latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,
-        leaves: gate.mode === 'enforce' && mine.some((other) => other.kernel.id === latest?.build_id),
-      },
-      heads: new Map(
-        verdictTags.flatMap((tag, i) =>
-          must(heads[i]).map((build) => [tag, { ...build, id: build.build_id }]),
-        ),
-      ),
-      incoming: new Set(
-        live
-          .filter((other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id)
-          .flatMap(openTags),
-      ),
-      otherGates: (await store.runsOf(kernel.id))
-        .filter((other) => other.gate !== gate.name)
-        .flatMap(tagWrites),
-      sideTags: sideTags.map(({ name }) => name),
-      slots: slotsFor(gate, run, mine),
-    };
   }
 
   return {
@@ -296,24 +241,4 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       return queue.next() ?? now() + pace.every;
     },
   };
-}
-
-/** Tags into which a run has asked for its kernel to be tagged, and the hub has not done it yet. */
-function openTags({ intents }: Run): string[] {
-  return intents.flatMap(({ write, ending }) => (write.kind === 'tag' && !ending ? [write.tag] : []));
-}
-
-/** What a run did or is doing to its kernel's tags. */
-function tagWrites({ gate, intents }: Run): { gate: string; write: Write }[] {
-  const counts = intents.filter(
-    ({ write, ending }) =>
-      (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
-  );
-  return counts.map(({ write }) => ({ gate, write }));
-}
-
-function must<T>(answer: { ok: true; value: T } | { ok: false; error: HubError } | undefined): T {
-  if (!answer) throw new Error('fewer answers than calls');
-  if (!answer.ok) throw answer.error;
-  return answer.value;
 }

@@ -2,8 +2,9 @@
  * What became of writes that have no ending yet. One with a receipt is followed to its end; one without
  * lost its reply, or the process died: then its effect is looked for, and found or declared lost.
  */
-import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
+import type { BuildEvidence, Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
+import { unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
 
@@ -32,31 +33,30 @@ function isDoneByReply({ kind }: Write): boolean {
 async function followTasks({ hub, store, now }: Context, run: Run, open: readonly Intent[]): Promise<void> {
   const running = open.filter(({ receipt }) => receipt?.task !== undefined);
   const answers = await hub.readAll(running.map(({ receipt }) => koji.getTaskInfo(receipt?.task ?? 0)));
-  const ended = running.flatMap((intent, i) => {
-    const answer = answers[i];
-    if (answer && !answer.ok) throw answer.error;
-    const task = answer?.value;
-    return task && hasEnded(task.state) ? [{ intent, task }] : [];
-  });
+  const seen = running.map((intent, i) => ({ intent, task: unwrap(answers[i]) }));
+  for (const { intent } of seen.filter(({ task }) => !task)) {
+    const why = `the hub does not know task ${intent.receipt?.task} any more`;
+    await store.end(run, intent, { at: now(), how: 'failed', why });
+  }
+  const ended = seen.flatMap(({ intent, task }) => (task && hasEnded(task.state) ? [{ intent, task }] : []));
   const builds = ended.filter(({ intent }) => intent.write.kind === 'scratch-build');
   const evidence = await readEvidence(
     hub,
     run.kernel,
     builds.map(({ task }) => task),
   );
-  for (const [i, { intent }] of builds.entries()) {
-    const build = evidence[i];
-    if (!build) continue;
-    const why = build.fault?.text ?? build.state;
-    await store.end(
-      run,
-      intent,
-      build.state === 'closed' ? { at: now(), how: 'done', build } : { at: now(), how: 'failed', why, build },
-    );
+  for (const [i, build] of evidence.entries()) {
+    const intent = builds[i]?.intent;
+    if (intent) await store.end(run, intent, endingOf(build, now()));
   }
   for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'tag')) {
     await store.end(run, intent, await readBackTag(hub, run, intent, task, now()));
   }
+}
+
+function endingOf(build: BuildEvidence, at: number): Ending {
+  if (build.state === 'closed') return { at, how: 'done', build };
+  return { at, how: 'failed', why: build.fault?.text ?? build.state, build };
 }
 
 /** `tagBuild` only queues a task: whether the kernel is in the tag, the hub must say. */
@@ -68,11 +68,10 @@ async function readBackTag(
   at: number,
 ): Promise<Ending> {
   const [tags, result] = await hub.readAll([koji.listTags(run.kernel.id), koji.getTaskResult(task.id)]);
-  if (!tags.ok) throw tags.error;
   if (
     isTrue(
       intent,
-      tags.value.map((tag) => tag.name),
+      unwrap(tags).map((tag) => tag.name),
     )
   )
     return { at, how: 'done' };

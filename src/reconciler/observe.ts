@@ -1,0 +1,87 @@
+/** What is true now, as plain data: the hub's side of an Observation. */
+import { type Observation, slotsFor } from '../core/decide.ts';
+import type { Gate, Run, Write } from '../core/model.ts';
+import * as koji from '../koji/calls.ts';
+import { unwrap } from '../koji/hub.ts';
+import type { Context } from './context.ts';
+
+/**
+ * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
+ * @throws HubError
+ */
+export async function observe(
+  { hub, store, now, user }: Context,
+  gate: Gate,
+  run: Run,
+): Promise<Observation> {
+  const { kernel } = run;
+  const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
+  const [tags, listed, target, ...heads] = await hub.readAll([
+    koji.listTags(kernel.id),
+    koji.listTagged(gate.watch, { package: kernel.name }),
+    koji.getBuildTarget(gate.build.target),
+    ...verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
+  ]);
+  const watched = unwrap(listed);
+  const buildTag = unwrap(target).build_tag_name;
+  const [latest] = await hub.read(koji.getLatestBuilds(buildTag, { package: kernel.name }));
+  const live = await store.liveRuns();
+  const otherKernels = live.filter(
+    (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
+  );
+  const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
+  return {
+    now: now(),
+    run,
+    tags: unwrap(tags).map(({ name }) => name),
+    entry: watched.find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
+    buildTag: {
+      name: buildTag,
+      latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,
+      leaves: latest ? await willLeave(store, gate, latest, watched) : false,
+    },
+    heads: new Map(
+      verdictTags.flatMap((tag, i) =>
+        unwrap(heads[i]).map((build) => [tag, { ...build, id: build.build_id }]),
+      ),
+    ),
+    incoming: new Set(otherKernels.flatMap(openTags)),
+    otherGates: otherGates.flatMap(tagWrites),
+    sideTags: usesSideTag(gate, run)
+      ? (await hub.read(koji.listSideTags({ user: await user() }))).map(({ name }) => name)
+      : [],
+    slots: slotsFor(
+      gate,
+      run,
+      live.filter((other) => other.gate === gate.name),
+    ),
+  };
+}
+
+/** Whether this gate will, in its time, take a build out of the watch tag: it stands there, and no run on it is over. */
+async function willLeave(
+  store: Context['store'],
+  gate: Gate,
+  { build_id }: koji.TaggedBuild,
+  watched: readonly koji.TaggedBuild[],
+): Promise<boolean> {
+  if (gate.mode === 'observe' || !watched.some((tagged) => tagged.build_id === build_id)) return false;
+  return !(await store.latestRun(gate.name, build_id))?.closing;
+}
+
+const usesSideTag = (gate: Gate, run: Run): boolean =>
+  gate.build.repo === 'sidetag' || run.intents.some(({ write }) => write.kind === 'create-side-tag');
+
+/** Tags into which a run has asked for its kernel to be tagged, and the hub has not done it yet. */
+function openTags({ intents }: Run): string[] {
+  return intents.flatMap(({ write, ending }) => (write.kind === 'tag' && !ending ? [write.tag] : []));
+}
+
+/** What a run did or is doing to its kernel's tags. */
+function tagWrites({ gate, intents }: Run): { gate: string; write: Write }[] {
+  const counts = intents.filter(
+    ({ write, ending }) =>
+      (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
+  );
+  return counts.map(({ write }) => ({ gate, write }));
+}
