@@ -1,0 +1,186 @@
+/**
+ * Every crash point of a whole run: the gate process is killed at each request that it makes and around each fact
+ * that it records. The next process has nothing but the store, and must come to the same end.
+ */
+import { expect, test } from 'vitest';
+import { TASK } from '../../src/core/model.ts';
+import type { Scenario } from '../../src/sim/scenario.ts';
+import type { Store } from '../../src/store/store.ts';
+import { GATE, NEW, type Parts, type Stage, setStage } from './stage.ts';
+
+const REPOS = ['wait', 'pin', 'sidetag'] as const;
+type Repo = (typeof REPOS)[number];
+
+/** The moments at which a process is killed. */
+const MOMENTS = [
+  'request does not reach the hub',
+  'request is carried out, its reply is lost',
+  'fact is not recorded yet',
+  'fact is just recorded',
+] as const;
+type Moment = (typeof MOMENTS)[number];
+
+/** Kill the first process at the `n`th time of a moment, counted from 1. */
+interface Crash {
+  readonly moment: Moment;
+  readonly n: number;
+}
+
+/** Short repos and builds: fewer looks in which nothing happens, and so more crash points a second. */
+const quick = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  timing: { ...scenario.timing, new_repo: 10_000, build_arch: 20_000 },
+});
+
+const RECORDS: ReadonlySet<PropertyKey> = new Set<keyof Store>([
+  'seeKernel',
+  'beginRun',
+  'select',
+  'intend',
+  'receive',
+  'end',
+  'judge',
+  'closeRun',
+  'say',
+]);
+
+/**
+ * `thing` as a process has it that may be killed: what it calls after that does not happen, and no call comes
+ * back to it.
+ */
+function mortal<T extends object>(
+  thing: T,
+  dead: () => boolean,
+  around: { before?(method: PropertyKey): void; after?(method: PropertyKey): void } = {},
+): T {
+  const alive = () => (dead() ? new Promise<never>(() => {}) : undefined);
+  return new Proxy(thing, {
+    get(target, method) {
+      const member: unknown = Reflect.get(target, method);
+      if (typeof member !== 'function') return member;
+      return async (...args: unknown[]) => {
+        await alive();
+        around.before?.(method);
+        await alive();
+        try {
+          return await member.apply(target, args);
+        } finally {
+          around.after?.(method);
+          await alive();
+        }
+      };
+    },
+  });
+}
+
+/** Kmod-gamma does not build against the kernel: the whole way to its end, with one crash or with none. */
+async function play(repo: Repo, crash?: Crash) {
+  /** Of all processes, by name, in order. */
+  const requests: string[] = [];
+  const facts: string[] = [];
+  let processes = 0;
+  let killed = false;
+  let die = () => {};
+  const death = new Promise<void>((resolve) => {
+    die = resolve;
+  });
+  const killAt = (moment: Moment, n: number): boolean => {
+    if (killed || crash?.moment !== moment || crash.n !== n) return false;
+    killed = true;
+    die();
+    return true;
+  };
+  const faults = (method: string) => {
+    if (method === 'logout') return 'drop-before'; // Who is killed does not log out.
+    const n = requests.push(method);
+    if (killAt('request does not reach the hub', n)) return 'drop-before';
+    return killAt('request is carried out, its reply is lost', n) ? 'drop-after' : 'none';
+  };
+  const around = ({ hub, store }: Parts): Parts => {
+    const first = ++processes === 1;
+    const dead = () => first && killed;
+    const recording = {
+      before(method: PropertyKey) {
+        if (RECORDS.has(method)) killAt('fact is not recorded yet', facts.push(String(method)));
+      },
+      after(method: PropertyKey) {
+        if (RECORDS.has(method)) killAt('fact is just recorded', facts.length);
+      },
+    };
+    return { hub: mortal(hub, dead), store: mortal(store, dead, recording) };
+  };
+  const stage = await setStage({
+    gate: { build: { ...GATE.build, repo } },
+    scenario: quick,
+    faults,
+    around,
+  });
+  const step = async () => {
+    if (processes > 1) return stage.step();
+    await Promise.race([stage.step(), death]);
+    if (killed) await stage.restart();
+  };
+  stage.world.completeKernel(NEW, { tag: GATE.watch });
+  const late = stage.world.now() + 60 * 60_000;
+  while (!(await stage.run(NEW))?.closing && stage.world.now() < late) await step();
+  await step();
+  return { stage, requests, facts, killed };
+}
+
+/** What must be the same at the end. */
+async function endOf({ world, store, scratchBuilds }: Stage) {
+  const runs = await store.runs(9);
+  const gate = world.state.users.find(({ name }) => name === 'kmod-gate')?.id;
+  const alive: readonly number[] = [TASK.FREE, TASK.OPEN, TASK.ASSIGNED];
+  return {
+    tags: world.tags(NEW),
+    runs: runs.map(({ closing }) => closing?.how),
+    scratchBuilds: world.state.scenario.kmods.map(({ name }) => [name, scratchBuilds(name).length]),
+    sideTags: world.call({ method: 'listSideTags', params: [] }),
+    openIntents: runs.flatMap(({ intents }) => intents.filter(({ ending }) => !ending).map(({ id }) => id)),
+    liveTasks: world
+      .tasks()
+      .filter(({ owner, state }) => owner === gate && alive.includes(state))
+      .map(({ id, method }) => [id, method]),
+  };
+}
+
+const END: Awaited<ReturnType<typeof endOf>> = {
+  tags: ['c9s-blocked'],
+  runs: ['done'],
+  scratchBuilds: [
+    ['kmod-alpha', 1],
+    ['kmod-beta', 1],
+    ['kmod-gamma', 1],
+  ],
+  sideTags: [],
+  openIntents: [],
+  liveTasks: [],
+};
+
+/** Play, and check the end. Throws an Error that tells where the crash was, and the story. */
+async function check(repo: Repo, crash?: Crash) {
+  const { stage, ...played } = await play(repo, crash);
+  try {
+    if (crash) expect(played.killed, 'the moment has come').toBe(true);
+    expect(await endOf(stage)).toEqual(END);
+    return played;
+  } catch (error) {
+    const names = crash?.moment.startsWith('fact') ? played.facts : played.requests;
+    const where = crash
+      ? `killed where ${crash.moment}: number ${crash.n}, ${names[crash.n - 1]}`
+      : 'no crash';
+    throw new Error(`${where}\n${error}\n${await stage.story()}`, { cause: error });
+  } finally {
+    await stage.end();
+  }
+}
+
+for (const repo of REPOS) {
+  test.each(MOMENTS)(`repo = "${repo}", killed where a %s`, { timeout: 120_000 }, async (moment) => {
+    const { requests, facts } = await check(repo);
+    const { length } = moment.startsWith('fact') ? facts : requests;
+    expect(length).toBeGreaterThan(10);
+    for (let n = 1; n <= length; n++) await check(repo, { moment, n });
+  });
+}
