@@ -7,7 +7,8 @@ import type { Entry } from '../core/model.ts';
 import { serveDashboard } from '../http/dashboard.ts';
 import { connectHub } from '../koji/client.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { explain, newestReports, webLinks } from './report.ts';
 
 export interface GateOptions {

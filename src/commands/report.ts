@@ -3,7 +3,8 @@ import type { Config } from '../config/config.ts';
 import type { Explanation, Links, RunReport } from '../core/report.ts';
 import { reportOf, tallyOf, worstFirst } from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
-import { openStore, type Store } from '../store/store.ts';
+import { openStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import { dateTime, type Output, paint, table } from './text.ts';
 
 /** Pages of Koji's web interface below `weburl`. */

@@ -10,7 +10,8 @@ import { busMessage } from '../../src/sim/messages.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { type ServeOptions, serveWorld } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
-import { openStore, type Store } from '../../src/store/store.ts';
+import { openStore } from '../../src/store/open.ts';
+import type { Store } from '../../src/store/store.ts';
 
 export const SMALL = new URL('../sim/small.toml', import.meta.url).pathname;
 export const OLD = 'kernel-6.1.170-47.el9';

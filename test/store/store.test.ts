@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Run, Write } from '../../src/core/model.ts';
-import { openStore, type Store, StoreError } from '../../src/store/store.ts';
+import { openStore, StoreError } from '../../src/store/open.ts';
+import type { Store } from '../../src/store/store.ts';
 import { BUILDS, KERNEL, kmod } from '../core/facts.ts';
 
 let folder: string;

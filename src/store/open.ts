@@ -1,0 +1,90 @@
+/** Opening the store: one writer at a time, any number of readers. */
+import { existsSync } from 'node:fs';
+import { Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
+import Database from 'libsql';
+import type { Entry } from '../core/model.ts';
+import { migrationProvider, type Tables } from './schema.ts';
+import { type Store, storeOver } from './store.ts';
+
+/** The store cannot be used as it is: the message says why and what to do. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+}
+
+export interface StoreOptions {
+  /** `read`: for commands beside a running gate; the file must exist. `write`: one process at a time. */
+  readonly mode: 'read' | 'write';
+  /** Called with each journal line once it is on disk. */
+  readonly onEntry?: (entry: Entry) => void;
+}
+
+/**
+ * Open the store and bring its tables up to date.
+ * @param url `sqlite:PATH`, or `sqlite::memory:`
+ * @throws StoreError when there is none to read, or another process writes to it
+ */
+export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  const path = url.replace(/^sqlite:/, '');
+  const inMemory = path === ':memory:';
+  const writes = options.mode === 'write';
+  if (!writes && !inMemory && !existsSync(path)) {
+    throw new StoreError(`${path}: no such store; has "kmod-gate run" been started with this configuration?`);
+  }
+  let lock: Database.Database | undefined;
+  try {
+    lock = writes && !inMemory ? lockFor(path) : undefined;
+    const db = connect(path, options.mode);
+    if (writes) await bringUpToDate(db);
+    const { id } = await db.selectFrom('installation').select('id').executeTakeFirstOrThrow();
+    const release = async () => {
+      // All in one file again, for whoever copies it.
+      if (writes) await sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db);
+      await db.destroy();
+      lock?.close();
+    };
+    return storeOver(db, id, options.onEntry ?? (() => {}), release);
+  } catch (error) {
+    lock?.close();
+    if (error instanceof StoreError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StoreError(`${path}: cannot be used as a store (${why}); see store.url in the configuration`, {
+      cause: error,
+    });
+  }
+}
+
+function connect(path: string, mode: StoreOptions['mode']): Kysely<Tables> {
+  const database = new Database(path);
+  database.exec('PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON');
+  if (mode === 'write') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  else database.exec('PRAGMA query_only = ON');
+  // libsql has the interface of better-sqlite3, which kysely expects.
+  return new Kysely<Tables>({
+    dialect: new SqliteDialect({ database: database as unknown as SqliteDatabase }),
+  });
+}
+
+/**
+ * A transaction that stays open in a file beside the store: SQLite's own lock, which the system takes away
+ * when the process dies, however it dies.
+ */
+function lockFor(path: string): Database.Database {
+  const lock = new Database(`${path}.lock`);
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (!/locked|busy/i.test(String(error))) throw error;
+    const what = 'another kmod-gate uses this store; stop it first, or name another store.url';
+    throw new StoreError(`${path}: ${what}`, { cause: error });
+  }
+}
+
+/** Make or migrate the tables; a new store gets its id. */
+async function bringUpToDate(db: Kysely<Tables>): Promise<void> {
+  const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
+  if (error) throw error;
+  const known = await db.selectFrom('installation').select('id').executeTakeFirst();
+  if (!known) await db.insertInto('installation').values({ id: crypto.randomUUID() }).execute();
+}
