@@ -10,7 +10,7 @@ import { run } from './commands/run.ts';
 import { standardOutput } from './commands/text.ts';
 import { ConfigError, formatMistakes, loadConfig } from './config/config.ts';
 import { ListenError } from './http/dashboard.ts';
-import { StoreError } from './store/store.ts';
+import { StoreError } from './store/open.ts';
 
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
 const EXIT = { ok: 0, no: 1, wrong: 2, bug: 70 } as const;
