@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { configCheck } from './commands/config.ts';
 import { demo } from './commands/demo.ts';
+import { doctor } from './commands/doctor.ts';
 import type { LogFormat } from './commands/log.ts';
 import { explainCommand, status } from './commands/report.ts';
 import { run } from './commands/run.ts';
@@ -61,6 +62,15 @@ function program(setExit: (code: number) => void): Command {
       const known = await explainCommand(loadConfig(options.config), output, kernel, options.json === true);
       if (!known)
         throw new InputError(`${kernel}: no such kernel in the store; "kmod-gate status" lists them`);
+    });
+  kmodGate
+    .command('doctor')
+    .description('check hub, bus and store against the configuration; changes nothing')
+    .addOption(config)
+    .addOption(json)
+    .action(async (options: { config: string; json?: true }) => {
+      const healthy = await doctor(loadConfig(options.config), output, options.json === true);
+      if (!healthy) setExit(EXIT.no);
     });
   kmodGate
     .command('demo')

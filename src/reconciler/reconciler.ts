@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import { decide } from '../core/decide.ts';
 import { BUILD, type Gate, type Hint, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
-import { matcher, sourceRpmPath } from '../core/names.ts';
+import { selectKmods } from '../core/select.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
@@ -178,16 +178,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function chooseKmods(gate: Gate): Promise<Kmod[]> {
-    const { tag, include, exclude, advisory } = gate.kmods;
-    const builds = await hub.read(koji.listTagged(tag, { latest: true }));
-    const [included, excluded, advised] = [matcher(include), matcher(exclude), matcher(advisory)];
-    return builds
-      .filter(({ name }) => included(name) && !excluded(name) && !gate.kernels.includes(name))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map((build) => {
-        const { build_id: buildId, name, nvr } = build;
-        return { name, buildId, nvr, source: sourceRpmPath(build), required: !advised(name) };
-      });
+    return selectKmods(gate, await hub.read(koji.listTagged(gate.kmods.tag, { latest: true })));
   }
 
   /** One look at a run. Returns `again` after something was done, else when to look next. */
