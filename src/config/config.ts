@@ -1,5 +1,6 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { parse, TomlError } from 'smol-toml';
 import type { Gate, TagChange } from '../core/model.ts';
 import { ConfigError, explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
@@ -27,9 +28,13 @@ export interface KojiSettings {
   /** Koji's web pages, for links; without a slash at the end. */
   readonly weburl?: string;
   readonly authtype: (typeof AUTHTYPES)[number];
-  /** With `authtype` password, `user` and `password` are always there. */
+  /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`. */
   readonly user?: string;
   readonly password?: string;
+  /** Files in PEM: the client certificate, its key unless `cert` has it, and who signed the hub's. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverca?: string;
   /** Of one call. */
   readonly timeout: number;
 }
@@ -105,7 +110,7 @@ export function parseConfig(
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
   const { koji, gate: gates, bus, store, http, sweep } = parsed.data;
   return {
-    koji: kojiSettings(koji, profile),
+    koji: kojiSettings(koji, profile, env),
     ...(bus && { bus }),
     store,
     ...(http && { http: http.listen }),
@@ -146,24 +151,53 @@ function findProfile(
 }
 
 /** `[koji]` over its profile over the defaults. */
-function kojiSettings(koji: ConfigFile['koji'], profile: Partial<Profile>): KojiSettings {
-  const { server, weburl, authtype, user, password, timeout = 60_000 } = { ...profile, ...koji };
+function kojiSettings(
+  koji: ConfigFile['koji'],
+  profile: Partial<Profile>,
+  env: NodeJS.ProcessEnv,
+): KojiSettings {
+  const both = { ...profile, ...koji };
+  const { server, weburl, user, password, timeout = 60_000 } = both;
   if (server === undefined) throw new TypeError('koji.server: neither in the file nor in the profile');
+  const files = (['cert', 'key', 'serverca'] as const).flatMap((name) => {
+    const file = name === 'key' ? koji.key : both[name];
+    return file === undefined ? [] : [[name, expandHome(file, env)] as const];
+  });
+  const named: { cert?: string; key?: string; serverca?: string } = Object.fromEntries(files);
   return {
     server,
     ...(weburl !== undefined && { weburl: weburl.replace(/\/+$/, '') }),
-    authtype: AUTHTYPES.find((known) => known === authtype) ?? (user === undefined ? 'noauth' : 'password'),
+    authtype: authtypeOf(both.authtype, user, named.cert),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
+    ...named,
     timeout,
   };
 }
 
+/** As Koji's client chooses where nothing is said: a certificate that is there, else a user. */
+function authtypeOf(
+  said: string | undefined,
+  user: string | undefined,
+  cert: string | undefined,
+): KojiSettings['authtype'] {
+  const known = AUTHTYPES.find((authtype) => authtype === said);
+  if (known) return known;
+  if (cert !== undefined && existsSync(cert)) return 'ssl';
+  return user === undefined ? 'noauth' : 'password';
+}
+
+const expandHome = (file: string, env: NodeJS.ProcessEnv): string =>
+  file.replace(/^~(?=\/)/, env['HOME'] || homedir());
+
 /** What was understood, for people: lines of text, passwords as `***`. */
 export function describeConfig(config: Config): string {
   const { koji, bus, store, http, sweep, gates } = config;
-  const login =
-    koji.authtype === 'password' ? `as ${koji.user}, password ***` : 'without a login, only reading';
+  const login = {
+    ssl: `by the certificate ${koji.cert}`,
+    password: `as ${koji.user}, password ***`,
+    noauth: 'without a login, only reading',
+  }[koji.authtype];
   const rows: [string, string][] = [
     ['koji', `${maskUrl(koji.server)}, ${login}, ${formatDuration(koji.timeout)} a call`],
     ['weburl', koji.weburl === undefined ? 'none: no links to tasks and builds' : maskUrl(koji.weburl)],

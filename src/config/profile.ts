@@ -15,6 +15,8 @@ const Profile = z.object({
   authtype: optionalText,
   user: optionalText,
   password: optionalText,
+  cert: optionalText,
+  serverca: optionalText,
   /** Seconds in the file, milliseconds here. */
   timeout: z
     .string()

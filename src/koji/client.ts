@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { readCertificates } from './certificates.ts';
 import { type Answer, type Answers, type Call, type Hub, HubError, type HubErrorKind } from './hub.ts';
 import { createTransport, type Transport, TransportError } from './transport.ts';
 import { decodeResponse, encodeCall, Fault, XmlRpcError, type XmlValue } from './xmlrpc.ts';
@@ -10,9 +11,13 @@ export interface HubOptions {
   /** The hub's URL, such as `https://koji.example.org/kojihub`. */
   readonly server: string;
   /** `noauth` can only read. */
-  readonly authtype: 'password' | 'noauth';
+  readonly authtype: 'password' | 'ssl' | 'noauth';
   readonly user?: string;
   readonly password?: string;
+  /** Files in PEM: the client certificate for `ssl`, its key unless `cert` has it, and who signed the hub's. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly serverca?: string;
   /** Deadline of one call, in milliseconds. */
   readonly timeout: number;
   readonly log?: Logger;
@@ -29,14 +34,27 @@ const RETRY_WAIT = 200;
 /** How long `close` waits for the logout, in milliseconds. */
 const LOGOUT_WAIT = 5000;
 
-/** A hub, not asked anything yet: the first write logs in. Throws a TypeError for settings that cannot work. */
+/**
+ * A hub, not asked anything yet: the first write logs in.
+ * @throws TypeError for settings that cannot work, CertificateError for files that cannot be used
+ */
 export function connectHub(options: HubOptions): Hub {
   const { server, timeout, log, random = Math.random } = options;
   if (options.authtype === 'password' && !(options.user && options.password)) {
     throw new TypeError('authtype password needs user and password');
   }
-  const transport = createTransport({ server, timeout, userAgent: USER_AGENT });
-  const session = openSession(options, exchangeOver(transport, log));
+  if (options.authtype === 'ssl' && !options.cert) throw new TypeError('authtype ssl needs cert');
+  const tls = readCertificates(options, Date.now());
+  const transport = createTransport({ server, timeout, userAgent: USER_AGENT, tls: tls.ca });
+  // httpd asks for the certificate after the handshake, for this one location: TLS 1.2 renegotiates, while the
+  // way that TLS 1.3 has for it (RFC 8446, 4.6.2) is none that Node offers.
+  const door = createTransport({
+    server: `${server}/ssllogin`,
+    timeout,
+    userAgent: USER_AGENT,
+    tls: { ...tls.client, maxVersion: 'TLSv1.2' },
+  });
+  const session = openSession(options, exchangeOver(transport, log), exchangeOver(door, log));
   const ask = withRetries(exchangeOver(transport, log), random);
 
   const send = async (method: string, params: readonly XmlValue[]) => {
@@ -58,10 +76,12 @@ export function connectHub(options: HubOptions): Hub {
     writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
     close: async () => {
       transport.close();
+      door.close();
       const last = createTransport({
         server,
         timeout: Math.min(timeout, LOGOUT_WAIT),
         userAgent: USER_AGENT,
+        tls: tls.ca,
       });
       await session.end(exchangeOver(last, log)).catch((error) => log?.debug({ err: error }, 'no logout'));
       last.close();
@@ -131,7 +151,7 @@ const loginReply = z.object({
  * change of data, so a mere read never outdates the number of a write that is still on its way, and hubs before
  * 1.35 look for them in another header.
  */
-function openSession(options: HubOptions, exchange: Exchange) {
+function openSession(options: HubOptions, exchange: Exchange, sslLogin: Exchange) {
   let login: Login | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -157,7 +177,7 @@ function openSession(options: HubOptions, exchange: Exchange) {
         );
       });
     }
-    login ??= await logIn(options, exchange);
+    login ??= await logIn(options, options.authtype === 'ssl' ? sslLogin : exchange);
     return login;
   };
 
@@ -200,10 +220,11 @@ function sessionHeaders({ id, key }: Login) {
 /** Throws HubError, in words that hold nothing of the reply, for that has the key. */
 async function logIn({ authtype, user, password }: HubOptions, exchange: Exchange): Promise<Login> {
   const failed = (kind: HubErrorKind, why: string) => new HubError(kind, 'login', `login: ${why}`);
-  if (authtype === 'noauth' || !user || !password) {
-    throw failed('refused', 'this call needs a user; set authtype to password, and user and password');
+  if (authtype === 'noauth') {
+    throw failed('refused', 'this call needs a user; set authtype, and what it needs, in [koji]');
   }
-  const reply = await exchange('login', [user, password]).catch((error) => {
+  const [method, params] = authtype === 'ssl' ? ['sslLogin', []] : ['login', [user ?? '', password ?? '']];
+  const reply = await exchange(method, params).catch((error) => {
     if (error instanceof XmlRpcError) throw failed('unavailable', 'the reply is not XML-RPC');
     if (error instanceof Fault && error.code === 1002) throw failed('refused', error.text);
     throw failure(error, 'login', 'read');

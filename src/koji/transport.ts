@@ -1,6 +1,7 @@
 /** XML-RPC over HTTP: one POST in, the text of the reply out, within a deadline. */
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import type { SecureContextOptions } from 'node:tls';
 import { promisify } from 'node:util';
 import { unzip } from 'node:zlib';
 
@@ -10,6 +11,8 @@ export interface TransportOptions {
   /** Deadline of one call in milliseconds: from taking a connection to the end of the reply. */
   readonly timeout: number;
   readonly userAgent: string;
+  /** Certificates and the range of TLS versions, for an https server. */
+  readonly tls?: SecureContextOptions;
   /** Most bytes of a reply, packed or unpacked; 64 MiB unless told. */
   readonly maxReply?: number;
   /** Most kept connections, and so calls, at one time; 8 unless told. */
@@ -51,7 +54,8 @@ export function createTransport(options: TransportOptions): Transport {
   const { timeout, userAgent, maxReply = 64 * 2 ** 20, maxSockets = 8 } = options;
   const secure = url.protocol === 'https:';
   const { Agent, request } = secure ? https : http;
-  const agent = new Agent({ keepAlive: true, maxSockets });
+  const { tls = {} } = options;
+  const agent = new Agent({ keepAlive: true, maxSockets, ...tls });
   const underWay = new Set<AbortController>();
   let closed = false;
 
@@ -62,6 +66,7 @@ export function createTransport(options: TransportOptions): Transport {
     let timer: NodeJS.Timeout | undefined;
     let sent = false;
     const outgoing = request(url, {
+      ...tls,
       method: 'POST',
       agent: fresh ? false : agent,
       signal: stop.signal,
@@ -108,8 +113,26 @@ export function createTransport(options: TransportOptions): Transport {
 /** Node's AggregateError (one address after the other refused) has no message of its own. */
 function words(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(words).join(', ');
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const advice = TLS_ADVICE.find(([pattern]) =>
+    pattern.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`),
+  );
+  return advice ? `${error.message}: ${advice[1]}` : error.message;
 }
+
+/** What TLS failures mean here (codes of Node and alerts of OpenSSL). */
+const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /UNABLE_TO_(VERIFY|GET)|SELF_SIGNED/,
+    "the hub's certificate is signed by nobody trusted here; name its authority with serverca",
+  ],
+  [/CERT_HAS_EXPIRED/, "the hub's certificate has expired; tell its admin"],
+  [/ALTNAME_INVALID/, "the hub's certificate is for another name; check server"],
+  [
+    /alert (unknown ca|bad certificate|certificate (unknown|required|expired|revoked))|alert handshake failure/i,
+    'the hub does not take the client certificate; see cert',
+  ],
+];
 
 async function textOf(reply: IncomingMessage, maxReply: number): Promise<string> {
   const chunks: Buffer[] = [];

@@ -6,6 +6,8 @@ import { FAULT, type Session, type State, type User } from './state.ts';
 export interface Caller {
   readonly state: State;
   readonly session: Session | null;
+  /** Whom the web server in front has verified, for `sslLogin`. */
+  readonly verified: string | null;
   readonly user: User | null;
 }
 

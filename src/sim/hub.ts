@@ -4,7 +4,7 @@ import { arg, bind, type Caller, list, loggedIn, lookUp, type Methods, struct } 
 import { BUILD_METHODS } from './hub-builds.ts';
 import { TAG_METHODS } from './hub-tags.ts';
 import { TASK_METHODS } from './hub-tasks.ts';
-import { loggedInUser, login, logout, sessionInfo } from './sessions.ts';
+import { loggedInUser, login, logout, sessionInfo, sslLogin } from './sessions.ts';
 import { userInfo } from './shapes.ts';
 import { FAULT, findUser, python } from './state.ts';
 
@@ -37,9 +37,7 @@ const USER_METHODS: Methods = {
     if (session !== null) throw new Fault(FAULT.GENERIC, 'Already logged in');
     return login(state, String(arg(args, 'user')), String(arg(args, 'password')));
   },
-  'sslLogin proxyuser? proxyauthtype?': () => {
-    throw new Fault(FAULT.AUTH, 'could not verify client: the simulation has passwords only, use login');
-  },
+  'sslLogin proxyuser? proxyauthtype?': ({ state, verified }) => sslLogin(state, verified),
   'logout session_id?': ({ state, session }) => {
     if (session === null) throw new Fault(FAULT.AUTH, 'Not logged in');
     return logout(state, session);

@@ -25,6 +25,8 @@ export interface ServeOptions {
   /** 0 takes any free port. */
   readonly port?: number;
   /** Asked for each call; `n` counts requests from 1. */
+  /** Header in which a web server in front names whom it has verified; only for `sslLogin`, and not from anybody else. */
+  readonly verifiedBy?: string;
   readonly faults?: (method: string, n: number) => Mishap;
 }
 
@@ -47,10 +49,10 @@ export interface WorldServer {
 
 /** Serve the world's hub. The world's clock stands still unless somebody ticks it. */
 export async function serveWorld(world: World, options: ServeOptions = {}): Promise<WorldServer> {
-  const { host = '127.0.0.1', port = 0, faults = () => 'none' } = options;
+  const { host = '127.0.0.1', port = 0, faults = () => 'none', verifiedBy } = options;
   const requests: ServedRequest[] = [];
   const server = createServer((request, response) => {
-    answer(world, request, response, requests, faults).catch((error: unknown) => {
+    answer(world, request, response, requests, { faults, verifiedBy }).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, 'text/plain', `Internal error: ${error}\n`);
     });
@@ -76,7 +78,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   requests: ServedRequest[],
-  faults: NonNullable<ServeOptions['faults']>,
+  { faults, verifiedBy }: { faults: NonNullable<ServeOptions['faults']>; verifiedBy: string | undefined },
 ): Promise<void> {
   if (request.method !== 'POST') {
     const text = 'Method Not Allowed\nThis is an XML-RPC server. Only POST requests are accepted.\n';
@@ -94,7 +96,9 @@ async function answer(
   if (mishap === 'drop-before') return void request.socket.destroy();
   if (mishap === 'html-502') return send(response, 502, 'text/html', BAD_GATEWAY);
   const reply =
-    mishap === 'offline' ? encodeFault(1014, 'server is offline') : perform(world, call, request.headers);
+    mishap === 'offline'
+      ? encodeFault(1014, 'server is offline')
+      : perform(world, call, request.headers, verifiedBy);
   if (mishap === 'drop-after') return void request.socket.destroy();
   const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   if (zipped) return send(response, 200, 'text/xml', gzipSync(reply), { 'Content-Encoding': 'gzip' });
@@ -104,10 +108,17 @@ async function answer(
 const BAD_GATEWAY =
   '<!DOCTYPE HTML><html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>\n';
 
-function perform(world: World, call: ReturnType<typeof decodeCall>, headers: IncomingHttpHeaders): string {
+function perform(
+  world: World,
+  call: ReturnType<typeof decodeCall>,
+  headers: IncomingHttpHeaders,
+  verifiedBy: string | undefined,
+): string {
   const session = claim(headers);
+  const verified = verifiedBy === undefined ? undefined : headers[verifiedBy];
   try {
-    return encodeResponse(world.call(session === undefined ? call : { ...call, session }));
+    const who = { ...(session && { session }), ...(typeof verified === 'string' && { verified }) };
+    return encodeResponse(world.call({ ...call, ...who }));
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     return encodeFault(error.code, error.text);

@@ -15,6 +15,18 @@ export interface SessionClaim {
 export function login(state: State, name: string, password: string): XmlStruct {
   const user = state.users.find((each) => each.name === name && each.password === password);
   if (user === undefined) throw new Fault(FAULT.AUTH, 'invalid username or password');
+  return begin(state, user);
+}
+
+/** Start a session for whom the web server has verified (hub method `sslLogin`). Throws fault 1002. */
+export function sslLogin(state: State, verified: string | null): XmlStruct {
+  const user = state.users.find((each) => each.name === verified);
+  if (user === undefined)
+    throw new Fault(FAULT.AUTH, `could not verify client: ${verified ?? 'no certificate'}`);
+  return begin(state, user);
+}
+
+function begin(state: State, user: User): XmlStruct {
   const id = state.sessions.length + 1;
   const key = `${user.id}-${digest(`session ${id}`).slice(0, 20)}`;
   state.sessions.push({ id, key, user, start: state.now, callnum: null, state: 'live' });

@@ -31,6 +31,8 @@ export interface CallRequest {
   readonly method: string;
   readonly params: readonly XmlValue[];
   readonly session?: SessionClaim;
+  /** Whom the web server in front has verified by a certificate. */
+  readonly verified?: string;
 }
 
 /** What a person does, at once and without a session. Throws the Faults that the hub would. */
@@ -130,11 +132,15 @@ export function createWorld(scenario: Scenario, options: { readonly now?: number
   };
 }
 
-function call(state: State, { method, params, session: claim }: CallRequest): XmlValue {
+function call(state: State, { method, params, session: claim, verified }: CallRequest): XmlValue {
   if (state.offline !== null) throw new Fault(FAULT.OFFLINE, state.offline);
   const session = claim === undefined ? null : authenticate(state, method, claim);
   state.wrote = false;
-  const value = callMethod({ state, session, user: session?.user ?? null }, method, params);
+  const value = callMethod(
+    { state, session, verified: verified ?? null, user: session?.user ?? null },
+    method,
+    params,
+  );
   // Koji commits the call number together with what the call wrote, and else forgets it.
   if (session !== null && state.wrote) session.callnum = claim?.callnum ?? session.callnum;
   return value;
@@ -157,7 +163,8 @@ function person(state: State, user: User, act: <T>(action: () => T) => T): Perso
         assertMayUntag(state, user, tag);
         untagBuild(state, user, buildOf(state, build), tag, true);
       }),
-    call: (method, ...params) => act(() => callMethod({ state, session: null, user }, method, params)),
+    call: (method, ...params) =>
+      act(() => callMethod({ state, session: null, verified: null, user }, method, params)),
   };
 }
 

@@ -279,7 +279,13 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'a login by certificate',
     '[store]',
     'authtype = "ssl"\n[store]',
-    'authtype = "ssl" | koji.authtype | got "ssl", expected "password" or "noauth": this version logs in with user and password, or only reads',
+    'authtype = "ssl" | koji.authtype | a login by certificate: set cert too',
+  ],
+  [
+    'a login by Kerberos',
+    '[store]',
+    'authtype = "kerberos"\n[store]',
+    'authtype = "kerberos" | koji.authtype | got "kerberos", expected "ssl", "password" or "noauth": this version logs in by certificate or password, or only reads',
   ],
   [
     'a duration without a unit',

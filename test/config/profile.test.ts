@@ -104,6 +104,21 @@ describe('a Koji profile', () => {
     });
   });
 
+  it('logs in by the certificate that it names, if the file is there', () => {
+    write('client.pem', 'PEM');
+    const cert = join(root, 'client.pem');
+    write(
+      'koji.conf',
+      `[koji]\nserver = https://k/hub\ncert = ${cert}\nserverca = ~/ca.crt\nuser = somebody\npassword = x\n`,
+    );
+    expect(settings('profile = "koji"', { HOME: '/home/gate' })).toMatchObject({
+      authtype: 'ssl',
+      cert,
+      serverca: '/home/gate/ca.crt',
+    });
+    expect(settings(`profile = "koji"\ncert = "${cert}.gone"`)).toMatchObject({ authtype: 'password' });
+  });
+
   it('takes another name from KOJI_PROFILE, but only in place of a name', () => {
     write('koji.conf', '[koji]\nserver = https://k/hub\n[stage]\nserver = https://stage/hub\n');
     const env = { KOJI_PROFILE: 'stage' };
@@ -151,12 +166,12 @@ describe('a mistake about a profile', () => {
     );
   });
 
-  it.each(['ssl', 'kerberos'])('says that a login by %s is not possible', (authtype) => {
+  it.each(['gssapi', 'kerberos'])('says that a login by %s is not possible', (authtype) => {
     write('koji.conf', `[koji]\nserver = https://k/hub\nauthtype = ${authtype}\n`);
     expect(settings('profile = "koji"')).toBe(
       mistake(
-        `the profile has authtype = ${authtype}, but this version logs in with user and password, ` +
-          'or only reads: set authtype = "password" or "noauth" here',
+        `the profile has authtype = ${authtype}, but this version logs in by certificate or password, ` +
+          'or only reads: set authtype = "ssl", "password" or "noauth" here',
       ),
     );
   });

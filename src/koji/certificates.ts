@@ -1,0 +1,76 @@
+/** Client certificates and certificate authorities, as Koji's client names them: `cert`, `serverca`. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+
+/** Files in PEM. */
+export interface CertificateFiles {
+  /** The client certificate, and its key too unless `key` has it. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Who signed the hub's certificate; without it the system's authorities count. */
+  readonly serverca?: string;
+}
+
+/** A certificate file that cannot be used; the message says which, why, and what to do. */
+export class CertificateError extends Error {
+  override readonly name = 'CertificateError';
+}
+
+/**
+ * Read the files and check what would otherwise only fail in the middle of a handshake.
+ * @param now milliseconds since the epoch
+ * @returns the authority for every call, and the certificate for the login
+ * @throws CertificateError
+ */
+export function readCertificates(
+  files: CertificateFiles,
+  now: number,
+): { ca: SecureContextOptions; client: SecureContextOptions } {
+  const ca = files.serverca === undefined ? {} : { ca: read('serverca', files.serverca) };
+  if (files.cert === undefined) return { ca, client: ca };
+  const cert = read('cert', files.cert);
+  const key = files.key === undefined ? cert : read('key', files.key);
+  checkDates(files.cert, cert, now);
+  const client = { ...ca, cert, key };
+  try {
+    createSecureContext(client);
+  } catch (cause) {
+    const where = files.key === undefined ? files.cert : `${files.cert} and ${files.key}`;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CertificateError(
+      `${where}: certificate and key do not make a pair (${why}); the key may stand in cert's file, or in one named by key`,
+      { cause },
+    );
+  }
+  return { ca, client };
+}
+
+function read(what: keyof CertificateFiles, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CertificateError(`${what} in [koji] cannot be read: ${why}`, { cause });
+  }
+}
+
+function checkDates(file: string, pem: string, now: number): void {
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(pem);
+  } catch (cause) {
+    throw new CertificateError(`${file}: holds no certificate in PEM; name one with cert in [koji]`, {
+      cause,
+    });
+  }
+  const { validFrom, validTo, subject } = certificate;
+  const who = subject.replaceAll('\n', ', ');
+  if (Date.parse(validTo) <= now)
+    throw new CertificateError(`${file}: the certificate of ${who} expired on ${validTo}; get a new one`);
+  if (Date.parse(validFrom) > now) {
+    throw new CertificateError(
+      `${file}: the certificate of ${who} is valid from ${validFrom} only; check the clock`,
+    );
+  }
+}
