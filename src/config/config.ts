@@ -28,13 +28,16 @@ export interface KojiSettings {
   /** Koji's web pages, for links; without a slash at the end. */
   readonly weburl?: string;
   readonly authtype: (typeof AUTHTYPES)[number];
-  /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`. */
+  /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`; with kerberos, `keytab`. */
   readonly user?: string;
   readonly password?: string;
   /** Files in PEM: the client certificate, its key unless `cert` has it, and who signed the hub's. */
   readonly cert?: string;
   readonly key?: string;
   readonly serverca?: string;
+  /** For kerberos: a keytab, and the principal that must come of it. */
+  readonly keytab?: string;
+  readonly principal?: string;
   /** Of one call. */
   readonly timeout: number;
 }
@@ -157,34 +160,36 @@ function kojiSettings(
   env: NodeJS.ProcessEnv,
 ): KojiSettings {
   const both = { ...profile, ...koji };
-  const { server, weburl, user, password, timeout = 60_000 } = both;
+  const { server, weburl, user, password, principal, timeout = 60_000 } = both;
   if (server === undefined) throw new TypeError('koji.server: neither in the file nor in the profile');
-  const files = (['cert', 'key', 'serverca'] as const).flatMap((name) => {
+  const files = (['cert', 'key', 'serverca', 'keytab'] as const).flatMap((name) => {
     const file = name === 'key' ? koji.key : both[name];
     return file === undefined ? [] : [[name, expandHome(file, env)] as const];
   });
-  const named: { cert?: string; key?: string; serverca?: string } = Object.fromEntries(files);
+  const named: Pick<KojiSettings, 'cert' | 'key' | 'serverca' | 'keytab'> = Object.fromEntries(files);
   return {
     server,
     ...(weburl !== undefined && { weburl: weburl.replace(/\/+$/, '') }),
-    authtype: authtypeOf(both.authtype, user, named.cert),
+    authtype: authtypeOf(both.authtype, user, named),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
+    ...(principal !== undefined && { principal }),
     ...named,
     timeout,
   };
 }
 
-/** As Koji's client chooses where nothing is said: a certificate that is there, else a user. */
+/** As Koji's client chooses where nothing is said: a certificate that is there, a user; a keytab where it has tickets. */
 function authtypeOf(
   said: string | undefined,
   user: string | undefined,
-  cert: string | undefined,
+  { cert, keytab }: Pick<KojiSettings, 'cert' | 'keytab'>,
 ): KojiSettings['authtype'] {
   const known = AUTHTYPES.find((authtype) => authtype === said);
   if (known) return known;
   if (cert !== undefined && existsSync(cert)) return 'ssl';
-  return user === undefined ? 'noauth' : 'password';
+  if (user !== undefined) return 'password';
+  return keytab === undefined ? 'noauth' : 'kerberos';
 }
 
 const expandHome = (file: string, env: NodeJS.ProcessEnv): string =>
@@ -195,6 +200,7 @@ export function describeConfig(config: Config): string {
   const { koji, bus, store, http, sweep, gates } = config;
   const login = {
     ssl: `by the certificate ${koji.cert}`,
+    kerberos: `by Kerberos, keytab ${koji.keytab}${koji.principal ? ` of ${koji.principal}` : ''}`,
     password: `as ${koji.user}, password ***`,
     noauth: 'without a login, only reading',
   }[koji.authtype];

@@ -17,6 +17,8 @@ const Profile = z.object({
   password: optionalText,
   cert: optionalText,
   serverca: optionalText,
+  keytab: optionalText,
+  principal: optionalText,
   /** Seconds in the file, milliseconds here. */
   timeout: z
     .string()

@@ -101,24 +101,29 @@ export function checkHub(document: unknown): Finding[] {
 
 /** Whether the gate can log in with what `[koji]` and, behind it, its profile say. */
 export function checkLogin(document: unknown, profile: Partial<Profile>): Finding[] {
-  const of = (key: 'authtype' | 'user' | 'password' | 'cert') =>
+  const of = (key: 'authtype' | 'user' | 'password' | 'cert' | 'keytab') =>
     valueAt(document, ['koji', key]) ?? profile[key];
   const [user, password] = [of('user'), of('password')];
-  if (valueAt(document, ['koji', 'authtype']) === undefined && !isKnownAuthtype(profile.authtype)) {
-    const message =
-      `the profile has authtype = ${profile.authtype}, but this version logs in by certificate or password, ` +
-      'or only reads: set authtype = "ssl", "password" or "noauth" here';
+  const said = valueAt(document, ['koji', 'authtype']) === undefined ? 'profile' : 'authtype';
+  if (said === 'profile' && !isKnownAuthtype(profile.authtype)) {
+    const message = `the profile has authtype = ${profile.authtype}; set one of ${AUTHTYPES.join(', ')} here`;
     return [{ path: ['koji', 'profile'], message }];
   }
   if (password !== undefined && user === undefined) {
     return [{ path: ['koji', 'password'], message: 'a password without a user: set user too' }];
   }
-  if (password === undefined && user !== undefined && !['noauth', 'ssl'].includes(String(of('authtype')))) {
+  if (
+    password === undefined &&
+    user !== undefined &&
+    !['noauth', 'ssl', 'kerberos'].includes(String(of('authtype')))
+  ) {
     return [{ path: ['koji', 'user'], message: 'a user without a password: set password too' }];
   }
   if (of('cert') === undefined && of('authtype') === 'ssl') {
-    const said = valueAt(document, ['koji', 'authtype']) === undefined ? 'profile' : 'authtype';
     return [{ path: ['koji', said], message: 'a login by certificate: set cert too' }];
+  }
+  if (of('keytab') === undefined && of('authtype') === 'kerberos') {
+    return [{ path: ['koji', said], message: 'a login by Kerberos: set keytab too' }];
   }
   if (user === undefined && of('authtype') === 'password') {
     return [{ path: ['koji', 'authtype'], message: 'a login by password: set user and password too' }];

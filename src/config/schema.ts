@@ -77,7 +77,7 @@ const tags = list(tagName, 'a list of tags').default([]);
 const patterns = list(pattern, 'a list of package name patterns').default([]);
 
 /** How the gate may log in, as Koji's `authtype` names it. */
-export const AUTHTYPES = ['ssl', 'password', 'noauth'] as const;
+export const AUTHTYPES = ['ssl', 'kerberos', 'password', 'noauth'] as const;
 
 const koji = z.strictObject(
   {
@@ -86,8 +86,7 @@ const koji = z.strictObject(
     weburl: httpUrl.optional(),
     authtype: z
       .enum(AUTHTYPES, {
-        error:
-          '"ssl", "password" or "noauth": this version logs in by certificate or password, or only reads',
+        error: '"ssl", "kerberos", "password" or "noauth"',
       })
       .optional(),
     user: nonEmpty.optional(),
@@ -95,6 +94,8 @@ const koji = z.strictObject(
     cert: nonEmpty.optional(),
     key: nonEmpty.optional(),
     serverca: nonEmpty.optional(),
+    keytab: nonEmpty.optional(),
+    principal: nonEmpty.optional(),
     timeout: duration.optional(),
   },
   { error: 'a [koji] table with a profile or a server' },

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { readCertificates } from './certificates.ts';
 import { type Answer, type Answers, type Call, type Hub, HubError, type HubErrorKind } from './hub.ts';
+import { negotiateToken } from './kerberos.ts';
 import { createTransport, type Transport, TransportError } from './transport.ts';
 import { decodeResponse, encodeCall, Fault, XmlRpcError, type XmlValue } from './xmlrpc.ts';
 
@@ -11,13 +12,16 @@ export interface HubOptions {
   /** The hub's URL, such as `https://koji.example.org/kojihub`. */
   readonly server: string;
   /** `noauth` can only read. */
-  readonly authtype: 'password' | 'ssl' | 'noauth';
+  readonly authtype: 'password' | 'ssl' | 'kerberos' | 'noauth';
   readonly user?: string;
   readonly password?: string;
   /** Files in PEM: the client certificate for `ssl`, its key unless `cert` has it, and who signed the hub's. */
   readonly cert?: string;
   readonly key?: string;
   readonly serverca?: string;
+  /** For `kerberos`: a keytab, and the principal that must come of it. */
+  readonly keytab?: string;
+  readonly principal?: string;
   /** Deadline of one call, in milliseconds. */
   readonly timeout: number;
   readonly log?: Logger;
@@ -44,17 +48,19 @@ export function connectHub(options: HubOptions): Hub {
     throw new TypeError('authtype password needs user and password');
   }
   if (options.authtype === 'ssl' && !options.cert) throw new TypeError('authtype ssl needs cert');
+  if (options.authtype === 'kerberos' && !options.keytab)
+    throw new TypeError('authtype kerberos needs keytab');
   const tls = readCertificates(options, Date.now());
   const transport = createTransport({ server, timeout, userAgent: USER_AGENT, tls: tls.ca });
   // httpd asks for the certificate after the handshake, for this one location: TLS 1.2 renegotiates, while the
   // way that TLS 1.3 has for it (RFC 8446, 4.6.2) is none that Node offers.
-  const door = createTransport({
+  const entrance = createTransport({
     server: `${server}/ssllogin`,
     timeout,
     userAgent: USER_AGENT,
     tls: { ...tls.client, maxVersion: 'TLSv1.2' },
   });
-  const session = openSession(options, exchangeOver(transport, log), exchangeOver(door, log));
+  const session = openSession(options, exchangeOver(transport, log), exchangeOver(entrance, log));
   const ask = withRetries(exchangeOver(transport, log), random);
 
   const send = async (method: string, params: readonly XmlValue[]) => {
@@ -76,7 +82,7 @@ export function connectHub(options: HubOptions): Hub {
     writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
     close: async () => {
       transport.close();
-      door.close();
+      entrance.close();
       const last = createTransport({
         server,
         timeout: Math.min(timeout, LOGOUT_WAIT),
@@ -136,6 +142,7 @@ interface Login {
   suspect: boolean;
 }
 
+const loggedInUser = z.object({ name: z.string() });
 const loginReply = z.object({
   'session-id': z.int(),
   'session-key': z.string(),
@@ -151,7 +158,7 @@ const loginReply = z.object({
  * change of data, so a mere read never outdates the number of a write that is still on its way, and hubs before
  * 1.35 look for them in another header.
  */
-function openSession(options: HubOptions, exchange: Exchange, sslLogin: Exchange) {
+function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
   let login: Login | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -177,8 +184,26 @@ function openSession(options: HubOptions, exchange: Exchange, sslLogin: Exchange
         );
       });
     }
-    login ??= await logIn(options, options.authtype === 'ssl' ? sslLogin : exchange);
+    if (login === undefined) {
+      login = await logIn(options, exchange, door);
+      await assertPrincipal(options, login);
+    }
     return login;
+  };
+
+  /** The library takes whatever principal the keytab holds, and a hub may make a new user of it. */
+  const assertPrincipal = async ({ authtype, principal }: HubOptions, current: Login): Promise<void> => {
+    if (authtype !== 'kerberos' || principal === undefined) return;
+    const meant = principal.split('@')[0];
+    const user = await exchange('getLoggedInUser', [], sessionHeaders(current));
+    const name = loggedInUser.safeParse(user).data?.name;
+    if (name === meant) return;
+    await end(exchange);
+    throw new HubError(
+      'refused',
+      'login',
+      `login: the keytab is that of ${name}, not of ${meant}; see principal and keytab`,
+    );
   };
 
   const callOnce = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
@@ -217,16 +242,28 @@ function sessionHeaders({ id, key }: Login) {
   return { 'Koji-Session-Id': String(id), 'Koji-Session-Key': key };
 }
 
-/** Throws HubError, in words that hold nothing of the reply, for that has the key. */
-async function logIn({ authtype, user, password }: HubOptions, exchange: Exchange): Promise<Login> {
+/**
+ * By password through the hub itself, else through its `door`, where httpd asks who comes.
+ * Throws HubError, in words that hold nothing of the reply, for that has the key.
+ */
+async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promise<Login> {
+  const { server, authtype, user, password, keytab } = options;
   const failed = (kind: HubErrorKind, why: string) => new HubError(kind, 'login', `login: ${why}`);
   if (authtype === 'noauth') {
     throw failed('refused', 'this call needs a user; set authtype, and what it needs, in [koji]');
   }
-  const [method, params] = authtype === 'ssl' ? ['sslLogin', []] : ['login', [user ?? '', password ?? '']];
-  const reply = await exchange(method, params).catch((error) => {
+  const enter = async () => {
+    if (authtype === 'password') return hub('login', [user ?? '', password ?? '']);
+    if (authtype === 'ssl') return door('sslLogin', []);
+    return door('sslLogin', [], {
+      Authorization: await negotiateToken(new URL(server).hostname, keytab ?? ''),
+    });
+  };
+  const reply = await enter().catch((error) => {
     if (error instanceof XmlRpcError) throw failed('unavailable', 'the reply is not XML-RPC');
     if (error instanceof Fault && error.code === 1002) throw failed('refused', error.text);
+    if (error instanceof TransportError && error.status === 401)
+      throw failed('refused', 'the hub does not take the ticket (HTTP 401)');
     throw failure(error, 'login', 'read');
   });
   const { data } = loginReply.safeParse(reply);

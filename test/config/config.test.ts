@@ -285,7 +285,13 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'a login by Kerberos',
     '[store]',
     'authtype = "kerberos"\n[store]',
-    'authtype = "kerberos" | koji.authtype | got "kerberos", expected "ssl", "password" or "noauth": this version logs in by certificate or password, or only reads',
+    'authtype = "kerberos" | koji.authtype | a login by Kerberos: set keytab too',
+  ],
+  [
+    'a login of an unknown kind',
+    '[store]',
+    'authtype = "oidc"\n[store]',
+    'authtype = "oidc" | koji.authtype | got "oidc", expected "ssl", "kerberos", "password" or "noauth"',
   ],
   [
     'a duration without a unit',

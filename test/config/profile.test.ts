@@ -166,13 +166,15 @@ describe('a mistake about a profile', () => {
     );
   });
 
-  it.each(['gssapi', 'kerberos'])('says that a login by %s is not possible', (authtype) => {
-    write('koji.conf', `[koji]\nserver = https://k/hub\nauthtype = ${authtype}\n`);
-    expect(settings('profile = "koji"')).toBe(
-      mistake(
-        `the profile has authtype = ${authtype}, but this version logs in by certificate or password, ` +
-          'or only reads: set authtype = "ssl", "password" or "noauth" here',
-      ),
+  it('says what a login needs, and which logins there are', () => {
+    write(
+      'koji.conf',
+      '[koji]\nserver = https://k/hub\nauthtype = kerberos\n[other]\nserver = https://k/hub\nauthtype = oidc\n',
+    );
+    expect(settings('profile = "koji"')).toBe(mistake('a login by Kerberos: set keytab too'));
+    expect(settings('profile = "koji"\nkeytab = "/etc/gate.keytab"')).toMatchObject({ authtype: 'kerberos' });
+    expect(settings('profile = "other"')).toBe(
+      mistake('the profile has authtype = oidc; set one of ssl, kerberos, password, noauth here'),
     );
   });
 

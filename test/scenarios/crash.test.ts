@@ -51,7 +51,7 @@ const RECORDS: ReadonlySet<PropertyKey> = new Set<keyof Store>([
 function mortal<T extends object>(
   thing: T,
   dead: () => boolean,
-  around: { before?(method: PropertyKey): void; after?(method: PropertyKey): void } = {},
+  around: { before?(method: PropertyKey): unknown; after?(method: PropertyKey): unknown } = {},
 ): T {
   const alive = () => (dead() ? new Promise<never>(() => {}) : undefined);
   return new Proxy(thing, {
@@ -97,15 +97,14 @@ async function play(repo: Repo, crash?: Crash) {
     return killAt('request is carried out, its reply is lost', n) ? 'drop-after' : 'none';
   };
   const around = ({ hub, store }: Parts): Parts => {
-    const first = ++processes === 1;
+    processes += 1;
+    const first = processes === 1;
     const dead = () => first && killed;
     const recording = {
-      before(method: PropertyKey) {
-        if (RECORDS.has(method)) killAt('fact is not recorded yet', facts.push(String(method)));
-      },
-      after(method: PropertyKey) {
-        if (RECORDS.has(method)) killAt('fact is just recorded', facts.length);
-      },
+      before: (method: PropertyKey) =>
+        RECORDS.has(method) && killAt('fact is not recorded yet', facts.length + 1),
+      after: (method: PropertyKey) =>
+        RECORDS.has(method) && killAt('fact is just recorded', facts.push(String(method))),
     };
     return { hub: mortal(hub, dead), store: mortal(store, dead, recording) };
   };
@@ -122,7 +121,7 @@ async function play(repo: Repo, crash?: Crash) {
   };
   stage.world.completeKernel(NEW, { tag: GATE.watch });
   const late = stage.world.now() + 60 * 60_000;
-  while (!(await stage.run(NEW))?.closing && stage.world.now() < late) await step();
+  while (facts.at(-1) !== 'closeRun' && stage.world.now() < late) await step();
   await step();
   return { stage, requests, facts, killed };
 }

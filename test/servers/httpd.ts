@@ -1,4 +1,4 @@
-/** Debian's httpd with mod_ssl before a hub, as production has it: a certificate is asked for at the login alone. */
+/** Debian's httpd before a hub, as production has it: a certificate or a ticket is asked for at the login alone. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -11,9 +11,19 @@ const MODULES = '/usr/lib/apache2/modules';
 export const VERIFIED = 'x-verified-client';
 
 /** Whether httpd is there. With REQUIRE_SERVICES=1 a missing one throws. */
-export function httpd(): boolean {
-  if (existsSync(HTTPD)) return true;
-  const what = 'httpd is missing (Debian package apache2)';
+export const httpd = (): boolean => installed(HTTPD, 'Debian package apache2');
+
+/** Whether httpd can ask for tickets, and there is a KDC to issue them. */
+export const kerberized = (): boolean =>
+  httpd() &&
+  installed(`${MODULES}/mod_auth_gssapi.so`, 'Debian package libapache2-mod-auth-gssapi') &&
+  installed('/usr/sbin/krb5kdc', 'Debian package krb5-kdc') &&
+  installed('/usr/sbin/kadmin.local', 'Debian package krb5-admin-server') &&
+  installed('node_modules/kerberos', 'npm install --no-save kerberos, with libkrb5-dev');
+
+function installed(path: string, from: string): boolean {
+  if (existsSync(path)) return true;
+  const what = `${path} is missing (${from})`;
   if (process.env['REQUIRE_SERVICES'] === '1') throw new Error(`${what}, and REQUIRE_SERVICES=1 demands it`);
   process.stderr.write(`SKIPPED: ${what}\n`);
   return false;
@@ -43,7 +53,7 @@ export function createAuthority(): Authority {
     `${name}.key`,
   ];
   openssl(...request('ca'), '-x509', '-days', '2', '-out', 'ca.crt');
-  writeFileSync(file('names'), 'subjectAltName=IP:127.0.0.1\n');
+  writeFileSync(file('names'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
   return {
     ca: file('ca.crt'),
     issue(name, days = 1) {
@@ -76,8 +86,15 @@ export interface Httpd {
   stop(): Promise<void>;
 }
 
+/** By certificate, or by Kerberos with the keytab of the service. */
+export type Login = 'certificate' | { readonly keytab: string; readonly krb5: string };
+
 /** Start httpd before a hub. Throws an Error with its words where it does not start. */
-export async function startHttpd(hub: string, authority: Authority): Promise<Httpd> {
+export async function startHttpd(
+  hub: string,
+  authority: Authority,
+  login: Login = 'certificate',
+): Promise<Httpd> {
   const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-httpd-'));
   const port = await freePort();
   const pem = authority.issue('hub');
@@ -85,16 +102,17 @@ export async function startHttpd(hub: string, authority: Authority): Promise<Htt
   const log = join(folder, 'error.log');
   writeFileSync(
     config,
-    configuration({ folder, port, pem, ca: authority.ca, hub: new URL(hub).origin, log }),
+    configuration({ folder, port, pem, ca: authority.ca, hub: new URL(hub).origin, log, login }),
   );
-  const child = spawn(HTTPD, ['-f', config, '-DFOREGROUND'], { stdio: 'ignore' });
+  const env = login === 'certificate' ? process.env : { ...process.env, KRB5_CONFIG: login.krb5 };
+  const child = spawn(HTTPD, ['-f', config, '-DFOREGROUND'], { stdio: 'ignore', env });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const stop = async () => {
     child.kill('SIGTERM');
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
-  const url = `https://127.0.0.1:${port}/kojihub`;
+  const url = `https://localhost:${port}/kojihub`;
   for (let tries = 0; tries < 100; tries++) {
     if (child.exitCode !== null) break;
     if (existsSync(log) && readFileSync(log, 'utf8').includes('resuming normal operations'))
@@ -106,7 +124,7 @@ export async function startHttpd(hub: string, authority: Authority): Promise<Htt
   throw new Error(`httpd did not start:\n${words}`);
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
@@ -121,8 +139,19 @@ function configuration(at: {
   ca: string;
   hub: string;
   log: string;
+  login: Login;
 }): string {
-  const modules = ['mpm_event', 'authz_core', 'ssl', 'socache_shmcb', 'headers', 'proxy', 'proxy_http'];
+  const auth = at.login === 'certificate' ? [] : ['authn_core', 'authz_user', 'auth_gssapi'];
+  const modules = [
+    'mpm_event',
+    'authz_core',
+    'ssl',
+    'socache_shmcb',
+    'headers',
+    'proxy',
+    'proxy_http',
+    ...auth,
+  ];
   return `
 ServerRoot ${at.folder}
 ServerName 127.0.0.1
@@ -139,10 +168,21 @@ SSLProtocol -all +TLSv1.2 +TLSv1.3
 SSLCertificateFile ${at.pem}
 SSLCACertificateFile ${at.ca}
 <Location /kojihub/ssllogin>
-  SSLVerifyClient require
-  SSLVerifyDepth 2
+${at.login === 'certificate' ? BY_CERTIFICATE : byKerberos(at.login.keytab)}
 </Location>
-RequestHeader set ${VERIFIED} "expr=%{SSL_CLIENT_S_DN_CN}"
 ProxyPass /kojihub ${at.hub}/kojihub
 `;
 }
+
+const BY_CERTIFICATE = `
+  SSLVerifyClient require
+  SSLVerifyDepth 2
+  RequestHeader set ${VERIFIED} "expr=%{SSL_CLIENT_S_DN_CN}"`;
+
+const byKerberos = (keytab: string): string => `
+  AuthType GSSAPI
+  AuthName hub
+  GssapiCredStore keytab:${keytab}
+  GssapiLocalName On
+  Require valid-user
+  RequestHeader set ${VERIFIED} "expr=%{REMOTE_USER}"`;

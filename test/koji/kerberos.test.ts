@@ -1,0 +1,93 @@
+/** Login by Kerberos, through a real httpd with mod_auth_gssapi and a real KDC. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { getLoggedInUser } from '../../src/koji/calls.ts';
+import { connectHub, type HubOptions } from '../../src/koji/client.ts';
+import type { Hub } from '../../src/koji/hub.ts';
+import { loadScenario } from '../../src/sim/scenario.ts';
+import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
+import { createWorld, type World } from '../../src/sim/world.ts';
+import { SMALL } from '../scenarios/stage.ts';
+import {
+  type Authority,
+  createAuthority,
+  type Httpd,
+  kerberized,
+  startHttpd,
+  VERIFIED,
+} from '../servers/httpd.ts';
+import { type Kdc, startKdc } from '../servers/kdc.ts';
+
+describe.skipIf(!kerberized())('a hub that wants a ticket', () => {
+  const before = process.env['KRB5_CONFIG'];
+  let authority: Authority;
+  let kdc: Kdc;
+  let world: World;
+  let server: WorldServer;
+  let front: Httpd;
+  let hub: Hub | undefined;
+  let keytab: string;
+
+  beforeAll(async () => {
+    authority = createAuthority();
+    kdc = await startKdc();
+    process.env['KRB5_CONFIG'] = kdc.krb5;
+    world = createWorld(loadScenario(SMALL));
+    server = await serveWorld(world, { verifiedBy: VERIFIED });
+    const service = { keytab: kdc.keytab('HTTP/localhost'), krb5: kdc.krb5 };
+    front = await startHttpd(server.url, authority, service);
+    keytab = kdc.keytab('kmod-gate');
+  });
+  afterEach(async () => hub?.close());
+  afterAll(async () => {
+    process.env['KRB5_CONFIG'] = before;
+    await front.stop();
+    await server.close();
+    await kdc.stop();
+    authority.remove();
+  });
+
+  const whoAmI = (options: Partial<HubOptions>) => {
+    const settings = {
+      server: front.url,
+      authtype: 'kerberos',
+      serverca: authority.ca,
+      timeout: 5_000,
+    } as const;
+    hub = connectHub({ ...settings, ...options });
+    return hub.write(getLoggedInUser());
+  };
+
+  test('takes one from a keytab, with no kinit', async () => {
+    expect(await whoAmI({ keytab, principal: 'kmod-gate@KMODGATE.TEST' })).toMatchObject({
+      name: 'kmod-gate',
+    });
+  });
+  test('takes another one when the session has expired', async () => {
+    await whoAmI({ keytab });
+    world.expireSessions();
+    expect(await hub?.write(getLoggedInUser())).toMatchObject({ name: 'kmod-gate' });
+  });
+  test('a keytab of another principal than was meant is told', async () => {
+    await expect(whoAmI({ keytab, principal: 'release-manager@KMODGATE.TEST' })).rejects.toMatchObject({
+      kind: 'refused',
+      message: 'login: the keytab is that of kmod-gate, not of release-manager; see principal and keytab',
+    });
+  });
+});
+
+describe.skipIf(!kerberized())('a keytab that cannot work', () => {
+  test.each<[string, string | undefined]>([
+    ['is missing', undefined],
+    ['is none', 'garbage'],
+  ])('%s: told with its name', async (_, content) => {
+    const authority = createAuthority();
+    const keytab = join(authority.ca, '..', 'gate.keytab');
+    if (content) writeFileSync(keytab, content);
+    // The library keeps what it has fetched in the process: another one has nothing yet.
+    const { tokenInChild } = await import('./negotiate.ts');
+    expect(await tokenInChild(keytab)).toMatch(/^refused: login: Kerberos, with .*gate\.keytab: /);
+    authority.remove();
+  });
+});
