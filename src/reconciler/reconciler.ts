@@ -38,6 +38,9 @@ export interface Reconciler {
   step(signal?: AbortSignal): Promise<number>;
 }
 
+/** How many strangers are remembered. */
+const REMEMBERED = 10_000;
+
 /** At most this many looks at one run in a row: each follows something that was done. */
 const LOOKS = 20;
 
@@ -57,6 +60,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const context: Context = { hub, store, now, user, settle: pace.settle };
   /** The build tag of each gate's target, as last seen: of all the tags that messages name, these matter. */
   const buildTags = new Map<string, string>();
+  /** Builds of packages that are no gate's business, which a busy hub sends many messages about. */
+  const strangers = new Set<number>();
   queue.add('sweep', now());
 
   /** What a key means. Keys are `sweep`, `tag NAME`, `task ID` and `build ID`. */
@@ -101,10 +106,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function visitBuild(id: number): Promise<void> {
+    if (strangers.has(id)) return;
     const build = await hub.read(koji.getBuild(id));
     if (!build) return;
+    const concerned = gates.filter(({ kernels }) => kernels.includes(build.name));
+    if (concerned.length === 0) remember(strangers, id);
     const errors: unknown[] = [];
-    for (const gate of gates.filter(({ kernels }) => kernels.includes(build.name))) {
+    for (const gate of concerned) {
       await visitGate(gate, build).catch(async (error: unknown) => {
         errors.push(error);
         await sayRefused(gate, build, error);
@@ -232,4 +240,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       return queue.next() ?? now() + pace.every;
     },
   };
+}
+
+/** Add to a set of bounded size; the oldest goes first. */
+function remember(ids: Set<number>, id: number): void {
+  ids.add(id);
+  for (const oldest of ids) {
+    if (ids.size <= REMEMBERED) break;
+    ids.delete(oldest);
+  }
 }

@@ -214,6 +214,25 @@ describe('several gates', () => {
   });
 });
 
+describe('a busy hub', () => {
+  test('asks for little: other packages are looked at once, other tags never', async () => {
+    await set();
+    await stage.step();
+    const idle = stage.server.requests.length;
+    const kmod = stage.buildId('kmod-alpha-1.0-1.el9');
+    for (let i = 0; i < 50; i++) {
+      stage.hint({ kind: 'build', id: kmod });
+      stage.hint({ kind: 'tag', name: `f42-updates-${i}` });
+      stage.hint({ kind: 'task', id: 900 + i });
+      await stage.step();
+    }
+    const asked = stage.server.requests.slice(idle).map(({ method, inner }) => [method, ...inner]);
+    expect(asked.filter(([method]) => method === 'getBuild')).toHaveLength(1);
+    // The rest is the sweep, every five minutes.
+    expect(asked.length).toBeLessThan(5);
+  });
+});
+
 describe('people', () => {
   test('who untag the kernel win: builds are cancelled, nothing is tagged', async () => {
     await set();
