@@ -99,17 +99,20 @@ export function connectHub(options: HubOptions): Hub {
  * One request and its reply.
  * Throws Fault, TransportError, XmlRpcError, and TypeError for arguments that cannot be encoded.
  */
-type Exchange = (
-  method: string,
-  params: readonly XmlValue[],
-  session?: Readonly<Record<string, string>>,
-) => Promise<XmlValue>;
+type Exchange = (method: string, params: readonly XmlValue[], credentials?: Credentials) => Promise<XmlValue>;
+
+/** What goes with a call: headers, or for hubs before 1.31 a query. */
+interface Credentials {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly query?: URLSearchParams;
+}
 
 function exchangeOver(transport: Transport, log: Logger | undefined): Exchange {
-  return async (method, params, session) => {
+  return async (method, params, credentials) => {
     const start = performance.now();
     // Calls of a session are few, and each is worth a connection that is surely alive.
-    const reply = await transport.post(encodeCall(method, params), session, session !== undefined);
+    const { headers, query } = credentials ?? {};
+    const reply = await transport.post(encodeCall(method, params), headers, credentials !== undefined, query);
     log?.debug({ method, ms: Math.round(performance.now() - start) }, 'hub call');
     return decodeResponse(reply);
   };
@@ -136,6 +139,8 @@ function withRetries(exchange: Exchange, random: () => number): Exchange {
 interface Login {
   readonly id: number;
   readonly key: string;
+  /** Whether the hub reads session headers (1.31 and newer); else the query. */
+  readonly byHeader: boolean;
   /** Number of the next call. */
   callnum: number;
   /** A call's reply was lost, and the hub may still be about to carry it out. */
@@ -166,7 +171,7 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
     if (login === undefined) return;
     try {
       // Without a call number, so that no confusion of numbers can keep the session alive.
-      await over('logout', [], sessionHeaders(login));
+      await over('logout', [], credentialsOf(login));
     } catch (error) {
       if (!isFault(error, SESSION_OVER)) throw error;
     }
@@ -195,7 +200,7 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
   const assertPrincipal = async ({ authtype, principal }: HubOptions, current: Login): Promise<void> => {
     if (authtype !== 'kerberos' || principal === undefined) return;
     const meant = principal.split('@')[0];
-    const user = await exchange('getLoggedInUser', [], sessionHeaders(current));
+    const user = await exchange('getLoggedInUser', [], credentialsOf(current));
     const name = loggedInUser.safeParse(user).data?.name;
     if (name === meant) return;
     await end(exchange);
@@ -208,10 +213,10 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
 
   const callOnce = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
     const current = await ready();
-    const headers = { ...sessionHeaders(current), 'Koji-Session-Callnum': String(current.callnum) };
+    const credentials = credentialsOf(current, current.callnum);
     current.callnum += 1;
     try {
-      return await exchange(method, params, headers);
+      return await exchange(method, params, credentials);
     } catch (error) {
       if (isFault(error, SESSION_OVER)) login = undefined;
       else current.suspect = failure(error, method, 'write').kind === 'unknown';
@@ -238,8 +243,15 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
   };
 }
 
-function sessionHeaders({ id, key }: Login) {
-  return { 'Koji-Session-Id': String(id), 'Koji-Session-Key': key };
+/** Whose call it is, and its number where it has one. */
+function credentialsOf({ id, key, byHeader }: Login, callnum?: number): Credentials {
+  const number = callnum === undefined ? undefined : String(callnum);
+  if (!byHeader) {
+    const session = { 'session-id': String(id), 'session-key': key };
+    return { query: new URLSearchParams({ ...session, ...(number && { callnum: number }) }) };
+  }
+  const session = { 'Koji-Session-Id': String(id), 'Koji-Session-Key': key };
+  return { headers: { ...session, ...(number && { 'Koji-Session-Callnum': number }) } };
 }
 
 /**
@@ -255,9 +267,8 @@ async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promis
   const enter = async () => {
     if (authtype === 'password') return hub('login', [user ?? '', password ?? '']);
     if (authtype === 'ssl') return door('sslLogin', []);
-    return door('sslLogin', [], {
-      Authorization: await negotiateToken(new URL(server).hostname, keytab ?? ''),
-    });
+    const Authorization = await negotiateToken(new URL(server).hostname, keytab ?? '');
+    return door('sslLogin', [], { headers: { Authorization } });
   };
   const reply = await enter().catch((error) => {
     if (error instanceof XmlRpcError) throw failed('unavailable', 'the reply is not XML-RPC');
@@ -268,8 +279,13 @@ async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promis
   });
   const { data } = loginReply.safeParse(reply);
   if (data === undefined) throw failed('unavailable', 'the reply has no session-id and session-key');
-  if (!data['header-auth']) throw failed('refused', 'the hub is too old (before 1.31) for session headers');
-  return { id: data['session-id'], key: data['session-key'], callnum: 0, suspect: false };
+  return {
+    id: data['session-id'],
+    key: data['session-key'],
+    byHeader: data['header-auth'],
+    callnum: 0,
+    suspect: false,
+  };
 }
 
 // ---------------------------------------------------------------------------------------------- replies

@@ -23,9 +23,14 @@ export interface Transport {
   /**
    * POST a document. Throws TransportError.
    * `fresh` takes a connection of its own: on a kept one, the server's closing of it while idle looks just like
-   * a reply lost.
+   * a reply lost. `query` goes behind the URL, and into no message.
    */
-  post(body: string, headers?: Readonly<Record<string, string>>, fresh?: boolean): Promise<string>;
+  post(
+    body: string,
+    headers?: Readonly<Record<string, string>>,
+    fresh?: boolean,
+    query?: URLSearchParams,
+  ): Promise<string>;
   /** Abort what is under way and let connections go. */
   close(): void;
 }
@@ -59,13 +64,13 @@ export function createTransport(options: TransportOptions): Transport {
   const underWay = new Set<AbortController>();
   let closed = false;
 
-  const post: Transport['post'] = async (body, headers = {}, fresh = false) => {
+  const post: Transport['post'] = async (body, headers = {}, fresh = false, query) => {
     if (closed) throw new TransportError('the client is closed', { sent: false });
     const stop = new AbortController();
     underWay.add(stop);
     let timer: NodeJS.Timeout | undefined;
     let sent = false;
-    const outgoing = request(url, {
+    const outgoing = request(query ? new URL(`?${query}`, url) : url, {
       ...tls,
       method: 'POST',
       agent: fresh ? false : agent,
@@ -167,7 +172,8 @@ function judge(reply: IncomingMessage, text: string): string {
   if (status === 200 && (type === '' || (/xml/.test(type) && !/html/.test(type)))) return text;
   const title = /<title>([^<]*)<\/title>/i.exec(text)?.[1] ?? (/html/.test(type) ? '' : text);
   const quote = title.trim().replace(/\s+/g, ' ').slice(0, 200);
-  const where = headers.location === undefined ? '' : `, redirects to ${headers.location}`;
+  // Without its query, which may hold a session's key.
+  const where = headers.location === undefined ? '' : `, redirects to ${headers.location.split('?')[0]}`;
   const what = status === 200 ? `HTTP 200 with ${type}, not XML` : `HTTP ${status} ${statusMessage}${where}`;
   throw new TransportError(quote === '' ? what : `${what}: ${quote}`, {
     sent: !NOT_CARRIED_OUT(status),

@@ -8,6 +8,8 @@ export interface StubCall {
   readonly method: string;
   readonly params: readonly XmlValue[];
   readonly headers: IncomingMessage['headers'];
+  /** Path and query. */
+  readonly url: string;
   /** For replies that are no XML-RPC: once it is written to, or destroyed, the handler's value is ignored. */
   readonly response: ServerResponse;
   /** Number of the connection, from 1. */
@@ -31,6 +33,7 @@ export async function startStub(handle: (call: StubCall) => XmlValue | Promise<X
     const call: StubCall = {
       ...decodeCall(Buffer.concat(chunks).toString()),
       headers: request.headers,
+      url: request.url ?? '',
       response,
       connection: connections.get(request.socket) ?? 0,
     };
