@@ -328,7 +328,6 @@ export const downloadTaskOutput = (
 
 const repo = z.object({
   id,
-  tag_name: z.string(),
   /** The repo holds the tag as it was at this event. */
   create_event: z.int(),
   /** 0 init, 1 ready, 2 expired, 3 deleted, 4 problem. */
@@ -355,6 +354,9 @@ const requestStatus = z.object({ repo: repo.nullable(), request: repoRequest_ })
  */
 export const repoRequest = (tag: string): Call<z.infer<typeof requested>> =>
   call('repo.request', requested, [tag], { min_event: 'last' });
+
+/** The newest ready repo of a tag; null if there is none. For hubs that know no requests. */
+export const getRepo = (tag: string): Call<Repo | null> => call('getRepo', repo.nullable(), [tag]);
 
 /** How a repo request stands; `repo` is null until it is fulfilled. */
 export const repoCheckRequest = (request: number): Call<z.infer<typeof requestStatus>> =>

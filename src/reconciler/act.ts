@@ -75,7 +75,9 @@ async function sendOne(
       await hub.write(koji.untagBuild(write.tag, build));
       return {};
     case 'request-repo': {
-      const { repo, request } = await hub.write(koji.repoRequest(write.tag));
+      const answer = await hub.write(koji.repoRequest(write.tag)).catch(unknownMethod);
+      if (!answer) return {};
+      const { repo, request } = answer;
       return {
         ...(request && { request: request.id }),
         ...(repo && { repo: { id: repo.id, create_event: repo.create_event } }),
@@ -90,6 +92,13 @@ async function sendOne(
       await hub.write(koji.cancelTask(write.task));
       return {};
   }
+}
+
+/** Before Koji 1.35 nobody asks for repos: kojira makes them when a tag has changed, and they are waited for. */
+function unknownMethod(error: unknown): undefined {
+  if (error instanceof HubError && error.kind === 'refused' && /Invalid method/.test(error.message))
+    return undefined;
+  throw error;
 }
 
 async function refuse({ store, now }: Context, run: Run, intent: Intent, error: HubError): Promise<void> {

@@ -86,24 +86,34 @@ function isTrue({ write }: Intent, tags: readonly string[]): boolean {
   return tags.includes(write.tag) && !(write.from && tags.includes(write.from));
 }
 
-/** A requested repo counts once it is there and its newest kernel is this one. */
+/**
+ * A requested repo counts once it is there and its newest kernel is this one. Where the hub knows no requests,
+ * any newer repo may be the one.
+ */
 async function followRepo({ hub, store, now }: Context, run: Run, intent: Intent): Promise<void> {
   const { write, receipt } = intent;
   if (write.kind !== 'request-repo' || !receipt) return;
-  let repo = receipt.repo;
-  if (!repo) {
-    const answer = await hub.read(koji.repoCheckRequest(receipt.request ?? 0));
-    if (!answer.repo && answer.request.active) return;
-    repo = answer.repo ?? undefined;
-  }
+  const { repo, over } = await repoSoFar(hub, write.tag, receipt);
   const fail = (why: string) => store.end(run, intent, { at: now(), how: 'failed', why });
-  if (!repo) return fail(`repo request ${receipt.request} ended without a repo`);
+  if (!repo) return over ? fail(`repo request ${receipt.request} ended without a repo`) : undefined;
   const [latest] = await hub.read(
     koji.getLatestBuilds(write.tag, { package: run.kernel.name, event: repo.create_event }),
   );
-  if (latest?.build_id !== run.kernel.id)
-    return fail(`repo ${repo.id} of ${write.tag} holds ${latest?.nvr ?? 'no kernel'}`);
-  await store.end(run, intent, { at: now(), how: 'done', repo: repo.id });
+  if (latest?.build_id === run.kernel.id)
+    return store.end(run, intent, { at: now(), how: 'done', repo: repo.id });
+  if (over) await fail(`repo ${repo.id} of ${write.tag} holds ${latest?.nvr ?? 'no kernel'}`);
+}
+
+/** The repo that a request has brought, and whether nothing more will come of it. */
+async function repoSoFar(
+  hub: Context['hub'],
+  tag: string,
+  { repo, request }: Receipt,
+): Promise<{ repo: Receipt['repo'] | null; over: boolean }> {
+  if (repo) return { repo, over: true };
+  if (request === undefined) return { repo: await hub.read(koji.getRepo(tag)), over: false };
+  const status = await hub.read(koji.repoCheckRequest(request));
+  return { repo: status.repo, over: status.repo !== null || !status.request.active };
 }
 
 // ---- lost replies -------------------------------------------------------------------------------

@@ -171,6 +171,28 @@ describe('several kernels', () => {
   });
 });
 
+describe('an old hub', () => {
+  test('that knows no repo requests: repo = "pin" waits for the repo that kojira makes', async () => {
+    const invalid = new HubError('refused', 'repo.request', 'repo.request: Invalid method: repo.request');
+    const around = ({ hub, store }: Parts): Parts => ({
+      store,
+      hub: {
+        ...hub,
+        write: (call) => (call.method === 'repo.request' ? Promise.reject(invalid) : hub.write(call)),
+      },
+    });
+    await set({ around, gate: { kmods: FINE, build: repo('pin') } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it waits', async () =>
+      (await stage.said(NEW))?.startsWith('waits for a repo of kmods9s-build'),
+    );
+    for (let i = 0; i < 20; i++) await stage.step();
+    expect(stage.scratchBuilds('kmod-alpha')).toEqual([]);
+    stage.world.as('kojiadmin').call('newRepo', 'kmods9s-build');
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+  });
+});
+
 describe('order of tagging', () => {
   test('two kernels judged at once: the older does not become the latest', async () => {
     await set({ scenario: withNewest, gate: { kmods: FINE, build: repo('sidetag') } });
