@@ -205,7 +205,7 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
     if (name === meant) return;
     await end(exchange);
     throw new HubError(
-      'refused',
+      'unavailable',
       'login',
       `login: the keytab is that of ${name}, not of ${meant}; see principal and keytab`,
     );
@@ -256,13 +256,18 @@ function credentialsOf({ id, key, byHeader }: Login, callnum?: number): Credenti
 
 /**
  * By password through the hub itself, else through its `door`, where httpd asks who comes.
- * Throws HubError, in words that hold nothing of the reply, for that has the key.
+ * Throws HubError `unavailable`, since no call was sent and people can mend it, in words that hold nothing of the
+ * reply, for that has the key.
  */
 async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promise<Login> {
   const { server, authtype, user, password, keytab } = options;
-  const failed = (kind: HubErrorKind, why: string) => new HubError(kind, 'login', `login: ${why}`);
+  const failed = (why: string) => new HubError('unavailable', 'login', `login: ${why}`);
   if (authtype === 'noauth') {
-    throw failed('refused', 'this call needs a user; set authtype, and what it needs, in [koji]');
+    throw new HubError(
+      'refused',
+      'login',
+      'login: this call needs a user; set authtype, and what it needs, in [koji]',
+    );
   }
   const enter = async () => {
     if (authtype === 'password') return hub('login', [user ?? '', password ?? '']);
@@ -271,14 +276,14 @@ async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promis
     return door('sslLogin', [], { headers: { Authorization } });
   };
   const reply = await enter().catch((error) => {
-    if (error instanceof XmlRpcError) throw failed('unavailable', 'the reply is not XML-RPC');
-    if (error instanceof Fault && error.code === 1002) throw failed('refused', error.text);
+    if (error instanceof XmlRpcError) throw failed('the reply is not XML-RPC');
+    if (error instanceof Fault && error.code === 1002) throw failed(error.text);
     if (error instanceof TransportError && error.status === 401)
-      throw failed('refused', 'the hub does not take the ticket (HTTP 401)');
-    throw failure(error, 'login', 'read');
+      throw failed('the hub does not take the ticket (HTTP 401)');
+    throw failed(failure(error, 'login', 'read').message.replace(/^login: /, ''));
   });
   const { data } = loginReply.safeParse(reply);
-  if (data === undefined) throw failed('unavailable', 'the reply has no session-id and session-key');
+  if (data === undefined) throw failed('the reply has no session-id and session-key');
   return {
     id: data['session-id'],
     key: data['session-key'],

@@ -15,19 +15,18 @@ const PACKAGE = 'kerberos';
  * The value of an `Authorization` header for the HTTP service of a host. The library fetches the ticket with
  * the keytab, keeps it in this process's memory, and fetches another one before it ends.
  * @param keytab file with the key of the principal to log in as
- * @throws HubError `refused`, or `unavailable` where no KDC answers
+ * @throws HubError `unavailable`
  */
 export async function negotiateToken(host: string, keytab: string): Promise<string> {
   const { initializeClient } = await load();
   process.env['KRB5_CLIENT_KTNAME'] = keytab;
-  process.env['KRB5CCNAME'] = 'MEMORY:kmod-gate';
+  process.env['KRB5CCNAME'] = `MEMORY:${keytab}`;
   try {
     const client = await initializeClient(`HTTP@${host}`);
     return `Negotiate ${await client.step('')}`;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    const kind = /contact any KDC|resolve network address/i.test(why) ? 'unavailable' : 'refused';
-    throw new HubError(kind, 'login', `login: Kerberos, with ${keytab}: ${why}`, { cause });
+    throw new HubError('unavailable', 'login', `login: Kerberos, with ${keytab}: ${why}`, { cause });
   }
 }
 
@@ -38,7 +37,7 @@ async function load(): Promise<KerberosPackage> {
   } catch (cause) {
     const how =
       'install the headers of Kerberos (libkrb5-dev or krb5-devel), then "npm install --no-save kerberos" where kmod-gate is';
-    throw new HubError('refused', 'login', `login: Kerberos needs the npm package kerberos: ${how}`, {
+    throw new HubError('unavailable', 'login', `login: Kerberos needs the npm package kerberos: ${how}`, {
       cause,
     });
   }

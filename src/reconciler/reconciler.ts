@@ -121,9 +121,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     if (errors.length > 0) throw errors[0];
   }
 
+  /** What people must mend is told where they look; what passes by itself is only logged. */
   async function sayRefused(gate: Gate, build: koji.Build, error: unknown): Promise<void> {
-    if (!(error instanceof HubError) || error.kind !== 'refused' || build.state !== BUILD.COMPLETE) return;
-    const why = `held: the hub refuses ${error.method}: ${error.message}`;
+    if (!(error instanceof HubError) || build.state !== BUILD.COMPLETE) return;
+    const { kind, method, message } = error;
+    if (kind !== 'refused' && method !== 'login') return;
+    const why =
+      method === 'login' ? `held: cannot log in: ${message}` : `held: the hub refuses ${method}: ${message}`;
     await store.say(gate.name, await see(build), null, why, now());
   }
 

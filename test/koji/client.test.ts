@@ -353,7 +353,7 @@ describe('login', () => {
     return null;
   };
   test.each<[string, (call: StubCall) => XmlValue, string, RegExp]>([
-    ['bad credentials', badLogin, 'refused', /^login: invalid username or password$/],
+    ['bad credentials', badLogin, 'unavailable', /^login: invalid username or password$/],
     ['a garbled reply', garbled, 'unavailable', /^login: the reply is not XML-RPC$/],
     ['another shape', () => ({ 'session-key': KEY }), 'unavailable', /no session-id/],
     ['a lost reply', lose, 'unavailable', /^login: /],

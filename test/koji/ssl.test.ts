@@ -58,7 +58,7 @@ describe.skipIf(!httpd())('a hub behind httpd', () => {
   });
   test('does not know every name that is signed', async () => {
     await expect(whoAmI({ cert: ours.issue('stranger') })).rejects.toMatchObject({
-      kind: 'refused',
+      kind: 'unavailable',
       message: expect.stringMatching(/^login: could not verify client: stranger/),
     });
   });

@@ -417,6 +417,29 @@ describe('trouble', () => {
     expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
   });
 
+  test('a login that fails is held in words, costs no try, and goes on once it is mended', async () => {
+    let broken = true;
+    const failed = new HubError('unavailable', 'login', 'login: client.pem: the certificate has expired');
+    const refuse = () => Promise.reject(failed);
+    const around = ({ hub, store }: Parts): Parts => ({
+      store,
+      hub: {
+        ...hub,
+        write: (call) => (broken ? refuse() : hub.write(call)),
+        writeAll: (calls) => (broken ? refuse() : hub.writeAll(calls)),
+      },
+    });
+    await set({ around, gate: { kmods: FINE } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is held', async () =>
+      (await stage.said(NEW))?.startsWith('held: cannot log in: login: client.pem'),
+    );
+    for (let i = 0; i < 100; i++) await stage.step();
+    broken = false;
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    for (const name of ['kmod-alpha', 'kmod-beta']) expect(stage.scratchBuilds(name)).toHaveLength(1);
+  });
+
   test('sessions that expire are begun anew', async () => {
     await set();
     stage.world.completeKernel(NEW, GATE_TAG);
