@@ -32,7 +32,7 @@ describe('kill -9', () => {
     });
     clock = setInterval(() => world.tick(TICK * SPEED), TICK);
     writeFileSync(config, configText(server.url, folder));
-    start_();
+    launch();
   });
   afterEach(async () => {
     program.child.kill('SIGKILL');
@@ -42,7 +42,7 @@ describe('kill -9', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  function start_(): void {
+  function launch(): void {
     program = start(['run', '--config', config]);
   }
 
@@ -50,7 +50,7 @@ describe('kill -9', () => {
     program.child.kill('SIGKILL');
     expect((await program.ended).signal).toBe('SIGKILL');
     mishap = () => 'none';
-    start_();
+    launch();
   }
 
   const scratchBuilds = () =>
