@@ -11,7 +11,7 @@ import { run } from './commands/run.ts';
 import { standardOutput } from './commands/text.ts';
 import { ConfigError, formatMistakes, loadConfig } from './config/config.ts';
 import { ListenError } from './http/dashboard.ts';
-import { CertificateError } from './koji/certificates.ts';
+import { SettingsError } from './koji/hub.ts';
 import { StoreError } from './store/open.ts';
 
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
@@ -114,7 +114,7 @@ function stopSignal(): AbortSignal {
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
   if (error instanceof ConfigError) return { code: EXIT.wrong, text: formatMistakes(error) };
-  if ([StoreError, ListenError, CertificateError, InputError].some((kind) => error instanceof kind)) {
+  if ([StoreError, ListenError, SettingsError, InputError].some((kind) => error instanceof kind)) {
     return { code: EXIT.wrong, text: (error as Error).message };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

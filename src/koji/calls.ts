@@ -23,7 +23,10 @@ function call<T>(
 
 // ------------------------------------------------------------------------------------------ the hub, users
 
-/** Version of the hub, such as `1.35.3`. */
+/** Names of all methods that the hub has, plugins' included. */
+export const listMethods = (): Call<string[]> => call('system.listMethods', z.array(z.string()));
+
+/** Version of the hub, such as `1.35.3`; hubs before 1.25 may not tell. */
 export const getKojiVersion = (): Call<string> => call('getKojiVersion', z.string());
 
 const user = z.object({ id, name: z.string() });

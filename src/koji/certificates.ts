@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { SettingsError } from './hub.ts';
 
 /** Files in PEM. */
 export interface CertificateFiles {
@@ -12,16 +13,11 @@ export interface CertificateFiles {
   readonly serverca?: string;
 }
 
-/** A certificate file that cannot be used; the message says which, why, and what to do. */
-export class CertificateError extends Error {
-  override readonly name = 'CertificateError';
-}
-
 /**
  * Read the files and check what would otherwise only fail in the middle of a handshake.
  * @param now milliseconds since the epoch
  * @returns the authority for every call, and the certificate for the login
- * @throws CertificateError
+ * @throws SettingsError
  */
 export function readCertificates(
   files: CertificateFiles,
@@ -38,7 +34,7 @@ export function readCertificates(
   } catch (cause) {
     const where = files.key === undefined ? files.cert : `${files.cert} and ${files.key}`;
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CertificateError(
+    throw new SettingsError(
       `${where}: certificate and key do not make a pair (${why}); the key may stand in cert's file, or in one named by key`,
       { cause },
     );
@@ -51,7 +47,7 @@ function read(what: keyof CertificateFiles, file: string): string {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CertificateError(`${what} in [koji] cannot be read: ${why}`, { cause });
+    throw new SettingsError(`${what} in [koji] cannot be read: ${why}`, { cause });
   }
 }
 
@@ -60,16 +56,16 @@ function checkDates(file: string, pem: string, now: number): void {
   try {
     certificate = new X509Certificate(pem);
   } catch (cause) {
-    throw new CertificateError(`${file}: holds no certificate in PEM; name one with cert in [koji]`, {
+    throw new SettingsError(`${file}: holds no certificate in PEM; name one with cert in [koji]`, {
       cause,
     });
   }
   const { validFrom, validTo, subject } = certificate;
   const who = subject.replaceAll('\n', ', ');
   if (Date.parse(validTo) <= now)
-    throw new CertificateError(`${file}: the certificate of ${who} expired on ${validTo}; get a new one`);
+    throw new SettingsError(`${file}: the certificate of ${who} expired on ${validTo}; get a new one`);
   if (Date.parse(validFrom) > now) {
-    throw new CertificateError(
+    throw new SettingsError(
       `${file}: the certificate of ${who} is valid from ${validFrom} only; check the clock`,
     );
   }

@@ -1,10 +1,12 @@
 /** The Koji hub over XML-RPC: sessions, retries, and what each failure means for the call. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { readCertificates } from './certificates.ts';
 import { type Answer, type Answers, type Call, type Hub, HubError, type HubErrorKind } from './hub.ts';
 import { negotiateToken } from './kerberos.ts';
+import { proxyFor } from './proxy.ts';
 import { createTransport, type Transport, TransportError } from './transport.ts';
 import { decodeResponse, encodeCall, Fault, XmlRpcError, type XmlValue } from './xmlrpc.ts';
 
@@ -19,7 +21,9 @@ export interface HubOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly serverca?: string;
-  /** For `kerberos`: a keytab, and the principal that must come of it. */
+  /** Do not ask who signed the hub's certificate: whoever is on the way can then read and change everything. */
+  readonly no_ssl_verify?: boolean;
+  /** For `kerberos`: a keytab (without it the tickets of the environment count), and the principal to log in as. */
   readonly keytab?: string;
   readonly principal?: string;
   /** Deadline of one call, in milliseconds. */
@@ -27,6 +31,8 @@ export interface HubOptions {
   readonly log?: Logger;
   /** A number from 0 up to 1, to spread retries; `Math.random` unless told. */
   readonly random?: () => number;
+  /** Where `https_proxy` and its like are looked for; the process's environment unless told. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 const USER_AGENT = 'kmod-gate';
@@ -40,27 +46,36 @@ const LOGOUT_WAIT = 5000;
 
 /**
  * A hub, not asked anything yet: the first write logs in.
- * @throws TypeError for settings that cannot work, CertificateError for files that cannot be used
+ * @throws TypeError for settings that contradict each other, SettingsError for files and proxies that cannot be used
  */
 export function connectHub(options: HubOptions): Hub {
-  const { server, timeout, log, random = Math.random } = options;
+  const { server, timeout, log, random = Math.random, env = process.env } = options;
   if (options.authtype === 'password' && !(options.user && options.password)) {
     throw new TypeError('authtype password needs user and password');
   }
   if (options.authtype === 'ssl' && !options.cert) throw new TypeError('authtype ssl needs cert');
-  if (options.authtype === 'kerberos' && !options.keytab)
-    throw new TypeError('authtype kerberos needs keytab');
-  const tls = readCertificates(options, Date.now());
-  const transport = createTransport({ server, timeout, userAgent: USER_AGENT, tls: tls.ca });
-  // httpd asks for the certificate after the handshake, for this one location: TLS 1.2 renegotiates, while the
-  // way that TLS 1.3 has for it (RFC 8446, 4.6.2) is none that Node offers.
-  const entrance = createTransport({
-    server: `${server}/ssllogin`,
-    timeout,
-    userAgent: USER_AGENT,
-    tls: { ...tls.client, maxVersion: 'TLSv1.2' },
-  });
-  const session = openSession(options, exchangeOver(transport, log), exchangeOver(entrance, log));
+  const proxy = proxyFor(server, env);
+  const verify = options.no_ssl_verify ? { rejectUnauthorized: false } : {};
+  const open = (to: string, tls: ConnectionOptions, patience = timeout) =>
+    createTransport({
+      server: to,
+      timeout: patience,
+      userAgent: USER_AGENT,
+      tls: { ...tls, ...verify },
+      proxy,
+    });
+  const { ca } = readCertificates(options, Date.now());
+  const transport = open(server, ca);
+  let entrance: Transport | undefined;
+  /** Certificates are renewed while a gate runs, so each login reads them again. */
+  const door: Exchange = async (...call) => {
+    // httpd asks for the certificate after the handshake, for this one location: TLS 1.2 renegotiates, while the
+    // way that TLS 1.3 has for it (RFC 8446, 4.6.2) is none that Node offers.
+    const { client } = readCertificates(options, Date.now());
+    entrance = open(`${server}/ssllogin`, { ...client, maxVersion: 'TLSv1.2' });
+    return exchangeOver(entrance, log)(...call).finally(() => entrance?.close());
+  };
+  const session = openSession(options, exchangeOver(transport, log), door);
   const ask = withRetries(exchangeOver(transport, log), random);
 
   const send = async (method: string, params: readonly XmlValue[]) => {
@@ -80,15 +95,11 @@ export function connectHub(options: HubOptions): Hub {
     },
     write: async (call) => accept(call, await send(call.method, call.params), 'write'),
     writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
+    skew: transport.skew,
     close: async () => {
       transport.close();
-      entrance.close();
-      const last = createTransport({
-        server,
-        timeout: Math.min(timeout, LOGOUT_WAIT),
-        userAgent: USER_AGENT,
-        tls: tls.ca,
-      });
+      entrance?.close();
+      const last = open(server, ca, Math.min(timeout, LOGOUT_WAIT));
       await session.end(exchangeOver(last, log)).catch((error) => log?.debug({ err: error }, 'no logout'));
       last.close();
     },
@@ -147,7 +158,12 @@ interface Login {
   suspect: boolean;
 }
 
-const loggedInUser = z.object({ name: z.string() });
+/** Before Koji 1.20 a user has one `krb_principal`. */
+const loggedInUser = z.object({
+  name: z.string(),
+  krb_principals: z.array(z.string()).nullish(),
+  krb_principal: z.string().nullish(),
+});
 const loginReply = z.object({
   'session-id': z.int(),
   'session-key': z.string(),
@@ -196,18 +212,18 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
     return login;
   };
 
-  /** The library takes whatever principal the keytab holds, and a hub may make a new user of it. */
+  /** A hub may make a new user of a principal that it does not know: better no login than one as nobody. */
   const assertPrincipal = async ({ authtype, principal }: HubOptions, current: Login): Promise<void> => {
     if (authtype !== 'kerberos' || principal === undefined) return;
-    const meant = principal.split('@')[0];
-    const user = await exchange('getLoggedInUser', [], credentialsOf(current));
-    const name = loggedInUser.safeParse(user).data?.name;
-    if (name === meant) return;
+    const reply = await exchange('getLoggedInUser', [], credentialsOf(current));
+    const user = loggedInUser.safeParse(reply).data;
+    const names = [user?.name, user?.krb_principal, ...(user?.krb_principals ?? [])];
+    if (names.includes(principal) || names.includes(principal.split('@')[0])) return;
     await end(exchange);
     throw new HubError(
       'unavailable',
       'login',
-      `login: the keytab is that of ${name}, not of ${meant}; see principal and keytab`,
+      `login: the hub takes us for ${user?.name}, not for ${principal}; see principal and keytab`,
     );
   };
 
@@ -260,7 +276,7 @@ function credentialsOf({ id, key, byHeader }: Login, callnum?: number): Credenti
  * reply, for that has the key.
  */
 async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promise<Login> {
-  const { server, authtype, user, password, keytab } = options;
+  const { server, authtype, user, password } = options;
   const failed = (why: string) => new HubError('unavailable', 'login', `login: ${why}`);
   if (authtype === 'noauth') {
     throw new HubError(
@@ -272,7 +288,7 @@ async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promis
   const enter = async () => {
     if (authtype === 'password') return hub('login', [user ?? '', password ?? '']);
     if (authtype === 'ssl') return door('sslLogin', []);
-    const Authorization = await negotiateToken(new URL(server).hostname, keytab ?? '');
+    const Authorization = await negotiateToken(new URL(server).hostname, options);
     return door('sslLogin', [], { headers: { Authorization } });
   };
   const reply = await enter().catch((error) => {
@@ -350,22 +366,37 @@ function answer(
 
 // ---------------------------------------------------------------------------------------------- failures
 
-/** Koji's fault codes (`koji.GenericError` and its children) in words. */
-const FAULTS: Readonly<Record<number, string>> = {
-  1: 'unexpected error on the hub',
-  1000: 'error',
-  1001: 'locked',
-  1002: 'no such session, or bad credentials',
-  1003: 'tag error',
-  1004: 'not allowed',
-  1005: 'build error',
-  1006: 'user locked by another session',
-  1007: 'session expired',
-  1008: 'call out of sequence',
-  1009: 'call repeated',
-  1012: 'build root error',
-  1014: 'hub offline',
-  1019: 'wrong parameters',
+/**
+ * Koji's fault codes (`koji.GenericError` and its children): what each means and, where that is something to do, what
+ * to do about it.
+ */
+const FAULTS: Readonly<Record<number, readonly [meaning: string, mend?: string]>> = {
+  1: ['unexpected error on the hub', "the hub's log tells more"],
+  1000: ['error'],
+  1001: ['locked', 'it is tried again'],
+  1002: ['no such session, or bad credentials', 'see the login in [koji]'],
+  1003: ['tag error', '"kmod-gate doctor" checks tags and their package lists'],
+  1004: ['not allowed', "the hub's policy or a permission must let the gate: deploy/koji-setup.md"],
+  1005: ['build error'],
+  1006: ['user locked by another session', 'it is tried again'],
+  1007: ['session expired', 'it is tried again with a new login'],
+  1008: ['call out of sequence'],
+  1009: ['call repeated'],
+  1010: ['build refused before it began'],
+  1011: ['build refused after it was done'],
+  1012: ['build root error'],
+  1013: ['call that is no more', 'this hub is newer than this kmod-gate knows'],
+  1014: ['hub offline', 'it is tried again'],
+  1015: ['live CD error'],
+  1016: ['plugin error', "a plugin of the hub failed: the hub's log tells more"],
+  1017: ['plugin error', "a plugin of the hub failed: the hub's log tells more"],
+  1018: ['appliance error'],
+  1019: ['wrong parameters', 'this hub and this kmod-gate do not fit: "npm run test:hub" tells where'],
+  1020: ['import error'],
+  1021: ['configuration error', "the hub's admin must mend its configuration"],
+  1022: ['live media error'],
+  1023: ['Kerberos error', 'see keytab and principal in [koji]'],
+  1024: ['a name that the hub does not take'],
 };
 /** The session is over. The hub says so before it carries out a call. */
 const SESSION_OVER = [1002, 1007];
@@ -385,8 +416,9 @@ function failure(error: unknown, method: string, purpose: Purpose): HubError {
   if (error instanceof Fault) {
     const { code, text } = error;
     const kind = OUT_OF_ORDER.includes(code) ? lost : NOT_NOW.includes(code) ? 'unavailable' : 'refused';
-    const meaning = FAULTS[code] === undefined ? `fault ${code}` : `fault ${code}, ${FAULTS[code]}`;
-    return new HubError(kind, method, `${method}: ${withoutTraceback(text)} (${meaning})`, { code });
+    const [meaning, mend] = FAULTS[code] ?? [];
+    const words = `fault ${code}${meaning ? `, ${meaning}` : ''}${mend ? `; ${mend}` : ''}`;
+    return new HubError(kind, method, `${method}: ${withoutTraceback(text)} (${words})`, { code });
   }
   const message = `${method}: ${error instanceof Error ? error.message : String(error)}`;
   if (error instanceof TransportError) {

@@ -51,6 +51,11 @@ export class HubError extends Error {
   }
 }
 
+/** A login or a way to the hub that cannot work as it is set; the message says which, why, and what to do. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
 /** The value of an answer. Throws its HubError where it has none. */
 export function unwrap<T>(answer: Answer<T> | undefined): T {
   if (!answer) throw new Error('fewer answers than calls');
@@ -75,6 +80,8 @@ export interface Hub {
   write<T>(call: Call<T>): Promise<T>;
   /** A group of writes in one `multiCall`, which is one transaction. Throws like `write`. */
   writeAll<C extends readonly Call<unknown>[]>(calls: readonly [...C]): Promise<Answers<C>>;
+  /** How far the hub's clock was ahead of this one at its newest reply, in ms, to about a second. */
+  skew(): number | undefined;
   /** Abort what is under way, log out, and let connections go. */
   close(): Promise<void>;
 }

@@ -1,9 +1,11 @@
 /** XML-RPC over HTTP: one POST in, the text of the reply out, within a deadline. */
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { SecureContextOptions } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { unzip } from 'node:zlib';
+import { proxyAuthorization, tunnelAgent } from './proxy.ts';
 
 export interface TransportOptions {
   /** The hub's URL, such as `https://koji.example.org/kojihub`. */
@@ -12,7 +14,9 @@ export interface TransportOptions {
   readonly timeout: number;
   readonly userAgent: string;
   /** Certificates and the range of TLS versions, for an https server. */
-  readonly tls?: SecureContextOptions;
+  readonly tls?: ConnectionOptions;
+  /** The proxy to go through. */
+  readonly proxy?: URL | undefined;
   /** Most bytes of a reply, packed or unpacked; 64 MiB unless told. */
   readonly maxReply?: number;
   /** Most kept connections, and so calls, at one time; 8 unless told. */
@@ -31,6 +35,8 @@ export interface Transport {
     fresh?: boolean,
     query?: URLSearchParams,
   ): Promise<string>;
+  /** How far the server's clock was ahead of this one at its newest reply, in ms; HTTP tells whole seconds. */
+  skew(): number | undefined;
   /** Abort what is under way and let connections go. */
   close(): void;
 }
@@ -56,26 +62,41 @@ export function createTransport(options: TransportOptions): Transport {
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new TypeError(`server: ${JSON.stringify(options.server)} is not an http or https URL`);
   }
-  const { timeout, userAgent, maxReply = 64 * 2 ** 20, maxSockets = 8 } = options;
+  const { timeout, userAgent, maxReply = 64 * 2 ** 20, maxSockets = 8, proxy, tls = {} } = options;
   const secure = url.protocol === 'https:';
-  const { Agent, request } = secure ? https : http;
-  const { tls = {} } = options;
-  const agent = new Agent({ keepAlive: true, maxSockets, ...tls });
+  const closing = new AbortController();
   const underWay = new Set<AbortController>();
-  let closed = false;
+  let skew: number | undefined;
+
+  const agentFor = (keepAlive: boolean): http.Agent => {
+    const settings = { keepAlive, maxSockets, ...tls };
+    if (secure && proxy) return tunnelAgent(proxy, settings, { timeout, closing: closing.signal });
+    return secure || proxy?.protocol === 'https:' ? new https.Agent(settings) : new http.Agent(settings);
+  };
+  const agent = agentFor(true);
+  /** Where a request goes: a proxy is asked in place of an http server, with the whole URL as the path. */
+  const routeTo = (to: URL): https.RequestOptions => {
+    if (secure || !proxy) return { ...urlToHttpOptions(to), ...tls };
+    const { protocol, hostname, port } = urlToHttpOptions(proxy);
+    return { protocol, hostname, port, path: to.href, headers: proxyAuthorization(proxy) };
+  };
 
   const post: Transport['post'] = async (body, headers = {}, fresh = false, query) => {
-    if (closed) throw new TransportError('the client is closed', { sent: false });
+    if (closing.signal.aborted) throw new TransportError('the client is closed', { sent: false });
     const stop = new AbortController();
     underWay.add(stop);
     let timer: NodeJS.Timeout | undefined;
     let sent = false;
-    const outgoing = request(query ? new URL(`?${query}`, url) : url, {
-      ...tls,
+    const route = routeTo(query ? new URL(`?${query}`, url) : url);
+    const { request } = route.protocol === 'https:' ? https : http;
+    const outgoing = request({
+      ...route,
       method: 'POST',
-      agent: fresh ? false : agent,
+      agent: fresh ? agentFor(false) : agent,
       signal: stop.signal,
       headers: {
+        ...route.headers,
+        Host: url.host,
         'User-Agent': userAgent,
         'Content-Type': 'text/xml',
         'Content-Length': Buffer.byteLength(body),
@@ -89,13 +110,14 @@ export function createTransport(options: TransportOptions): Transport {
       const connected = () => {
         sent = true;
       };
-      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', connected);
+      if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected);
       else connected();
     });
     try {
       const reply = await new Promise<IncomingMessage>((resolve, reject) => {
         outgoing.on('response', resolve).on('error', reject).end(body);
       });
+      skew = skewOf(reply) ?? skew;
       return judge(reply, await textOf(reply, maxReply));
     } catch (error) {
       if (error instanceof TransportError) throw error;
@@ -108,11 +130,17 @@ export function createTransport(options: TransportOptions): Transport {
   };
 
   const close = () => {
-    closed = true;
-    for (const stop of underWay) stop.abort(new Error('the client is closed'));
+    closing.abort(new Error('the client is closed'));
+    for (const stop of underWay) stop.abort(closing.signal.reason);
     agent.destroy();
   };
-  return { post, close };
+  return { post, skew: () => skew, close };
+}
+
+/** By the Date header, which is the second that had begun. */
+function skewOf({ headers: { date = '' } }: IncomingMessage): number | undefined {
+  const theirs = Date.parse(date) + 500;
+  return Number.isNaN(theirs) ? undefined : theirs - Date.now();
 }
 
 /** Node's AggregateError (one address after the other refused) has no message of its own. */

@@ -12,7 +12,8 @@ import { FAULT, findUser, python } from './state.ts';
 export function callMethod(caller: Caller, name: string, params: readonly XmlValue[]): XmlValue {
   if (name === 'multiCall') return multiCall(caller, params);
   const method = METHODS.get(name);
-  if (method === undefined) throw new Fault(FAULT.GENERIC, `Invalid method: ${name}`);
+  if (method === undefined || caller.state.scenario.hub.lacks.includes(name))
+    throw new Fault(FAULT.GENERIC, `Invalid method: ${name}`);
   return method.run(caller, bind(name, method.parameters, params));
 }
 
@@ -32,7 +33,9 @@ function multiCall(caller: Caller, params: readonly XmlValue[]): XmlValue {
 
 const USER_METHODS: Methods = {
   getAPIVersion: () => 1,
-  getKojiVersion: () => '1.35.3',
+  getKojiVersion: ({ state }) => state.scenario.hub.version,
+  'system.listMethods': ({ state }) =>
+    ['multiCall', ...METHODS.keys()].filter((name) => !state.scenario.hub.lacks.includes(name)),
   'login user password opts?': ({ state, session }, args) => {
     if (session !== null) throw new Fault(FAULT.GENERIC, 'Already logged in');
     return login(state, String(arg(args, 'user')), String(arg(args, 'password')));

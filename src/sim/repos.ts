@@ -81,6 +81,14 @@ export function requestRepo(
   return { repo: null, request, duplicate: false };
 }
 
+/** What kojira does before 1.35: a build tag that has changed gets a new repo, whether anybody asks or not. */
+export function regenerate(state: State): void {
+  for (const id of new Set(state.targets.map((target) => target.build_tag))) {
+    const tag = tagById(state, id);
+    requestRepo(state, repoUser(state), tag, lastChange(state, tag));
+  }
+}
+
 /** When the hub looks at a request again, or null if it has its task. */
 export function requestDue(state: State, request: RepoRequest): number | null {
   if (!request.active || request.task_id !== null) return null;

@@ -91,6 +91,8 @@ export interface ScenarioTag {
 
 /** All of it. Where order matters (users, tags, builds), it is that of the file. */
 export interface Scenario {
+  /** The version that the hub tells, which decides how sessions travel, and methods that it does not have. */
+  readonly hub: { readonly version: string; readonly lacks: readonly string[] };
   /** The first user is the administrator whom builds of the start belong to. */
   readonly users: readonly {
     readonly name: string;
@@ -161,6 +163,7 @@ const seconds = (fallback: number) =>
     .transform((value) => Math.round(value * 1000));
 
 const FileSchema = z.strictObject({
+  hub: z.strictObject({ version: Name.default('1.35.3'), lacks: Names }).prefault({}),
   builders: z.int().nonnegative().default(4),
   arches: z.array(Name).min(1).default(['x86_64']),
   timing: z

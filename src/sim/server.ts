@@ -96,9 +96,7 @@ async function answer(
   if (mishap === 'drop-before') return void request.socket.destroy();
   if (mishap === 'html-502') return send(response, 502, 'text/html', BAD_GATEWAY);
   const reply =
-    mishap === 'offline'
-      ? encodeFault(1014, 'server is offline')
-      : perform(world, call, request.headers, verifiedBy);
+    mishap === 'offline' ? encodeFault(1014, 'server is offline') : perform(world, call, request, verifiedBy);
   if (mishap === 'drop-after') return void request.socket.destroy();
   const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   if (zipped) return send(response, 200, 'text/xml', gzipSync(reply), { 'Content-Encoding': 'gzip' });
@@ -111,10 +109,10 @@ const BAD_GATEWAY =
 function perform(
   world: World,
   call: ReturnType<typeof decodeCall>,
-  headers: IncomingHttpHeaders,
+  { headers, url = '' }: IncomingMessage,
   verifiedBy: string | undefined,
 ): string {
-  const session = claim(headers);
+  const session = claim(headers) ?? claimInUrl(url);
   const verified = verifiedBy === undefined ? undefined : headers[verifiedBy];
   try {
     const who = { ...(session && { session }), ...(typeof verified === 'string' && { verified }) };
@@ -135,6 +133,14 @@ function claim(headers: IncomingHttpHeaders): SessionClaim | undefined {
     key: String(headers['koji-session-key'] ?? ''),
     callnum: callnum === undefined ? null : Number(callnum),
   };
+}
+
+/** What clients of hubs before 1.31 say behind the URL. */
+function claimInUrl(url: string): SessionClaim | undefined {
+  const { searchParams: query } = new URL(url, 'http://hub');
+  const [id, key, callnum] = [query.get('session-id'), query.get('session-key'), query.get('callnum')];
+  if (id === null) return undefined;
+  return { id: Number(id), key: key ?? '', callnum: callnum === null ? null : Number(callnum) };
 }
 
 function innerMethods(call: { readonly method: string; readonly params: readonly XmlValue[] }): string[] {

@@ -31,7 +31,10 @@ function begin(state: State, user: User): XmlStruct {
   const key = `${user.id}-${digest(`session ${id}`).slice(0, 20)}`;
   state.sessions.push({ id, key, user, start: state.now, callnum: null, state: 'live' });
   state.wrote = true;
-  return { 'session-id': id, 'session-key': key, 'header-auth': true };
+  const login = { 'session-id': id, 'session-key': key };
+  return state.scenario.hub.version.localeCompare('1.31', 'en', { numeric: true }) < 0
+    ? login
+    : { ...login, 'header-auth': true };
 }
 
 /**

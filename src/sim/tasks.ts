@@ -8,6 +8,7 @@ import {
   initRepo,
   lastChange,
   readyRepo,
+  regenerate,
   repoInfo,
   repoUser,
   requestDue,
@@ -121,6 +122,7 @@ export function step(state: State): void {
   for (const task of [...state.live]) {
     if (state.live.has(task) && task.state !== TASK.FREE && isDue(state, task.due)) progress(state, task);
   }
+  if (state.scenario.hub.lacks.includes('repo.request')) regenerate(state);
   for (const request of state.requests) {
     if (!isDue(state, requestDue(state, request))) continue;
     const tag = { id: request.tag_id, name: tagById(state, request.tag_id).name };

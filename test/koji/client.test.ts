@@ -83,18 +83,23 @@ describe('reads', () => {
     expect(await rejection(hub.read(getBuild(1)))).toMatchObject({
       kind: 'unavailable',
       code: 1014,
-      message: 'getBuild: database upgrade, back at 18:00 UTC (fault 1014, hub offline)',
+      message: 'getBuild: database upgrade, back at 18:00 UTC (fault 1014, hub offline; it is tried again)',
     });
     expect(stub.calls).toHaveLength(3);
   });
 
   test.each([
     [1000, 'No such build', 'getBuild: No such build (fault 1000, error)'],
-    [1021, 'bad setting', 'getBuild: bad setting (fault 1021)'],
+    [
+      1021,
+      'bad setting',
+      "getBuild: bad setting (fault 1021, configuration error; the hub's admin must mend its configuration)",
+    ],
+    [1999, 'of a newer Koji', 'getBuild: of a newer Koji (fault 1999)'],
     [
       1,
       'Traceback (most recent call last):\n  File "x.py", line 1\nsql.Error: no\nLINE 1: SELECT\n   ^\n',
-      'getBuild: sql.Error: no (fault 1, unexpected error on the hub)',
+      "getBuild: sql.Error: no (fault 1, unexpected error on the hub; the hub's log tells more)",
     ],
   ])('that are refused (%i) are not tried again', async (code, text, message) => {
     const [hub, stub] = await start(() => {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 
 const SCRIPT = `
   import { negotiateToken } from './dist/koji/kerberos.js';
-  await negotiateToken('localhost', process.argv[1]).then(
+  await negotiateToken('localhost', { keytab: process.argv[1] }).then(
     () => process.stdout.write('a token'),
     ({ kind, message }) => process.stdout.write(kind + ': ' + message),
   );`;

@@ -10,8 +10,10 @@ export const REALM = 'KMODGATE.TEST';
 export interface Kdc {
   /** Its krb5.conf, for KRB5_CONFIG. */
   readonly krb5: string;
-  /** Make a principal; answers the keytab with its key. */
-  keytab(principal: string): string;
+  /** Make principals; answers the keytab with their keys, in this order. */
+  keytab(...principals: string[]): string;
+  /** What an administrator types. */
+  admin(query: string): void;
   stop(): Promise<void>;
 }
 
@@ -51,16 +53,19 @@ ${REALM} = {
   );
   const env = { ...process.env, KRB5_CONFIG: krb5, KRB5_KDC_PROFILE: profile };
   const admin = (query: string) =>
-    execFileSync('kadmin.local', ['-r', REALM, '-q', query], { env, stdio: 'pipe' });
+    void execFileSync('kadmin.local', ['-r', REALM, '-q', query], { env, stdio: 'pipe' });
   execFileSync('kdb5_util', ['create', '-s', '-P', 'in-the-test-only', '-r', REALM], { env, stdio: 'pipe' });
   const child = spawn('krb5kdc', ['-n', '-r', REALM], { env, stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return {
     krb5,
-    keytab(principal) {
-      const file = join(folder, `${principal.replaceAll('/', '-')}.keytab`);
-      admin(`addprinc -randkey ${principal}@${REALM}`);
-      admin(`ktadd -k ${file} ${principal}@${REALM}`);
+    admin,
+    keytab(...principals) {
+      const file = join(folder, `${principals.join('+').replaceAll('/', '-')}.keytab`);
+      for (const principal of principals) {
+        admin(`addprinc -randkey ${principal}@${REALM}`);
+        admin(`ktadd -k ${file} ${principal}@${REALM}`);
+      }
       return file;
     },
     async stop() {

@@ -1,0 +1,115 @@
+/** Web proxies as the environment names them, in the way of curl and of the library that Koji's own client uses. */
+import http from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
+import tls, { type ConnectionOptions } from 'node:tls';
+import { urlToHttpOptions } from 'node:url';
+import { SettingsError } from './hub.ts';
+
+/** The variables that are looked at for a hub, the first that is set wins. In lower case they win over upper case. */
+const VARIABLES = { 'http:': ['http_proxy', 'all_proxy'], 'https:': ['https_proxy', 'all_proxy'] } as const;
+
+/**
+ * The proxy on the way to a hub, if the environment names one and `no_proxy` does not except the hub.
+ * @param server the hub's http or https URL
+ * @throws SettingsError for a proxy that cannot be used
+ */
+export function proxyFor(server: string, env: NodeJS.ProcessEnv): URL | undefined {
+  const { protocol, hostname, port } = new URL(server);
+  const portOf = port || (protocol === 'https:' ? '443' : '80');
+  const variables = VARIABLES[protocol as keyof typeof VARIABLES] ?? [];
+  const named = variables.flatMap((name) => [name, name.toUpperCase()]).find((name) => env[name]);
+  if (named === undefined || isExcepted(env['no_proxy'] || env['NO_PROXY'] || '', hostname, portOf)) return;
+  const value = env[named] ?? '';
+  const proxy = value.includes('://') ? value : `http://${value}`;
+  if (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol)) return new URL(proxy);
+  // The value may hold a password.
+  throw new SettingsError(
+    `${named} in the environment is not an http:// or https:// URL; mend it, or name ${hostname} in no_proxy`,
+  );
+}
+
+/** `no_proxy` lists hosts and domains, each with or without a port; `*` is all. Subdomains of a domain count too. */
+function isExcepted(list: string, hostname: string, port: string): boolean {
+  return list.split(/[\s,]+/).some((entry) => {
+    if (entry === '*') return true;
+    const [, domain = '', only] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
+    if (domain === '' || (only !== undefined && only !== port)) return false;
+    return hostname === domain || hostname.endsWith(`.${domain}`);
+  });
+}
+
+/** The header that a proxy with a user in its URL wants. */
+export function proxyAuthorization({ username, password }: URL): Record<string, string> {
+  if (username === '') return {};
+  const account = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { 'Proxy-Authorization': `Basic ${Buffer.from(account).toString('base64')}` };
+}
+
+/** The part of a request's options that names where its connection goes. */
+type Destination = ConnectionOptions & { readonly host: string; readonly port: number };
+type Ready = (error: Error | null, socket?: Socket) => void;
+
+/**
+ * An agent for an https server behind a proxy: each connection is a tunnel (CONNECT, RFC 9110). It is handed out when
+ * its TLS handshake is over, so that what fails before has surely carried nothing to the server.
+ * @param timeout for a connection to stand, in milliseconds
+ * @param closing ends the making of connections
+ */
+export function tunnelAgent(
+  proxy: URL,
+  options: https.AgentOptions,
+  { timeout, closing }: { timeout: number; closing: AbortSignal },
+): https.Agent {
+  const agent = new https.Agent(options);
+  const createConnection = (to: Destination, ready: Ready): undefined => {
+    const deadline = AbortSignal.timeout(timeout);
+    const signal = AbortSignal.any([deadline, closing]);
+    const late = `no connection through the proxy ${proxy.host} within ${timeout} ms`;
+    openTunnel(proxy, to, signal).then(
+      (socket) => ready(null, socket),
+      (error) => ready(deadline.aborted ? new Error(late) : error),
+    );
+  };
+  return Object.assign(agent, { createConnection });
+}
+
+/** A TLS connection inside a tunnel. Throws an Error in words, and leaves nothing open behind it. */
+async function openTunnel(proxy: URL, to: Destination, signal: AbortSignal): Promise<Socket> {
+  const target = `${to.host}:${to.port}`;
+  const outer = await new Promise<Socket>((resolve, reject) => {
+    const { request } = proxy.protocol === 'https:' ? https : http;
+    const headers = { Host: target, ...proxyAuthorization(proxy) };
+    const { hostname, port } = urlToHttpOptions(proxy);
+    const connect = request({
+      hostname,
+      port,
+      method: 'CONNECT',
+      path: target,
+      headers,
+      agent: false,
+      signal,
+    });
+    connect.once('error', (cause) =>
+      reject(new Error(`the proxy ${proxy.host}: ${cause.message}`, { cause })),
+    );
+    connect.once('connect', ({ statusCode, statusMessage }, socket) => {
+      if (statusCode === 200) return resolve(socket);
+      socket.destroy();
+      const no = `the proxy ${proxy.host} does not let us through to ${target}: HTTP ${statusCode} ${statusMessage}`;
+      reject(new Error(`${no}; check https_proxy and no_proxy in the environment`));
+    });
+    connect.end();
+  });
+  const { path: _, ...secure } = to;
+  return new Promise((resolve, reject) => {
+    const inner = tls.connect({ ...secure, socket: outer });
+    const abort = () => inner.destroy(new Error('the connection was given up'));
+    signal.addEventListener('abort', abort, { once: true });
+    inner.once('secureConnect', () => {
+      signal.removeEventListener('abort', abort);
+      resolve(inner.off('error', reject));
+    });
+    inner.once('error', reject);
+  });
+}
