@@ -1,4 +1,5 @@
 /** A running gate, assembled from its configuration: hub, store, bus, reconciler, dashboard. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
@@ -6,6 +7,8 @@ import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { serveDashboard } from '../http/dashboard.ts';
 import { connectHub } from '../koji/client.ts';
+import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
+import { type Hub, HubError } from '../koji/hub.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -79,6 +82,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   consumer = subscribe?.(onHint);
 
   const stopping = new AbortController();
+  const told = tellFeatures(hub, log('koji'), stopping.signal);
   const loop = (async () => {
     while (!stopping.signal.aborted) {
       const next = await reconciler.step(stopping.signal);
@@ -96,7 +100,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await loop;
+      await Promise.all([loop, told]);
       clearTimeout(patience);
       await consumer?.close();
       await dashboard?.close();
@@ -104,6 +108,22 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       await store.close();
     },
   };
+}
+
+/** Say once what the hub has and what is done instead, as soon as it answers. */
+async function tellFeatures(hub: Hub, log: Logger, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      const features = await detectFeatures(hub);
+      log.info(nameHub(features));
+      for (const { text } of describeFeatures(features)) log.info(text);
+      return;
+    } catch (error) {
+      if (!(error instanceof HubError)) throw error;
+      log.warn({ reason: error.message }, 'the hub does not answer yet');
+      await sleep(IDLE, undefined, { signal: stop }).catch(() => {});
+    }
+  }
 }
 
 /** Let the store go and pass the error on. */

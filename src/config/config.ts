@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { parse, TomlError } from 'smol-toml';
 import type { Gate, TagChange } from '../core/model.ts';
 import { ConfigError, explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
-import { kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
+import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
 
@@ -28,14 +28,16 @@ export interface KojiSettings {
   /** Koji's web pages, for links; without a slash at the end. */
   readonly weburl?: string;
   readonly authtype: (typeof AUTHTYPES)[number];
-  /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`; with kerberos, `keytab`. */
+  /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`. */
   readonly user?: string;
   readonly password?: string;
   /** Files in PEM: the client certificate, its key unless `cert` has it, and who signed the hub's. */
   readonly cert?: string;
   readonly key?: string;
   readonly serverca?: string;
-  /** For kerberos: a keytab, and the principal that must come of it. */
+  /** Take the hub's certificate as it is, whoever signed it. */
+  readonly no_ssl_verify?: boolean;
+  /** For kerberos: a keytab (without it the environment's tickets count), and the principal to log in as. */
   readonly keytab?: string;
   readonly principal?: string;
   /** Of one call. */
@@ -144,7 +146,8 @@ function findProfile(
   const named = valueAt(document, path);
   const instead = env['KOJI_PROFILE'];
   try {
-    const profile: Partial<Profile> = typeof named === 'string' ? readProfile(instead || named, places) : {};
+    const profile: Partial<Profile> =
+      typeof named === 'string' ? { ...defaultFiles(env), ...readProfile(instead || named, places) } : {};
     return { profile, findings: checkLogin(document, profile) };
   } catch (error) {
     if (!(error instanceof ProfileError)) throw error;
@@ -160,7 +163,7 @@ function kojiSettings(
   env: NodeJS.ProcessEnv,
 ): KojiSettings {
   const both = { ...profile, ...koji };
-  const { server, weburl, user, password, principal, timeout = 60_000 } = both;
+  const { server, weburl, user, password, principal, no_ssl_verify, timeout = 60_000 } = both;
   if (server === undefined) throw new TypeError('koji.server: neither in the file nor in the profile');
   const files = (['cert', 'key', 'serverca', 'keytab'] as const).flatMap((name) => {
     const file = name === 'key' ? koji.key : both[name];
@@ -170,18 +173,23 @@ function kojiSettings(
   return {
     server,
     ...(weburl !== undefined && { weburl: weburl.replace(/\/+$/, '') }),
-    authtype: authtypeOf(both.authtype, user, named),
+    authtype: authtypeOf(both.authtype, koji.profile !== undefined, user, named),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
     ...(principal !== undefined && { principal }),
+    ...(no_ssl_verify && { no_ssl_verify }),
     ...named,
     timeout,
   };
 }
 
-/** As Koji's client chooses where nothing is said: a certificate that is there, a user; a keytab where it has tickets. */
+/**
+ * As Koji's client chooses where nothing is said: a certificate that is there, a user, else Kerberos. Whoever names
+ * neither a profile nor a login only wants to read.
+ */
 function authtypeOf(
   said: string | undefined,
+  ofProfile: boolean,
   user: string | undefined,
   { cert, keytab }: Pick<KojiSettings, 'cert' | 'keytab'>,
 ): KojiSettings['authtype'] {
@@ -189,7 +197,7 @@ function authtypeOf(
   if (known) return known;
   if (cert !== undefined && existsSync(cert)) return 'ssl';
   if (user !== undefined) return 'password';
-  return keytab === undefined ? 'noauth' : 'kerberos';
+  return ofProfile || keytab !== undefined ? 'kerberos' : 'noauth';
 }
 
 const expandHome = (file: string, env: NodeJS.ProcessEnv): string =>
@@ -200,12 +208,15 @@ export function describeConfig(config: Config): string {
   const { koji, bus, store, http, sweep, gates } = config;
   const login = {
     ssl: `by the certificate ${koji.cert}`,
-    kerberos: `by Kerberos, keytab ${koji.keytab}${koji.principal ? ` of ${koji.principal}` : ''}`,
+    kerberos: `by Kerberos${koji.principal ? ` as ${koji.principal}` : ''}, ${koji.keytab ? `keytab ${koji.keytab}` : 'with the tickets of the environment'}`,
     password: `as ${koji.user}, password ***`,
     noauth: 'without a login, only reading',
   }[koji.authtype];
   const rows: [string, string][] = [
     ['koji', `${maskUrl(koji.server)}, ${login}, ${formatDuration(koji.timeout)} a call`],
+    ...(koji.no_ssl_verify
+      ? [['', 'no_ssl_verify: anybody on the way can read and change it all'] as [string, string]]
+      : []),
     ['weburl', koji.weburl === undefined ? 'none: no links to tasks and builds' : maskUrl(koji.weburl)],
     ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
     ['store', maskUrl(store.url)],

@@ -1,5 +1,5 @@
 /** Profiles of Koji's own client configuration, read as Koji's client reads them. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import ini from 'ini';
@@ -17,6 +17,12 @@ const Profile = z.object({
   password: optionalText,
   cert: optionalText,
   serverca: optionalText,
+  /** In the words that Python's configparser takes. */
+  no_ssl_verify: z
+    .string()
+    .regex(/^(1|yes|true|on|0|no|false|off)$/i, { error: 'true or false' })
+    .transform((word) => /^(1|yes|true|on)$/i.test(word))
+    .optional(),
   keytab: optionalText,
   principal: optionalText,
   /** Seconds in the file, milliseconds here. */
@@ -37,13 +43,26 @@ export class ProfileError extends Error {
 
 type Sections = Record<string, Record<string, string>>;
 
+const kojiHome = (env: NodeJS.ProcessEnv): string => join(env['HOME'] || homedir(), '.koji');
+
 /**
  * The files and directories that Koji's client reads, in its order (koji.read_config); a later one wins.
  * `HOME` in `env` says where `~` is.
  */
 export function kojiPlaces(env: NodeJS.ProcessEnv): string[] {
-  const user = join(env['HOME'] || homedir(), '.koji');
+  const user = kojiHome(env);
   return ['/etc/koji.conf.d', '/etc/koji.conf', join(user, 'config.d'), join(user, 'config')];
+}
+
+/** Files that Koji's client takes where a profile names none and they are there (koji.read_config). */
+const DEFAULT_FILES = { cert: 'client.crt', serverca: 'serverca.crt' } as const;
+
+/** Of those files the ones that are there; `HOME` in `env` says where `~` is. */
+export function defaultFiles(env: NodeJS.ProcessEnv): Pick<Profile, 'cert' | 'serverca'> {
+  const found = Object.entries(DEFAULT_FILES)
+    .map(([key, name]) => [key, join(kojiHome(env), name)] as const)
+    .filter(([, file]) => existsSync(file));
+  return Object.fromEntries(found);
 }
 
 /**

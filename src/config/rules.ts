@@ -101,7 +101,7 @@ export function checkHub(document: unknown): Finding[] {
 
 /** Whether the gate can log in with what `[koji]` and, behind it, its profile say. */
 export function checkLogin(document: unknown, profile: Partial<Profile>): Finding[] {
-  const of = (key: 'authtype' | 'user' | 'password' | 'cert' | 'keytab') =>
+  const of = (key: 'authtype' | 'user' | 'password' | 'cert') =>
     valueAt(document, ['koji', key]) ?? profile[key];
   const [user, password] = [of('user'), of('password')];
   const said = valueAt(document, ['koji', 'authtype']) === undefined ? 'profile' : 'authtype';
@@ -121,9 +121,6 @@ export function checkLogin(document: unknown, profile: Partial<Profile>): Findin
   }
   if (of('cert') === undefined && of('authtype') === 'ssl') {
     return [{ path: ['koji', said], message: 'a login by certificate: set cert too' }];
-  }
-  if (of('keytab') === undefined && of('authtype') === 'kerberos') {
-    return [{ path: ['koji', said], message: 'a login by Kerberos: set keytab too' }];
   }
   if (user === undefined && of('authtype') === 'password') {
     return [{ path: ['koji', 'authtype'], message: 'a login by password: set user and password too' }];

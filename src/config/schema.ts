@@ -94,6 +94,7 @@ const koji = z.strictObject(
     cert: nonEmpty.optional(),
     key: nonEmpty.optional(),
     serverca: nonEmpty.optional(),
+    no_ssl_verify: z.boolean({ error: 'true or false' }).optional(),
     keytab: nonEmpty.optional(),
     principal: nonEmpty.optional(),
     timeout: duration.optional(),

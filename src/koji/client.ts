@@ -398,6 +398,8 @@ const FAULTS: Readonly<Record<number, readonly [meaning: string, mend?: string]>
   1023: ['Kerberos error', 'see keytab and principal in [koji]'],
   1024: ['a name that the hub does not take'],
 };
+/** A generic error that has a meaning of its own. */
+const LACKING = ['the hub does not have it', '"kmod-gate doctor" tells what is done instead'] as const;
 /** The session is over. The hub says so before it carries out a call. */
 const SESSION_OVER = [1002, 1007];
 /** Nothing was done, and later it may be. */
@@ -416,7 +418,7 @@ function failure(error: unknown, method: string, purpose: Purpose): HubError {
   if (error instanceof Fault) {
     const { code, text } = error;
     const kind = OUT_OF_ORDER.includes(code) ? lost : NOT_NOW.includes(code) ? 'unavailable' : 'refused';
-    const [meaning, mend] = FAULTS[code] ?? [];
+    const [meaning, mend] = text.startsWith('Invalid method') ? LACKING : (FAULTS[code] ?? []);
     const words = `fault ${code}${meaning ? `, ${meaning}` : ''}${mend ? `; ${mend}` : ''}`;
     return new HubError(kind, method, `${method}: ${withoutTraceback(text)} (${words})`, { code });
   }

@@ -282,10 +282,10 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'authtype = "ssl" | koji.authtype | a login by certificate: set cert too',
   ],
   [
-    'a login by Kerberos',
+    'a wish that is no yes or no',
     '[store]',
-    'authtype = "kerberos"\n[store]',
-    'authtype = "kerberos" | koji.authtype | a login by Kerberos: set keytab too',
+    'no_ssl_verify = "yes"\n[store]',
+    'no_ssl_verify = "yes" | koji.no_ssl_verify | got "yes", expected true or false',
   ],
   [
     'a login of an unknown kind',
@@ -438,6 +438,14 @@ describe('what was understood', () => {
       '  on_pass  tag c9s-candidate, untag c9s-gate',
       '  on_fail  tag c9s-blocked, untag c9s-gate',
     ]);
+  });
+
+  it.each([
+    ['authtype = "kerberos"', 'by Kerberos, with the tickets of the environment'],
+    ['keytab = "/k"\nprincipal = "gate@R"', 'by Kerberos as gate@R, keytab /k'],
+    ['no_ssl_verify = true', 'no_ssl_verify: anybody on the way can read and change it all'],
+  ])('says of %j how it logs in', (keys, words) => {
+    expect(describeConfig(parse(edited('[store]', `${keys}\n[store]`)))).toContain(words);
   });
 
   it('says what is left out', () => {

@@ -58,6 +58,7 @@ describe('a Koji profile', () => {
       authtype: 'password',
       user: 'home.d',
       password: 'home',
+      no_ssl_verify: true,
       timeout: 90_000,
     });
   });
@@ -119,12 +120,27 @@ describe('a Koji profile', () => {
     expect(settings(`profile = "koji"\ncert = "${cert}.gone"`)).toMatchObject({ authtype: 'password' });
   });
 
+  it('takes the certificates that Koji takes where it names none, if they are there', () => {
+    write(
+      'koji.conf',
+      '[koji]\nserver = https://k/hub\n[own]\nserver = https://k/hub\nserverca = /own.crt\n',
+    );
+    const env = { HOME: join(root, 'release') };
+    expect(settings('profile = "koji"', env)).toMatchObject({ authtype: 'kerberos' });
+    write('release/.koji/client.crt', 'PEM');
+    write('release/.koji/serverca.crt', 'PEM');
+    const [cert, serverca] = ['client.crt', 'serverca.crt'].map((name) => join(root, 'release/.koji', name));
+    expect(settings('profile = "koji"', env)).toMatchObject({ authtype: 'ssl', cert, serverca });
+    expect(settings('profile = "own"', env)).toMatchObject({ authtype: 'ssl', cert, serverca: '/own.crt' });
+    expect(settings('server = "https://k/hub"', env)).toMatchObject({ authtype: 'noauth' });
+  });
+
   it('takes another name from KOJI_PROFILE, but only in place of a name', () => {
     write('koji.conf', '[koji]\nserver = https://k/hub\n[stage]\nserver = https://stage/hub\n');
     const env = { KOJI_PROFILE: 'stage' };
     expect(settings('profile = "koji"', env)).toMatchObject({
       server: 'https://stage/hub',
-      authtype: 'noauth',
+      authtype: 'kerberos',
     });
     expect(settings('server = "https://own/hub"', env)).toMatchObject({ server: 'https://own/hub' });
   });
@@ -169,10 +185,10 @@ describe('a mistake about a profile', () => {
   it('says what a login needs, and which logins there are', () => {
     write(
       'koji.conf',
-      '[koji]\nserver = https://k/hub\nauthtype = kerberos\n[other]\nserver = https://k/hub\nauthtype = oidc\n',
+      '[koji]\nserver = https://k/hub\nauthtype = ssl\n[other]\nserver = https://k/hub\nauthtype = oidc\n',
     );
-    expect(settings('profile = "koji"')).toBe(mistake('a login by Kerberos: set keytab too'));
-    expect(settings('profile = "koji"\nkeytab = "/etc/gate.keytab"')).toMatchObject({ authtype: 'kerberos' });
+    expect(settings('profile = "koji"')).toBe(mistake('a login by certificate: set cert too'));
+    expect(settings('profile = "koji"\ncert = "/etc/gate.pem"')).toMatchObject({ authtype: 'ssl' });
     expect(settings('profile = "other"')).toBe(
       mistake('the profile has authtype = oidc; set one of ssl, kerberos, password, noauth here'),
     );

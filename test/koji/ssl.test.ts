@@ -1,5 +1,5 @@
 /** Login by client certificate, through a real httpd that offers TLS 1.2 and 1.3. */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { getKojiVersion, getLoggedInUser } from '../../src/koji/calls.ts';
@@ -7,7 +7,7 @@ import { connectHub, type HubOptions } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import { loadScenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
-import { createWorld } from '../../src/sim/world.ts';
+import { createWorld, type World } from '../../src/sim/world.ts';
 import { SMALL } from '../scenarios/stage.ts';
 import {
   type Authority,
@@ -21,13 +21,15 @@ import {
 describe.skipIf(!httpd())('a hub behind httpd', () => {
   let ours: Authority;
   let theirs: Authority;
+  let world: World;
   let server: WorldServer;
   let front: Httpd;
   let hub: Hub | undefined;
 
   beforeAll(async () => {
     [ours, theirs] = [createAuthority(), createAuthority()];
-    server = await serveWorld(createWorld(loadScenario(SMALL)), { verifiedBy: VERIFIED });
+    world = createWorld(loadScenario(SMALL));
+    server = await serveWorld(world, { verifiedBy: VERIFIED });
     front = await startHttpd(server.url, ours);
   });
   afterEach(async () => hub?.close());
@@ -66,6 +68,27 @@ describe.skipIf(!httpd())('a hub behind httpd', () => {
     await expect(whoAmI({ cert: theirs.issue('kmod-gate') })).rejects.toMatchObject({
       message: expect.stringContaining('the hub does not take the client certificate; see cert'),
     });
+  });
+  test('is logged in to with a certificate that was renewed in the meantime', async () => {
+    const cert = ours.issue('kmod-gate');
+    await whoAmI({ cert });
+    renameSync(ours.issue('release-manager'), cert);
+    world.expireSessions();
+    expect(await hub?.write(getLoggedInUser())).toMatchObject({ name: 'release-manager' });
+  });
+  test('is not logged in to with a certificate that has ended in the meantime', async () => {
+    const cert = ours.issue('kmod-gate');
+    await whoAmI({ cert });
+    renameSync(ours.issue('kmod-gate-of-old', -1), cert);
+    world.expireSessions();
+    await expect(hub?.write(getLoggedInUser())).rejects.toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringMatching(/^login: .*: the certificate of CN=kmod-gate-of-old expired on/),
+    });
+  });
+  test('that nobody here trusts is spoken to with no_ssl_verify', async () => {
+    const settings = { cert: ours.issue('kmod-gate'), serverca: theirs.ca, no_ssl_verify: true };
+    expect(await whoAmI(settings)).toMatchObject({ name: 'kmod-gate' });
   });
   test('that nobody here trusts is not spoken to', async () => {
     await expect(whoAmI({ cert: ours.issue('kmod-gate'), serverca: theirs.ca })).rejects.toMatchObject({

@@ -41,6 +41,21 @@ test('posts XML with the headers asked for, over a kept connection', async () =>
   expect(calls.map((call) => call.connection)).toEqual([1, 1]);
 });
 
+test('tells how far the clock of the server is ahead, as the newest reply says', async () => {
+  let ahead = 0;
+  const [transport] = await start(({ response }) =>
+    response.setHeader('Date', ahead === 0 ? '' : new Date(Date.now() + ahead).toUTCString()),
+  );
+  expect(transport.skew()).toBeUndefined();
+  for (ahead of [90_000, -3_600_000]) {
+    await transport.post(hello);
+    expect(Math.abs((transport.skew() ?? 0) - ahead)).toBeLessThan(1_500);
+  }
+  ahead = 0;
+  await transport.post(hello);
+  expect(Math.abs((transport.skew() ?? 0) + 3_600_000)).toBeLessThan(1_500);
+});
+
 test('a fresh call has a connection of its own', async () => {
   const [transport, { calls }] = await start(() => {});
   for (const fresh of [false, true, false]) await transport.post(hello, {}, fresh);

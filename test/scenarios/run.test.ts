@@ -1,6 +1,6 @@
 /** One scenario for each thing that the gate promises about a run, on a Koji in memory over real HTTP. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { standings } from '../../src/core/judge.ts';
+import { isAttempt, standings } from '../../src/core/judge.ts';
 import type { Gate, Hint } from '../../src/core/model.ts';
 import { type Answer, HubError } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
@@ -172,24 +172,40 @@ describe('several kernels', () => {
 });
 
 describe('an old hub', () => {
-  test('that knows no repo requests: repo = "pin" waits for the repo that kojira makes', async () => {
-    const invalid = new HubError('refused', 'repo.request', 'repo.request: Invalid method: repo.request');
-    const around = ({ hub, store }: Parts): Parts => ({
-      store,
-      hub: {
-        ...hub,
-        write: (call) => (call.method === 'repo.request' ? Promise.reject(invalid) : hub.write(call)),
-      },
-    });
-    await set({ around, gate: { kmods: FINE, build: repo('pin') } });
+  /** Koji 1.28: sessions in the URL, kojira makes the repos, and no side tags. */
+  const old = (scenario: Scenario): Scenario => ({
+    ...scenario,
+    hub: {
+      version: '1.28.1',
+      lacks: [
+        'repo.request',
+        'repo.checkRequest',
+        'repo.get',
+        'createSideTag',
+        'removeSideTag',
+        'listSideTags',
+      ],
+    },
+  });
+
+  test.each(['wait', 'pin'] as const)('is enough for repo = "%s"', async (mode) => {
+    await set({ scenario: old, gate: { kmods: FINE, build: repo(mode) } });
     stage.world.completeKernel(NEW, GATE_TAG);
-    await stage.until('it waits', async () =>
-      (await stage.said(NEW))?.startsWith('waits for a repo of kmods9s-build'),
+    const { verdict, intents } = await stage.closed(NEW);
+    expect(verdict?.verdict).toBe('promote');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+    const story = await stage.story();
+    if (mode === 'pin') expect(story).toContain('waits for a repo of kmods9s-build');
+    expect(intents.filter(isAttempt)).toHaveLength(2);
+  });
+
+  test('says at the run what it lacks for repo = "sidetag"', async () => {
+    await set({ scenario: old, gate: { kmods: FINE, build: repo('sidetag') } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is said', async () =>
+      (await stage.said(NEW))?.includes('listSideTags: Invalid method'),
     );
-    for (let i = 0; i < 20; i++) await stage.step();
-    expect(stage.scratchBuilds('kmod-alpha')).toEqual([]);
-    stage.world.as('kojiadmin').call('newRepo', 'kmods9s-build');
-    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
   });
 });
 

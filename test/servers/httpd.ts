@@ -10,8 +10,11 @@ const MODULES = '/usr/lib/apache2/modules';
 /** The header in which httpd tells the hub whose certificate it has verified. */
 export const VERIFIED = 'x-verified-client';
 
-/** Whether httpd is there. With REQUIRE_SERVICES=1 a missing one throws. */
-export const httpd = (): boolean => installed(HTTPD, 'Debian package apache2');
+/** Whether certificates can be made. With REQUIRE_SERVICES=1 what is missing throws, here and below. */
+export const openssl = (): boolean => installed('/usr/bin/openssl', 'Debian package openssl');
+
+/** Whether httpd is there, to stand before a hub. */
+export const httpd = (): boolean => openssl() && installed(HTTPD, 'Debian package apache2');
 
 /** Whether httpd can ask for tickets, and there is a KDC to issue them. */
 export const kerberized = (): boolean =>
