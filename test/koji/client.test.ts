@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   cancelTask,
@@ -113,6 +114,17 @@ describe('reads', () => {
     });
     expect(stub.calls).toHaveLength(1);
   });
+
+  test.each([1, ...Array.from({ length: 25 }, (_, i) => 1000 + i)])(
+    'fault %i has a meaning',
+    async (code) => {
+      const [hub] = await start(() => {
+        throw new Fault(code, 'why');
+      });
+      const { message } = await rejection(hub.read(getBuild(1)));
+      expect(message).toMatch(new RegExp(`^getBuild: why \\(fault ${code}, .+\\)$`));
+    },
+  );
 
   test('an HTTP status that means no is a refusal', async () => {
     const [hub] = await start(({ response }) => {
@@ -408,6 +420,25 @@ describe('login', () => {
       connectHub({ server: 'http://hub.invalid/', authtype: 'password', user: 'u', timeout: 1 }),
     ).toThrow('needs user and password');
   });
+});
+
+test('no secret reaches the log, whatever goes wrong', async () => {
+  const lines: string[] = [];
+  const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
+  const stub = await startStub((call) => {
+    if (call.method === 'login') return { 'session-id': 1, 'session-key': KEY };
+    if (call.method === 'logout') throw new Fault(1000, 'no');
+    return call.method === 'tagBuild' ? lose(call) : true;
+  });
+  const account = { authtype: 'password', user: 'kmod-gate', password: 'hunter2' } as const;
+  const hub = connectHub({ server: stub.server, ...account, timeout: 5000, log });
+  cleanups.push(stub.close);
+  await hub.write(hasPerm('tag'));
+  await rejection(hub.write(tagBuild('a', 1)));
+  await rejection(hub.write(hasPerm('tag')));
+  await hub.close();
+  expect(lines.length).toBeGreaterThan(2);
+  expect(lines.join('')).not.toMatch(/topsecret|hunter2/);
 });
 
 describe('close', () => {
