@@ -67,8 +67,10 @@ export function connectHub(options: HubOptions): Hub {
   const { ca } = readCertificates(options, Date.now());
   const transport = open(server, ca);
   let entrance: Transport | undefined;
+  let closed = false;
   /** Certificates are renewed while a gate runs, so each login reads them again. */
   const door: Exchange = async (...call) => {
+    if (closed) throw new TransportError('the client is closed', { sent: false });
     // httpd asks for the certificate after the handshake, for this one location: TLS 1.2 renegotiates, while the
     // way that TLS 1.3 has for it (RFC 8446, 4.6.2) is none that Node offers.
     const { client } = readCertificates(options, Date.now());
@@ -97,6 +99,7 @@ export function connectHub(options: HubOptions): Hub {
     writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
     skew: transport.skew,
     close: async () => {
+      closed = true;
       transport.close();
       entrance?.close();
       const last = open(server, ca, Math.min(timeout, LOGOUT_WAIT));
