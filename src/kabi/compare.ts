@@ -1,0 +1,202 @@
+/** Does a kmod load into a kernel as it is, and what changed from one kernel to the next. */
+import type { ExportedSymbol, ImportedSymbol, KernelSymbols, Kmod, SymbolTable, Target } from './model.ts';
+
+/** A symbol that is there with another CRC than the kmod was built against. */
+export interface ChangedImport {
+  readonly symbol: string;
+  readonly required: number;
+  readonly provided: number;
+  /** Of whom: see ExportedSymbol; of another kmod's symbol, that kmod's name. */
+  readonly provider: string;
+}
+
+/** A symbol that another kmod gives, as it is needed. */
+export interface KmodImport {
+  readonly symbol: string;
+  readonly crc: number;
+  /** The other kmod's name. */
+  readonly provider: string;
+}
+
+/** Why nothing can be said. */
+export type Cause = keyof typeof CAUSES;
+
+export const CAUSES = {
+  'no-requirements': 'it requires no symbol of a kernel, so nothing tells what it was built against',
+  'other-arch': 'it is for another architecture',
+  'other-variant': 'it is for another variant of the kernel',
+  'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
+  'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
+} as const;
+
+/** What comparing a kmod with a kernel shows. */
+export interface KmodComparison {
+  /** The kmod's name. */
+  readonly kmod: string;
+  /** How many symbols it needs, of the kernel and of other kmods. */
+  readonly imports: number;
+  /** Exported by nobody. */
+  readonly missing: readonly ImportedSymbol[];
+  readonly changed: readonly ChangedImport[];
+  readonly fromKmods: readonly KmodImport[];
+  readonly answer: 'compatible' | 'incompatible' | 'inconclusive';
+  /** Of the answer inconclusive, else null. */
+  readonly cause: Cause | null;
+}
+
+/**
+ * A kmod of at least so many imports that shares not one CRC with a kernel was built for something else. Over
+ * real updates of a stable kernel, third-party modules of 21 to 126 imports keep four CRCs of ten and more.
+ */
+const IMPORTS_TO_TELL = 20;
+
+/**
+ * Compare what a kmod needs with what a kernel and other kmods offer, and with what the kmod's own modules
+ * offer each other. The kernel's symbol wins over another kmod's of the same name; where an rpm says that a
+ * symbol comes from a kmod, it is the other way round.
+ */
+export function compareKmod(
+  kmod: Kmod,
+  kernel: KernelSymbols,
+  otherKmods: readonly Kmod[] = [],
+): KmodComparison {
+  const missing: ImportedSymbol[] = [];
+  const changed: ChangedImport[] = [];
+  const fromKmods: KmodImport[] = [];
+  const settle = (needed: ImportedSymbol, found: Offer | undefined) => {
+    if (!found) missing.push(needed);
+    else if (found.crc !== needed.crc)
+      changed.push({
+        symbol: needed.symbol,
+        required: needed.crc,
+        provided: found.crc,
+        provider: found.provider,
+      });
+    else if (found.otherKmod) fromKmods.push({ ...needed, provider: found.provider });
+  };
+  for (const needed of kmod.imports)
+    settle(needed, kernel.symbols.get(needed.symbol) ?? offer(needed.symbol, kmod, otherKmods));
+  const missingOfKernel = missing.length;
+  const changedOfKernel = changed.length;
+  for (const needed of kmod.kmodImports)
+    settle(needed, offer(needed.symbol, kmod, otherKmods) ?? kernel.symbols.get(needed.symbol));
+
+  const cause =
+    unlike(kmod, kernel) ??
+    unfounded(kmod.imports.length, missingOfKernel, changedOfKernel) ??
+    (changed.length === 0 && missingOfKernel === 0 && missing.length > 0 ? 'kmod-not-given' : null);
+  const fits = missing.length === 0 && changed.length === 0;
+  return {
+    kmod: kmod.name,
+    imports: kmod.imports.length + kmod.kmodImports.length,
+    missing,
+    changed,
+    fromKmods,
+    answer: cause ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
+    cause,
+  };
+}
+
+/** A symbol as a kernel or kmod offers it; `otherKmod`: not the kernel, nor the asking kmod itself. */
+type Offer = Pick<ExportedSymbol, 'crc' | 'provider'> & { readonly otherKmod?: boolean };
+
+function offer(symbol: string, kmod: Kmod, otherKmods: readonly Kmod[]): Offer | undefined {
+  const own = kmod.exports.get(symbol);
+  if (own) return own;
+  for (const other of otherKmods) {
+    const found = other.exports.get(symbol);
+    if (found) return { crc: found.crc, provider: other.name, otherKmod: true };
+  }
+  return undefined;
+}
+
+function unlike(kmod: Target, kernel: Target): Cause | null {
+  if (kmod.arch !== null && kernel.arch !== null && kmod.arch !== kernel.arch) return 'other-arch';
+  if (kmod.variant !== null && kernel.variant !== null && kmod.variant !== kernel.variant)
+    return 'other-variant';
+  return null;
+}
+
+function unfounded(imports: number, missing: number, changed: number): Cause | null {
+  if (imports === 0) return 'no-requirements';
+  const noCrc = missing + changed === imports && imports >= IMPORTS_TO_TELL;
+  return missing === imports || noCrc ? 'nothing-in-common' : null;
+}
+
+/** A symbol that only one of two kernels exports. */
+export interface LoneSymbol {
+  readonly symbol: string;
+  readonly crc: number;
+  readonly provider: string;
+  /** Whether it is on the stablelist; false without one. */
+  readonly stable: boolean;
+}
+
+/** A symbol that two kernels export with different CRCs. */
+export interface ChangedSymbol {
+  readonly symbol: string;
+  readonly before: number;
+  readonly after: number;
+  /** In the newer kernel. */
+  readonly provider: string;
+  /** Whether it is on the stablelist; false without one. */
+  readonly stable: boolean;
+}
+
+/** What changed from a baseline to a kernel; each list in the order of its kernel's file. */
+export interface KernelDifference {
+  /** How many symbols both export. */
+  readonly common: number;
+  readonly added: readonly LoneSymbol[];
+  readonly removed: readonly LoneSymbol[];
+  readonly changed: readonly ChangedSymbol[];
+  /** The anomaly: so many CRCs changed that it was the toolchain or the CRC generator, not the code. */
+  readonly everythingChanged: boolean;
+}
+
+/**
+ * From this share of common symbols on, the change was not in the code. One struct that is reached from nearly
+ * everywhere (`task_struct`, `device`) changes a great many CRCs: 74 % in a real stable update, 18,107 of
+ * 24,615. It cannot reach the symbols whose types are plain, about a quarter; a new compiler or generator does.
+ */
+const EVERYTHING_SHARE = 0.95;
+
+/** Fewer common symbols than that are not a whole kernel, and shares of them say nothing: real ones have 24,000. */
+const EVERYTHING_FROM = 1000;
+
+/**
+ * What changed between two kernels of one architecture and variant.
+ * @param stablelist symbols that are promised to stay as they are
+ */
+export function compareKernels(
+  baseline: SymbolTable,
+  kernel: SymbolTable,
+  stablelist: ReadonlySet<string> = new Set(),
+): KernelDifference {
+  const lone = ({ name, crc, provider }: ExportedSymbol): LoneSymbol => ({
+    symbol: name,
+    crc,
+    provider,
+    stable: stablelist.has(name),
+  });
+  const changed: ChangedSymbol[] = [];
+  const added: LoneSymbol[] = [];
+  for (const after of kernel.values()) {
+    const before = baseline.get(after.name);
+    if (!before) added.push(lone(after));
+    else if (before.crc !== after.crc) {
+      const { name: symbol, provider } = after;
+      changed.push({
+        symbol,
+        before: before.crc,
+        after: after.crc,
+        provider,
+        stable: stablelist.has(symbol),
+      });
+    }
+  }
+  const removed = [...baseline.values()].filter(({ name }) => !kernel.has(name)).map(lone);
+  const common = kernel.size - added.length;
+  const everythingChanged = common >= EVERYTHING_FROM && changed.length >= EVERYTHING_SHARE * common;
+  return { common, added, removed, changed, everythingChanged };
+}

@@ -1,0 +1,80 @@
+/** Symbols as rpm's dependencies spell them. */
+import type { ImportedSymbol } from './model.ts';
+
+/** `kernel`: EL's `kernel(SYM)`. `kmod`: EL's `ksym(SYM)`. `either`: SUSE's `ksym(FLAVOUR:SYM)`. */
+export type Form = 'kernel' | 'kmod' | 'either';
+
+/** A dependency on a symbol, or the offer of one. */
+export interface SymbolDependency extends ImportedSymbol {
+  readonly from: Form;
+  /** SUSE's kernel flavour. */
+  readonly flavour?: string;
+}
+
+/** Comparison bits of a dependency's flags (rpm: rpmds.h); RPMSENSE_FIND_REQUIRES and such are others. */
+const SENSE = { LESS: 2, GREATER: 4, EQUAL: 8 } as const;
+const COMPARISON = SENSE.LESS | SENSE.GREATER | SENSE.EQUAL;
+
+/**
+ * What a provide or a require says of a symbol: `kernel(SYM) = 0xCRC` and `ksym(SYM) = 0xCRC` as EL writes them,
+ * `ksym(FLAVOUR:SYM) = CRC` as SUSE does, without 0x and padding.
+ * @param name PROVIDENAME or REQUIRENAME
+ * @param version PROVIDEVERSION or REQUIREVERSION
+ * @param flags PROVIDEFLAGS or REQUIREFLAGS; all but the comparison is masked off. Without it: taken as `=`
+ * @returns null where it is anything else
+ */
+export function parseDependency(
+  name: string,
+  version: string,
+  flags: number = SENSE.EQUAL,
+): SymbolDependency | null {
+  const kernel = name.startsWith('kernel(');
+  if (!(kernel || name.startsWith('ksym(')) || !name.endsWith(')')) return null;
+  if ((flags & COMPARISON) !== SENSE.EQUAL) return null;
+  const crc = parseCrc(version);
+  const inner = name.slice(name.indexOf('(') + 1, -1);
+  const colon = inner.indexOf(':');
+  const symbol = inner.slice(colon + 1);
+  if (crc === null || symbol === '') return null;
+  if (colon >= 0) return { symbol, crc, from: 'either', flavour: inner.slice(0, colon) };
+  return { symbol, crc, from: kernel ? 'kernel' : 'kmod' };
+}
+
+/** Dependencies as an rpm's header or Koji's `getRPMHeaders` gives them: arrays of equal length. */
+export interface DependencyArrays {
+  readonly names: readonly string[];
+  readonly versions: readonly string[];
+  readonly flags?: readonly number[];
+}
+
+/** All that is said of symbols; what is not of those forms is left out. */
+export function parseDependencies({ names, versions, flags }: DependencyArrays): SymbolDependency[] {
+  const found: SymbolDependency[] = [];
+  for (let i = 0; i < names.length; i++) {
+    const dependency = parseDependency(names[i] ?? '', versions[i] ?? '', flags?.[i]);
+    if (dependency) found.push(dependency);
+  }
+  return found;
+}
+
+/**
+ * The variant in the name of an rpm that holds a kernel or modules of it: `kernel-core` is the plain one (`''`),
+ * `kernel-rt-modules-core` is `rt`, `kernel-64k-debug-core` is `64k-debug`.
+ * @returns null where the rpm is no such part
+ */
+export function variantOf(rpm: string): string | null {
+  const part = /^kernel(?:-(.+?))??-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm);
+  return part ? (part[1] ?? '') : null;
+}
+
+const HEX = /^(?:0x)?[0-9a-f]{1,8}$/i;
+
+/** A CRC in hexadecimal, with or without 0x and padding; null where it is none. */
+export function parseCrc(text: string): number | null {
+  return HEX.test(text) ? Number.parseInt(text, 16) : null;
+}
+
+/** A CRC as the kernel's own files write it: `0x0a19b956`. */
+export function formatCrc(crc: number): string {
+  return `0x${crc.toString(16).padStart(8, '0')}`;
+}

@@ -1,0 +1,57 @@
+/**
+ * Kernel symbols as plain data: what a kernel exports, what a kmod imports. A CRC is the number that genksyms
+ * or gendwarfksyms makes of a symbol's type (kernel: Documentation/kbuild/modules.rst, "Module Versioning"),
+ * an unsigned integer of 32 bits. A kmod loads where each symbol that it imports is exported with the same CRC.
+ */
+
+/** A symbol that a kernel or a kmod exports. */
+export interface ExportedSymbol {
+  readonly name: string;
+  readonly crc: number;
+  /** Whose it is: `vmlinux` or a module as Module.symvers names it, a module's name, or an rpm's name. */
+  readonly provider: string;
+  /** `EXPORT_SYMBOL`, `EXPORT_SYMBOL_GPL`, …; rpms do not tell. */
+  readonly exportType?: string;
+  /** Namespace of the export, where it has one (kernel: Documentation/core-api/symbol-namespaces.rst). */
+  readonly namespace?: string;
+}
+
+/** Exported symbols by name. */
+export type SymbolTable = ReadonlyMap<string, ExportedSymbol>;
+
+/** Which kernels something is for. Null: not known, so nothing follows from it. */
+export interface Target {
+  /** As rpm names it: `x86_64`, `aarch64`, `ppc64le`, `s390x`. */
+  readonly arch: string | null;
+  /** `''` is the plain kernel; else `rt`, `64k`, `debug`, `rt-debug`, or SUSE's flavour: `default`, `azure`. */
+  readonly variant: string | null;
+}
+
+/** The symbols of one kernel, for one architecture and one variant. */
+export interface KernelSymbols extends Target {
+  readonly symbols: SymbolTable;
+}
+
+/** A symbol that a kmod needs, with the CRC that it was built against. */
+export interface ImportedSymbol {
+  readonly symbol: string;
+  readonly crc: number;
+}
+
+/** What a kmod needs of a kernel and of other kmods, and what it offers to others. */
+export interface Kmod extends Target {
+  /** For people: an NVR, or a module's name. */
+  readonly name: string;
+  /** What it needs of the kernel, or of whom its file does not tell. */
+  readonly imports: readonly ImportedSymbol[];
+  /** What its rpm needs of another kmod: EL's `ksym(SYM)`. */
+  readonly kmodImports: readonly ImportedSymbol[];
+  readonly exports: SymbolTable;
+}
+
+/** A list of symbols that a distribution promises to keep. */
+export interface Stablelist {
+  /** As its header line names it: `rhel9_x86_64_stablelist`. */
+  readonly name: string;
+  readonly symbols: ReadonlySet<string>;
+}
