@@ -124,6 +124,7 @@ async function examineTags(hub: Hub, gate: Gate, area: string) {
 
 /** A build tag that does not see the watch tag could never show a scratch build the kernel. */
 async function examineTarget(hub: Hub, { watch, build }: Gate, area: string): Promise<Check[]> {
+  if (!build) return [];
   const target = await attempt(hub.read(koji.getBuildTarget(build.target)));
   if (!target.ok) {
     return [
@@ -198,7 +199,7 @@ async function examineAccess(
 }
 
 async function examineRepo(hub: Hub, { build, watch }: Gate, area: string): Promise<Check[]> {
-  if (build.repo === 'wait') return [];
+  if (!build || build.repo === 'wait') return [];
   if (build.repo === 'pin') {
     const mend = "the hub does not tell; its policy build_from_repo_id must allow the gate's user";
     return [unsure(area, 'whether builds may name their repo (repo = "pin")', mend)];

@@ -120,7 +120,7 @@ export function parseConfig(
     store,
     ...(http && { http: http.listen }),
     sweep,
-    gates,
+    gates: gates.map((gate) => ({ ...gate, build: gate.build ?? null })),
   };
 }
 
@@ -259,7 +259,9 @@ function describeGate({
     ['  kmods', `in tag ${kmods.tag}, ${patterns.join(', ')}`],
     [
       '  build',
-      `target ${build.target}, repo ${build.repo}, priority ${build.priority}, at most ${build.max_active} at a time`,
+      build
+        ? `target ${build.target}, repo ${build.repo}, priority ${build.priority}, at most ${build.max_active} at a time`
+        : 'none',
     ],
     ['  on_pass', describeTagChange(ends.on_pass)],
     ['  on_fail', describeTagChange(ends.on_fail)],

@@ -11,8 +11,18 @@ import { AUTHTYPES } from './schema.ts';
 export function checkGates(document: unknown): Finding[] {
   const gates = valueAt(document, ['gate']);
   if (!Array.isArray(gates)) return [];
-  const each = gates.flatMap((gate, index) => checkTagChanges(gate, ['gate', index]));
+  const each = gates.flatMap((gate, index) => [
+    ...checkBuild(gate, ['gate', index]),
+    ...checkTagChanges(gate, ['gate', index]),
+  ]);
   return [...each, ...sharedNames(gates), ...sharedKernels(gates)];
+}
+
+/** Only a gate that judges by symbols alone needs nothing to build with. */
+function checkBuild(gate: unknown, path: KeyPath): Finding[] {
+  if (typeof gate !== 'object' || gate === null) return [];
+  if (valueAt(gate, ['build']) !== undefined || valueAt(gate, ['strategy']) === 'symbols') return [];
+  return [{ path: [...path, 'build'], message: 'missing, expected a [gate.build] table with a target' }];
 }
 
 function sharedNames(gates: readonly unknown[]): Finding[] {

@@ -136,7 +136,7 @@ const gate = z.strictObject(
     }),
     watch: tagName,
     mode: choice('enforce', 'observe').default('enforce'),
-    strategy: choice('rebuild').default('rebuild'),
+    strategy: choice('rebuild', 'symbols', 'symbols-then-rebuild', 'symbols-and-rebuild').default('rebuild'),
     kmods: z.strictObject(
       {
         tag: tagName,
@@ -148,15 +148,17 @@ const gate = z.strictObject(
       },
       { error: 'a [gate.kmods] table with a tag' },
     ),
-    build: z.strictObject(
-      {
-        target: matching(/^\S+$/, 'the name of a build target'),
-        repo: choice('wait', 'pin', 'sidetag').default('wait'),
-        priority: integer(-20, 50).default(5),
-        max_active: integer(1, 10_000).default(20),
-      },
-      { error: 'a [gate.build] table with a target' },
-    ),
+    build: z
+      .strictObject(
+        {
+          target: matching(/^\S+$/, 'the name of a build target'),
+          repo: choice('wait', 'pin', 'sidetag').default('wait'),
+          priority: integer(-20, 50).default(5),
+          max_active: integer(1, 10_000).default(20),
+        },
+        { error: 'a [gate.build] table with a target' },
+      )
+      .optional(),
     on_pass: tagChange('on_pass'),
     on_fail: tagChange('on_fail'),
   },

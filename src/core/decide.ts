@@ -17,6 +17,14 @@ import type {
 import { compareEvr } from './names.ts';
 import { describeTagged, describeWrite, plural } from './wording.ts';
 
+/** A target's build tag and the newest build of the kernel's package that is visible in it. */
+export interface BuildTag {
+  readonly name: string;
+  readonly latest: KernelRef | null;
+  /** Whether a run of this gate will, in its time, take that build out of the watch tag. */
+  readonly leaves: boolean;
+}
+
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation {
   readonly now: number;
@@ -25,13 +33,8 @@ export interface Observation {
   readonly tags: readonly string[];
   /** Koji event with which the kernel came into the watch tag; null: it is not there. */
   readonly entry: number | null;
-  /** The target's build tag and the newest build of the kernel's package that is visible in it. */
-  readonly buildTag: {
-    readonly name: string;
-    readonly latest: KernelRef | null;
-    /** Whether a run of this gate will, in its time, take that build out of the watch tag. */
-    readonly leaves: boolean;
-  };
+  /** Null where nothing is built. */
+  readonly buildTag: BuildTag | null;
   /** Newest build of the kernel's package, by order of tagging, in each tag that a verdict may tag into. */
   readonly heads: ReadonlyMap<string, KernelBuild>;
   /** Tags into which another kernel of the package is on its way, by this gate's or another one's hand. */
@@ -89,6 +92,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
     const found = verdictOf(run.kernel, kmods);
     return { state: `verdict: ${found.verdict}`, writes: [], verdict: found };
   }
+  if (kmods.some((kmod) => kmod.state === 'unread')) return wait('reads symbols', now + pace.poll);
   const progress = describeProgress(kmods);
   const later = now + pace.poll;
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');
@@ -101,7 +105,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   if ('decision' in place) return { ...place.decision, state: `${place.decision.state} (${progress})` };
   const writes = due.slice(0, Math.max(0, seen.slots)).map(({ kmod }): Write => {
     const { name, source } = kmod;
-    return { kind: 'scratch-build', kmod: name, source, priority: gate.build.priority, ...place };
+    return { kind: 'scratch-build', kmod: name, source, ...place };
   });
   return { state: progress, writes, wakeAt: later };
 }
@@ -112,50 +116,57 @@ function describeProgress(kmods: readonly KmodStanding[]): string {
 }
 
 /** Where builds go so that their build root holds this kernel. */
-type Place = Pick<Extract<Write, { kind: 'scratch-build' }>, 'target' | 'waitFor' | 'repoId'>;
+type Place = Pick<Extract<Write, { kind: 'scratch-build' }>, 'target' | 'waitFor' | 'repoId' | 'priority'>;
 type Prepared = Place | { readonly decision: Decision };
 
 function prepare(gate: Gate, seen: Observation, later: number): Prepared {
-  if (gate.build.repo === 'sidetag') return prepareSideTag(seen, later);
-  if (gate.build.repo === 'pin') return preparePin(gate, seen, later);
-  const turn = awaitTurn(gate, seen);
-  return turn ? { decision: turn } : { target: gate.build.target, waitFor: [seen.run.kernel.nvr] };
+  const { build } = gate;
+  const { buildTag, run } = seen;
+  if (!build || !buildTag)
+    return {
+      decision: wait('held: the configuration names no build target any more; set gate.build.target'),
+    };
+  const { target, priority } = build;
+  if (build.repo === 'sidetag') return prepareSideTag(priority, buildTag, seen, later);
+  const repo = build.repo === 'pin' ? lastRepo(run) : undefined;
+  if (repo === 'awaited') return { decision: wait(`waits for a repo of ${buildTag.name}`, later) };
+  if (repo !== undefined) return { target, priority, repoId: repo };
+  const turn = awaitTurn(gate, buildTag, run);
+  if (turn) return { decision: turn };
+  if (build.repo === 'wait') return { target, priority, waitFor: [run.kernel.nvr] };
+  const requests = run.intents.filter(({ write }) => write.kind === 'request-repo');
+  return { decision: ask({ kind: 'request-repo', tag: buildTag.name }, requests, seen.now) };
 }
 
 /** A repo of a shared build tag holds one newest kernel; undefined when it is this one. */
-function awaitTurn(gate: Gate, seen: Observation): Decision | undefined {
-  const { name, latest, leaves } = seen.buildTag;
-  if (latest?.id === seen.run.kernel.id) return undefined;
-  if (!latest) return wait(`held: ${name} shows no kernel; make it inherit from ${gate.watch}`);
+function awaitTurn({ watch }: Gate, { name, latest, leaves }: BuildTag, run: Run): Decision | undefined {
+  if (latest?.id === run.kernel.id) return undefined;
+  if (!latest) return wait(`held: ${name} shows no kernel; make it inherit from ${watch}`);
   const hidden = `${latest.nvr} is the newest kernel in ${name}`;
   if (leaves) return wait(`waits for its turn: ${hidden}, and is tried first`);
   return wait(`held: ${hidden} and hides this one; untag it there, or set repo = "sidetag"`);
 }
 
-function preparePin(gate: Gate, seen: Observation, later: number): Prepared {
-  const { name } = seen.buildTag;
-  const requests = seen.run.intents.filter((intent) => intent.write.kind === 'request-repo');
-  const last = requests.at(-1);
-  if (last && !last.ending) return { decision: wait(`waits for a repo of ${name}`, later) };
-  if (last?.ending?.how === 'done' && last.ending.repo !== undefined) {
-    return { target: gate.build.target, repoId: last.ending.repo };
-  }
-  return { decision: awaitTurn(gate, seen) ?? ask({ kind: 'request-repo', tag: name }, requests, seen.now) };
+/** The repo that was requested last; undefined where none was, or none came of it. */
+function lastRepo({ intents }: Run): number | 'awaited' | undefined {
+  const last = intents.findLast(({ write }) => write.kind === 'request-repo');
+  if (last && !last.ending) return 'awaited';
+  return last?.ending?.how === 'done' ? last.ending.repo : undefined;
 }
 
-function prepareSideTag(seen: Observation, later: number): Prepared {
-  const { run, buildTag, sideTags, now } = seen;
+function prepareSideTag(priority: number, base: BuildTag, seen: Observation, later: number): Prepared {
+  const { run, sideTags, now } = seen;
   const made = run.intents.filter(({ write }) => write.kind === 'create-side-tag');
   if (made.some(({ ending }) => !ending)) return { decision: wait('waits for its side tag', later) };
   const sideTag = ownSideTag(seen);
   if (!sideTag) {
-    const create: Write = { kind: 'create-side-tag', base: buildTag.name, known: sideTags };
+    const create: Write = { kind: 'create-side-tag', base: base.name, known: sideTags };
     return { decision: ask(create, made, now) };
   }
   const tagging = run.intents.filter(({ write }) => write.kind === 'tag' && write.tag === sideTag);
   if (tagging.some(({ ending }) => !ending))
     return { decision: wait(`waits to be tagged into ${sideTag}`, later) };
-  if (tagging.at(-1)?.ending?.how === 'done') return { target: sideTag, waitFor: [run.kernel.nvr] };
+  if (tagging.at(-1)?.ending?.how === 'done') return { target: sideTag, priority, waitFor: [run.kernel.nvr] };
   return { decision: ask({ kind: 'tag', tag: sideTag }, tagging, now) };
 }
 
@@ -330,7 +341,7 @@ function tidyUp(pace: Pace, seen: Observation): Decision | undefined {
  * @param live all runs of the gate that are not closed
  */
 export function slotsFor(gate: Gate, run: Run, live: readonly Run[]): number {
-  let free = gate.build.max_active;
+  let free = gate.build?.max_active ?? 0;
   for (const other of live) {
     const attempts = other.intents.filter(isAttempt);
     free -= attempts.filter(({ ending }) => !ending).length;

@@ -1,6 +1,7 @@
 /** From evidence to outcomes, from outcomes to a verdict: the decision tables of DESIGN.md. */
 import type {
   ArchEvidence,
+  ArchSymbols,
   Attempt,
   BuildEvidence,
   Intent,
@@ -10,7 +11,7 @@ import type {
   Verdict,
 } from './model.ts';
 import { TASK } from './model.ts';
-import { describeError, nameKernels, plural } from './wording.ts';
+import { describeError, describeSymbols, nameKernels, plural } from './wording.ts';
 
 /** Of one kmod: what its attempts prove. */
 export type Outcome = 'ok' | 'broken' | 'inconclusive';
@@ -21,14 +22,16 @@ export interface Finding {
   readonly again: boolean;
   /** For people: why. */
   readonly cause: string;
+  /** Of `ok`: it loads as it is, by its symbols, and need not be built. */
+  readonly loads?: true;
 }
 
 /** Where a kmod stands in a run. */
 export interface KmodStanding {
   readonly kmod: Kmod;
   readonly attempts: readonly Attempt[];
-  /** `wanted`: to be submitted at or after `notBefore`; `active`: submitted, not ended. */
-  readonly state: 'wanted' | 'active' | 'judged';
+  /** `unread`: its symbols are wanted first; `wanted`: to be submitted at or after `notBefore`; `active`: not ended. */
+  readonly state: 'unread' | 'wanted' | 'active' | 'judged';
   readonly notBefore: number;
   /** Of the last ended attempt. */
   readonly finding?: Finding;
@@ -41,7 +44,33 @@ export const RETRY_PAUSES = [60_000, 300_000] as const;
 export function standings(run: Run): KmodStanding[] {
   const attempts = new Map<string, Attempt[]>(run.kmods.map((kmod) => [kmod.name, []]));
   for (const attempt of run.intents.filter(isAttempt)) attempts.get(attempt.write.kmod)?.push(attempt);
-  return run.kmods.map((kmod) => standing(run.kernel, kmod, attempts.get(kmod.name) ?? []));
+  const symbols = new Map(run.symbols?.map(({ kmod, arches }) => [kmod, arches]));
+  return run.kmods.map((kmod) => {
+    const tried = attempts.get(kmod.name) ?? [];
+    if (run.strategy === 'rebuild') return standing(run.kernel, kmod, tried);
+    const arches = symbols.get(kmod.name);
+    if (!arches) return { kmod, attempts: tried, state: 'unread', notBefore: 0 };
+    const shown = judgeSymbols(arches);
+    const spared = run.strategy === 'symbols-then-rebuild' && shown.outcome === 'ok';
+    if (run.strategy === 'symbols' || spared)
+      return { kmod, attempts: tried, state: 'judged', notBefore: 0, finding: shown };
+    const built = standing(run.kernel, kmod, tried);
+    if (built.state !== 'judged' || !built.finding) return built;
+    const join = run.strategy === 'symbols-and-rebuild' ? worse : afterRebuild;
+    return { ...built, finding: join(shown, built.finding) };
+  });
+}
+
+/** The rebuild decides; what builds although its symbols do not fit is ok once it is built anew. */
+function afterRebuild(shown: Finding, built: Finding): Finding {
+  return built.outcome === 'ok' ? { ...built, cause: `needs a rebuild, and builds: ${shown.cause}` } : built;
+}
+
+const SEVERITY: readonly Outcome[] = ['ok', 'inconclusive', 'broken'];
+
+/** The worst of two; of equals, what the build shows. */
+function worse(shown: Finding, built: Finding): Finding {
+  return SEVERITY.indexOf(shown.outcome) > SEVERITY.indexOf(built.outcome) ? shown : built;
 }
 
 export function isAttempt(intent: Intent): intent is Attempt {
@@ -101,6 +130,23 @@ export function judgeBuild(kernel: KernelBuild, build: BuildEvidence): Finding {
     );
   }
   return { outcome: 'ok', again: false, cause: 'builds' };
+}
+
+/** The rows of the decision table that begin with "symbols": the worst over all architectures. */
+export function judgeSymbols(arches: readonly ArchSymbols[]): Finding {
+  if (arches.length === 0) return inconclusive('none of its rpms requires a symbol of a kernel', false);
+  const bad =
+    arches.find(({ answer }) => answer === 'incompatible') ??
+    arches.find(({ answer }) => answer === 'inconclusive');
+  if (bad?.answer === 'incompatible')
+    return {
+      outcome: 'broken',
+      again: false,
+      cause: `does not load on ${bad.arch}: ${describeSymbols(bad)}`,
+    };
+  if (bad) return inconclusive(`its symbols on ${bad.arch} tell nothing: ${bad.cause}`, false);
+  const most = Math.max(...arches.map(({ imports }) => imports));
+  return { outcome: 'ok', again: false, cause: `loads as it is: ${plural(most, 'symbol')} fit`, loads: true };
 }
 
 function judgeArch(kernel: KernelBuild, arch: ArchEvidence): Finding {
@@ -175,16 +221,28 @@ export function verdictOf(
     list.map(({ kmod, finding }) => `${kmod.nvr}${note}: ${finding?.cause}`);
   const blocking = found('broken', true);
   const holding = found('inconclusive', true);
-  const fine = kmods.filter(({ finding }) => finding?.outcome === 'ok').length;
   const reasons = [
     ...say(blocking),
     ...say(holding, ' (inconclusive)'),
     ...say(found('broken', false), ' (advisory)'),
     ...say(found('inconclusive', false), ' (advisory, inconclusive)'),
-    `${fine} of ${plural(kmods.length, 'kmod')} ${fine === 1 ? 'builds' : 'build'} against ${kernel.nvr}`,
+    summary(kernel, kmods),
   ];
   if (blocking.length > 0) return { verdict: 'block', reasons };
   const proven = kmods.some(({ finding }) => finding && finding.outcome !== 'inconclusive');
   if (holding.length > 0 || !proven) return { verdict: 'hold', reasons };
   return { verdict: 'promote', reasons };
+}
+
+/** `7 of 12 kmods load into kernel-… as they are, 4 build against it`. */
+function summary({ nvr }: KernelBuild, kmods: readonly KmodStanding[]): string {
+  const fine = kmods.filter(({ finding }) => finding?.outcome === 'ok');
+  const loading = fine.filter(({ finding }) => finding?.loads).length;
+  const building = fine.length - loading;
+  const all = plural(kmods.length, 'kmod');
+  if (loading === 0) return `${building} of ${all} ${building === 1 ? 'builds' : 'build'} against ${nvr}`;
+  const loads = `${loading} of ${all} ${loading === 1 ? 'loads' : 'load'} into ${nvr} as ${loading === 1 ? 'it is' : 'they are'}`;
+  return building === 0
+    ? loads
+    : `${loads}, ${building} more ${building === 1 ? 'builds' : 'build'} against it`;
 }

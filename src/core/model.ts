@@ -34,6 +34,27 @@ export interface TagChange {
   readonly untag: readonly string[];
 }
 
+/**
+ * How kmods are tried. `rebuild`: by scratch builds. `symbols`: by what their rpms need of the kernel's.
+ * `symbols-then-rebuild`: a kmod whose symbols fit is spared the build. `symbols-and-rebuild`: both must be fine.
+ */
+export type Strategy = 'rebuild' | 'symbols' | 'symbols-then-rebuild' | 'symbols-and-rebuild';
+
+/** How and where a gate builds. */
+export interface Building {
+  /** The build target of scratch builds; its build tag must inherit from `watch`. */
+  readonly target: string;
+  /**
+   * How a build root comes to hold the kernel. `wait`: Koji waits for a repo with it (`wait_builds`).
+   * `pin`: a repo with it is requested, and builds name its id. `sidetag`: a side tag for each run.
+   */
+  readonly repo: 'wait' | 'pin' | 'sidetag';
+  /** Offset to Koji's default task priority; lower is sooner, negative needs admin rights. */
+  readonly priority: number;
+  /** Most scratch builds of this gate at one time. */
+  readonly max_active: number;
+}
+
 /** A gate: one named policy, spelled as in the configuration file. */
 export interface Gate {
   readonly name: string;
@@ -43,7 +64,7 @@ export interface Gate {
   readonly watch: string;
   /** `observe` does everything but tag changes. */
   readonly mode: 'enforce' | 'observe';
-  readonly strategy: 'rebuild';
+  readonly strategy: Strategy;
   readonly kmods: {
     /** The newest build of each package in this tag is tried. */
     readonly tag: string;
@@ -53,19 +74,8 @@ export interface Gate {
     /** Patterns of kmods that never block alone. */
     readonly advisory: readonly string[];
   };
-  readonly build: {
-    /** The build target of scratch builds; its build tag must inherit from `watch`. */
-    readonly target: string;
-    /**
-     * How a build root comes to hold the kernel. `wait`: Koji waits for a repo with it (`wait_builds`).
-     * `pin`: a repo with it is requested, and builds name its id. `sidetag`: a side tag for each run.
-     */
-    readonly repo: 'wait' | 'pin' | 'sidetag';
-    /** Offset to Koji's default task priority; lower is sooner, negative needs admin rights. */
-    readonly priority: number;
-    /** Most scratch builds of this gate at one time. */
-    readonly max_active: number;
-  };
+  /** Null where nothing is ever built: with the strategy `symbols`. */
+  readonly build: Building | null;
   readonly on_pass: TagChange;
   readonly on_fail: TagChange;
 }
@@ -181,6 +191,33 @@ export interface LogError {
   readonly message: string;
 }
 
+/** What a kmod's rpms need of the kernel's, by architecture. */
+export interface SymbolEvidence {
+  /** Its package name. */
+  readonly kmod: string;
+  readonly arches: readonly ArchSymbols[];
+}
+
+/**
+ * One architecture of a kmod, compared by symbols. CRCs are unsigned integers of 32 bit; `provider` is the rpm that
+ * provides the symbol now.
+ */
+export interface ArchSymbols {
+  readonly arch: string;
+  /** How many symbols it needs. */
+  readonly imports: number;
+  readonly missing: readonly { readonly symbol: string; readonly required: number }[];
+  readonly changed: readonly {
+    readonly symbol: string;
+    readonly required: number;
+    readonly provided: number;
+    readonly provider: string;
+  }[];
+  readonly answer: 'compatible' | 'incompatible' | 'inconclusive';
+  /** Why the answer is inconclusive, in words; else null. */
+  readonly cause: string | null;
+}
+
 export type Verdict = 'promote' | 'block' | 'hold';
 
 /** All facts of one run. What its state is follows from them. */
@@ -195,7 +232,11 @@ export interface Run {
   /** Tags that the kernel was in when the run began. */
   readonly tags: readonly string[];
   readonly startedAt: number;
+  /** The gate's when the run began. */
+  readonly strategy: Strategy;
   readonly kmods: readonly Kmod[];
+  /** Once they were read; never with the strategy `rebuild`. */
+  readonly symbols?: readonly SymbolEvidence[];
   readonly intents: readonly Intent[];
   readonly verdict?: { readonly at: number; readonly verdict: Verdict; readonly reasons: readonly string[] };
   readonly closing?: Closing;
@@ -214,7 +255,16 @@ export interface Closing {
 /** A line of the journal: what was seen, asked, answered, decided. */
 export interface Entry {
   readonly at: number;
-  readonly kind: 'kernel' | 'run' | 'asked' | 'answered' | 'ended' | 'state' | 'verdict' | 'closed';
+  readonly kind:
+    | 'kernel'
+    | 'run'
+    | 'symbols'
+    | 'asked'
+    | 'answered'
+    | 'ended'
+    | 'state'
+    | 'verdict'
+    | 'closed';
   /** Null where it is about the kernel alone. */
   readonly gate: string | null;
   readonly build: number;

@@ -1,7 +1,18 @@
 /** A run as people and programs read it: derived from its facts alone. */
-import { judgeBuild, type KmodStanding, type Outcome, standings } from './judge.ts';
-import type { Ending, Entry, Intent, KernelBuild, LogError, Receipt, Run, Verdict } from './model.ts';
-import { describeWrite } from './wording.ts';
+import { judgeBuild, judgeSymbols, type KmodStanding, type Outcome, standings } from './judge.ts';
+import type {
+  ArchSymbols,
+  Ending,
+  Entry,
+  Intent,
+  KernelBuild,
+  LogError,
+  Receipt,
+  Run,
+  SymbolEvidence,
+  Verdict,
+} from './model.ts';
+import { describeWrite, hexCrc, plural } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -25,6 +36,18 @@ export interface KmodReport {
   readonly tasks: readonly TaskReport[];
   /** First errors of the newest try's build.log, by architecture. */
   readonly errors: readonly (LogError & { readonly arch: string })[];
+  /** What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`. */
+  readonly symbols: readonly SymbolReport[];
+}
+
+export interface SymbolReport extends Pick<ArchSymbols, 'arch' | 'imports' | 'answer' | 'cause'> {
+  readonly missing: readonly { readonly symbol: string; readonly required: string }[];
+  readonly changed: readonly {
+    readonly symbol: string;
+    readonly required: string;
+    readonly provided: string;
+    readonly provider: string;
+  }[];
 }
 
 export interface RunReport {
@@ -76,7 +99,7 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
     state: run.closing?.why ?? said ?? 'just begun',
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
-    kmods: standings(run).map((standing) => kmodReport(standing, links)),
+    kmods: standings(run).map((standing) => kmodReport(run, standing, links)),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
       .map((intent) => tagReport(intent, links)),
@@ -85,7 +108,11 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
   };
 }
 
-function kmodReport({ kmod, state, finding, attempts }: KmodStanding, links: Links): KmodReport {
+function kmodReport(
+  { symbols = [] }: Run,
+  { kmod, state, finding, attempts }: KmodStanding,
+  links: Links,
+): KmodReport {
   const { name, nvr, required } = kmod;
   const judged = state === 'judged' && finding;
   const last = attempts.at(-1)?.ending;
@@ -100,6 +127,23 @@ function kmodReport({ kmod, state, finding, attempts }: KmodStanding, links: Lin
       receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
     ),
     errors: arches.flatMap(({ arch, errors }) => errors.map((error) => ({ arch, ...error }))),
+    symbols: (symbols.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport),
+  };
+}
+
+function symbolReport({ arch, imports, answer, cause, missing, changed }: ArchSymbols): SymbolReport {
+  return {
+    arch,
+    imports,
+    answer,
+    cause,
+    missing: missing.map(({ symbol, required }) => ({ symbol, required: hexCrc(required) })),
+    changed: changed.map(({ symbol, required, provided, provider }) => ({
+      symbol,
+      required: hexCrc(required),
+      provided: hexCrc(provided),
+      provider,
+    })),
   };
 }
 
@@ -151,4 +195,17 @@ export function describeEnding(kernel: KernelBuild, { write }: Intent, ending: E
   if (ending.how === 'lost') return `${what}: never reached the hub`;
   if (ending.build) return `${what}: ${judgeBuild(kernel, ending.build).cause}`;
   return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;
+}
+
+/** What the symbols of a run's kmods show, for the journal. */
+export function describeEvidence(evidence: readonly SymbolEvidence[]): string {
+  const outcomes = evidence.map(({ kmod, arches }) => ({ kmod, ...judgeSymbols(arches) }));
+  const named = (outcome: Outcome) => outcomes.filter((of) => of.outcome === outcome).map(({ kmod }) => kmod);
+  const [ok, broken, unclear] = [named('ok'), named('broken'), named('inconclusive')];
+  const parts = [
+    `${ok.length} of ${plural(evidence.length, 'kmod')} ${ok.length === 1 ? 'loads' : 'load'} as built`,
+    ...(broken.length > 0 ? [`not ${broken.join(', ')}`] : []),
+    ...(unclear.length > 0 ? [`nothing can be said of ${unclear.join(', ')}`] : []),
+  ];
+  return `by their symbols ${parts.join('; ')}`;
 }

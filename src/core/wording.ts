@@ -1,5 +1,5 @@
 /** Sentences that more than one place says. */
-import type { KernelRef, LogError, Write } from './model.ts';
+import type { ArchSymbols, KernelRef, LogError, Write } from './model.ts';
 
 /** `1 kmod`, `2 kmods`. */
 export function plural(count: number, noun: string): string {
@@ -10,6 +10,31 @@ export function plural(count: number, noun: string): string {
 export function describeError(error: LogError): string {
   const place = error.line > 0 ? `${error.file}:${error.line}: ` : error.file ? `${error.file}: ` : '';
   return `${place}${error.message}`;
+}
+
+/** A CRC as the kernel's own files write it: `0x0a19b956`. */
+export const hexCrc = (crc: number): string => `0x${crc.toString(16).padStart(8, '0')}`;
+
+/** So many symbols are named in a sentence; a report has them all. */
+const NAMED = 3;
+
+/** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
+export function describeSymbols({ imports, missing, changed }: ArchSymbols): string {
+  const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
+  const few = (texts: readonly string[]) =>
+    `(${texts.slice(0, NAMED).join(', ')}${texts.length > NAMED ? ', …' : ''})`;
+  const gone = missing.map(({ symbol }) => symbol);
+  const moved = changed.map(
+    ({ symbol, required, provided, provider }) =>
+      `${symbol}: ${hexCrc(required)} → ${hexCrc(provided)}, in ${provider}`,
+  );
+  const parts = [
+    ...(gone.length > 0 ? [`${of(gone.length)} ${gone.length === 1 ? 'is' : 'are'} gone ${few(gone)}`] : []),
+    ...(moved.length > 0
+      ? [`${of(moved.length)} ${moved.length === 1 ? 'has' : 'have'} another CRC ${few(moved)}`]
+      : []),
+  ];
+  return parts.join(', ');
 }
 
 export function nameKernels(kernels: readonly KernelRef[]): string {

@@ -183,6 +183,25 @@ export const listBuildRPMs = (build: number): Call<Rpm[]> => call('listBuildRPMs
 export const listRPMs = (where: { readonly componentBuildrootID: number }): Call<Rpm[]> =>
   call('listRPMs', z.array(rpm), [], where);
 
+const texts = z.array(z.string()).default([]);
+const numbers = z.array(z.int()).default([]);
+const rpmHeaders = z.object({
+  PROVIDENAME: texts,
+  PROVIDEVERSION: texts,
+  PROVIDEFLAGS: numbers,
+  REQUIRENAME: texts,
+  REQUIREVERSION: texts,
+  REQUIREFLAGS: numbers,
+});
+export type RpmHeaders = z.infer<typeof rpmHeaders>;
+
+/**
+ * What an rpm provides and requires, as arrays of equal length, which are a third of the size of `getRPMDeps`. Empty
+ * where the hub has no such file.
+ */
+export const getRPMHeaders = (rpmID: number): Call<RpmHeaders> =>
+  call('getRPMHeaders', rpmHeaders, [], { rpmID, headers: Object.keys(rpmHeaders.shape) });
+
 const buildroot = z.object({
   id,
   arch: z.string(),

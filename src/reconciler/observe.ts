@@ -1,5 +1,5 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
-import { type Observation, slotsFor } from '../core/decide.ts';
+import { type BuildTag, type Observation, slotsFor } from '../core/decide.ts';
 import type { Gate, Run, Write } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
@@ -16,15 +16,12 @@ export async function observe(
 ): Promise<Observation> {
   const { kernel } = run;
   const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
-  const [tags, listed, target, ...heads] = await hub.readAll([
+  const [tags, listed, ...heads] = await hub.readAll([
     koji.listTags(kernel.id),
     koji.listTagged(gate.watch, { package: kernel.name }),
-    koji.getBuildTarget(gate.build.target),
     ...verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
   ]);
   const watched = unwrap(listed);
-  const buildTag = unwrap(target).build_tag_name;
-  const [latest] = await hub.read(koji.getLatestBuilds(buildTag, { package: kernel.name }));
   const live = await store.liveRuns();
   const otherKernels = live.filter(
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
@@ -35,11 +32,8 @@ export async function observe(
     run,
     tags: unwrap(tags).map(({ name }) => name),
     entry: watched.find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
-    buildTag: {
-      name: buildTag,
-      latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,
-      leaves: latest ? await willLeave(store, gate, latest, watched) : false,
-    },
+    buildTag:
+      gate.build && (await observeBuildTag(hub, store, gate, gate.build.target, kernel.name, watched)),
     heads: new Map(
       verdictTags.flatMap((tag, i) =>
         unwrap(heads[i]).map((build) => [tag, { ...build, id: build.build_id }]),
@@ -58,6 +52,23 @@ export async function observe(
   };
 }
 
+async function observeBuildTag(
+  hub: Context['hub'],
+  store: Context['store'],
+  gate: Gate,
+  target: string,
+  kernel: string,
+  watched: readonly koji.TaggedBuild[],
+): Promise<BuildTag> {
+  const { build_tag_name: name } = await hub.read(koji.getBuildTarget(target));
+  const [latest] = await hub.read(koji.getLatestBuilds(name, { package: kernel }));
+  return {
+    name,
+    latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,
+    leaves: latest ? await willLeave(store, gate, latest, watched) : false,
+  };
+}
+
 /** Whether this gate will, in its time, take a build out of the watch tag: it stands there, and no run on it is over. */
 async function willLeave(
   store: Context['store'],
@@ -70,7 +81,7 @@ async function willLeave(
 }
 
 const usesSideTag = (gate: Gate, run: Run): boolean =>
-  gate.build.repo === 'sidetag' || run.intents.some(({ write }) => write.kind === 'create-side-tag');
+  gate.build?.repo === 'sidetag' || run.intents.some(({ write }) => write.kind === 'create-side-tag');
 
 /** Tags into which a run has asked for its kernel to be tagged, and the hub has not done it yet. */
 function openTags({ intents }: Run): string[] {

@@ -14,6 +14,7 @@ import type { Context } from './context.ts';
 import { observe } from './observe.ts';
 import { createQueue } from './queue.ts';
 import { settle } from './settle.ts';
+import { readSymbols } from './symbols.ts';
 
 export interface ReconcilerOptions {
   readonly gates: readonly Gate[];
@@ -174,6 +175,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       tags: names,
       kmods,
       startedAt: now(),
+      strategy: gate.strategy,
     });
     return store.run(id);
   }
@@ -200,9 +202,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       const kmods = await chooseKmods(gate);
       if (kmods.length > 0) await store.select(before, kmods, now());
     }
-    const run = (await store.run(before.id)) ?? before;
+    let run = (await store.run(before.id)) ?? before;
+    if (run.strategy !== 'rebuild' && !run.symbols && run.kmods.length > 0) {
+      await store.showSymbols(run, await readSymbols(context, run), now());
+      run = (await store.run(run.id)) ?? run;
+    }
     const seen = await observe(context, gate, run);
-    buildTags.set(gate.name, seen.buildTag.name);
+    if (seen.buildTag) buildTags.set(gate.name, seen.buildTag.name);
     const decision = decide(gate, pace, seen);
     const acts = decision.verdict || decision.closing || decision.writes.length > 0;
     if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());

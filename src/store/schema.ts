@@ -22,7 +22,12 @@ export interface Tables {
     entry: number;
     tags: string;
     started_at: number;
+    strategy: string;
   };
+  /** What the symbols of a run's kmods show. */
+  symbol_evidence: { run_id: string; at: number; evidence: string };
+  /** Symbols that an rpm provides and requires; an rpm never changes. */
+  rpm_symbols: { rpm_id: number; symbols: string };
   /** The kmods of a run. An empty choice is made again. */
   selection: { run_id: string; at: number; kmods: string };
   /** What was asked of the hub, recorded before it was sent. `seq` keeps their order. */
@@ -128,6 +133,25 @@ const migrations: Record<string, Migration> = {
         .addColumn('text', 'text', (c) => c.notNull())
         .execute();
       await db.schema.createIndex('journal_build').on('journal').columns(['build_id', 'seq']).execute();
+    },
+  },
+  '003-symbols': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .alterTable('run')
+        .addColumn('strategy', 'text', (c) => c.notNull().defaultTo('rebuild'))
+        .execute();
+      await db.schema
+        .createTable('symbol_evidence')
+        .addColumn('run_id', 'text', (c) => c.primaryKey().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('evidence', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('rpm_symbols')
+        .addColumn('rpm_id', 'integer', (c) => c.primaryKey())
+        .addColumn('symbols', 'text', (c) => c.notNull())
+        .execute();
     },
   },
 };

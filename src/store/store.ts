@@ -9,12 +9,21 @@ import type {
   Kmod,
   Receipt,
   Run,
+  Strategy,
+  SymbolEvidence,
   Verdict,
   Write,
 } from '../core/model.ts';
-import { describeEnding, describeReceipt } from '../core/report.ts';
+import { describeEnding, describeEvidence, describeReceipt } from '../core/report.ts';
 import { describeWrite, describeWrites, plural } from '../core/wording.ts';
+import type { SymbolDependency } from '../kabi/dependency.ts';
 import type { Tables } from './schema.ts';
+
+/** What an rpm's header says of symbols. */
+export interface RpmSymbols {
+  readonly provides: readonly SymbolDependency[];
+  readonly requires: readonly SymbolDependency[];
+}
 
 /** Opened store. All times are milliseconds since the epoch, given by the caller. */
 export interface Store {
@@ -23,10 +32,17 @@ export interface Store {
   /** Record that a kernel build of a gate's package was seen, before anything is said of it; again is harmless. */
   seeKernel(kernel: KernelBuild, at: number): Promise<void>;
   beginRun(
-    run: Pick<Run, 'id' | 'gate' | 'kernel' | 'generation' | 'entry' | 'tags' | 'kmods' | 'startedAt'>,
+    run: Pick<
+      Run,
+      'id' | 'gate' | 'kernel' | 'generation' | 'entry' | 'tags' | 'kmods' | 'startedAt' | 'strategy'
+    >,
   ): Promise<void>;
   /** Choose the kmods of a run again; only for a run that has none. */
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
+  /** Record what the symbols of a run's kmods show; once. */
+  showSymbols(run: Run, evidence: readonly SymbolEvidence[], at: number): Promise<void>;
+  /** Keep what rpms provide and require; again is harmless. */
+  keepRpmSymbols(rpms: ReadonlyMap<number, RpmSymbols>): Promise<void>;
   /** Record writes before they are sent. The ids are new; recording one twice is an error. */
   intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
@@ -52,6 +68,8 @@ export interface Store {
   ownerOfTask(task: number): Promise<{ gate: string; build: number } | undefined>;
   /** Names of all side tags that were ever created. */
   sideTags(): Promise<string[]>;
+  /** What is known of rpms, by their Koji ids. */
+  rpmSymbols(ids: readonly number[]): Promise<Map<number, RpmSymbols>>;
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;
@@ -112,7 +130,7 @@ export function storeOver(
       );
     },
     async beginRun(run) {
-      const { id, gate, generation, entry, startedAt } = run;
+      const { id, gate, generation, entry, startedAt, strategy } = run;
       const text = `stands before the gate: ${plural(run.kmods.length, 'kmod')} to try`;
       await record({ at: startedAt, kind: 'run', ...of(run), text }, async (tx) => {
         const row = {
@@ -123,6 +141,7 @@ export function storeOver(
           entry,
           tags: JSON.stringify(run.tags),
           started_at: startedAt,
+          strategy,
         };
         await tx.insertInto('run').values(row).execute();
         await tx
@@ -138,6 +157,24 @@ export function storeOver(
           .values({ run_id: run.id, at, kmods: JSON.stringify(kmods) })
           .execute(),
       );
+    },
+    async showSymbols(run, evidence, at) {
+      const text = describeEvidence(evidence);
+      await record({ at, kind: 'symbols', ...of(run), text }, (tx) =>
+        tx
+          .insertInto('symbol_evidence')
+          .values({ run_id: run.id, at, evidence: JSON.stringify(evidence) })
+          .execute(),
+      );
+    },
+    async keepRpmSymbols(rpms) {
+      for (const [rpm_id, symbols] of rpms) {
+        await db
+          .insertInto('rpm_symbols')
+          .values({ rpm_id, symbols: JSON.stringify(symbols) })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+      }
     },
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
@@ -274,6 +311,18 @@ export function storeOver(
         .execute();
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
+    async rpmSymbols(ids) {
+      const known = new Map<number, RpmSymbols>();
+      for (const id of ids) {
+        const row = await db
+          .selectFrom('rpm_symbols')
+          .select('symbols')
+          .where('rpm_id', '=', id)
+          .executeTakeFirst();
+        if (row) known.set(id, JSON.parse(row.symbols));
+      }
+      return known;
+    },
     async lastSaid(gate, build) {
       const row = await db
         .selectFrom('journal')
@@ -346,7 +395,7 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
   const row = await db
     .selectFrom('run')
     .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-    .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at'])
+    .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at', 'strategy'])
     .select(['build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
     .where('run.id', '=', id)
     .executeTakeFirst();
@@ -360,6 +409,11 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     .where('run_id', '=', id)
     .orderBy('seq')
     .execute();
+  const shown = await db
+    .selectFrom('symbol_evidence')
+    .select('evidence')
+    .where('run_id', '=', id)
+    .executeTakeFirst();
   const verdict = await db.selectFrom('verdict').selectAll().where('run_id', '=', id).executeTakeFirst();
   const closing = await db.selectFrom('closing').selectAll().where('run_id', '=', id).executeTakeFirst();
   return {
@@ -370,6 +424,8 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     entry: row.entry,
     tags: JSON.parse(row.tags),
     startedAt: row.started_at,
+    strategy: row.strategy as Strategy,
+    ...(shown && { symbols: JSON.parse(shown.evidence) }),
     kmods: selections.map(({ kmods }): Kmod[] => JSON.parse(kmods)).find((kmods) => kmods.length > 0) ?? [],
     intents: intents.map((intent) => ({
       id: intent.id,

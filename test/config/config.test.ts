@@ -169,8 +169,8 @@ const ONE_MISTAKE: [string, string, string, string][] = [
   [
     'unknown strategy',
     'watch',
-    'strategy = "symbols"\nwatch',
-    'strategy = "symbols" | gate[0].strategy | got "symbols", expected "rebuild"',
+    'strategy = "crystal-ball"\nwatch',
+    'strategy = "crystal-ball" | gate[0].strategy | got "crystal-ball", expected "rebuild", "symbols", "symbols-then-rebuild", or "symbols-and-rebuild"',
   ],
   [
     'empty kernels',
@@ -446,6 +446,15 @@ describe('what was understood', () => {
     ['no_ssl_verify = true', 'no_ssl_verify: anybody on the way can read and change it all'],
   ])('says of %j how it logs in', (keys, words) => {
     expect(describeConfig(parse(edited('[store]', `${keys}\n[store]`)))).toContain(words);
+  });
+
+  it('needs nothing to build with where symbols decide', () => {
+    const text = SMALL.replace('[gate.build]\ntarget = "kmods9s-gate"\n', '').replace(
+      'watch',
+      'strategy = "symbols"\nwatch',
+    );
+    expect(parse(text).gates[0]?.build).toBeNull();
+    expect(describeConfig(parse(text))).toContain('build    none');
   });
 
   it('says what is left out', () => {

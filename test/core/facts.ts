@@ -3,6 +3,7 @@ import type { Observation } from '../../src/core/decide.ts';
 import {
   type ArchEvidence,
   type BuildEvidence,
+  type Building,
   type Ending,
   type Gate,
   type Intent,
@@ -26,7 +27,7 @@ export const KERNEL: KernelBuild = {
 export const OTHER: KernelBuild = { ...KERNEL, id: 20, nvr: 'kernel-5.14.0-69.el9', release: '69.el9' };
 export const NEWER: KernelBuild = { ...KERNEL, id: 40, nvr: 'kernel-5.14.0-71.el9', release: '71.el9' };
 
-export const GATE: Gate = {
+export const GATE: Gate & { readonly build: Building } = {
   name: 'c9s',
   kernels: ['kernel'],
   watch: 'gate',
@@ -119,6 +120,7 @@ export function run(facts: Partial<Run> = {}): Run {
     entry: 7,
     tags: ['gate'],
     startedAt: 0,
+    strategy: 'rebuild',
     kmods: [kmod('kmod-a'), kmod('kmod-b')],
     intents: [],
     ...facts,

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { judgeBuild, standings, verdictOf } from '../../src/core/judge.ts';
-import { type ArchEvidence, type BuildEvidence, type Kmod, TASK } from '../../src/core/model.ts';
+import { judgeBuild, judgeSymbols, standings, verdictOf } from '../../src/core/judge.ts';
+import {
+  type ArchEvidence,
+  type ArchSymbols,
+  type BuildEvidence,
+  type Kmod,
+  type Strategy,
+  TASK,
+} from '../../src/core/model.ts';
 import {
   arch,
   BUILDS,
@@ -152,6 +159,111 @@ describe('what a scratch build proves', () => {
   });
 });
 
+const symbols = (evidence: Partial<ArchSymbols> = {}): ArchSymbols => ({
+  arch: 'x86_64',
+  imports: 40,
+  missing: [],
+  changed: [],
+  answer: 'compatible',
+  cause: null,
+  ...evidence,
+});
+const FITS = symbols();
+const CHANGED = symbols({
+  answer: 'incompatible',
+  changed: [{ symbol: 'seq_printf', required: 1, provided: 0x2529ebe1, provider: 'kernel-core' }],
+});
+const GONE = symbols({
+  arch: 'aarch64',
+  answer: 'incompatible',
+  missing: ['a', 'b', 'c', 'd'].map((symbol) => ({ symbol, required: 1 })),
+});
+const NOTHING = symbols({ answer: 'inconclusive', cause: 'it is for another architecture' });
+
+/** What a kmod's symbols show, and what that proves. */
+const SYMBOLS_TABLE: [string, ArchSymbols[], string][] = [
+  ['every symbol is there with its CRC', [FITS], 'ok: loads as it is: 40 symbols fit'],
+  [
+    'a CRC changed',
+    [CHANGED],
+    'broken: does not load on x86_64: 1 of its 40 symbols has another CRC (seq_printf: 0x00000001 → 0x2529ebe1, in kernel-core)',
+  ],
+  [
+    'symbols are gone on one architecture',
+    [FITS, GONE],
+    'broken: does not load on aarch64: 4 of its 40 symbols are gone (a, b, c, …)',
+  ],
+  [
+    'both',
+    [{ ...CHANGED, missing: GONE.missing.slice(0, 1) }],
+    'broken: does not load on x86_64: 1 of its 40 symbols is gone (a), 1 of its 40 symbols has another CRC (seq_printf: 0x00000001 → 0x2529ebe1, in kernel-core)',
+  ],
+  [
+    'one architecture tells nothing',
+    [FITS, NOTHING],
+    'inconclusive: its symbols on x86_64 tell nothing: it is for another architecture',
+  ],
+  [
+    'one tells nothing, one breaks',
+    [NOTHING, GONE],
+    'broken: does not load on aarch64: 4 of its 40 symbols are gone (a, b, c, …)',
+  ],
+  ['no rpm of it requires a symbol', [], 'inconclusive: none of its rpms requires a symbol of a kernel'],
+];
+
+describe('one kmod by its symbols', () => {
+  test.each(SYMBOLS_TABLE)('%s', (_, arches, expected) => {
+    const { outcome, again, cause } = judgeSymbols(arches);
+    expect(again).toBe(false);
+    expect(`${outcome}: ${cause}`).toBe(expected);
+  });
+});
+
+/** A strategy, what symbols show, what the build shows (none: it has not ended), and where the kmod stands. */
+const STRATEGY_TABLE: [Strategy, ArchSymbols[] | null, BuildEvidence | null, string][] = [
+  ['rebuild', null, null, 'wanted'],
+  ['rebuild', null, BUILDS, 'judged ok: builds'],
+  ['symbols', null, null, 'unread'],
+  ['symbols', [FITS], null, 'judged ok: loads as it is'],
+  ['symbols', [CHANGED], null, 'judged broken: does not load'],
+  ['symbols', [NOTHING], null, 'judged inconclusive: its symbols'],
+  ['symbols-then-rebuild', null, null, 'unread'],
+  ['symbols-then-rebuild', [FITS], null, 'judged ok: loads as it is'],
+  ['symbols-then-rebuild', [CHANGED], null, 'wanted'],
+  [
+    'symbols-then-rebuild',
+    [CHANGED],
+    BUILDS,
+    'judged ok: needs a rebuild, and builds: does not load on x86_64',
+  ],
+  ['symbols-then-rebuild', [CHANGED], FAILS, 'judged broken: does not build'],
+  ['symbols-then-rebuild', [NOTHING], null, 'wanted'],
+  ['symbols-and-rebuild', [FITS], null, 'wanted'],
+  ['symbols-and-rebuild', [FITS], BUILDS, 'judged ok: builds'],
+  ['symbols-and-rebuild', [CHANGED], BUILDS, 'judged broken: does not load'],
+  ['symbols-and-rebuild', [CHANGED], FAILS, 'judged broken: does not build'],
+  ['symbols-and-rebuild', [NOTHING], BUILDS, 'judged inconclusive: its symbols'],
+  ['symbols-and-rebuild', [NOTHING], FAILS, 'judged broken: does not build'],
+  ['symbols-and-rebuild', [FITS], NO_BUILDROOT, 'wanted'],
+];
+
+describe('one kmod by strategy', () => {
+  test.each(STRATEGY_TABLE)('%s: %j, %j', (strategy, arches, build, expected) => {
+    const [found] = standings(
+      run({
+        strategy,
+        kmods: [kmod('kmod-a')],
+        ...(arches && { symbols: [{ kmod: 'kmod-a', arches }] }),
+        intents: build ? [tried('kmod-a', build)] : [],
+      }),
+    );
+    const finding = found?.state === 'judged' && found.finding;
+    expect(`${found?.state}${finding ? ` ${finding.outcome}: ${finding.cause}` : ''}`).toMatch(
+      new RegExp(`^${expected}`),
+    );
+  });
+});
+
 describe('tries of one kmod', () => {
   const standing = (...builds: BuildEvidence[]) => {
     const intents = builds.map((build, i) => tried('kmod-a', build, i * 1000));
@@ -255,6 +367,29 @@ describe('verdict', () => {
       'kmod-c-1-1 (advisory): does not build on x86_64: src/nl.c:205: no member named pre_doit',
       '1 of 4 kmods builds against kernel-5.14.0-70.el9',
     ]);
+  });
+
+  test('says how many load as they are, and how many build', () => {
+    const kmods = ['kmod-a', 'kmod-b', 'kmod-c'].map((name) => kmod(name));
+    const summary = (strategy: Strategy, evidence: ArchSymbols[]) => {
+      const arches = (i: number) => [evidence[i] ?? FITS];
+      const found = standings(
+        run({
+          strategy,
+          kmods,
+          symbols: kmods.map(({ name }, i) => ({ kmod: name, arches: arches(i) })),
+          intents: kmods.map(({ name }) => tried(name, BUILDS)),
+        }),
+      );
+      return verdictOf(KERNEL, found).reasons.at(-1);
+    };
+    const into = 'into kernel-5.14.0-70.el9 as they are';
+    expect(summary('symbols', [])).toBe(`3 of 3 kmods load ${into}`);
+    expect(summary('symbols', [CHANGED])).toBe(`2 of 3 kmods load ${into}`);
+    expect(summary('symbols-then-rebuild', [CHANGED])).toBe(
+      `2 of 3 kmods load ${into}, 1 more builds against it`,
+    );
+    expect(summary('symbols-and-rebuild', [])).toBe('3 of 3 kmods build against kernel-5.14.0-70.el9');
   });
 
   test('does not depend on the order in which builds end', () => {

@@ -44,6 +44,7 @@ const BROKEN: KmodReport = {
       message: "'struct net' has no member named 'ct'",
     },
   ],
+  symbols: [],
 };
 
 const INCONCLUSIVE: KmodReport = {
@@ -54,6 +55,7 @@ const INCONCLUSIVE: KmodReport = {
   cause: 'tested the wrong kernel on aarch64: kernel-6.12.0-140.el10; its BuildRequires pin another kernel',
   tasks: [task(9118), task(9131), task(9140)],
   errors: [],
+  symbols: [],
 };
 
 function blockedRun(now: number): RunReport {
@@ -81,6 +83,7 @@ function blockedRun(now: number): RunReport {
         cause: 'builds',
         tasks: [task(9101 + i)],
         errors: [],
+        symbols: [],
       })),
       BROKEN,
       INCONCLUSIVE,

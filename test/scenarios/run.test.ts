@@ -1,7 +1,7 @@
 /** One scenario for each thing that the gate promises about a run, on a Koji in memory over real HTTP. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { isAttempt, standings } from '../../src/core/judge.ts';
-import type { Gate, Hint } from '../../src/core/model.ts';
+import type { Building, Gate, Hint } from '../../src/core/model.ts';
 import { type Answer, HubError } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Parts, type Stage, type StageOptions, setStage } from './stage.ts';
@@ -15,7 +15,7 @@ afterEach(async () => stage.end());
 const GATE_TAG = { tag: GATE.watch };
 const NEWEST = 'kernel-6.1.187-53.el9';
 const MODES = ['wait', 'pin', 'sidetag'] as const;
-const repo = (mode: Gate['build']['repo'], max_active = 20): Gate['build'] => ({
+const repo = (mode: Building['repo'], max_active = 20): Building => ({
   ...GATE.build,
   repo: mode,
   max_active,

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { decode } from '../../src/bus/decode.ts';
 import type { BusMessage } from '../../src/bus/message.ts';
-import type { Gate, Hint, Run } from '../../src/core/model.ts';
+import type { Building, Gate, Hint, Run } from '../../src/core/model.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import { createReconciler } from '../../src/reconciler/reconciler.ts';
@@ -17,7 +17,7 @@ export const SMALL = new URL('../sim/small.toml', import.meta.url).pathname;
 export const OLD = 'kernel-6.1.170-47.el9';
 export const NEW = 'kernel-6.1.176-50.el9';
 
-export const GATE: Gate = {
+export const GATE: Gate & { readonly build: Building } = {
   name: 'c9s',
   kernels: ['kernel'],
   watch: 'c9s-gate',

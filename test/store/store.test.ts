@@ -24,6 +24,7 @@ const BEGUN = {
   tags: ['gate'],
   kmods: [kmod('kmod-a')],
   startedAt: 1_000,
+  strategy: 'rebuild' as const,
 };
 const BUILD: Write = { kind: 'scratch-build', kmod: 'kmod-a', source: 's', target: 't', priority: 5 };
 

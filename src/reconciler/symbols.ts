@@ -1,0 +1,159 @@
+/** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
+import type { ArchSymbols, Kmod, Run, SymbolEvidence } from '../core/model.ts';
+import { CAUSES, compareKmod } from '../kabi/compare.ts';
+import { type DependencyArrays, parseDependencies, type SymbolDependency } from '../kabi/dependency.ts';
+import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
+import * as koji from '../koji/calls.ts';
+import { type Hub, unwrap } from '../koji/hub.ts';
+import type { RpmSymbols } from '../store/store.ts';
+import type { Context } from './context.ts';
+
+/** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
+const AT_A_TIME = 4;
+
+/**
+ * Compare every kmod of a run with its kernel. An rpm's symbols are asked for once ever.
+ * @returns in the order of the run's kmods
+ * @throws HubError where the hub cannot be asked now
+ */
+export async function readSymbols({ hub, store }: Context, run: Run): Promise<SymbolEvidence[]> {
+  const { kernel, kmods } = run;
+  const builds = [kernel.id, ...kmods.map(({ buildId }) => buildId)];
+  const [ofKernel = [], ...ofKmods] = (await hub.readAll(builds.map(koji.listBuildRPMs))).map(unwrap);
+  const kernelRpms = ofKernel.filter(({ name }) => isKernelPart(kernel.name, name));
+  const kmodRpms = ofKmods.map((rpms) => rpms.filter(isModulesRpm));
+  const known = await symbolsOf(hub, store, [...kernelRpms, ...kmodRpms.flat()]);
+  const arches = [...new Set(kernelRpms.map(({ arch }) => arch))];
+  const kernels = new Map(arches.map((arch) => [arch, exportsOf(kernelRpms, arch, known)]));
+  const needs = new Map(
+    [...new Set(kmodRpms.flat().map(({ arch }) => arch))].map((arch) => [
+      arch,
+      kmods.map((kmod, i) => kmodSymbols(kmod, kmodRpms[i] ?? [], arch, known)),
+    ]),
+  );
+  return kmods.map(({ name }, i) => ({
+    kmod: name,
+    arches: [...needs].flatMap(([arch, all]) => {
+      const kmod = all[i];
+      return kmod
+        ? [
+            compare(
+              kmod,
+              kernels.get(arch),
+              all.filter((other) => other !== undefined),
+            ),
+          ]
+        : [];
+    }),
+  }));
+}
+
+/** The rpms that hold the kernel itself and its modules, of the plain variant: `kernel-core`, `kernel-modules-extra`. */
+function isKernelPart(kernel: string, rpm: string): boolean {
+  return (
+    rpm.startsWith(kernel) &&
+    /^-(core|modules(-(core|extra|internal|partner))?)$/.test(rpm.slice(kernel.length))
+  );
+}
+
+const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
+  arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);
+
+/** From the store, else from the hub. */
+async function symbolsOf(
+  hub: Hub,
+  store: Context['store'],
+  rpms: readonly koji.Rpm[],
+): Promise<ReadonlyMap<number, RpmSymbols>> {
+  const ids = rpms.map(({ id }) => id);
+  const known = await store.rpmSymbols(ids);
+  const wanted = ids.filter((id) => !known.has(id));
+  for (let i = 0; i < wanted.length; i += AT_A_TIME) {
+    const some = wanted.slice(i, i + AT_A_TIME);
+    const headers = (await hub.readAll(some.map(koji.getRPMHeaders))).map(unwrap);
+    const fresh = new Map(some.map((id, n) => [id, rpmSymbols(headers[n])]));
+    await store.keepRpmSymbols(fresh);
+    for (const [id, symbols] of fresh) known.set(id, symbols);
+  }
+  return known;
+}
+
+function rpmSymbols(headers: koji.RpmHeaders | undefined): RpmSymbols {
+  if (!headers) return { provides: [], requires: [] };
+  const provides = {
+    names: headers.PROVIDENAME,
+    versions: headers.PROVIDEVERSION,
+    flags: headers.PROVIDEFLAGS,
+  };
+  const requires = {
+    names: headers.REQUIRENAME,
+    versions: headers.REQUIREVERSION,
+    flags: headers.REQUIREFLAGS,
+  };
+  const read = (dependencies: DependencyArrays) => parseDependencies(dependencies);
+  return { provides: read(provides), requires: read(requires) };
+}
+
+/** What the rpms of one architecture provide, each with the rpm's name. */
+function exportsOf(
+  rpms: readonly koji.Rpm[],
+  arch: string,
+  known: ReadonlyMap<number, RpmSymbols>,
+): SymbolTable {
+  const table = new Map<string, ExportedSymbol>();
+  for (const rpm of rpms.filter((each) => each.arch === arch)) {
+    for (const { symbol, crc } of known.get(rpm.id)?.provides ?? [])
+      table.set(symbol, { name: symbol, crc, provider: rpm.name });
+  }
+  return table;
+}
+
+/** Undefined where none of its rpms of that architecture speaks of symbols. */
+function kmodSymbols(
+  { nvr }: Kmod,
+  rpms: readonly koji.Rpm[],
+  arch: string,
+  known: ReadonlyMap<number, RpmSymbols>,
+): KmodSymbols | undefined {
+  const requires = new Map<string, SymbolDependency>();
+  for (const { id } of rpms.filter((each) => each.arch === arch))
+    for (const dependency of known.get(id)?.requires ?? []) requires.set(dependency.symbol, dependency);
+  if (requires.size === 0) return undefined;
+  const all = [...requires.values()];
+  return {
+    name: nvr,
+    arch,
+    variant: null,
+    imports: all.filter(({ from }) => from !== 'kmod'),
+    kmodImports: all.filter(({ from }) => from === 'kmod'),
+    exports: exportsOf(rpms, arch, known),
+  };
+}
+
+function compare(
+  kmod: KmodSymbols,
+  kernel: SymbolTable | undefined,
+  others: readonly KmodSymbols[],
+): ArchSymbols {
+  const arch = kmod.arch ?? '';
+  const imports = kmod.imports.length + kmod.kmodImports.length;
+  if (!kernel || kernel.size === 0) {
+    const cause = kernel
+      ? 'the rpms of this kernel provide no symbol'
+      : `this kernel is not built for ${arch}`;
+    return { arch, imports, missing: [], changed: [], answer: 'inconclusive', cause };
+  }
+  const found = compareKmod(
+    kmod,
+    { arch, variant: null, symbols: kernel },
+    others.filter((other) => other !== kmod),
+  );
+  return {
+    arch,
+    imports,
+    missing: found.missing.map(({ symbol, crc }) => ({ symbol, required: crc })),
+    changed: found.changed,
+    answer: found.answer,
+    cause: found.cause && CAUSES[found.cause],
+  };
+}

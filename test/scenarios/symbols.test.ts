@@ -1,0 +1,122 @@
+/**
+ * Gates that judge by symbols, alone or beside rebuilds. Of the kernel NEW kmod-alpha needs nothing that changed,
+ * kmod-beta a symbol with another CRC, kmod-gamma one that is gone.
+ */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Gate, Strategy } from '../../src/core/model.ts';
+import { reportOf } from '../../src/core/report.ts';
+import { GATE, NEW, type Stage, type StageOptions, setStage } from './stage.ts';
+
+let stage: Stage;
+afterEach(async () => stage.end());
+
+/** The whole way of NEW through a gate of that strategy. */
+async function play(strategy: Strategy, gate: Partial<Gate> = {}, options: StageOptions = {}) {
+  stage = await setStage({ ...options, gate: { strategy, ...gate } });
+  stage.world.completeKernel(NEW, { tag: GATE.watch });
+  const run = await stage.closed(NEW);
+  const { kmods, verdict, reasons } = reportOf(run, undefined, {
+    task: () => undefined,
+    build: () => undefined,
+  });
+  return {
+    run,
+    verdict,
+    reasons,
+    outcomes: kmods.map(({ name, outcome }) => `${name} ${outcome}`),
+    symbols: Object.fromEntries(kmods.map(({ name, symbols }) => [name, symbols])),
+    builds: kmods.map(({ name }) => stage.scratchBuilds(name).length),
+  };
+}
+const without = (...exclude: string[]) => ({ kmods: { ...GATE.kmods, exclude } });
+
+describe('symbols', () => {
+  test('decide alone, with no build and no build target', async () => {
+    const played = await play('symbols', { build: null });
+    expect(played.verdict).toBe('block');
+    expect(played.outcomes).toEqual(['kmod-alpha ok', 'kmod-beta broken', 'kmod-gamma broken']);
+    expect(played.reasons).toEqual([
+      'kmod-beta-2.1-3.el9: does not load on x86_64: 1 of its 2 symbols has another CRC (seq_printf: 0xac8427d8 → 0x2529ebe1, in kernel-core)',
+      'kmod-gamma-0.8-1.el9: does not load on x86_64: 1 of its 3 symbols is gone (pci_clear_master)',
+      `1 of 3 kmods loads into ${NEW} as it is`,
+    ]);
+    expect(played.builds).toEqual([0, 0, 0]);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  test('are judged in the moment in which the kernel is there, before any repo has it', async () => {
+    const { run } = await play('symbols', without('kmod-beta', 'kmod-gamma'));
+    expect(run.verdict?.verdict).toBe('promote');
+    expect((run.verdict?.at ?? Number.POSITIVE_INFINITY) - run.startedAt).toBe(0);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test('are in the report with CRCs, old and new, and the rpm that has them now', async () => {
+    const { symbols } = await play('symbols');
+    expect(symbols['kmod-beta']).toEqual([
+      {
+        arch: 'x86_64',
+        imports: 2,
+        answer: 'incompatible',
+        cause: null,
+        missing: [],
+        changed: [
+          { symbol: 'seq_printf', required: '0xac8427d8', provided: '0x2529ebe1', provider: 'kernel-core' },
+        ],
+      },
+    ]);
+    expect(await stage.story()).toContain(
+      'by their symbols 1 of 3 kmods loads as built; not kmod-beta, kmod-gamma',
+    );
+  });
+
+  test('of an rpm are asked for once ever', async () => {
+    const asked = () =>
+      stage.server.requests.flatMap(({ inner }) => inner.filter((name) => name === 'getRPMHeaders'));
+    await play('symbols');
+    const first = asked().length;
+    expect(first).toBeGreaterThan(0);
+    stage.world.as('kojiadmin').moveBuild('c9s-blocked', 'c9s-gate', NEW);
+    await stage.until('a second run is over', async () => {
+      const run = await stage.run(NEW);
+      return run?.generation === 2 && run.closing;
+    });
+    expect(asked()).toHaveLength(first);
+  });
+
+  test('that nothing can be said of hold the kernel', async () => {
+    const { verdict, reasons } = await play(
+      'symbols',
+      { mode: 'observe' },
+      { scenario: (small) => ({ ...small, kmods: small.kmods.map((kmod) => ({ ...kmod, imports: [] })) }) },
+    );
+    expect(verdict).toBe('hold');
+    expect(reasons[0]).toBe(
+      'kmod-alpha-1.0-1.el9 (inconclusive): none of its rpms requires a symbol of a kernel',
+    );
+  });
+});
+
+describe('symbols-then-rebuild', () => {
+  test('spares the builds of what loads as it is; what builds anew is ok', async () => {
+    const played = await play('symbols-then-rebuild', without('kmod-gamma'));
+    expect(played.verdict).toBe('promote');
+    expect(played.builds).toEqual([0, 1]);
+    expect(played.reasons).toEqual([`1 of 2 kmods loads into ${NEW} as it is, 1 more builds against it`]);
+  });
+  test('blocks what neither loads nor builds', async () => {
+    const played = await play('symbols-then-rebuild');
+    expect(played.verdict).toBe('block');
+    expect(played.outcomes).toEqual(['kmod-alpha ok', 'kmod-beta ok', 'kmod-gamma broken']);
+    expect(played.builds).toEqual([0, 1, 1]);
+  });
+});
+
+describe('symbols-and-rebuild', () => {
+  test('blocks what builds but does not load', async () => {
+    const played = await play('symbols-and-rebuild', without('kmod-gamma'));
+    expect(played.verdict).toBe('block');
+    expect(played.outcomes).toEqual(['kmod-alpha ok', 'kmod-beta broken']);
+    expect(played.builds).toEqual([1, 1]);
+  });
+});
