@@ -79,7 +79,7 @@ function runText(output: Output, report: RunReport): string {
   if (report.reasons.length > 0) {
     lines.push('\nWhy\n', ...report.reasons.map((reason, i) => `  ${i + 1}. ${reason}\n`));
   }
-  lines.push('\nKmods\n', indent(kmodTable(output, report)), ...errorText(report));
+  lines.push('\nKmods\n', indent(kmodTable(output, report)), ...errorText(report), ...blameText(report));
   const changes = report.tag_changes.map(
     ({ change, result, task }) =>
       `  ${change}: ${result}${task ? ` (${task.url ?? `task ${task.id}`})` : ''}\n`,
@@ -108,6 +108,21 @@ function errorText(report: RunReport): string[] {
       ...errors.map((error) => `    ${error.arch}  ${describeError(error)}\n`),
     ]),
   ];
+}
+
+/** How many symbols `explain` names; `--json` has all. */
+const BLAMED = 20;
+
+function blameText({ blame }: RunReport): string[] {
+  if (blame.length === 0) return [];
+  const rows = blame.slice(0, BLAMED).map(({ arch, symbol, provided, provider, kmods }) => {
+    const [required = ''] = kmods.map((kmod) => kmod.required);
+    const change = `${required} → ${provided ?? 'gone'}`;
+    return [symbol, arch, change, provider ?? '-', kmods.map(({ name }) => name).join(' ')];
+  });
+  const heads = ['SYMBOL', 'ARCH', 'CRC', 'NOW IN', 'HITS'];
+  const more = blame.length > BLAMED ? `  and ${blame.length - BLAMED} more; --json has them all\n` : '';
+  return ['\nSymbols that broke them\n', indent(table([heads, ...rows])), more];
 }
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');

@@ -3,6 +3,8 @@
  * Times are milliseconds since the Unix epoch, ids are Koji's own.
  */
 
+import type { KmodComparison } from '../kabi/compare.ts';
+
 /** Koji's task states (koji.TASK_STATES). */
 export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
 
@@ -198,22 +200,9 @@ export interface SymbolEvidence {
   readonly arches: readonly ArchSymbols[];
 }
 
-/**
- * One architecture of a kmod, compared by symbols. CRCs are unsigned integers of 32 bit; `provider` is the rpm that
- * provides the symbol now.
- */
-export interface ArchSymbols {
+/** One architecture of a kmod, compared with the kernel. Providers are the kernel's rpms, or other kmods. */
+export interface ArchSymbols extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'answer'> {
   readonly arch: string;
-  /** How many symbols it needs. */
-  readonly imports: number;
-  readonly missing: readonly { readonly symbol: string; readonly required: number }[];
-  readonly changed: readonly {
-    readonly symbol: string;
-    readonly required: number;
-    readonly provided: number;
-    readonly provider: string;
-  }[];
-  readonly answer: 'compatible' | 'incompatible' | 'inconclusive';
   /** Why the answer is inconclusive, in words; else null. */
   readonly cause: string | null;
 }

@@ -1,4 +1,6 @@
 /** A run as people and programs read it: derived from its facts alone. */
+import { blame } from '../kabi/blame.ts';
+import { formatCrc } from '../kabi/dependency.ts';
 import { judgeBuild, judgeSymbols, type KmodStanding, type Outcome, standings } from './judge.ts';
 import type {
   ArchSymbols,
@@ -12,7 +14,7 @@ import type {
   SymbolEvidence,
   Verdict,
 } from './model.ts';
-import { describeWrite, hexCrc, plural } from './wording.ts';
+import { describeWrite, plural } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -50,6 +52,15 @@ export interface SymbolReport extends Pick<ArchSymbols, 'arch' | 'imports' | 'an
   }[];
 }
 
+/** A symbol that is gone (`provided` and `provider` null) or has another CRC, and the kmods that it hits. */
+export interface BlameReport {
+  readonly arch: string;
+  readonly symbol: string;
+  readonly provided: string | null;
+  readonly provider: string | null;
+  readonly kmods: readonly { readonly name: string; readonly required: string }[];
+}
+
 export interface RunReport {
   readonly run: string;
   readonly gate: string;
@@ -63,6 +74,8 @@ export interface RunReport {
   readonly verdict: Verdict | null;
   readonly reasons: readonly string[];
   readonly kmods: readonly KmodReport[];
+  /** Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`. */
+  readonly blame: readonly BlameReport[];
   /** What the gate did to tags, in order. */
   readonly tag_changes: readonly {
     readonly change: string;
@@ -100,6 +113,7 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
     kmods: standings(run).map((standing) => kmodReport(run, standing, links)),
+    blame: blameReport(run),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
       .map((intent) => tagReport(intent, links)),
@@ -137,14 +151,28 @@ function symbolReport({ arch, imports, answer, cause, missing, changed }: ArchSy
     imports,
     answer,
     cause,
-    missing: missing.map(({ symbol, required }) => ({ symbol, required: hexCrc(required) })),
+    missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
     changed: changed.map(({ symbol, required, provided, provider }) => ({
       symbol,
-      required: hexCrc(required),
-      provided: hexCrc(provided),
+      required: formatCrc(required),
+      provided: formatCrc(provided),
       provider,
     })),
   };
+}
+
+function blameReport({ symbols = [] }: Run): BlameReport[] {
+  const all = symbols.flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
+  const arches = [...new Set(all.map(({ arch }) => arch))];
+  return arches.flatMap((arch) =>
+    blame(all.filter((of) => of.arch === arch)).symbols.map(({ symbol, provided, hits }) => ({
+      arch,
+      symbol,
+      provided: provided ? formatCrc(provided.crc) : null,
+      provider: provided?.provider ?? null,
+      kmods: hits.map(({ kmod, required }) => ({ name: kmod, required: formatCrc(required) })),
+    })),
+  );
 }
 
 function tagReport({ write, receipt, ending }: Intent, links: Links) {

@@ -1,4 +1,5 @@
 /** Sentences that more than one place says. */
+import { formatCrc } from '../kabi/dependency.ts';
 import type { ArchSymbols, KernelRef, LogError, Write } from './model.ts';
 
 /** `1 kmod`, `2 kmods`. */
@@ -12,9 +13,6 @@ export function describeError(error: LogError): string {
   return `${place}${error.message}`;
 }
 
-/** A CRC as the kernel's own files write it: `0x0a19b956`. */
-export const hexCrc = (crc: number): string => `0x${crc.toString(16).padStart(8, '0')}`;
-
 /** So many symbols are named in a sentence; a report has them all. */
 const NAMED = 3;
 
@@ -26,7 +24,7 @@ export function describeSymbols({ imports, missing, changed }: ArchSymbols): str
   const gone = missing.map(({ symbol }) => symbol);
   const moved = changed.map(
     ({ symbol, required, provided, provider }) =>
-      `${symbol}: ${hexCrc(required)} → ${hexCrc(provided)}, in ${provider}`,
+      `${symbol}: ${formatCrc(required)} → ${formatCrc(provided)}, in ${provider}`,
   );
   const parts = [
     ...(gone.length > 0 ? [`${of(gone.length)} ${gone.length === 1 ? 'is' : 'are'} gone ${few(gone)}`] : []),

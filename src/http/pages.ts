@@ -113,6 +113,7 @@ function runSection(report: RunReport, now: number): Html {
 ${reasons.length > 0 && html`<h3>Why</h3><ol>${reasons.map((reason) => html`<li>${reason}</li>`)}</ol>`}
 <h3>Kmods</h3>
 ${report.kmods.length > 0 ? kmodTable(report.kmods) : html`<p>None was found to try.</p>`}
+${report.blame.length > 0 && html`<h3>Symbols that broke them</h3>${blameTable(report.blame)}`}
 ${tag_changes.length > 0 && html`<h3>Tag changes</h3>${tagTable(tag_changes)}`}
 </section>`;
 }
@@ -135,6 +136,24 @@ function errorList({ errors }: KmodReport): Content {
     (error) => html`<li><span class="quiet">${error.arch}</span> ${describeError(error)}</li>`,
   );
   return html`<ol class="errors">${items}</ol>`;
+}
+
+/** How many symbols are shown; the JSON has all. */
+const BLAMED = 50;
+
+function blameTable(blame: RunReport['blame']): Html {
+  const rows = blame
+    .slice(0, BLAMED)
+    .map(({ arch, symbol, provided, provider, kmods }) => [
+      html`<b class="tight">${symbol}</b>`,
+      arch,
+      `${kmods[0]?.required} → ${provided ?? 'gone'}`,
+      provider,
+      kmods.map(({ name }) => name).join(', '),
+    ]);
+  const more = blame.length > BLAMED && html`<p class="quiet">and ${blame.length - BLAMED} more</p>`;
+  const heads = ['Symbol', 'Arch', 'CRC', 'Now in', 'Hits'];
+  return html`${table('Symbols, those that hit most kmods first', heads, rows)}${more}`;
 }
 
 function tagTable(changes: RunReport['tag_changes']): Html {

@@ -23,12 +23,15 @@ export interface Blame {
   readonly kmods: readonly HitKmod[];
 }
 
+/** What of a comparison is looked at. */
+export type Blamable = Pick<KmodComparison, 'kmod' | 'missing' | 'changed' | 'answer'>;
+
 /**
  * Which symbols break the incompatible kmods. Inconclusive ones are left out: what a kmod for another
  * architecture misses is nobody's change.
  * @param comparisons of kmods with one kernel
  */
-export function blame(comparisons: readonly KmodComparison[]): Blame {
+export function blame(comparisons: readonly Blamable[]): Blame {
   const symbols = new Map<
     string,
     { provided: BlamedSymbol['provided']; hits: BlamedSymbol['hits'][number][] }

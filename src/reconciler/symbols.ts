@@ -151,7 +151,7 @@ function compare(
   return {
     arch,
     imports,
-    missing: found.missing.map(({ symbol, crc }) => ({ symbol, required: crc })),
+    missing: found.missing.map(({ symbol, crc }) => ({ symbol, crc })),
     changed: found.changed,
     answer: found.answer,
     cause: found.cause && CAUSES[found.cause],

@@ -55,6 +55,7 @@ describe('progress', () => {
       verdict: null,
       reasons: [],
       kmods: [],
+      blame: [],
       tag_changes: [],
       started_at: 0,
       ended_at: null,

@@ -176,7 +176,7 @@ const CHANGED = symbols({
 const GONE = symbols({
   arch: 'aarch64',
   answer: 'incompatible',
-  missing: ['a', 'b', 'c', 'd'].map((symbol) => ({ symbol, required: 1 })),
+  missing: ['a', 'b', 'c', 'd'].map((symbol) => ({ symbol, crc: 1 })),
 });
 const NOTHING = symbols({ answer: 'inconclusive', cause: 'it is for another architecture' });
 

@@ -88,6 +88,15 @@ function blockedRun(now: number): RunReport {
       BROKEN,
       INCONCLUSIVE,
     ],
+    blame: [
+      {
+        arch: 'x86_64',
+        symbol: 'genl_register_family',
+        provided: '0x1f0b2c3d',
+        provider: 'kernel-core',
+        kmods: [{ name: 'kmod-jool', required: '0x9e8d7c6b' }],
+      },
+    ],
     tag_changes: [
       {
         change: `move ${nvr} from kernels-el10-gate to kernels-el10-blocked`,
@@ -120,6 +129,7 @@ function runningRun(now: number): RunReport {
         ? { ...kmod, ...open, outcome: 'building' as const }
         : { ...kmod, ...open, outcome: 'waiting' as const, tasks: [] };
     }),
+    blame: [],
     tag_changes: [],
     started_at: now - 4 * MINUTE,
     ended_at: null,

@@ -52,7 +52,7 @@ describe('symbols', () => {
   });
 
   test('are in the report with CRCs, old and new, and the rpm that has them now', async () => {
-    const { symbols } = await play('symbols');
+    const { run, symbols } = await play('symbols');
     expect(symbols['kmod-beta']).toEqual([
       {
         arch: 'x86_64',
@@ -63,6 +63,23 @@ describe('symbols', () => {
         changed: [
           { symbol: 'seq_printf', required: '0xac8427d8', provided: '0x2529ebe1', provider: 'kernel-core' },
         ],
+      },
+    ]);
+    const { blame } = reportOf(run, undefined, { task: () => undefined, build: () => undefined });
+    expect(blame).toEqual([
+      {
+        arch: 'x86_64',
+        symbol: 'pci_clear_master',
+        provided: null,
+        provider: null,
+        kmods: [{ name: 'kmod-gamma', required: '0x453af477' }],
+      },
+      {
+        arch: 'x86_64',
+        symbol: 'seq_printf',
+        provided: '0x2529ebe1',
+        provider: 'kernel-core',
+        kmods: [{ name: 'kmod-beta', required: '0xac8427d8' }],
       },
     ]);
     expect(await stage.story()).toContain(
