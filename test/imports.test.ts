@@ -10,7 +10,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: ['kabi'],
   kabi: [],
-  config: ['core'],
+  config: ['core', 'kabi'],
   koji: [],
   bus: ['core'],
   store: ['core', 'kabi'],

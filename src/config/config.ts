@@ -2,11 +2,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse, TomlError } from 'smol-toml';
-import type { Gate, TagChange } from '../core/model.ts';
+import type { Gate, Stablelist, TagChange } from '../core/model.ts';
+import { plural } from '../core/wording.ts';
 import { ConfigError, explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
+import { readStablelists, StablelistError } from './stablelist.ts';
 
 export { ConfigError, formatMistakes, type Mistake } from './mistakes.ts';
 
@@ -106,11 +108,13 @@ export function parseConfig(
   const document = parseToml(text, file);
   const parsed = ConfigFile.safeParse(document);
   const { profile, findings: ofProfile } = findProfile(document, env, places);
+  const { stablelists, findings: ofStablelists } = findStablelists(document, env);
   const findings = [
     ...(parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, document)),
     ...checkHub(document),
     ...ofProfile,
     ...checkGates(document),
+    ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
   const { koji, gate: gates, bus, store, http, sweep } = parsed.data;
@@ -120,7 +124,11 @@ export function parseConfig(
     store,
     ...(http && { http: http.listen }),
     sweep,
-    gates: gates.map((gate) => ({ ...gate, build: gate.build ?? null })),
+    gates: gates.map(({ on_stablelist: effect, ...gate }, i) => ({
+      ...gate,
+      build: gate.build ?? null,
+      stablelist: stablelists[i] ? { effect, symbols: stablelists[i] } : null,
+    })),
   };
 }
 
@@ -154,6 +162,27 @@ function findProfile(
     const message = instead ? `${error.message}; KOJI_PROFILE names this profile` : error.message;
     return { profile: {}, findings: [{ path, message }] };
   }
+}
+
+/** The stablelist of each gate, and what is wrong with those that cannot be read. */
+function findStablelists(
+  document: unknown,
+  env: NodeJS.ProcessEnv,
+): { stablelists: (Stablelist['symbols'] | undefined)[]; findings: Finding[] } {
+  const gates = valueAt(document, ['gate']);
+  const findings: Finding[] = [];
+  const stablelists = (Array.isArray(gates) ? gates : []).map((_, i) => {
+    const path = ['gate', i, 'stablelist'];
+    const named = valueAt(document, path);
+    try {
+      return typeof named === 'string' && named !== '' ? readStablelists(named, env) : undefined;
+    } catch (error) {
+      if (!(error instanceof StablelistError)) throw error;
+      findings.push({ path, message: error.message });
+      return undefined;
+    }
+  });
+  return { stablelists, findings };
 }
 
 /** `[koji]` over its profile over the defaults. */
@@ -245,6 +274,7 @@ function describeGate({
   watch,
   mode,
   strategy,
+  stablelist,
   kmods,
   build,
   ...ends
@@ -256,6 +286,7 @@ function describeGate({
     [`gate ${name}`, ''],
     ['  kernels', `${kernels.join(' ')} in tag ${watch}`],
     ['  mode', `${mode}, strategy ${strategy}`],
+    ...(stablelist ? [['  kABI', describeStablelist(stablelist)] as [string, string]] : []),
     ['  kmods', `in tag ${kmods.tag}, ${patterns.join(', ')}`],
     [
       '  build',
@@ -266,6 +297,13 @@ function describeGate({
     ['  on_pass', describeTagChange(ends.on_pass)],
     ['  on_fail', describeTagChange(ends.on_fail)],
   ];
+}
+
+function describeStablelist({ effect, symbols }: Stablelist): string {
+  const lists = Object.entries(symbols).map(
+    ([arch, list]) => `${plural(list.length, 'symbol')}${arch === '*' ? '' : ` of ${arch}`}`,
+  );
+  return `stablelist, ${lists.join(', ')}: a change ${effect === 'block' ? 'blocks' : 'is only told'}`;
 }
 
 function describeTagChange({ tag, untag }: TagChange): string {

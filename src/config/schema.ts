@@ -137,6 +137,8 @@ const gate = z.strictObject(
     watch: tagName,
     mode: choice('enforce', 'observe').default('enforce'),
     strategy: choice('rebuild', 'symbols', 'symbols-then-rebuild', 'symbols-and-rebuild').default('rebuild'),
+    stablelist: nonEmpty.optional(),
+    on_stablelist: choice('block', 'warn').default('block'),
     kmods: z.strictObject(
       {
         tag: tagName,

@@ -88,11 +88,12 @@ const act = (state: string, ...writes: Write[]): Decision => ({ state, writes })
 function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run, now } = seen;
   const kmods = standings(run);
+  const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
+  if (unread) return wait('reads symbols', now + pace.poll);
   if (kmods.every((kmod) => kmod.state === 'judged')) {
-    const found = verdictOf(run.kernel, kmods);
+    const found = verdictOf(run.kernel, kmods, run.symbols?.stablelist);
     return { state: `verdict: ${found.verdict}`, writes: [], verdict: found };
   }
-  if (kmods.some((kmod) => kmod.state === 'unread')) return wait('reads symbols', now + pace.poll);
   const progress = describeProgress(kmods);
   const later = now + pace.poll;
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');

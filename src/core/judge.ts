@@ -8,10 +8,11 @@ import type {
   KernelBuild,
   Kmod,
   Run,
+  StablelistEvidence,
   Verdict,
 } from './model.ts';
 import { TASK } from './model.ts';
-import { describeError, describeSymbols, nameKernels, plural } from './wording.ts';
+import { describeError, describeStablelist, describeSymbols, nameKernels, plural } from './wording.ts';
 
 /** Of one kmod: what its attempts prove. */
 export type Outcome = 'ok' | 'broken' | 'inconclusive';
@@ -44,7 +45,7 @@ export const RETRY_PAUSES = [60_000, 300_000] as const;
 export function standings(run: Run): KmodStanding[] {
   const attempts = new Map<string, Attempt[]>(run.kmods.map((kmod) => [kmod.name, []]));
   for (const attempt of run.intents.filter(isAttempt)) attempts.get(attempt.write.kmod)?.push(attempt);
-  const symbols = new Map(run.symbols?.map(({ kmod, arches }) => [kmod, arches]));
+  const symbols = new Map(run.symbols?.kmods.map(({ kmod, arches }) => [kmod, arches]));
   return run.kmods.map((kmod) => {
     const tried = attempts.get(kmod.name) ?? [];
     if (run.strategy === 'rebuild') return standing(run.kernel, kmod, tried);
@@ -214,6 +215,7 @@ function inconclusive(cause: string, again: boolean): Finding {
 export function verdictOf(
   kernel: KernelBuild,
   kmods: readonly KmodStanding[],
+  stablelist: StablelistEvidence | null = null,
 ): { verdict: Verdict; reasons: string[] } {
   const found = (outcome: Outcome, required: boolean) =>
     kmods.filter(({ finding, kmod }) => finding?.outcome === outcome && kmod.required === required);
@@ -221,14 +223,18 @@ export function verdictOf(
     list.map(({ kmod, finding }) => `${kmod.nvr}${note}: ${finding?.cause}`);
   const blocking = found('broken', true);
   const holding = found('inconclusive', true);
+  const promise = stablelist && describeStablelist(stablelist);
+  const kept = !promise || stablelist?.effect === 'warn' || stablelist?.arches.length === 0;
   const reasons = [
+    ...(promise && !kept ? [promise] : []),
     ...say(blocking),
     ...say(holding, ' (inconclusive)'),
     ...say(found('broken', false), ' (advisory)'),
     ...say(found('inconclusive', false), ' (advisory, inconclusive)'),
+    ...(promise && kept ? [promise] : []),
     summary(kernel, kmods),
   ];
-  if (blocking.length > 0) return { verdict: 'block', reasons };
+  if (!kept || blocking.length > 0) return { verdict: 'block', reasons };
   const proven = kmods.some(({ finding }) => finding && finding.outcome !== 'inconclusive');
   if (holding.length > 0 || !proven) return { verdict: 'hold', reasons };
   return { verdict: 'promote', reasons };

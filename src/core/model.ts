@@ -3,7 +3,7 @@
  * Times are milliseconds since the Unix epoch, ids are Koji's own.
  */
 
-import type { KmodComparison } from '../kabi/compare.ts';
+import type { ChangedSymbol, KmodComparison, LoneSymbol } from '../kabi/compare.ts';
 
 /** Koji's task states (koji.TASK_STATES). */
 export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
@@ -57,6 +57,14 @@ export interface Building {
   readonly max_active: number;
 }
 
+/** A promise to keep symbols as they are. */
+export interface Stablelist {
+  /** What a broken promise does. */
+  readonly effect: 'block' | 'warn';
+  /** The symbols of each architecture; `*` stands for any. */
+  readonly symbols: Readonly<Record<string, readonly string[]>>;
+}
+
 /** A gate: one named policy, spelled as in the configuration file. */
 export interface Gate {
   readonly name: string;
@@ -76,6 +84,8 @@ export interface Gate {
     /** Patterns of kmods that never block alone. */
     readonly advisory: readonly string[];
   };
+  /** Symbols that a kernel must not change, whether a kmod uses them or not; null: none. */
+  readonly stablelist: Stablelist | null;
   /** Null where nothing is ever built: with the strategy `symbols`. */
   readonly build: Building | null;
   readonly on_pass: TagChange;
@@ -207,6 +217,27 @@ export interface ArchSymbols extends Pick<KmodComparison, 'imports' | 'missing' 
   readonly cause: string | null;
 }
 
+/** What became of the symbols of a stablelist since the baseline. */
+export interface StablelistEvidence {
+  readonly effect: Stablelist['effect'];
+  /** The newest kernel of the pass tag; null: there is none. */
+  readonly baseline: KernelRef | null;
+  /** Architectures with a change to a listed symbol. */
+  readonly arches: readonly {
+    readonly arch: string;
+    readonly removed: readonly LoneSymbol[];
+    readonly changed: readonly ChangedSymbol[];
+  }[];
+}
+
+/** What symbols show of a run. */
+export interface SymbolsShown {
+  /** Empty with the strategy `rebuild`. */
+  readonly kmods: readonly SymbolEvidence[];
+  /** Null for a gate without one. */
+  readonly stablelist: StablelistEvidence | null;
+}
+
 export type Verdict = 'promote' | 'block' | 'hold';
 
 /** All facts of one run. What its state is follows from them. */
@@ -224,8 +255,8 @@ export interface Run {
   /** The gate's when the run began. */
   readonly strategy: Strategy;
   readonly kmods: readonly Kmod[];
-  /** Once they were read; never with the strategy `rebuild`. */
-  readonly symbols?: readonly SymbolEvidence[];
+  /** Once they were read; never with the strategy `rebuild` and no stablelist. */
+  readonly symbols?: SymbolsShown;
   readonly intents: readonly Intent[];
   readonly verdict?: { readonly at: number; readonly verdict: Verdict; readonly reasons: readonly string[] };
   readonly closing?: Closing;

@@ -11,10 +11,12 @@ import type {
   LogError,
   Receipt,
   Run,
+  StablelistEvidence,
   SymbolEvidence,
+  SymbolsShown,
   Verdict,
 } from './model.ts';
-import { describeWrite, plural } from './wording.ts';
+import { describeStablelist, describeWrite, plural } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -74,6 +76,8 @@ export interface RunReport {
   readonly verdict: Verdict | null;
   readonly reasons: readonly string[];
   readonly kmods: readonly KmodReport[];
+  /** Listed symbols that changed or went since the baseline; null without a stablelist. */
+  readonly stablelist: StablelistEvidence | null;
   /** Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`. */
   readonly blame: readonly BlameReport[];
   /** What the gate did to tags, in order. */
@@ -113,6 +117,7 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
     kmods: standings(run).map((standing) => kmodReport(run, standing, links)),
+    stablelist: run.symbols?.stablelist ?? null,
     blame: blameReport(run),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
@@ -123,7 +128,7 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
 }
 
 function kmodReport(
-  { symbols = [] }: Run,
+  { symbols }: Run,
   { kmod, state, finding, attempts }: KmodStanding,
   links: Links,
 ): KmodReport {
@@ -141,7 +146,7 @@ function kmodReport(
       receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
     ),
     errors: arches.flatMap(({ arch, errors }) => errors.map((error) => ({ arch, ...error }))),
-    symbols: (symbols.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport),
+    symbols: (symbols?.kmods.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport),
   };
 }
 
@@ -161,8 +166,8 @@ function symbolReport({ arch, imports, answer, cause, missing, changed }: ArchSy
   };
 }
 
-function blameReport({ symbols = [] }: Run): BlameReport[] {
-  const all = symbols.flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
+function blameReport({ symbols }: Run): BlameReport[] {
+  const all = (symbols?.kmods ?? []).flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];
   return arches.flatMap((arch) =>
     blame(all.filter((of) => of.arch === arch)).symbols.map(({ symbol, provided, hits }) => ({
@@ -225,8 +230,16 @@ export function describeEnding(kernel: KernelBuild, { write }: Intent, ending: E
   return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;
 }
 
-/** What the symbols of a run's kmods show, for the journal. */
-export function describeEvidence(evidence: readonly SymbolEvidence[]): string {
+/** What symbols show of a run, for the journal. */
+export function describeShown({ kmods, stablelist }: SymbolsShown): string {
+  const parts = [
+    ...(kmods.length > 0 ? [describeEvidence(kmods)] : []),
+    ...(stablelist ? [describeStablelist(stablelist)] : []),
+  ];
+  return parts.join('; ');
+}
+
+function describeEvidence(evidence: readonly SymbolEvidence[]): string {
   const outcomes = evidence.map(({ kmod, arches }) => ({ kmod, ...judgeSymbols(arches) }));
   const named = (outcome: Outcome) => outcomes.filter((of) => of.outcome === outcome).map(({ kmod }) => kmod);
   const [ok, broken, unclear] = [named('ok'), named('broken'), named('inconclusive')];

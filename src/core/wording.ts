@@ -1,6 +1,6 @@
 /** Sentences that more than one place says. */
 import { formatCrc } from '../kabi/dependency.ts';
-import type { ArchSymbols, KernelRef, LogError, Write } from './model.ts';
+import type { ArchSymbols, KernelRef, LogError, StablelistEvidence, Write } from './model.ts';
 
 /** `1 kmod`, `2 kmods`. */
 export function plural(count: number, noun: string): string {
@@ -16,11 +16,23 @@ export function describeError(error: LogError): string {
 /** So many symbols are named in a sentence; a report has them all. */
 const NAMED = 3;
 
+const few = (texts: readonly string[]): string =>
+  `(${texts.slice(0, NAMED).join(', ')}${texts.length > NAMED ? ', …' : ''})`;
+
+/** What became of a stablelist's symbols, in a sentence. */
+export function describeStablelist({ effect, baseline, arches }: StablelistEvidence): string {
+  if (!baseline) return 'stablelist: no kernel has passed yet to compare with';
+  if (arches.length === 0) return `stablelist: kept since ${baseline.nvr}`;
+  const changes = arches.map(({ arch, removed, changed }) => {
+    const names = [...removed, ...changed].map(({ symbol }) => symbol);
+    return `${plural(names.length, 'listed symbol')} changed or went on ${arch} ${few(names)}`;
+  });
+  return `stablelist${effect === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${changes.join(', ')}`;
+}
+
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
 export function describeSymbols({ imports, missing, changed }: ArchSymbols): string {
   const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
-  const few = (texts: readonly string[]) =>
-    `(${texts.slice(0, NAMED).join(', ')}${texts.length > NAMED ? ', …' : ''})`;
   const gone = missing.map(({ symbol }) => symbol);
   const moved = changed.map(
     ({ symbol, required, provided, provider }) =>

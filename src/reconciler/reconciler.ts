@@ -203,8 +203,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       if (kmods.length > 0) await store.select(before, kmods, now());
     }
     let run = (await store.run(before.id)) ?? before;
-    if (run.strategy !== 'rebuild' && !run.symbols && run.kmods.length > 0) {
-      await store.showSymbols(run, await readSymbols(context, run), now());
+    const wanted = run.strategy !== 'rebuild' || gate.stablelist !== null;
+    if (wanted && !run.symbols && run.kmods.length > 0) {
+      await store.showSymbols(run, await readSymbols(context, gate, run), now());
       run = (await store.run(run.id)) ?? run;
     }
     const seen = await observe(context, gate, run);

@@ -1,6 +1,15 @@
 /** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
-import type { ArchSymbols, Kmod, Run, SymbolEvidence } from '../core/model.ts';
-import { CAUSES, compareKmod } from '../kabi/compare.ts';
+import type {
+  ArchSymbols,
+  Gate,
+  Kmod,
+  Run,
+  Stablelist,
+  StablelistEvidence,
+  SymbolEvidence,
+  SymbolsShown,
+} from '../core/model.ts';
+import { CAUSES, compareKernels, compareKmod } from '../kabi/compare.ts';
 import { type DependencyArrays, parseDependencies, type SymbolDependency } from '../kabi/dependency.ts';
 import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
 import * as koji from '../koji/calls.ts';
@@ -12,23 +21,42 @@ import type { Context } from './context.ts';
 const AT_A_TIME = 4;
 
 /**
- * Compare every kmod of a run with its kernel. An rpm's symbols are asked for once ever.
- * @returns in the order of the run's kmods
+ * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever.
  * @throws HubError where the hub cannot be asked now
  */
-export async function readSymbols({ hub, store }: Context, run: Run): Promise<SymbolEvidence[]> {
-  const { kernel, kmods } = run;
-  const builds = [kernel.id, ...kmods.map(({ buildId }) => buildId)];
-  const [ofKernel = [], ...ofKmods] = (await hub.readAll(builds.map(koji.listBuildRPMs))).map(unwrap);
-  const kernelRpms = ofKernel.filter(({ name }) => isKernelPart(kernel.name, name));
-  const kmodRpms = ofKmods.map((rpms) => rpms.filter(isModulesRpm));
-  const known = await symbolsOf(hub, store, [...kernelRpms, ...kmodRpms.flat()]);
-  const arches = [...new Set(kernelRpms.map(({ arch }) => arch))];
-  const kernels = new Map(arches.map((arch) => [arch, exportsOf(kernelRpms, arch, known)]));
+export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown> {
+  const kernel = await readKernel(context, run.kernel.name, run.kernel.id);
+  return {
+    kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel),
+    stablelist: gate.stablelist && (await readStablelist(context, gate, gate.stablelist, run, kernel)),
+  };
+}
+
+/** What the rpms of a kernel build provide, by architecture. */
+async function readKernel(
+  { hub, store }: Context,
+  name: string,
+  build: number,
+): Promise<ReadonlyMap<string, SymbolTable>> {
+  const rpms = (await hub.read(koji.listBuildRPMs(build))).filter((rpm) => isKernelPart(name, rpm.name));
+  const known = await symbolsOf(hub, store, rpms);
+  return new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
+}
+
+const archesOf = (rpms: readonly koji.Rpm[]): string[] => [...new Set(rpms.map(({ arch }) => arch))];
+
+async function readKmods(
+  { hub, store }: Context,
+  kmods: readonly Kmod[],
+  kernel: ReadonlyMap<string, SymbolTable>,
+): Promise<SymbolEvidence[]> {
+  const answers = await hub.readAll(kmods.map(({ buildId }) => koji.listBuildRPMs(buildId)));
+  const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
+  const known = await symbolsOf(hub, store, rpms.flat());
   const needs = new Map(
-    [...new Set(kmodRpms.flat().map(({ arch }) => arch))].map((arch) => [
+    archesOf(rpms.flat()).map((arch) => [
       arch,
-      kmods.map((kmod, i) => kmodSymbols(kmod, kmodRpms[i] ?? [], arch, known)),
+      kmods.map((kmod, i) => kmodSymbols(kmod, rpms[i] ?? [], arch, known)),
     ]),
   );
   return kmods.map(({ name }, i) => ({
@@ -39,13 +67,40 @@ export async function readSymbols({ hub, store }: Context, run: Run): Promise<Sy
         ? [
             compare(
               kmod,
-              kernels.get(arch),
+              kernel.get(arch),
               all.filter((other) => other !== undefined),
             ),
           ]
         : [];
     }),
   }));
+}
+
+/** Against the newest kernel that the gate let through. */
+async function readStablelist(
+  context: Context,
+  gate: Gate,
+  { effect, symbols }: Stablelist,
+  { kernel: { id, name } }: Run,
+  kernel: ReadonlyMap<string, SymbolTable>,
+): Promise<StablelistEvidence> {
+  const passed = await context.hub.readAll(
+    gate.on_pass.tag.map((tag) => koji.listTagged(tag, { package: name })),
+  );
+  const newest = passed.flatMap(unwrap).find(({ build_id }) => build_id !== id);
+  if (!newest) return { effect, baseline: null, arches: [] };
+  const before = await readKernel(context, name, newest.build_id);
+  const arches = [...kernel].map(([arch, table]) => {
+    const listed = new Set(symbols[arch] ?? symbols['*']);
+    const { removed, changed } = compareKernels(before.get(arch) ?? new Map(), table, listed);
+    const isListed = ({ stable }: { readonly stable: boolean }) => stable;
+    return { arch, removed: removed.filter(isListed), changed: changed.filter(isListed) };
+  });
+  return {
+    effect,
+    baseline: { id: newest.build_id, nvr: newest.nvr },
+    arches: arches.filter(({ removed, changed }) => removed.length + changed.length > 0),
+  };
 }
 
 /** The rpms that hold the kernel itself and its modules, of the plain variant: `kernel-core`, `kernel-modules-extra`. */

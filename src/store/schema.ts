@@ -24,7 +24,7 @@ export interface Tables {
     started_at: number;
     strategy: string;
   };
-  /** What the symbols of a run's kmods show. */
+  /** What symbols show of a run. */
   symbol_evidence: { run_id: string; at: number; evidence: string };
   /** Symbols that an rpm provides and requires; an rpm never changes. */
   rpm_symbols: { rpm_id: number; symbols: string };

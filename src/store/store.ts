@@ -10,11 +10,11 @@ import type {
   Receipt,
   Run,
   Strategy,
-  SymbolEvidence,
+  SymbolsShown,
   Verdict,
   Write,
 } from '../core/model.ts';
-import { describeEnding, describeEvidence, describeReceipt } from '../core/report.ts';
+import { describeEnding, describeReceipt, describeShown } from '../core/report.ts';
 import { describeWrite, describeWrites, plural } from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/dependency.ts';
 import type { Tables } from './schema.ts';
@@ -39,8 +39,8 @@ export interface Store {
   ): Promise<void>;
   /** Choose the kmods of a run again; only for a run that has none. */
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
-  /** Record what the symbols of a run's kmods show; once. */
-  showSymbols(run: Run, evidence: readonly SymbolEvidence[], at: number): Promise<void>;
+  /** Record what symbols show of a run; once. */
+  showSymbols(run: Run, shown: SymbolsShown, at: number): Promise<void>;
   /** Keep what rpms provide and require; again is harmless. */
   keepRpmSymbols(rpms: ReadonlyMap<number, RpmSymbols>): Promise<void>;
   /** Record writes before they are sent. The ids are new; recording one twice is an error. */
@@ -158,12 +158,12 @@ export function storeOver(
           .execute(),
       );
     },
-    async showSymbols(run, evidence, at) {
-      const text = describeEvidence(evidence);
+    async showSymbols(run, shown, at) {
+      const text = describeShown(shown);
       await record({ at, kind: 'symbols', ...of(run), text }, (tx) =>
         tx
           .insertInto('symbol_evidence')
-          .values({ run_id: run.id, at, evidence: JSON.stringify(evidence) })
+          .values({ run_id: run.id, at, evidence: JSON.stringify(shown) })
           .execute(),
       );
     },

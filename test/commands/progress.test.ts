@@ -55,6 +55,7 @@ describe('progress', () => {
       verdict: null,
       reasons: [],
       kmods: [],
+      stablelist: null,
       blame: [],
       tag_changes: [],
       started_at: 0,

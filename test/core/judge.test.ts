@@ -253,7 +253,7 @@ describe('one kmod by strategy', () => {
       run({
         strategy,
         kmods: [kmod('kmod-a')],
-        ...(arches && { symbols: [{ kmod: 'kmod-a', arches }] }),
+        ...(arches && { symbols: { kmods: [{ kmod: 'kmod-a', arches }], stablelist: null } }),
         intents: build ? [tried('kmod-a', build)] : [],
       }),
     );
@@ -377,7 +377,10 @@ describe('verdict', () => {
         run({
           strategy,
           kmods,
-          symbols: kmods.map(({ name }, i) => ({ kmod: name, arches: arches(i) })),
+          symbols: {
+            kmods: kmods.map(({ name }, i) => ({ kmod: name, arches: arches(i) })),
+            stablelist: null,
+          },
           intents: kmods.map(({ name }) => tried(name, BUILDS)),
         }),
       );

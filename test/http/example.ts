@@ -88,6 +88,7 @@ function blockedRun(now: number): RunReport {
       BROKEN,
       INCONCLUSIVE,
     ],
+    stablelist: null,
     blame: [
       {
         arch: 'x86_64',
@@ -129,6 +130,7 @@ function runningRun(now: number): RunReport {
         ? { ...kmod, ...open, outcome: 'building' as const }
         : { ...kmod, ...open, outcome: 'waiting' as const, tasks: [] };
     }),
+    stablelist: null,
     blame: [],
     tag_changes: [],
     started_at: now - 4 * MINUTE,

@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Gate, Strategy } from '../../src/core/model.ts';
 import { reportOf } from '../../src/core/report.ts';
-import { GATE, NEW, type Stage, type StageOptions, setStage } from './stage.ts';
+import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
 afterEach(async () => stage.end());
@@ -135,5 +135,50 @@ describe('symbols-and-rebuild', () => {
     expect(played.verdict).toBe('block');
     expect(played.outcomes).toEqual(['kmod-alpha ok', 'kmod-beta broken']);
     expect(played.builds).toEqual([1, 1]);
+  });
+});
+
+describe('a stablelist', () => {
+  const list = (...symbols: string[]) => ({ symbols: { x86_64: symbols } });
+
+  test('blocks a kernel that breaks the promise, although every kmod builds', async () => {
+    const stablelist = { effect: 'block', ...list('seq_printf', 'kfree', 'pci_clear_master') } as const;
+    const { verdict, reasons, run } = await play('rebuild', { stablelist, ...without('kmod-gamma') });
+    expect(verdict).toBe('block');
+    expect(reasons).toEqual([
+      `stablelist: since ${OLD} 2 listed symbols changed or went on x86_64 (pci_clear_master, seq_printf)`,
+      `2 of 2 kmods build against ${NEW}`,
+    ]);
+    expect(run.symbols?.stablelist?.arches).toMatchObject([
+      {
+        removed: [{ symbol: 'pci_clear_master', provider: 'kernel-core' }],
+        changed: [{ symbol: 'seq_printf', before: 0xac8427d8, after: 0x2529ebe1, provider: 'kernel-core' }],
+      },
+    ]);
+  });
+  test('only tells of it where it shall only warn', async () => {
+    const stablelist = { effect: 'warn', ...list('seq_printf') } as const;
+    const { verdict, reasons } = await play('rebuild', { stablelist, ...without('kmod-gamma') });
+    expect(verdict).toBe('promote');
+    expect(reasons[0]).toBe(
+      `stablelist (warning): since ${OLD} 1 listed symbol changed or went on x86_64 (seq_printf)`,
+    );
+  });
+  test('of symbols that stayed as they were is kept', async () => {
+    const stablelist = { effect: 'block', symbols: { '*': ['kfree', 'never_was_there'] } } as const;
+    const { verdict, reasons } = await play('symbols', { stablelist, ...without('kmod-beta', 'kmod-gamma') });
+    expect(verdict).toBe('promote');
+    expect(reasons[0]).toBe(`stablelist: kept since ${OLD}`);
+  });
+  test('says that there is nothing to compare with before a first kernel has passed', async () => {
+    const stablelist = { effect: 'block', ...list('seq_printf') } as const;
+    const { verdict, reasons } = await play('rebuild', {
+      stablelist,
+      on_pass: { tag: ['kmods9s-gate-dest'], untag: [] },
+      mode: 'observe',
+      ...without('kmod-gamma'),
+    });
+    expect(verdict).toBe('promote');
+    expect(reasons[0]).toBe('stablelist: no kernel has passed yet to compare with');
   });
 });
