@@ -50,6 +50,12 @@ export const TASK_METHODS: Methods = {
       ? { ...answer, task: taskInfo(taskOf(state, request.task_id)) }
       : answer;
   },
+  'repo.queryQueue clauses? fields? opts?': ({ state }, args) => {
+    const rows = state.requests.map((request) => requestInfo(state, request));
+    const fields = list(arg(args, 'fields') ?? DEFAULT_QUEUE_FIELDS).map(String);
+    const pick = (info: XmlStruct) => Object.fromEntries(fields.map((name) => [name, info[name] ?? null]));
+    return list(query(rows, arg(args, 'opts'))).map((info) => pick(struct(info)));
+  },
   'newRepo tag event? src? debuginfo? separate_src?': (caller, args) => {
     const user = caller.user;
     if (user === null || !hasPerm(user, 'regen-repo')) {
@@ -141,6 +147,21 @@ export const TASK_METHODS: Methods = {
     return bytes.subarray(start, size < 0 ? undefined : start + size).toString('base64');
   },
 };
+
+/** What `repo.queryQueue` tells of a request when it is not asked for more. */
+const DEFAULT_QUEUE_FIELDS = [
+  'id',
+  'tag_id',
+  'at_event',
+  'min_event',
+  'create_ts',
+  'task_id',
+  'tries',
+  'repo_id',
+  'opts',
+  'active',
+  'update_ts',
+];
 
 function minEvent(state: State, tag: Tag, args: Args): number {
   const wanted = arg(args, 'min_event');
