@@ -32,7 +32,7 @@ export async function discover(hub: Hub, gate: Gate | undefined): Promise<Things
   const [requests] = await hub.readAll([newestRepoRequest]);
   return {
     kernel: await findKernel(hub, gate?.kernels ?? ['kernel']),
-    target: await findTarget(hub, gate ? [gate.build.target] : closed.flatMap(targetOf)),
+    target: await findTarget(hub, gate?.build ? [gate.build.target] : closed.flatMap(targetOf)),
     closed: closed[0],
     failed: failed[0],
     canceled: canceled[0],

@@ -70,6 +70,8 @@ describe('a whole run', () => {
   describe.each<[string, Case]>([
     ['blocks', { tags: ['c9s-blocked'] }],
     ['blocks, with a repo that builds name', { gate: { build: pin }, tags: ['c9s-blocked'] }],
+    ['spares what loads as it is', { gate: { strategy: 'symbols-then-rebuild' }, tags: ['c9s-blocked'] }],
+    ['builds nothing', { gate: { strategy: 'symbols', build: null }, tags: ['c9s-blocked'] }],
     ['passes', { gate: { kmods: withoutGamma, build: sidetag }, tags: ['c9s-candidate'] }],
     ['holds', { gate: { kmods: withoutGamma, build: sidetag }, scenario: pinnedToOld, tags: ['c9s-gate'] }],
   ])('that %s', async (_, { gate, scenario, tags }) => {
