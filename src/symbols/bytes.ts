@@ -14,8 +14,8 @@ export interface Bytes {
   slice(offset: number, length: number): Buffer;
   /** Text up to a NUL, which must come within `most` bytes. */
   string(offset: number, most: number): string;
-  /** The error to throw. */
-  fail(offset: number, problem: string): SymbolFileError;
+  /** The error to throw; without `mend`, of damage. */
+  fail(offset: number, problem: string, mend?: string): SymbolFileError;
 }
 
 const DAMAGED = 'the file is damaged or not complete: fetch it again';
@@ -25,8 +25,8 @@ export function bytesOf(data: Uint8Array, file: string, order: 'little' | 'big')
   const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const size = buffer.length;
   const little = order === 'little';
-  const fail = (offset: number, problem: string) =>
-    new SymbolFileError(file, { offset: Math.min(offset, size) }, problem, DAMAGED);
+  const fail = (offset: number, problem: string, mend = DAMAGED) =>
+    new SymbolFileError(file, { offset: Math.min(offset, size) }, problem, mend);
   const check = (offset: number, length: number) => {
     if (offset + length > size) throw fail(offset, `${length} bytes wanted, and the file ends at ${size}`);
   };

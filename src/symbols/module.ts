@@ -49,7 +49,7 @@ export function readModule(data: Uint8Array, file: string): KernelModule {
     kmodImports: [],
     exports: readExports(elf, name),
     unversioned: imports === null,
-    vermagic: info.get('vermagic') ?? null,
+    vermagic: info.get('vermagic')?.trim() ?? null,
     depends: (info.get('depends') ?? '').split(',').filter((it) => it !== ''),
   };
 }
@@ -62,7 +62,7 @@ function archOf({ machine, littleEndian }: Elf): string | null {
 /** `key=value` texts; of a key that comes again, the first. */
 function readModinfo(elf: Elf): Map<string, string> {
   const section = sectionOf(elf, '.modinfo');
-  if (!section) throw elf.bytes.fail(0, 'an ELF file, but no kernel module: it has no .modinfo');
+  if (!section) throw elf.bytes.fail(0, 'an ELF file without .modinfo is no kernel module', 'name a .ko');
   const info = new Map<string, string>();
   for (const line of contentOf(elf, section).toString('latin1').split('\0')) {
     const equals = line.indexOf('=');
