@@ -10,6 +10,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: ['kabi'],
   kabi: [],
+  symbols: ['kabi'],
   config: ['core', 'kabi'],
   koji: [],
   bus: ['core'],
@@ -17,8 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['core'],
   reconciler: ['core', 'kabi', 'koji', 'store'],
   sim: ['koji/xmlrpc.ts', 'bus/message.ts'],
-  commands: ['core', 'config', 'koji', 'bus', 'store', 'http', 'reconciler', 'sim'],
-  'main.ts': ['commands', 'config', 'store', 'http', 'koji'],
+  commands: ['core', 'config', 'kabi', 'koji', 'bus', 'store', 'symbols', 'http', 'reconciler', 'sim'],
+  'main.ts': ['commands', 'config', 'kabi', 'store', 'http', 'koji'],
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

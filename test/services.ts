@@ -1,4 +1,5 @@
 /** Which real services the tests may use. Without them their tests are skipped, out loud. */
+import { existsSync } from 'node:fs';
 import { connect } from 'amqplib';
 import { messageOf } from '../src/bus/intake.ts';
 
@@ -17,4 +18,13 @@ export async function rabbit(): Promise<boolean> {
     process.stderr.write(`SKIPPED: ${where}. Start it, or set RABBIT_URL.\n`);
     return false;
   }
+}
+
+/** Whether a file is there that comes from a package. With REQUIRE_SERVICES=1 a missing one throws. */
+export function installed(path: string, from: string): boolean {
+  if (existsSync(path)) return true;
+  const what = `${path} is missing (${from})`;
+  if (process.env['REQUIRE_SERVICES'] === '1') throw new Error(`${what}, and REQUIRE_SERVICES=1 demands it`);
+  process.stderr.write(`SKIPPED: ${what}\n`);
+  return false;
 }

@@ -1,6 +1,6 @@
 /** A run as people and programs read it: derived from its facts alone. */
 import { blame } from '../kabi/blame.ts';
-import { formatCrc } from '../kabi/dependency.ts';
+import { formatCrc } from '../kabi/crc.ts';
 import { judgeBuild, judgeSymbols, type KmodStanding, type Outcome, standings } from './judge.ts';
 import type {
   ArchSymbols,

@@ -1,5 +1,5 @@
 /** Sentences that more than one place says. */
-import { formatCrc } from '../kabi/dependency.ts';
+import { formatCrc } from '../kabi/crc.ts';
 import type { ArchSymbols, KernelRef, LogError, StablelistEvidence, Write } from './model.ts';
 
 /** `1 kmod`, `2 kmods`. */

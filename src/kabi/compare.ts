@@ -23,6 +23,7 @@ export type Cause = keyof typeof CAUSES;
 
 export const CAUSES = {
   'no-requirements': 'it requires no symbol of a kernel, so nothing tells what it was built against',
+  'no-modversions': 'it was built without CONFIG_MODVERSIONS, so it has no CRCs to compare',
   'other-arch': 'it is for another architecture',
   'other-variant': 'it is for another variant of the kernel',
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
@@ -54,60 +55,60 @@ const IMPORTS_TO_TELL = 20;
  * Compare what a kmod needs with what a kernel and other kmods offer, and with what the kmod's own modules
  * offer each other. The kernel's symbol wins over another kmod's of the same name; where an rpm says that a
  * symbol comes from a kmod, it is the other way round.
+ * @param otherKmods may hold the kmod itself
  */
 export function compareKmod(
   kmod: Kmod,
   kernel: KernelSymbols,
   otherKmods: readonly Kmod[] = [],
 ): KmodComparison {
-  const missing: ImportedSymbol[] = [];
-  const changed: ChangedImport[] = [];
-  const fromKmods: KmodImport[] = [];
-  const settle = (needed: ImportedSymbol, found: Offer | undefined) => {
-    if (!found) missing.push(needed);
-    else if (found.crc !== needed.crc)
-      changed.push({
-        symbol: needed.symbol,
-        required: needed.crc,
-        provided: found.crc,
-        provider: found.provider,
-      });
-    else if (found.otherKmod) fromKmods.push({ ...needed, provider: found.provider });
-  };
-  for (const needed of kmod.imports)
-    settle(needed, kernel.symbols.get(needed.symbol) ?? offer(needed.symbol, kmod, otherKmods));
-  const missingOfKernel = missing.length;
-  const changedOfKernel = changed.length;
-  for (const needed of kmod.kmodImports)
-    settle(needed, offer(needed.symbol, kmod, otherKmods) ?? kernel.symbols.get(needed.symbol));
-
+  const ofKernel = (symbol: string) => kernel.symbols.get(symbol);
+  const ofKmods = (symbol: string) => kmod.exports.get(symbol) ?? offerOf(symbol, otherKmods);
+  const imports = settle(kmod.imports, (symbol) => ofKernel(symbol) ?? ofKmods(symbol));
+  const kmodImports = settle(kmod.kmodImports, (symbol) => ofKmods(symbol) ?? ofKernel(symbol));
+  const missing = [...imports.missing, ...kmodImports.missing];
+  const changed = [...imports.changed, ...kmodImports.changed];
   const cause =
     unlike(kmod, kernel) ??
-    unfounded(kmod.imports.length, missingOfKernel, changedOfKernel) ??
-    (changed.length === 0 && missingOfKernel === 0 && missing.length > 0 ? 'kmod-not-given' : null);
+    unfounded(kmod, imports) ??
+    (changed.length === 0 && imports.missing.length === 0 && missing.length > 0 ? 'kmod-not-given' : null);
   const fits = missing.length === 0 && changed.length === 0;
   return {
     kmod: kmod.name,
     imports: kmod.imports.length + kmod.kmodImports.length,
     missing,
     changed,
-    fromKmods,
+    fromKmods: [...imports.fromKmods, ...kmodImports.fromKmods],
     answer: cause ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
     cause,
   };
 }
 
-/** A symbol as a kernel or kmod offers it; `otherKmod`: not the kernel, nor the asking kmod itself. */
+/** A symbol as somebody offers it; `otherKmod`: neither the kernel nor the asking kmod itself. */
 type Offer = Pick<ExportedSymbol, 'crc' | 'provider'> & { readonly otherKmod?: boolean };
 
-function offer(symbol: string, kmod: Kmod, otherKmods: readonly Kmod[]): Offer | undefined {
-  const own = kmod.exports.get(symbol);
-  if (own) return own;
-  for (const other of otherKmods) {
-    const found = other.exports.get(symbol);
-    if (found) return { crc: found.crc, provider: other.name, otherKmod: true };
+function offerOf(symbol: string, kmods: readonly Kmod[]): Offer | undefined {
+  for (const { name, exports } of kmods) {
+    const found = exports.get(symbol);
+    if (found) return { crc: found.crc, provider: name, otherKmod: true };
   }
   return undefined;
+}
+
+/** Sort symbols by what became of them. */
+function settle(imports: readonly ImportedSymbol[], find: (symbol: string) => Offer | undefined) {
+  const missing: ImportedSymbol[] = [];
+  const changed: ChangedImport[] = [];
+  const fromKmods: KmodImport[] = [];
+  for (const needed of imports) {
+    const { symbol, crc } = needed;
+    const found = find(symbol);
+    if (!found) missing.push(needed);
+    else if (found.crc !== crc)
+      changed.push({ symbol, required: crc, provided: found.crc, provider: found.provider });
+    else if (found.otherKmod) fromKmods.push({ symbol, crc, provider: found.provider });
+  }
+  return { missing, changed, fromKmods };
 }
 
 function unlike(kmod: Target, kernel: Target): Cause | null {
@@ -117,10 +118,12 @@ function unlike(kmod: Target, kernel: Target): Cause | null {
   return null;
 }
 
-function unfounded(imports: number, missing: number, changed: number): Cause | null {
+function unfounded(kmod: Kmod, { missing, changed }: ReturnType<typeof settle>): Cause | null {
+  const imports = kmod.imports.length;
+  if (kmod.unversioned) return 'no-modversions';
   if (imports === 0) return 'no-requirements';
-  const noCrc = missing + changed === imports && imports >= IMPORTS_TO_TELL;
-  return missing === imports || noCrc ? 'nothing-in-common' : null;
+  const noCrc = missing.length + changed.length === imports && imports >= IMPORTS_TO_TELL;
+  return missing.length === imports || noCrc ? 'nothing-in-common' : null;
 }
 
 /** A symbol that only one of two kernels exports. */

@@ -1,5 +1,5 @@
-/** Where in a file something is wrong: a line of text counts from 1, a byte's offset from 0. */
-export type Place = { readonly line: number } | { readonly offset: number };
+/** Where in a file something is wrong: lines count from 1, bytes from 0. Null: in the file as a whole. */
+export type Place = { readonly line: number } | { readonly offset: number } | null;
 
 /**
  * A file that is not what it should be: damaged, cut short, or of another kind. The only error that reading
@@ -14,8 +14,8 @@ export class SymbolFileError extends Error {
   readonly mend: string;
 
   constructor(file: string, place: Place, problem: string, mend: string) {
-    const where = 'line' in place ? `${place.line}` : `byte ${place.offset}`;
-    super(`${file}:${where}: ${problem}; ${mend}`);
+    const where = place === null ? '' : 'line' in place ? `line ${place.line}: ` : `byte ${place.offset}: `;
+    super(`${file}: ${where}${problem}; ${mend}`);
     this.file = file;
     this.place = place;
     this.problem = problem;

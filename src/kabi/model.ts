@@ -47,6 +47,8 @@ export interface Kmod extends Target {
   /** What its rpm needs of another kmod: EL's `ksym(SYM)`. */
   readonly kmodImports: readonly ImportedSymbol[];
   readonly exports: SymbolTable;
+  /** It was built without CONFIG_MODVERSIONS: it imports symbols, and nobody wrote down their CRCs. */
+  readonly unversioned?: boolean;
 }
 
 /** A list of symbols that a distribution promises to keep. */

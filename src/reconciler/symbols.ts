@@ -10,11 +10,11 @@ import type {
   SymbolsShown,
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmod } from '../kabi/compare.ts';
-import { type DependencyArrays, parseDependencies, type SymbolDependency } from '../kabi/dependency.ts';
 import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
+import { type DependencyArrays, parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, unwrap } from '../koji/hub.ts';
-import type { RpmSymbols } from '../store/store.ts';
+import type { RpmDependencies } from '../store/store.ts';
 import type { Context } from './context.ts';
 
 /** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
@@ -119,7 +119,7 @@ async function symbolsOf(
   hub: Hub,
   store: Context['store'],
   rpms: readonly koji.Rpm[],
-): Promise<ReadonlyMap<number, RpmSymbols>> {
+): Promise<ReadonlyMap<number, RpmDependencies>> {
   const ids = rpms.map(({ id }) => id);
   const known = await store.rpmSymbols(ids);
   const wanted = ids.filter((id) => !known.has(id));
@@ -127,13 +127,13 @@ async function symbolsOf(
     const some = wanted.slice(i, i + AT_A_TIME);
     const headers = (await hub.readAll(some.map(koji.getRPMHeaders))).map(unwrap);
     const fresh = new Map(some.map((id, n) => [id, rpmSymbols(headers[n])]));
-    await store.keepRpmSymbols(fresh);
+    await store.keepRpmDependencies(fresh);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;
 }
 
-function rpmSymbols(headers: koji.RpmHeaders | undefined): RpmSymbols {
+function rpmSymbols(headers: koji.RpmHeaders | undefined): RpmDependencies {
   if (!headers) return { provides: [], requires: [] };
   const provides = {
     names: headers.PROVIDENAME,
@@ -153,7 +153,7 @@ function rpmSymbols(headers: koji.RpmHeaders | undefined): RpmSymbols {
 function exportsOf(
   rpms: readonly koji.Rpm[],
   arch: string,
-  known: ReadonlyMap<number, RpmSymbols>,
+  known: ReadonlyMap<number, RpmDependencies>,
 ): SymbolTable {
   const table = new Map<string, ExportedSymbol>();
   for (const rpm of rpms.filter((each) => each.arch === arch)) {
@@ -168,7 +168,7 @@ function kmodSymbols(
   { nvr }: Kmod,
   rpms: readonly koji.Rpm[],
   arch: string,
-  known: ReadonlyMap<number, RpmSymbols>,
+  known: ReadonlyMap<number, RpmDependencies>,
 ): KmodSymbols | undefined {
   const requires = new Map<string, SymbolDependency>();
   for (const { id } of rpms.filter((each) => each.arch === arch))

@@ -16,11 +16,11 @@ import type {
 } from '../core/model.ts';
 import { describeEnding, describeReceipt, describeShown } from '../core/report.ts';
 import { describeWrite, describeWrites, plural } from '../core/wording.ts';
-import type { SymbolDependency } from '../kabi/dependency.ts';
+import type { SymbolDependency } from '../kabi/rpm.ts';
 import type { Tables } from './schema.ts';
 
 /** What an rpm's header says of symbols. */
-export interface RpmSymbols {
+export interface RpmDependencies {
   readonly provides: readonly SymbolDependency[];
   readonly requires: readonly SymbolDependency[];
 }
@@ -42,7 +42,7 @@ export interface Store {
   /** Record what symbols show of a run; once. */
   showSymbols(run: Run, shown: SymbolsShown, at: number): Promise<void>;
   /** Keep what rpms provide and require; again is harmless. */
-  keepRpmSymbols(rpms: ReadonlyMap<number, RpmSymbols>): Promise<void>;
+  keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
   /** Record writes before they are sent. The ids are new; recording one twice is an error. */
   intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
@@ -69,7 +69,7 @@ export interface Store {
   /** Names of all side tags that were ever created. */
   sideTags(): Promise<string[]>;
   /** What is known of rpms, by their Koji ids. */
-  rpmSymbols(ids: readonly number[]): Promise<Map<number, RpmSymbols>>;
+  rpmSymbols(ids: readonly number[]): Promise<Map<number, RpmDependencies>>;
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;
@@ -312,7 +312,7 @@ export function storeOver(
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
     async rpmSymbols(ids) {
-      const known = new Map<number, RpmSymbols>();
+      const known = new Map<number, RpmDependencies>();
       for (const id of ids) {
         const row = await db
           .selectFrom('rpm_symbols')

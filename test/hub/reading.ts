@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { BUILD, type Gate, TASK } from '../../src/core/model.ts';
 import { selectKmods } from '../../src/core/select.ts';
-import { parseDependencies } from '../../src/kabi/dependency.ts';
+import { parseDependencies } from '../../src/kabi/rpm.ts';
 import * as koji from '../../src/koji/calls.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import { detectFeatures } from '../../src/koji/features.ts';

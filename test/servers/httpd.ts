@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { installed } from '../services.ts';
 
 const HTTPD = '/usr/sbin/apache2';
 const MODULES = '/usr/lib/apache2/modules';
@@ -23,14 +24,6 @@ export const kerberized = (): boolean =>
   installed('/usr/sbin/krb5kdc', 'Debian package krb5-kdc') &&
   installed('/usr/sbin/kadmin.local', 'Debian package krb5-admin-server') &&
   installed('node_modules/kerberos', 'npm install --no-save kerberos, with libkrb5-dev');
-
-function installed(path: string, from: string): boolean {
-  if (existsSync(path)) return true;
-  const what = `${path} is missing (${from})`;
-  if (process.env['REQUIRE_SERVICES'] === '1') throw new Error(`${what}, and REQUIRE_SERVICES=1 demands it`);
-  process.stderr.write(`SKIPPED: ${what}\n`);
-  return false;
-}
 
 /** A folder with certificates, made by openssl. */
 export interface Authority {

@@ -1,5 +1,6 @@
-/** Symbols as rpm's dependencies spell them. */
-import type { ImportedSymbol } from './model.ts';
+/** Symbols as rpms tell them, in their dependencies. */
+import { parseCrc } from './crc.ts';
+import type { ExportedSymbol, ImportedSymbol, Kmod } from './model.ts';
 
 /** `kernel`: EL's `kernel(SYM)`. `kmod`: EL's `ksym(SYM)`. `either`: SUSE's `ksym(FLAVOUR:SYM)`. */
 export type Form = 'kernel' | 'kmod' | 'either';
@@ -57,6 +58,36 @@ export function parseDependencies({ names, versions, flags }: DependencyArrays):
   return found;
 }
 
+/** What of an rpm tells about symbols: of its header, or of Koji's `getRPM` and `getRPMHeaders`. */
+export interface RpmSymbols {
+  readonly name: string;
+  readonly version: string;
+  readonly release: string;
+  readonly arch: string;
+  readonly provides: DependencyArrays;
+  readonly requires: DependencyArrays;
+}
+
+/** What an rpm exports and imports: a kmod's, or that of a part of a kernel. */
+export function symbolsOfRpm(rpm: RpmSymbols): Kmod {
+  const { name, version, release, arch } = rpm;
+  const provided = parseDependencies(rpm.provides);
+  const required = parseDependencies(rpm.requires);
+  const flavours = new Set([...provided, ...required].map(({ flavour }) => flavour ?? null));
+  const exports = new Map<string, ExportedSymbol>();
+  for (const { symbol, crc } of provided) exports.set(symbol, { name: symbol, crc, provider: name });
+  const imported = (wanted: boolean) =>
+    required.filter(({ from }) => (from === 'kmod') === wanted).map(({ symbol, crc }) => ({ symbol, crc }));
+  return {
+    name: `${name}-${version}-${release}`,
+    arch: arch === 'noarch' ? null : arch,
+    variant: variantOf(name) ?? (flavours.size === 1 ? ([...flavours][0] ?? null) : null),
+    imports: imported(false),
+    kmodImports: imported(true),
+    exports,
+  };
+}
+
 /**
  * The variant in the name of an rpm that holds a kernel or modules of it: `kernel-core` is the plain one (`''`),
  * `kernel-rt-modules-core` is `rt`, `kernel-64k-debug-core` is `64k-debug`.
@@ -65,16 +96,4 @@ export function parseDependencies({ names, versions, flags }: DependencyArrays):
 export function variantOf(rpm: string): string | null {
   const part = /^kernel(?:-(.+?))??-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm);
   return part ? (part[1] ?? '') : null;
-}
-
-const HEX = /^(?:0x)?[0-9a-f]{1,8}$/i;
-
-/** A CRC in hexadecimal, with or without 0x and padding; null where it is none. */
-export function parseCrc(text: string): number | null {
-  return HEX.test(text) ? Number.parseInt(text, 16) : null;
-}
-
-/** A CRC as the kernel's own files write it: `0x0a19b956`. */
-export function formatCrc(crc: number): string {
-  return `0x${crc.toString(16).padStart(8, '0')}`;
 }

@@ -1,0 +1,42 @@
+/** One kernel out of its parts. */
+import { formatCrc } from './crc.ts';
+import { SymbolFileError } from './error.ts';
+import type { ExportedSymbol, KernelSymbols, Kmod } from './model.ts';
+
+/** What one rpm, Module.symvers or module exports. */
+export type KernelPart = Pick<Kmod, 'name' | 'arch' | 'variant' | 'exports'>;
+
+/**
+ * The symbols of all parts together, such as kernel-core, kernel-modules-core and kernel-modules. A part that
+ * exports nothing (`kernel-modules-internal` of a small kernel) is one too.
+ * @throws SymbolFileError where parts are of different kernels, and where there is no symbol at all
+ */
+export function combineKernel(parts: readonly KernelPart[]): KernelSymbols {
+  const symbols = new Map<string, ExportedSymbol>();
+  for (const part of parts)
+    for (const symbol of part.exports.values()) {
+      const known = symbols.get(symbol.name);
+      if (known && known.crc !== symbol.crc)
+        throw mixed(part, describe(symbol), `another has ${describe(known)}`);
+      if (!known) symbols.set(symbol.name, symbol);
+    }
+  if (symbols.size === 0) {
+    const mend = 'take kernel-core and kernel-modules rpms, or a Module.symvers';
+    throw new SymbolFileError(parts.map(({ name }) => name).join(', '), null, 'no kernel symbol in it', mend);
+  }
+  return { arch: common(parts, 'arch'), variant: common(parts, 'variant'), symbols };
+}
+
+const describe = ({ name, crc, provider }: ExportedSymbol) => `${name} = ${formatCrc(crc)} of ${provider}`;
+
+/** The one value that parts have; those that do not tell go with the others. */
+function common(parts: readonly KernelPart[], what: 'arch' | 'variant'): string | null {
+  const first = parts.find((part) => part[what] !== null);
+  const other = first && parts.find((part) => part[what] !== null && part[what] !== first[what]);
+  if (other) throw mixed(other, `${what} ${other[what] || 'plain'}`, `another has ${first[what] || 'plain'}`);
+  return first?.[what] ?? null;
+}
+
+function mixed(part: KernelPart, it: string, other: string): SymbolFileError {
+  return new SymbolFileError(part.name, null, `it has ${it}, ${other}`, 'take the files of one kernel');
+}

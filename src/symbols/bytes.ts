@@ -1,0 +1,66 @@
+/** Reading binary formats: every access is checked, and what is wrong is told with file and offset. */
+import { SymbolFileError } from '../kabi/error.ts';
+
+/** A file's bytes; offsets count from its beginning. Each read throws SymbolFileError beyond its end. */
+export interface Bytes {
+  readonly file: string;
+  readonly size: number;
+  u8(offset: number): number;
+  u16(offset: number): number;
+  u32(offset: number): number;
+  /** Exact up to 2^53; beyond, no file is that long. */
+  u64(offset: number): number;
+  /** A view, not a copy. */
+  slice(offset: number, length: number): Buffer;
+  /** Text up to a NUL, which must come within `most` bytes. */
+  string(offset: number, most: number): string;
+  /** The error to throw; without `mend`, of damage. */
+  fail(offset: number, problem: string, mend?: string): SymbolFileError;
+}
+
+const DAMAGED = 'the file is damaged or not complete: fetch it again';
+
+/** @param order of numbers of several bytes */
+export function bytesOf(data: Uint8Array, file: string, order: 'little' | 'big'): Bytes {
+  const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const size = buffer.length;
+  const little = order === 'little';
+  const fail = (offset: number, problem: string, mend = DAMAGED) =>
+    new SymbolFileError(file, { offset: Math.min(offset, size) }, problem, mend);
+  const check = (offset: number, length: number) => {
+    if (offset + length > size) throw fail(offset, `${length} bytes wanted, and the file ends at ${size}`);
+  };
+  const u32 = (offset: number) => {
+    check(offset, 4);
+    return little ? buffer.readUInt32LE(offset) : buffer.readUInt32BE(offset);
+  };
+  return {
+    file,
+    size,
+    fail,
+    u32,
+    u8(offset) {
+      check(offset, 1);
+      return buffer.readUInt8(offset);
+    },
+    u16(offset) {
+      check(offset, 2);
+      return little ? buffer.readUInt16LE(offset) : buffer.readUInt16BE(offset);
+    },
+    u64(offset) {
+      const [high, low] = little ? [offset + 4, offset] : [offset, offset + 4];
+      return u32(high) * 2 ** 32 + u32(low);
+    },
+    slice(offset, length) {
+      check(offset, length);
+      return buffer.subarray(offset, offset + length);
+    },
+    string(offset, most) {
+      check(offset, 1);
+      const within = buffer.subarray(offset, offset + most);
+      const end = within.indexOf(0);
+      if (end < 0) throw fail(offset, `a text that does not end within ${most} bytes`);
+      return within.toString('latin1', 0, end);
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/** Files with kernel symbols of any kind, told apart by what they hold. */
+import { SymbolFileError } from '../kabi/error.ts';
+import type { Kmod, Stablelist } from '../kabi/model.ts';
+import { symbolsOfRpm } from '../kabi/rpm.ts';
+import { parseModversions, parseStablelist, parseSymvers } from '../kabi/text.ts';
+import { bytesOf } from './bytes.ts';
+import { readCpio } from './cpio.ts';
+import { ELF_MAGIC } from './elf.ts';
+import { readModule } from './module.ts';
+import { RPM_MAGIC, type Rpm, readRpm } from './rpm.ts';
+import { packingOf, unpack } from './unpack.ts';
+
+/**
+ * What a file tells: as part of a kernel its `exports` count, as a kmod its imports too. Whichever a format
+ * cannot tell is empty.
+ */
+export interface SymbolFile extends Kmod {
+  readonly file: string;
+  readonly format: 'rpm' | 'module' | 'symvers' | 'modversions' | 'stablelist';
+  /** Of a stablelist file one, of a kernel-abi-stablelists rpm one for each architecture and release. */
+  readonly stablelists: readonly Stablelist[];
+}
+
+/**
+ * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, or a
+ * stablelist; each may be compressed by gzip, xz or zstd.
+ * @param data the whole file
+ * @param file its name, for errors and, without ending, as the name of what does not tell its own
+ * @throws SymbolFileError, and nothing else, whatever the bytes are
+ */
+export async function readSymbolFile(data: Uint8Array, file: string): Promise<SymbolFile> {
+  const packing = packingOf(data);
+  const plain = packing ? await unpack(data, packing, file) : data;
+  const bytes = bytesOf(plain, file, 'big');
+  const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
+  if (magic === RPM_MAGIC) return readRpmFile(plain, file);
+  if (magic === ELF_MAGIC) return { ...readModule(plain, file), file, format: 'module', stablelists: [] };
+  return readText(bytes.slice(0, bytes.size), file);
+}
+
+async function readRpmFile(data: Uint8Array, file: string): Promise<SymbolFile> {
+  const rpm = readRpm(data, file);
+  const stablelists = STABLELIST_RPM.test(rpm.name) ? await readStablelists(rpm, data, file) : [];
+  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists };
+}
+
+/** Once called whitelists; CentOS and others have the same names. */
+const STABLELIST_RPM = /^kernel-abi-(stable|white)lists?$/;
+const STABLELIST_FILE = /\/kabi_(stable|white)list_[^/]+$/;
+/** Most bytes that its payload may have, unpacked: real ones have less than one million. */
+const PAYLOAD_MAX = 64 * 1024 * 1024;
+
+async function readStablelists(rpm: Rpm, data: Uint8Array, file: string): Promise<Stablelist[]> {
+  const { compressor, offset } = rpm.payload;
+  const packed = data.subarray(offset);
+  const packing = packingOf(packed);
+  if (packing === null) {
+    const mend = 'unpack it by rpm2cpio and name the stablelist files';
+    throw new SymbolFileError(file, { offset }, `a payload by ${compressor}, damaged or not known`, mend);
+  }
+  const payload = await unpack(packed, packing, `${file}: payload`, PAYLOAD_MAX);
+  return [...readCpio(payload, `${file}: payload`)]
+    .filter(({ name, isFile }) => isFile && STABLELIST_FILE.test(name))
+    .map(({ name, data }) => parseStablelist(data.toString('latin1'), `${file}: ${name}`));
+}
+
+/** Names of files, without the folder and the endings of what they hold. */
+const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst))+$/;
+
+function readText(data: Buffer, file: string): SymbolFile {
+  const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
+  const empty = { imports: [], kmodImports: [], exports: new Map(), stablelists: [] };
+  const common = { ...empty, file, name, arch: null, variant: null };
+  const text = () => data.toString('latin1');
+  const head = data.toString('latin1', 0, 4096);
+  if (/^\s*\[/.test(head))
+    return { ...common, format: 'stablelist', stablelists: [parseStablelist(text(), file)] };
+  const columns = /^\s*0x[0-9a-f]+\t.*/i.exec(head)?.[0].split('\t').length ?? 0;
+  if (columns === 2) return { ...common, format: 'modversions', imports: parseModversions(text(), file) };
+  if (columns > 2) return { ...common, format: 'symvers', exports: parseSymvers(text(), file) };
+  const mend = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
+  throw new SymbolFileError(file, { offset: 0 }, 'nothing that tells kernel symbols', mend);
+}

@@ -1,0 +1,147 @@
+/** rpm files, version 3 and 4 of the format (rpm: docs/manual/format.md, lib/rpmtag.h). */
+import type { DependencyArrays, RpmSymbols } from '../kabi/rpm.ts';
+import { type Bytes, bytesOf } from './bytes.ts';
+
+/** What is read of an rpm. */
+export interface Rpm extends RpmSymbols {
+  readonly epoch: number | null;
+  /** Name of the source rpm's file; null of a source rpm. */
+  readonly sourceRpm: string | null;
+  /** `gzip`, `xz`, `zstd`, `lzma`, `bzip2`, and where it begins. */
+  readonly payload: { readonly compressor: string; readonly offset: number };
+}
+
+export const RPM_MAGIC = 0xedabeedb;
+const LEAD_SIZE = 96;
+const HEADER_MAGIC = 0x8eade801;
+/** rpm's own caps: HEADER_TAGS_MAX and HEADER_DATA_MAX. */
+const TAGS_MAX = 0xffff;
+const STORE_MAX = 0x0fffffff;
+/** The largest kernel rpms have 15,000 provides. */
+const COUNT_MAX = 1_000_000;
+
+const TAG = {
+  NAME: 1000,
+  VERSION: 1001,
+  RELEASE: 1002,
+  EPOCH: 1003,
+  ARCH: 1022,
+  SOURCERPM: 1044,
+  PROVIDENAME: 1047,
+  REQUIREFLAGS: 1048,
+  REQUIRENAME: 1049,
+  REQUIREVERSION: 1050,
+  PROVIDEFLAGS: 1112,
+  PROVIDEVERSION: 1113,
+  PAYLOADCOMPRESSOR: 1125,
+} as const;
+
+const TYPE = { INT32: 4, STRING: 6, STRING_ARRAY: 8 } as const;
+
+/**
+ * Read the header of an rpm; its payload may be missing.
+ * @param file the name to blame in errors
+ * @throws SymbolFileError
+ */
+export function readRpm(data: Uint8Array, file: string): Rpm {
+  const bytes = bytesOf(data, file, 'big');
+  if (bytes.u32(0) !== RPM_MAGIC) throw bytes.fail(0, 'no rpm');
+  const signature = readHeader(bytes, LEAD_SIZE);
+  const header = readHeader(bytes, Math.ceil(signature.end / 8) * 8);
+  const needed = (tag: keyof typeof TAG) => {
+    const text = stringOf(header, tag);
+    if (text === null) throw bytes.fail(header.start, `the rpm's header has no ${tag}`);
+    return text;
+  };
+  return {
+    name: needed('NAME'),
+    version: needed('VERSION'),
+    release: needed('RELEASE'),
+    epoch: numbersOf(header, 'EPOCH')[0] ?? null,
+    arch: needed('ARCH'),
+    sourceRpm: stringOf(header, 'SOURCERPM'),
+    provides: dependenciesOf(header, 'PROVIDE'),
+    requires: dependenciesOf(header, 'REQUIRE'),
+    payload: { compressor: stringOf(header, 'PAYLOADCOMPRESSOR') ?? 'gzip', offset: header.end },
+  };
+}
+
+/** A header: an index of tags, and a store of their values. Offsets are the file's. */
+interface Header {
+  readonly bytes: Bytes;
+  readonly start: number;
+  readonly store: number;
+  readonly end: number;
+  readonly index: ReadonlyMap<number, IndexEntry>;
+}
+
+interface IndexEntry {
+  readonly type: number;
+  readonly offset: number;
+  readonly count: number;
+}
+
+function readHeader(bytes: Bytes, start: number): Header {
+  if (bytes.u32(start) !== HEADER_MAGIC) throw bytes.fail(start, 'no rpm header where one must be');
+  const tags = bytes.u32(start + 8);
+  const size = bytes.u32(start + 12);
+  if (tags > TAGS_MAX || size > STORE_MAX)
+    throw bytes.fail(start, `an rpm header of ${tags} tags and ${size} bytes`);
+  const store = start + 16 + 16 * tags;
+  const end = store + size;
+  if (end > bytes.size) throw bytes.fail(bytes.size, `cut short in a header that ends at ${end}`);
+  const index = new Map<number, IndexEntry>();
+  for (let at = start + 16; at < store; at += 16) {
+    const [type, offset, count] = [bytes.u32(at + 4), bytes.u32(at + 8), bytes.u32(at + 12)];
+    index.set(bytes.u32(at), { type, offset: store + offset, count });
+  }
+  return { bytes, start, store, end, index };
+}
+
+/** Where the values of a tag are; null: the header does not have it. Its type and room are checked. */
+function find(header: Header, tag: keyof typeof TAG, type: number, size: number): IndexEntry | null {
+  const { bytes, index, end } = header;
+  const entry = index.get(TAG[tag]);
+  if (!entry) return null;
+  const what = `${entry.count} values of type ${entry.type} as ${tag}`;
+  if (entry.type !== type || entry.count > COUNT_MAX) throw bytes.fail(header.start, what);
+  if (entry.offset + entry.count * size > end) throw bytes.fail(header.start, `${what} beyond the header`);
+  return entry;
+}
+
+function stringOf(header: Header, tag: keyof typeof TAG): string | null {
+  const entry = find(header, tag, TYPE.STRING, 1);
+  return entry && (readStrings(header, tag, { ...entry, count: 1 })[0] ?? null);
+}
+
+function numbersOf(header: Header, tag: keyof typeof TAG): number[] {
+  const entry = find(header, tag, TYPE.INT32, 4);
+  return Array.from({ length: entry?.count ?? 0 }, (_, i) => header.bytes.u32((entry?.offset ?? 0) + 4 * i));
+}
+
+function stringsOf(header: Header, tag: keyof typeof TAG): string[] {
+  const entry = find(header, tag, TYPE.STRING_ARRAY, 1);
+  return entry ? readStrings(header, tag, entry) : [];
+}
+
+/** Texts one after the other, each with a NUL at its end. */
+function readStrings({ bytes, end }: Header, tag: string, { offset, count }: IndexEntry): string[] {
+  const text = bytes.slice(offset, end - offset).toString('latin1');
+  const strings: string[] = [];
+  for (let at = 0; strings.length < count; ) {
+    const nul = text.indexOf('\0', at);
+    if (nul < 0) throw bytes.fail(end, `the header ends within ${tag}`);
+    strings.push(text.slice(at, nul));
+    at = nul + 1;
+  }
+  return strings;
+}
+
+function dependenciesOf(header: Header, kind: 'PROVIDE' | 'REQUIRE'): DependencyArrays {
+  const names = stringsOf(header, `${kind}NAME`);
+  const versions = stringsOf(header, `${kind}VERSION`);
+  const flags = numbersOf(header, `${kind}FLAGS`);
+  if (names.length === versions.length && names.length === flags.length) return { names, versions, flags };
+  const counts = `${names.length} names, ${versions.length} versions, ${flags.length} flags`;
+  throw header.bytes.fail(header.start, `${kind}: ${counts}`);
+}

@@ -1,0 +1,73 @@
+/** zstd (RFC 8878), unpacked by libzstd in WebAssembly. */
+import { bytesOf } from './bytes.ts';
+
+const MAGIC = 0xfd2fb528;
+/** Frames that hold no content: 16 numbers from here on. */
+const SKIPPABLE = 0x184d2a50;
+/** Most that one block unpacks to. */
+const BLOCK_MAX = 128 * 1024;
+
+export const isZstd = (magic: number) => magic === MAGIC || isSkippable(magic);
+const isSkippable = (magic: number) => (magic & 0xfffffff0) >>> 0 === SKIPPABLE;
+
+/**
+ * Unpack all frames.
+ * @param limit most bytes to unpack to
+ * @returns null where it is damaged, or would be longer than `limit`
+ * @throws SymbolFileError where it is cut short
+ */
+export async function unzstd(data: Uint8Array, file: string, limit: number): Promise<Uint8Array | null> {
+  const most = mostContent(data, file);
+  if (most === 0) return new Uint8Array(0);
+  const { ZSTDDecoder } = await import('zstddec');
+  const decoder = new ZSTDDecoder();
+  await decoder.init();
+  // The decoder never writes more than it is told, verifies checksums, and gives nothing where it fails.
+  const unpacked = decoder.decode(data, Math.min(most, limit));
+  return unpacked.length > 0 ? unpacked : null;
+}
+
+/** Most bytes that the frames can unpack to, from their headers and the headers of their blocks. */
+function mostContent(data: Uint8Array, file: string): number {
+  const bytes = bytesOf(data, file, 'little');
+  let most = 0;
+  for (let at = 0; at < bytes.size; ) {
+    const magic = bytes.u32(at);
+    if (isSkippable(magic)) at += 8 + bytes.u32(at + 4);
+    else if (magic !== MAGIC) throw bytes.fail(at, 'no zstd frame');
+    else {
+      const header = bytes.u8(at + 4);
+      const blocks = measureBlocks(bytes, at + frameHeaderSize(header));
+      const checksum = header & 4 ? 4 : 0;
+      most += blocks.most;
+      at = blocks.end + checksum;
+    }
+    if (at > bytes.size) throw bytes.fail(bytes.size, 'a zstd frame is cut short');
+  }
+  return most;
+}
+
+/** Bytes of a frame's header with its magic number, from its descriptor (RFC 8878, 3.1.1.1). */
+function frameHeaderSize(descriptor: number): number {
+  const singleSegment = (descriptor & 0x20) !== 0;
+  const dictionaryId = [0, 1, 2, 4][descriptor & 3] ?? 0;
+  const contentSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0;
+  return 5 + (singleSegment ? 0 : 1) + dictionaryId + contentSize;
+}
+
+/** Walk the blocks of a frame: most bytes that they unpack to, and where they end (RFC 8878, 3.1.1.2). */
+function measureBlocks(bytes: ReturnType<typeof bytesOf>, start: number): { most: number; end: number } {
+  let most = 0;
+  for (let at = start; ; ) {
+    const header = bytes.u16(at) + bytes.u8(at + 2) * 0x10000;
+    const last = (header & 1) !== 0;
+    const type = (header >> 1) & 3;
+    const size = header >> 3;
+    if (type === 3 || size > BLOCK_MAX) throw bytes.fail(at, 'no zstd block');
+    const runLength = type === 1;
+    const compressed = type === 2;
+    most += compressed ? BLOCK_MAX : size;
+    at += 3 + (runLength ? 1 : size);
+    if (last) return { most, end: at };
+  }
+}

@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { blame } from '../../src/kabi/blame.ts';
+import { compareKernels, compareKmod } from '../../src/kabi/compare.ts';
+import { combineKernel } from '../../src/kabi/kernel.ts';
+import type { ExportedSymbol, KernelSymbols, Kmod, SymbolTable } from '../../src/kabi/model.ts';
+
+type Crcs = Readonly<Record<string, number>>;
+
+const imported = (crcs: Crcs) => Object.entries(crcs).map(([symbol, crc]) => ({ symbol, crc }));
+const exported = (crcs: Crcs, provider: string): SymbolTable =>
+  new Map(Object.entries(crcs).map(([name, crc]) => [name, { name, crc, provider }]));
+
+const kernel = (crcs: Crcs, more: Partial<KernelSymbols> = {}): KernelSymbols => ({
+  ...{ arch: null, variant: null, symbols: exported(crcs, 'vmlinux') },
+  ...more,
+});
+const kmod = (imports: Crcs, more: Partial<Kmod> & { kmods?: Crcs; own?: Crcs } = {}): Kmod => ({
+  ...{ name: 'kmod-a', arch: null, variant: null, imports: imported(imports) },
+  ...{ kmodImports: imported(more.kmods ?? {}), exports: exported(more.own ?? {}, 'kmod-a') },
+  ...more,
+});
+const many = (from: number, to: number, crc = 1): Crcs =>
+  Object.fromEntries(Array.from({ length: to - from }, (_, i) => [`symbol_${from + i}`, crc]));
+
+const KERNEL = kernel({ printk: 1, kfree: 2, schedule: 3 });
+
+describe('a kmod against a kernel', () => {
+  const told = (it: Kmod, against = KERNEL, others: readonly Kmod[] = []) => {
+    const { answer, cause, missing, changed } = compareKmod(it, against, others);
+    const hits = [
+      ...missing.map(({ symbol }) => `-${symbol}`),
+      ...changed.map(({ symbol, required, provided }) => `${symbol} ${required} → ${provided}`),
+    ];
+    return [answer + (cause ? `: ${cause}` : ''), ...hits].join(', ');
+  };
+  const other = kmod({}, { name: 'kmod-o', own: { o_get: 7, printk: 99 } });
+
+  test.each<[string, string, string]>([
+    ['all it needs', told(kmod({ printk: 1, kfree: 2 })), 'compatible'],
+    ['one changed', told(kmod({ printk: 1, kfree: 9 })), 'incompatible, kfree 9 → 2'],
+    ['one, and that is changed', told(kmod({ kfree: 9 })), 'incompatible, kfree 9 → 2'],
+    ['one gone', told(kmod({ printk: 1, gone: 2 })), 'incompatible, -gone'],
+    ['needs nothing', told(kmod({})), 'inconclusive: no-requirements'],
+    ['no modversions', told(kmod({}, { unversioned: true })), 'inconclusive: no-modversions'],
+    ['no name in common', told(kmod({ a: 1, b: 2 })), 'inconclusive: nothing-in-common, -a, -b'],
+    [
+      'another architecture',
+      told(kmod({ printk: 5 }, { arch: 'aarch64' }), kernel({ printk: 1 }, { arch: 'x86_64' })),
+      'inconclusive: other-arch, printk 5 → 1',
+    ],
+    [
+      'another flavour',
+      told(kmod({ printk: 1 }, { variant: 'rt' }), kernel({ printk: 1 }, { variant: 'default' })),
+      'inconclusive: other-variant',
+    ],
+    [
+      'the same variant',
+      told(kmod({ printk: 1 }, { variant: 'rt' }), kernel({ printk: 1 }, { variant: 'rt' })),
+      'compatible',
+    ],
+    ['from another kmod', told(kmod({ printk: 1 }, { kmods: { o_get: 7 } }), KERNEL, [other]), 'compatible'],
+    [
+      'from another kmod, changed',
+      told(kmod({ printk: 1 }, { kmods: { o_get: 8 } }), KERNEL, [other]),
+      'incompatible, o_get 8 → 7',
+    ],
+    [
+      'from a kmod that is not given',
+      told(kmod({ printk: 1 }, { kmods: { o_get: 7 } })),
+      'inconclusive: kmod-not-given, -o_get',
+    ],
+    [
+      'the same, and broken',
+      told(kmod({ printk: 2 }, { kmods: { o_get: 7 } })),
+      'incompatible, -o_get, printk 2 → 1',
+    ],
+    ['from whom is not told', told(kmod({ printk: 1, o_get: 7 }), KERNEL, [other]), 'compatible'],
+    [
+      'from another module of its own',
+      told(kmod({ printk: 1 }, { kmods: { mine: 4 }, own: { mine: 4 } })),
+      'compatible',
+    ],
+    [
+      'what a kmod had is in the kernel now',
+      told(kmod({ printk: 1 }, { kmods: { kfree: 2 } })),
+      'compatible',
+    ],
+  ])('%s', (_, found, expected) => expect(found).toBe(expected));
+
+  test('says whose each symbol is', () => {
+    const it = compareKmod(kmod({ printk: 9 }, { kmods: { o_get: 7 } }), KERNEL, [other]);
+    expect(it).toEqual({
+      kmod: 'kmod-a',
+      imports: 2,
+      missing: [],
+      changed: [{ symbol: 'printk', required: 9, provided: 1, provider: 'vmlinux' }],
+      fromKmods: [{ symbol: 'o_get', crc: 7, provider: 'kmod-o' }],
+      answer: 'incompatible',
+      cause: null,
+    });
+  });
+  test('many imports, and not one CRC is the same: built for something else', () => {
+    const rebuilt = kernel(many(0, 100, 2));
+    expect(compareKmod(kmod(many(0, 20)), rebuilt).cause).toBe('nothing-in-common');
+    expect(compareKmod(kmod(many(0, 19)), rebuilt).answer).toBe('incompatible');
+    expect(compareKmod(kmod({ ...many(0, 40), symbol_50: 2 }), rebuilt).answer).toBe('incompatible');
+  });
+  test('names that every object has are symbols like others', () => {
+    expect(told(kmod({ constructor: 1, __proto__x: 1 }))).toBe(
+      'inconclusive: nothing-in-common, -constructor, -__proto__x',
+    );
+  });
+});
+
+describe('two kernels', () => {
+  test('added, removed, changed: whose, and whether on the stablelist', () => {
+    const difference = compareKernels(
+      exported({ same: 1, gone: 2, moved: 3, kept: 4 }, 'kernel-core'),
+      exported({ same: 1, moved: 30, kept: 40, fresh: 5 }, 'kernel-modules'),
+      new Set(['moved', 'gone', 'absent']),
+    );
+    expect(difference).toEqual({
+      common: 3,
+      added: [{ symbol: 'fresh', crc: 5, provider: 'kernel-modules', stable: false }],
+      removed: [{ symbol: 'gone', crc: 2, provider: 'kernel-core', stable: true }],
+      changed: [
+        { symbol: 'moved', before: 3, after: 30, provider: 'kernel-modules', stable: true },
+        { symbol: 'kept', before: 4, after: 40, provider: 'kernel-modules', stable: false },
+      ],
+      everythingChanged: false,
+    });
+  });
+  test.each([
+    [1000, 950, true],
+    [1000, 949, false],
+    [999, 999, false],
+    [20_000, 15_000, false],
+  ])('of %d common symbols %d changed: everything changed is %s', (common, changes, expected) => {
+    const before = exported(many(0, common), 'vmlinux');
+    const after = exported({ ...many(0, common), ...many(0, changes, 2) }, 'vmlinux');
+    expect(compareKernels(before, after).everythingChanged).toBe(expected);
+  });
+  test('no symbol is lost, and the way back is the way there', () => {
+    const table = fc.dictionary(fc.constantFrom(...'abcdefgh'), fc.nat(3)).map((it) => exported(it, 'x'));
+    fc.assert(
+      fc.property(table, table, (a, b) => {
+        const [there, back] = [compareKernels(a, b), compareKernels(b, a)];
+        expect(there.common + there.added.length).toBe(b.size);
+        expect(there.common + there.removed.length).toBe(a.size);
+        expect(there.added).toEqual(back.removed);
+        expect(there.changed.length).toBe(back.changed.length);
+      }),
+    );
+  });
+});
+
+test('blame: the symbols that hit most kmods first, and what hits each kmod', () => {
+  const against = kernel({ printk: 10, kfree: 20, same: 1 });
+  const kmods = [
+    kmod({ same: 1, kfree: 2, gone: 4 }, { name: 'kmod-b' }),
+    kmod({ same: 1, kfree: 3, printk: 1 }, { name: 'kmod-c' }),
+    kmod({ same: 1 }, { name: 'kmod-fine' }),
+    kmod({ nothing: 1, common: 1 }, { name: 'kmod-foreign' }),
+  ];
+  expect(blame(kmods.map((it) => compareKmod(it, against)))).toEqual({
+    symbols: [
+      {
+        symbol: 'kfree',
+        provided: { crc: 20, provider: 'vmlinux' },
+        hits: [
+          { kmod: 'kmod-b', required: 2 },
+          { kmod: 'kmod-c', required: 3 },
+        ],
+      },
+      { symbol: 'gone', provided: null, hits: [{ kmod: 'kmod-b', required: 4 }] },
+      {
+        symbol: 'printk',
+        provided: { crc: 10, provider: 'vmlinux' },
+        hits: [{ kmod: 'kmod-c', required: 1 }],
+      },
+    ],
+    kmods: [
+      { kmod: 'kmod-b', symbols: ['gone', 'kfree'] },
+      { kmod: 'kmod-c', symbols: ['kfree', 'printk'] },
+    ],
+  });
+});
+
+describe('a kernel of parts', () => {
+  const part = (name: string, crcs: Crcs, more: Partial<KernelSymbols> = {}) => ({
+    ...{ name, arch: 'x86_64', variant: '', exports: exported(crcs, name) },
+    ...more,
+  });
+  test('is all of them together', () => {
+    const whole = combineKernel([
+      part('core', { a: 1 }, { arch: null }),
+      part('modules', { b: 2, a: 1 }),
+      part('internal', {}),
+    ]);
+    expect(whole).toMatchObject({ arch: 'x86_64', variant: '' });
+    const shown = ({ name, crc, provider }: ExportedSymbol) => `${name} ${crc} ${provider}`;
+    expect([...whole.symbols.values()].map(shown)).toEqual(['a 1 core', 'b 2 modules']);
+  });
+  test.each<[string, ReturnType<typeof part>[], string]>([
+    [
+      'two kernels',
+      [part('core', { a: 1 }), part('newer', { a: 2 })],
+      'newer: it has a = 0x00000002 of newer, another has a = 0x00000001 of core',
+    ],
+    [
+      'two architectures',
+      [part('core', { a: 1 }), part('arm', { b: 2 }, { arch: 'aarch64' })],
+      'arm: it has arch aarch64, another has x86_64',
+    ],
+    [
+      'two variants',
+      [part('core', { a: 1 }), part('rt', { b: 2 }, { variant: 'rt' })],
+      'rt: it has variant rt, another has plain',
+    ],
+    ['no symbol', [part('core', {}), part('docs', {})], 'core, docs: no kernel symbol in it'],
+  ])('%s are refused', (_, parts, problem) => expect(() => combineKernel(parts)).toThrow(problem));
+});

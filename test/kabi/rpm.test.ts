@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { parseDependency, symbolsOfRpm, variantOf } from '../../src/kabi/rpm.ts';
+
+/** rpm's flags as real rpms have them: RPMSENSE_EQUAL, and RPMSENSE_FIND_REQUIRES (1 << 14) with it. */
+const EQUAL = 8;
+const FOUND = 0x4008;
+
+describe('dependencies on symbols', () => {
+  const of = (name: string, version: string, flags?: number) => {
+    const it = parseDependency(name, version, flags);
+    return it && `${it.symbol} ${it.crc} ${it.from}${it.flavour === undefined ? '' : ` ${it.flavour}`}`;
+  };
+  test.each<[string, string, number | undefined, string | null]>([
+    ['kernel(printk)', '0x0a19b956', EQUAL, 'printk 169458006 kernel'],
+    ['kernel(printk)', '0x0a19b956', FOUND, 'printk 169458006 kernel'],
+    ['kernel(printk)', '0x0a19b956', undefined, 'printk 169458006 kernel'],
+    ['kernel(x)', '0xffffffff', EQUAL, 'x 4294967295 kernel'],
+    ['ksym(foo_register)', '0x00000001', FOUND, 'foo_register 1 kmod'],
+    ['ksym(default:printk)', 'a19b956', FOUND, 'printk 169458006 either default'],
+    ['ksym(azure:x)', '1', EQUAL, 'x 1 either azure'],
+    ['kernel(printk)', '', 0, null],
+    ['kernel(printk)', '0x0a19b956', EQUAL | 4, null],
+    ['kernel(printk)', '0x0a19b956', 2, null],
+    ['kernel(printk)', '6.1.0', EQUAL, null],
+    ['kernel(printk)', '0x100000000', EQUAL, null],
+    ['kernel()', '0x1', EQUAL, null],
+    ['ksym(default:)', '1', EQUAL, null],
+    ['kernel', '5.14.0', EQUAL, null],
+    ['kernel-uname-r', '5.14.0-70.el9.x86_64', EQUAL, null],
+    ['kmod(foo.ko)', '', 0, null],
+    ['rpmlib(FileDigests)', '4.6.0-1', 0x100000a, null],
+  ])('%s = %s, flags %s', (name, version, flags, expected) =>
+    expect(of(name, version, flags)).toBe(expected),
+  );
+});
+
+test.each([
+  ['kernel-core', ''],
+  ['kernel-modules', ''],
+  ['kernel-modules-core', ''],
+  ['kernel-modules-extra', ''],
+  ['kernel-debug-core', 'debug'],
+  ['kernel-rt-modules-extra', 'rt'],
+  ['kernel-64k-debug-modules-core', '64k-debug'],
+  ['kernel-modules-internal', ''],
+  ['kernel-devel', null],
+  ['kmod-core', null],
+])('%s is of variant %s', (rpm, variant) => expect(variantOf(rpm)).toBe(variant));
+
+describe('an rpm', () => {
+  const NONE = { names: [], versions: [] };
+  test('a kmod of EL imports from the kernel and from other kmods, and exports', () => {
+    const kmod = symbolsOfRpm({
+      name: 'kmod-b',
+      version: '1.0',
+      release: '2.el9',
+      arch: 'x86_64',
+      provides: { names: ['kmod-b', 'ksym(b_get)'], versions: ['1.0-2.el9', '0x00000b0b'], flags: [8, 8] },
+      requires: {
+        names: ['/bin/sh', 'kernel(printk)', 'ksym(a_get)'],
+        versions: ['', '0x00000001', '0x0000000a'],
+        flags: [0, FOUND, FOUND],
+      },
+    });
+    expect(kmod).toEqual({
+      name: 'kmod-b-1.0-2.el9',
+      arch: 'x86_64',
+      variant: null,
+      imports: [{ symbol: 'printk', crc: 1 }],
+      kmodImports: [{ symbol: 'a_get', crc: 10 }],
+      exports: new Map([['b_get', { name: 'b_get', crc: 0xb0b, provider: 'kmod-b' }]]),
+    });
+  });
+  test('the variant of a kernel is in its name, with SUSE in its symbols', () => {
+    const of = (name: string, ...names: string[]) =>
+      symbolsOfRpm({
+        ...{ name, version: '1', release: '1', arch: 'noarch' },
+        ...{ provides: { names, versions: names.map(() => '1') }, requires: NONE },
+      });
+    expect(of('kernel-rt-core', 'kernel(a)')).toMatchObject({ variant: 'rt', arch: null });
+    expect(of('kernel-default', 'ksym(default:a)', 'ksym(default:b)').variant).toBe('default');
+    expect(of('odd', 'ksym(default:a)', 'ksym(rt:a)').variant).toBeNull();
+    expect(of('bash', 'bash').variant).toBeNull();
+  });
+});
