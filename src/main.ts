@@ -2,6 +2,7 @@
 /** The command line: what to start, when to stop, and what the exit code says. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { CheckError, check, diff } from './commands/check.ts';
 import { configCheck } from './commands/config.ts';
 import { demo } from './commands/demo.ts';
 import { doctor } from './commands/doctor.ts';
@@ -11,7 +12,8 @@ import { run } from './commands/run.ts';
 import { standardOutput } from './commands/text.ts';
 import { ConfigError, formatMistakes, loadConfig } from './config/config.ts';
 import { ListenError } from './http/dashboard.ts';
-import { SettingsError } from './koji/hub.ts';
+import { SymbolFileError } from './kabi/error.ts';
+import { HubError, SettingsError } from './koji/hub.ts';
 import { StoreError } from './store/open.ts';
 
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
@@ -74,6 +76,34 @@ function program(setExit: (code: number) => void): Command {
       if (!healthy) setExit(EXIT.no);
     });
   kmodGate
+    .command('check')
+    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
+    .requiredOption(
+      '--kernel <file...>',
+      'Module.symvers or rpms that form one kernel, or a build on the hub',
+    )
+    .option('--baseline <file...>', 'an older kernel, to tell what changed')
+    .option('--stablelist <file>', 'symbols that must not change since the baseline')
+    .option('--arch <arch>', 'of a build on the hub')
+    .addOption(config)
+    .addOption(json)
+    .description('do kmods load into a kernel? by their symbols, with no Koji needed')
+    .action(async (kmods: string[], options: CheckArguments) => {
+      if (!(await check(output, { ...options, kmods, ...common(options) }))) setExit(EXIT.no);
+    });
+  kmodGate
+    .command('diff')
+    .argument('<older>', 'a Module.symvers, an rpm, a folder of rpms, or a build on the hub')
+    .argument('<newer>', 'the same')
+    .option('--stablelist <file>', 'symbols that must not change')
+    .option('--arch <arch>', 'of builds on the hub')
+    .addOption(config)
+    .addOption(json)
+    .description('what changed between the symbols of two kernels')
+    .action(async (older: string, newer: string, options: DiffArguments) => {
+      if (!(await diff(output, [older, newer], { ...options, ...common(options) }))) setExit(EXIT.no);
+    });
+  kmodGate
     .command('demo')
     .description('play three kernels on a Koji in memory')
     .addOption(json)
@@ -96,6 +126,22 @@ function program(setExit: (code: number) => void): Command {
   return kmodGate;
 }
 
+interface DiffArguments {
+  readonly config: string;
+  readonly stablelist?: string;
+  readonly arch?: string;
+  readonly json?: true;
+}
+interface CheckArguments extends DiffArguments {
+  readonly kernel: string[];
+  readonly baseline?: string[];
+}
+/** The configuration is only read when a build on the hub is named. */
+const common = (options: DiffArguments) => ({
+  json: options.json === true,
+  config: () => loadConfig(options.config),
+});
+
 class InputError extends Error {}
 
 /** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */
@@ -114,7 +160,11 @@ function stopSignal(): AbortSignal {
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
   if (error instanceof ConfigError) return { code: EXIT.wrong, text: formatMistakes(error) };
-  if ([StoreError, ListenError, SettingsError, InputError].some((kind) => error instanceof kind)) {
+  if (
+    [StoreError, ListenError, SettingsError, HubError, CheckError, SymbolFileError, InputError].some(
+      (kind) => error instanceof kind,
+    )
+  ) {
     return { code: EXIT.wrong, text: (error as Error).message };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -14,7 +14,7 @@ import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/m
 import { type DependencyArrays, parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, unwrap } from '../koji/hub.ts';
-import type { RpmDependencies } from '../store/store.ts';
+import type { RpmDependencies, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
 /** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
@@ -32,9 +32,15 @@ export async function readSymbols(context: Context, gate: Gate, run: Run): Promi
   };
 }
 
-/** What the rpms of a kernel build provide, by architecture. */
-async function readKernel(
-  { hub, store }: Context,
+/** Where symbols come from: the hub, and what was kept of it. */
+export interface SymbolSource {
+  readonly hub: Pick<Hub, 'read' | 'readAll'>;
+  readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
+}
+
+/** What the rpms of a kernel build provide, by architecture. Throws HubError. */
+export async function readKernel(
+  { hub, store }: SymbolSource,
   name: string,
   build: number,
 ): Promise<ReadonlyMap<string, SymbolTable>> {
@@ -116,8 +122,8 @@ const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
 
 /** From the store, else from the hub. */
 async function symbolsOf(
-  hub: Hub,
-  store: Context['store'],
+  hub: SymbolSource['hub'],
+  store: SymbolSource['store'],
   rpms: readonly koji.Rpm[],
 ): Promise<ReadonlyMap<number, RpmDependencies>> {
   const ids = rpms.map(({ id }) => id);
@@ -127,7 +133,7 @@ async function symbolsOf(
     const some = wanted.slice(i, i + AT_A_TIME);
     const headers = (await hub.readAll(some.map(koji.getRPMHeaders))).map(unwrap);
     const fresh = new Map(some.map((id, n) => [id, rpmSymbols(headers[n])]));
-    await store.keepRpmDependencies(fresh);
+    await store.keepRpmSymbols(fresh);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;

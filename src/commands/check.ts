@@ -1,0 +1,346 @@
+/** `kmod-gate check` and `kmod-gate diff`: kernels and kmods compared by their symbols, with no Koji needed. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { blame } from '../kabi/blame.ts';
+import {
+  CAUSES,
+  compareKernels,
+  compareKmod,
+  type KernelDifference,
+  type KmodComparison,
+} from '../kabi/compare.ts';
+import { formatCrc } from '../kabi/crc.ts';
+import type { ExportedSymbol, KernelSymbols } from '../kabi/model.ts';
+import * as koji from '../koji/calls.ts';
+import { connectHub } from '../koji/client.ts';
+import { readKernel } from '../reconciler/symbols.ts';
+import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
+import { type Output, paint, table } from './text.ts';
+
+/** What was named on the command line cannot be used; the message says what, why, and what to do. */
+export class CheckError extends Error {
+  override readonly name = 'CheckError';
+}
+
+export interface CheckOptions {
+  /** Files that form one kernel, folders of such, or an NVR or build id on the hub. */
+  readonly kernel: readonly string[];
+  readonly baseline?: readonly string[];
+  readonly stablelist?: string;
+  /** Rpms, modules, lists of modversions, or folders of such. */
+  readonly kmods: readonly string[];
+  /** Of a kernel on the hub; x86_64 unless told. */
+  readonly arch?: string;
+  readonly json: boolean;
+  /** Read when a kernel is named that is no file. */
+  readonly config: () => Config;
+}
+
+/**
+ * Compare kmods with a kernel, and the kernel with a baseline.
+ * @returns whether every kmod loads, and no listed symbol changed
+ * @throws CheckError, SymbolFileError, HubError
+ */
+export async function check(output: Output, options: CheckOptions): Promise<boolean> {
+  const stable = options.stablelist === undefined ? undefined : await readStablelist(options.stablelist);
+  const named = await readArguments(options);
+  const kernel = await kernelOf(named.kernel, options);
+  const baseline = options.baseline && (await kernelOf(named.baseline, options));
+  const kmodFiles = named.kmods.flatMap(({ files }) => files ?? []);
+  if (kmodFiles.length === 0 && !baseline)
+    throw new CheckError('no kmod to check: name rpms, modules, lists of modversions, or a folder of them');
+  const comparisons = kmodFiles.map((kmod) =>
+    compareKmod(
+      kmod,
+      kernel,
+      kmodFiles.filter((it) => it !== kmod),
+    ),
+  );
+  const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
+  const before = baseline && difference && { symbols: baseline.symbols.size, difference };
+  output.write(
+    options.json
+      ? `${JSON.stringify(checkJson(kernel, comparisons, before), null, 2)}\n`
+      : checkText(output, kernel, comparisons, before, stable !== undefined),
+  );
+  const kept = !difference || stable === undefined || brokenPromises(difference).length === 0;
+  return kept && comparisons.every(({ answer }) => answer === 'compatible');
+}
+
+/**
+ * Compare two kernels.
+ * @returns whether the newer one exports all that the older one does, with the same CRCs
+ * @throws CheckError, SymbolFileError, HubError
+ */
+export async function diff(
+  output: Output,
+  [older, newer]: readonly [string, string],
+  options: Pick<CheckOptions, 'stablelist' | 'arch' | 'json' | 'config'>,
+): Promise<boolean> {
+  const stable = options.stablelist === undefined ? undefined : await readStablelist(options.stablelist);
+  const before = await kernelOf([await read(older)], options);
+  const after = await kernelOf([await read(newer)], options);
+  const difference = compareKernels(before.symbols, after.symbols, stable);
+  const sizes = { before: before.symbols.size, after: after.symbols.size };
+  output.write(
+    options.json
+      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference) }, null, 2)}\n`
+      : `${differenceText(sizes.before, difference, stable !== undefined)}${changesText(difference)}`,
+  );
+  return difference.removed.length + difference.changed.length === 0;
+}
+
+// ---- files ------------------------------------------------------------------------------------------
+
+/** An argument with the files that it names, or with none where it may be a build on the hub. */
+interface Named {
+  readonly name: string;
+  readonly files?: readonly SymbolFile[];
+}
+
+async function read(name: string): Promise<Named> {
+  if (!existsSync(name)) return { name };
+  const paths = filesOf(name);
+  return { name, files: await Promise.all(paths.map((path) => readSymbolFile(readFileSync(path), path))) };
+}
+
+function filesOf(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const entries = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile());
+  if (entries.length === 0) throw new CheckError(`${path}: there is no file in this folder`);
+  return entries.map(({ name }) => join(path, name)).sort();
+}
+
+/**
+ * An option that takes several files takes the kmods after it too. Where none are named apart, what needs symbols is
+ * a kmod, and what only offers them is a kernel's.
+ */
+async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
+  const all = async (names: readonly string[]) => Promise.all(names.map(read));
+  const named = { kernel: await all(kernel), baseline: await all(baseline), kmods: await all(kmods) };
+  const missing = named.kmods.find(({ files }) => !files);
+  if (missing) throw new CheckError(`${missing.name}: there is no such file or folder`);
+  if (kmods.length > 0) return named;
+  const needs = ({ files = [] }: Named) =>
+    files.some(({ imports, kmodImports }) => imports.length + kmodImports.length > 0);
+  const offers = (argument: Named) => !needs(argument);
+  if (!named.kernel.some(offers))
+    throw new CheckError(
+      `--kernel: ${kernel.join(', ')} only needs symbols, as a kmod does; name Module.symvers or the kernel's rpms`,
+    );
+  return {
+    kernel: named.kernel.filter(offers),
+    baseline: named.baseline.filter(offers),
+    kmods: [...named.kernel, ...named.baseline].filter(needs),
+  };
+}
+
+async function readStablelist(path: string): Promise<ReadonlySet<string>> {
+  const { files } = await read(path);
+  if (!files) throw new CheckError(`${path}: there is no such file`);
+  const lists = files.flatMap(({ stablelists }) => stablelists);
+  if (lists.length === 0) throw new CheckError(`${path}: holds no stablelist`);
+  return new Set(lists.flatMap(({ symbols }) => [...symbols]));
+}
+
+// ---- kernels ----------------------------------------------------------------------------------------
+
+/** One kernel of all the files that form it, or of the hub. */
+async function kernelOf(
+  named: readonly Named[],
+  { arch, config }: Pick<CheckOptions, 'arch' | 'config'>,
+): Promise<KernelSymbols> {
+  const [build] = named.filter(({ files }) => !files);
+  if (build && named.length === 1) return kernelOnHub(build.name, arch ?? 'x86_64', config);
+  if (build) throw new CheckError(`${build.name}: there is no such file`);
+  const files = named.flatMap((argument) => argument.files ?? []);
+  const names = named.map(({ name }) => name).join(', ');
+  const arches = new Set(files.flatMap((file) => file.arch ?? []));
+  if (arches.size > 1)
+    throw new CheckError(
+      `${names}: files of several architectures (${[...arches].join(', ')}) form no kernel`,
+    );
+  const symbols = new Map<string, ExportedSymbol>(files.flatMap((file) => [...file.exports]));
+  if (symbols.size === 0)
+    throw new CheckError(`${names}: no exported symbol; name Module.symvers or the kernel's rpms`);
+  const variants = new Set(files.flatMap((file) => file.variant ?? []));
+  return {
+    arch: [...arches][0] ?? null,
+    variant: variants.size === 1 ? ([...variants][0] ?? null) : null,
+    symbols,
+  };
+}
+
+async function kernelOnHub(
+  ref: string,
+  arch: string,
+  config: CheckOptions['config'],
+): Promise<KernelSymbols> {
+  if (!/^\d+$/.test(ref) && !/^[^/\s]+-[^-/\s]+-[^-/\s]+$/.test(ref))
+    throw new CheckError(
+      `${ref}: there is no such file, and it is no build of a hub either (NAME-VERSION-RELEASE)`,
+    );
+  const hub = connectHub({ ...config().koji, authtype: 'noauth' });
+  try {
+    const build = await hub.read(koji.getBuild(/^\d+$/.test(ref) ? Number(ref) : ref));
+    if (!build) throw new CheckError(`${ref}: there is no such file, and the hub has no such build`);
+    const nothingKept = { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} };
+    const arches = await readKernel({ hub, store: nothingKept }, build.name, build.build_id);
+    const symbols = arches.get(arch);
+    if (symbols && symbols.size > 0) return { arch, variant: null, symbols };
+    const there = [...arches].filter(([, table]) => table.size > 0).map(([name]) => name);
+    throw new CheckError(
+      `${ref}: its rpms provide no symbol for ${arch}${there.length > 0 ? `, but for ${there.join(', ')}: see --arch` : ''}`,
+    );
+  } finally {
+    await hub.close();
+  }
+}
+
+// ---- what is shown ----------------------------------------------------------------------------------
+
+interface Before {
+  readonly symbols: number;
+  readonly difference: KernelDifference;
+}
+
+const counts = ({ added, removed, changed }: KernelDifference) => ({
+  added: added.length,
+  removed: removed.length,
+  changed: changed.length,
+});
+
+/** Listed symbols that changed or went. */
+const brokenPromises = ({ removed, changed }: KernelDifference) =>
+  [...removed, ...changed].filter(({ stable }) => stable);
+
+function listed(difference: KernelDifference) {
+  const crcs = ({ crc, ...lone }: KernelDifference['added'][number]) => ({ ...lone, crc: formatCrc(crc) });
+  return {
+    everything_changed: difference.everythingChanged,
+    added: difference.added.map(crcs),
+    removed: difference.removed.map(crcs),
+    changed: difference.changed.map(({ before, after, ...symbol }) => ({
+      ...symbol,
+      before: formatCrc(before),
+      after: formatCrc(after),
+    })),
+  };
+}
+
+function checkJson(
+  kernel: KernelSymbols,
+  comparisons: readonly KmodComparison[],
+  before: Before | undefined,
+) {
+  return {
+    kernel: { symbols: kernel.symbols.size },
+    ...(before && { baseline: { symbols: before.symbols, ...counts(before.difference) } }),
+    kmods: comparisons.map(({ kmod: name, imports, missing, changed, answer: outcome, cause }) => ({
+      name,
+      imports,
+      missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
+      changed: changed.map(({ symbol, required, provided, provider }) => ({
+        symbol,
+        required: formatCrc(required),
+        provided: formatCrc(provided),
+        provider,
+      })),
+      outcome,
+      ...(cause && { cause: CAUSES[cause] }),
+    })),
+    ...(before && { difference: listed(before.difference) }),
+  };
+}
+
+function checkText(
+  output: Output,
+  kernel: KernelSymbols,
+  comparisons: readonly KmodComparison[],
+  before: Before | undefined,
+  promised: boolean,
+): string {
+  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause }) => [
+    kmod,
+    String(imports),
+    String(missing.length),
+    String(changed.length),
+    answer,
+    cause ? CAUSES[cause] : '',
+  ]);
+  const heads = ['KMOD', 'IMPORTS', 'MISSING', 'CHANGED', 'OUTCOME', ''];
+  const shown = table([heads, ...rows], (padded, cell) => paint(output, TONES[cell] ?? cell, padded));
+  return [
+    `The kernel exports ${kernel.symbols.size} symbols.\n`,
+    ...(before ? [differenceText(before.symbols, before.difference, promised)] : []),
+    ...(comparisons.length > 0 ? [`\n${shown}`] : []),
+    blameText(comparisons),
+  ].join('');
+}
+
+/** Outcomes in the colours of those that the gate has. */
+const TONES: Readonly<Record<string, string>> = { compatible: 'ok', incompatible: 'broken' };
+
+/** How many symbols are named; `--json` has all. */
+const NAMED = 20;
+
+function blameText(comparisons: readonly KmodComparison[]): string {
+  const { symbols } = blame(comparisons);
+  if (symbols.length === 0) return '';
+  const rows = symbols.slice(0, NAMED).map(({ symbol, provided, hits }) => {
+    const required = hits[0] ? formatCrc(hits[0].required) : '';
+    const change = `${required} → ${provided ? formatCrc(provided.crc) : 'gone'}`;
+    const names = hits.map(({ kmod }) => kmod);
+    const few =
+      names.length > 3 ? `${names.slice(0, 3).join(' ')} and ${names.length - 3} more` : names.join(' ');
+    return [symbol, change, provided?.provider ?? '-', few];
+  });
+  const more = symbols.length > NAMED ? `… and ${symbols.length - NAMED} more; --json has them all\n` : '';
+  return `\nSymbols that break them\n${table([['SYMBOL', 'CRC', 'NOW IN', 'HITS'], ...rows])}${more}`;
+}
+
+function differenceText(before: number, difference: KernelDifference, promised: boolean): string {
+  const { added, removed, changed } = counts(difference);
+  const broken = brokenPromises(difference);
+  const promise = promised
+    ? `Stablelist: ${broken.length === 0 ? 'kept' : `${broken.length} listed symbols changed or went: ${broken.map(({ symbol }) => symbol).join(', ')}`}\n`
+    : '';
+  const everything = difference.everythingChanged
+    ? 'Nearly every CRC changed: the compiler or the CRC generator did, not the code.\n'
+    : '';
+  return `Since the baseline, of ${before} symbols: ${added} added, ${removed} removed, ${changed} changed.\n${everything}${promise}`;
+}
+
+/** Where the changes are, and the first of them. */
+function changesText(difference: KernelDifference): string {
+  const all = [
+    ...difference.removed.map(({ symbol, crc, provider, stable }) => [
+      `- ${symbol}`,
+      formatCrc(crc),
+      provider,
+      stable,
+    ]),
+    ...difference.changed.map(({ symbol, before, after, provider, stable }) => [
+      `! ${symbol}`,
+      `${formatCrc(before)} → ${formatCrc(after)}`,
+      provider,
+      stable,
+    ]),
+    ...difference.added.map(({ symbol, crc, provider, stable }) => [
+      `+ ${symbol}`,
+      formatCrc(crc),
+      provider,
+      stable,
+    ]),
+  ] as [string, string, string, boolean][];
+  if (all.length === 0) return '';
+  const byProvider = new Map<string, number>();
+  for (const [, , provider] of all) byProvider.set(provider, (byProvider.get(provider) ?? 0) + 1);
+  const worst = [...byProvider].sort((a, b) => b[1] - a[1]).slice(0, 5);
+  const rows = all
+    .slice(0, NAMED)
+    .map(([symbol, crc, provider, stable]) => [symbol, crc, provider, stable ? 'listed' : '']);
+  const more = all.length > NAMED ? `… and ${all.length - NAMED} more; --json has them all\n` : '';
+  return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CRC', 'IN', ''], ...rows])}${more}`;
+}

@@ -1,0 +1,198 @@
+/** `kmod-gate check` and `diff` on four real kernels and twelve real kmods, which the demo has too. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
+import type { Config } from '../../src/config/config.ts';
+import { loadScenario } from '../../src/sim/scenario.ts';
+import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
+import { createWorld } from '../../src/sim/world.ts';
+import { OLD, SMALL } from '../scenarios/stage.ts';
+
+const DEMO = fileURLToPath(new URL('../../config/demo/', import.meta.url));
+const kernel = (version: string) => join(DEMO, `${version}.symvers.gz`);
+const KMODS = join(DEMO, 'kmods');
+const kmod = (name: string) => join(KMODS, `${name}.modversions`);
+const JOOL = kmod('kmod-jool-dkms-4.1.9-1.el9');
+
+const noConfig = (): Config => {
+  throw new Error('no configuration is needed');
+};
+
+/** What a command printed, and its answer. */
+async function run(command: (output: { write(text: string): void; colour: false }) => Promise<boolean>) {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const answer = await command({ write, colour: false });
+  return { answer, text };
+}
+const checked = (options: Partial<CheckOptions> & Pick<CheckOptions, 'kernel'>) =>
+  run((output) => check(output, { kmods: [], json: false, config: noConfig, ...options }));
+const checkedJson = async (options: Partial<CheckOptions> & Pick<CheckOptions, 'kernel'>) =>
+  JSON.parse((await checked({ json: true, ...options })).text);
+const compared = (older: string, newer: string, options: { json?: boolean; stablelist?: string } = {}) =>
+  run((output) => diff(output, [older, newer], { json: false, config: noConfig, ...options }));
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kmod-gate-check-'));
+  mkdirSync(join(folder, 'empty'));
+  writeFileSync(join(folder, 'stable'), '[list]\n\tmodule_layout\n\tkfree\n');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('check', () => {
+  test('of the kernel that they were built against: all are compatible', async () => {
+    const { answer, text } = await checked({ kernel: [kernel('6.1.170')], kmods: [KMODS] });
+    expect(answer).toBe(true);
+    expect(text.match(/ compatible$/gm)).toHaveLength(12);
+    expect(text).toContain('The kernel exports 24618 symbols.');
+  });
+
+  test('of the next kernel: what changed, how many of it each needs, and which symbol hits most', async () => {
+    const { answer, text } = await checked({
+      kernel: [kernel('6.1.176')],
+      baseline: [kernel('6.1.170')],
+      kmods: [KMODS],
+    });
+    expect(answer).toBe(false);
+    expect(text).toContain('Since the baseline, of 24618 symbols: 7 added, 3 removed, 18107 changed.');
+    expect(text).toMatch(/^kmod-jool-dkms-4\.1\.9-1\.el9 +126 +0 +53 +incompatible$/m);
+    expect(text).toMatch(/^module_layout +0x160c03af → 0xbce1a965 +vmlinux +kmod-acpi-call.* and 9 more$/m);
+  });
+
+  test('as JSON: counts, and each symbol with its CRCs', async () => {
+    const result = await checkedJson({
+      kernel: [kernel('6.1.176')],
+      baseline: [kernel('6.1.170')],
+      kmods: [JOOL],
+    });
+    expect(result).toMatchObject({
+      kernel: { symbols: 24622 },
+      baseline: { symbols: 24618, added: 7, removed: 3, changed: 18107 },
+      kmods: [{ name: 'kmod-jool-dkms-4.1.9-1.el9', imports: 126, missing: [], outcome: 'incompatible' }],
+    });
+    expect(result.kmods[0].changed).toHaveLength(53);
+    expect(result.kmods[0].changed).toContainEqual({
+      symbol: 'module_layout',
+      required: '0x160c03af',
+      provided: '0xbce1a965',
+      provider: 'vmlinux',
+    });
+  });
+
+  test('takes kmods behind the files of the kernel, as a shell hands them over', async () => {
+    expect(await checkedJson({ kernel: [kernel('6.1.170'), JOOL, KMODS] })).toMatchObject({
+      kernel: { symbols: 24618 },
+      kmods: { length: 13 },
+    });
+  });
+
+  test('a list of nothing but a kernel and its baseline is a comparison of kernels', async () => {
+    const { answer } = await checked({ kernel: [kernel('6.1.192')], baseline: [kernel('6.1.187')] });
+    expect(answer).toBe(true);
+  });
+
+  test('a listed symbol that changed is a no, though every kmod loads', async () => {
+    const options = { kernel: [kernel('6.1.176')], baseline: [kernel('6.1.170')], kmods: [] };
+    const { answer, text } = await checked({ ...options, stablelist: join(folder, 'stable') });
+    expect(answer).toBe(false);
+    expect(text).toContain('Stablelist: 1 listed symbols changed or went: module_layout');
+  });
+
+  test.each<[string, () => Partial<CheckOptions> & Pick<CheckOptions, 'kernel'>, RegExp]>([
+    [
+      'no such kernel',
+      () => ({ kernel: ['nope'], kmods: [JOOL] }),
+      /^nope: there is no such file, and it is no build/,
+    ],
+    [
+      'no such kmod',
+      () => ({ kernel: [kernel('6.1.170')], kmods: ['nope'] }),
+      /^nope: there is no such file or folder$/,
+    ],
+    ['no kmod', () => ({ kernel: [kernel('6.1.170')] }), /^no kmod to check: name rpms/],
+    [
+      'nothing but kmods',
+      () => ({ kernel: [KMODS] }),
+      /^--kernel: .*kmods only needs symbols, as a kmod does/,
+    ],
+    [
+      'an empty folder',
+      () => ({ kernel: [join(folder, 'empty')] }),
+      /empty: there is no file in this folder$/,
+    ],
+    [
+      'a kernel that is a stablelist',
+      () => ({ kernel: [join(folder, 'stable')], kmods: [JOOL] }),
+      /stable: no exported symbol; name Module\.symvers/,
+    ],
+    [
+      'a stablelist that is a kernel',
+      () => ({ kernel: [kernel('6.1.170')], kmods: [JOOL], stablelist: kernel('6.1.170') }),
+      /: holds no stablelist$/,
+    ],
+  ])('%s is told', async (_, options, expected) => {
+    await expect(checked(options())).rejects.toThrow(expected);
+  });
+});
+
+describe('diff', () => {
+  test('of equal kernels is a yes', async () => {
+    const { answer, text } = await compared(kernel('6.1.187'), kernel('6.1.187'));
+    expect(answer).toBe(true);
+    expect(text).toBe('Since the baseline, of 24643 symbols: 0 added, 0 removed, 0 changed.\n');
+  });
+  test('tells what is gone, what changed, and where', async () => {
+    const { answer, text } = await compared(kernel('6.1.170'), kernel('6.1.176'));
+    expect(answer).toBe(false);
+    expect(text).toMatch(/^Most are in vmlinux \(\d+\)/m);
+    expect(text.match(/^- /gm)).toHaveLength(3);
+    expect(text).toMatch(/^… and 18097 more; --json has them all$/m);
+  });
+  test('as JSON has all of it', async () => {
+    const { text } = await compared(kernel('6.1.176'), kernel('6.1.187'), { json: true });
+    const result = JSON.parse(text);
+    expect(result.baseline).toMatchObject({ changed: result.changed.length, removed: result.removed.length });
+    expect(result.changed[0]).toEqual({
+      symbol: expect.any(String),
+      before: expect.stringMatching(/^0x[0-9a-f]{8}$/),
+      after: expect.stringMatching(/^0x[0-9a-f]{8}$/),
+      provider: expect.any(String),
+      stable: false,
+    });
+  });
+});
+
+describe('a kernel on the hub', () => {
+  let server: WorldServer;
+  beforeAll(async () => {
+    server = await serveWorld(createWorld(loadScenario(SMALL)));
+  });
+  afterAll(() => server.close());
+  const config = () =>
+    ({ koji: { server: server.url, authtype: 'noauth', timeout: 2_000 } }) as unknown as Config;
+  const small = (name: string) => fileURLToPath(new URL(`../sim/small/${name}`, import.meta.url));
+
+  test('is read by its NVR or build id', async () => {
+    const options = { kmods: [small('beta.modversions')], config };
+    expect(await checkedJson({ kernel: [OLD], ...options })).toMatchObject({
+      kernel: { symbols: 6 },
+      kmods: [{ outcome: 'compatible' }],
+    });
+    expect(await checkedJson({ kernel: ['1'], ...options })).toMatchObject({ kernel: { symbols: 6 } });
+  });
+  test('that is not there, or not for that architecture, is told', async () => {
+    const options = { kmods: [small('beta.modversions')], config };
+    await expect(checked({ kernel: ['kernel-1-1'], ...options })).rejects.toThrow(
+      /the hub has no such build$/,
+    );
+    await expect(checked({ kernel: [OLD], arch: 's390x', ...options })).rejects.toThrow(
+      /its rpms provide no symbol for s390x, but for x86_64: see --arch$/,
+    );
+  });
+});
