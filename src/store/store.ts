@@ -16,6 +16,14 @@ import { describeEnding, describeReceipt } from '../core/report.ts';
 import { describeWrite, describeWrites, plural } from '../core/wording.ts';
 import type { Tables } from './schema.ts';
 
+/** The newest message that a queue of the bus brought. */
+export interface Heard {
+  readonly queue: string;
+  readonly at: number;
+  readonly routingKey: string;
+  readonly understood: boolean;
+}
+
 /** Opened store. All times are milliseconds since the epoch, given by the caller. */
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
@@ -35,6 +43,8 @@ export interface Store {
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
   say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
+  /** Keep the newest message of a queue, in place of the one before. */
+  hear(heard: Heard): Promise<void>;
 
   kernel(idOrNvr: number | string): Promise<KernelBuild | undefined>;
   /** Kernels that were seen, newest first. */
@@ -55,6 +65,8 @@ export interface Store {
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;
+  /** The newest message of a queue that a gate on this store kept. */
+  lastHeard(queue: string): Promise<Heard | undefined>;
   close(): Promise<void>;
 }
 
@@ -195,6 +207,10 @@ export function storeOver(
       if ((await store.lastSaid(gate, build)) === text) return;
       await record({ at, kind: 'state', gate, build, nvr, run, text });
     },
+    async hear({ queue, at, routingKey, understood }) {
+      const row = { queue, at, routing_key: routingKey, understood: Number(understood) };
+      await db.replaceInto('heard').values(row).execute();
+    },
 
     async kernel(idOrNvr) {
       const column = typeof idOrNvr === 'number' ? 'id' : 'nvr';
@@ -299,6 +315,13 @@ export function storeOver(
         build,
         run,
       }));
+    },
+    async lastHeard(queue) {
+      // A reader makes no tables, and one that an older kmod-gate wrote has not got this one.
+      const tables = await db.introspection.getTables();
+      if (!tables.some(({ name }) => name === 'heard')) return undefined;
+      const row = await db.selectFrom('heard').selectAll().where('queue', '=', queue).executeTakeFirst();
+      return row && { queue, at: row.at, routingKey: row.routing_key, understood: row.understood === 1 };
     },
     close,
   };

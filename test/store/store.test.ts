@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Run, Write } from '../../src/core/model.ts';
 import { openStore, StoreError } from '../../src/store/open.ts';
@@ -101,6 +102,40 @@ describe('facts', () => {
     await store.intend(run, [BUILD], 1).catch(() => {});
     expect(told).toEqual(['kernel', 'run', 'asked']);
     await store.close();
+  });
+});
+
+describe('what the bus brought', () => {
+  const heard = { queue: 'kmod-gate', at: 5, routingKey: 'koji.build.tag', understood: true };
+  test('is kept as the newest message of each queue', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    expect(await store.lastHeard('kmod-gate')).toBeUndefined();
+    await store.hear(heard);
+    await store.hear({ ...heard, at: 6, routingKey: 'koji.repo.done', understood: false });
+    await store.hear({ ...heard, queue: 'other' });
+    await store.close();
+    const reader = await openStore(url, { mode: 'read' });
+    expect(await reader.lastHeard('kmod-gate')).toEqual({
+      queue: 'kmod-gate',
+      at: 6,
+      routingKey: 'koji.repo.done',
+      understood: false,
+    });
+    expect(await reader.lastHeard('other')).toMatchObject({ at: 5 });
+    await reader.close();
+  });
+  test('is nothing in a store that an older kmod-gate left, until a writer has opened it', async () => {
+    await (await openStore(url, { mode: 'write' })).close();
+    const old = new Database(join(folder, 'gate.db'));
+    old.exec("DROP TABLE heard; DELETE FROM kysely_migration WHERE name = '002-heard'");
+    old.close();
+    const reader = await openStore(url, { mode: 'read' });
+    expect(await reader.lastHeard('kmod-gate')).toBeUndefined();
+    await reader.close();
+    const writer = await openStore(url, { mode: 'write' });
+    await writer.hear(heard);
+    expect(await writer.lastHeard('kmod-gate')).toEqual(heard);
+    await writer.close();
   });
 });
 
