@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line: what to start, when to stop, and what the exit code says. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CheckError, check, diff } from './commands/check.ts';
 import { configCheck } from './commands/config.ts';
 import { demo } from './commands/demo.ts';
@@ -71,8 +71,12 @@ function program(setExit: (code: number) => void): Command {
     .description('check hub, bus and store against the configuration; changes nothing')
     .addOption(config)
     .addOption(json)
-    .action(async (options: { config: string; json?: true }) => {
-      const healthy = await doctor(loadConfig(options.config), output, options.json === true);
+    .addOption(
+      new Option('--listen <seconds>', 'hear what the bus brings meanwhile').default(0).argParser(toSeconds),
+    )
+    .action(async (options: { config: string; json?: true; listen: number }) => {
+      const { json = false, listen } = options;
+      const healthy = await doctor(loadConfig(options.config), output, { json, listen: 1_000 * listen });
       if (!healthy) setExit(EXIT.no);
     });
   kmodGate
@@ -143,6 +147,12 @@ const common = (options: DiffArguments) => ({
 });
 
 class InputError extends Error {}
+
+function toSeconds(text: string): number {
+  if (!/^\d{1,4}$/.test(text))
+    throw new InvalidArgumentError('It must be a whole number of seconds, up to 9999.');
+  return Number(text);
+}
 
 /** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */
 function stopSignal(): AbortSignal {

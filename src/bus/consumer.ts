@@ -180,7 +180,8 @@ async function deliver(
 
 const PROPERTIES = ['type', 'contentType', 'contentEncoding', 'messageId'] as const;
 
-function toBusMessage({ fields, properties, content }: ConsumeMessage): BusMessage {
+/** A delivery as the decoders take it. */
+export function toBusMessage({ fields, properties, content }: ConsumeMessage): BusMessage {
   const known = PROPERTIES.filter((name) => properties[name] !== undefined);
   return {
     routingKey: fields.routingKey,

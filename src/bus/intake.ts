@@ -18,6 +18,9 @@ export interface ConsumerState {
   readonly ignored: number;
   readonly undecodable: number;
   readonly lastMessageAt?: number;
+  readonly lastRoutingKey?: string;
+  /** Whether the newest message could be decoded. */
+  readonly lastUnderstood?: boolean;
   readonly lastError?: string;
 }
 
@@ -87,7 +90,9 @@ export function openIntake(onHint: OnHint, log: Logger): Intake {
     async take(message) {
       state.received++;
       state.lastMessageAt = Date.now();
+      state.lastRoutingKey = message.routingKey;
       const decoded = decode(message);
+      state.lastUnderstood = decoded.kind !== 'undecodable';
       if (decoded.kind === 'hints') return handOn(decoded.hints, message.routingKey);
       if (decoded.kind === 'ignored') state.ignored++;
       else drop(decoded.family, decoded.why, message.routingKey);

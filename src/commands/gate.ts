@@ -34,6 +34,8 @@ export interface RunningGate {
 
 /** An idle gate still shows that it lives: longest pause between looks, in ms. */
 const IDLE = 60_000;
+/** Shortest pause between two notes of the bus's newest message, in ms. */
+const NOTE_EVERY = 60_000;
 /** How long a stop waits for the calls in hand, in ms. */
 const PATIENCE = 5_000;
 /** How many runs the dashboard lists. */
@@ -80,6 +82,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const { bus } = config;
   const subscribe = options.subscribe ?? (bus && ((heard: OnHint) => startConsumer(bus, heard, log('bus'))));
   consumer = subscribe?.(onHint);
+  const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
   const stopping = new AbortController();
   const told = tellFeatures(hub, log('koji'), stopping.signal);
@@ -87,6 +90,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     while (!stopping.signal.aborted) {
       const next = await reconciler.step(stopping.signal);
       lookedAt = Date.now();
+      await noteHeard?.(NOTE_EVERY);
       await alarm.wait(Math.min(next - lookedAt, IDLE));
     }
   })();
@@ -103,6 +107,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       await Promise.all([loop, told]);
       clearTimeout(patience);
       await consumer?.close();
+      await noteHeard?.(0);
       await dashboard?.close();
       await hub.close();
       await store.close();
@@ -131,6 +136,23 @@ const giveUp = (store: Store) => async (error: unknown) => {
   await store.close();
   throw error;
 };
+
+/**
+ * Notes of the newest message in the store, where `doctor` finds them.
+ * @returns takes a note, unless the last one is younger than `pause` ms or says the same. Never rejects.
+ */
+function createNotes(store: Store, queue: string, consumer: Consumer, log: Logger) {
+  let noted = { message: 0, at: 0 };
+  return async (pause: number): Promise<void> => {
+    const { lastMessageAt: at, lastRoutingKey: routingKey, lastUnderstood: understood } = consumer.state();
+    if (at === undefined || routingKey === undefined || understood === undefined) return;
+    if (at === noted.message || Date.now() < noted.at + pause) return;
+    noted = { message: at, at: Date.now() };
+    await store
+      .hear({ queue, at, routingKey, understood })
+      .catch((err: unknown) => log.warn({ err }, 'the newest message is not in the store'));
+  };
+}
 
 /** Sleep that a ring ends; a ring while nobody sleeps ends the next sleep at once. */
 function createAlarm(): { ring(): void; wait(ms: number): Promise<void> } {

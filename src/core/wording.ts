@@ -7,6 +7,16 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+/** A span of time, `1 h 35 min`; clocks that disagree give no negative one. */
+export function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (seconds < 60) return `${seconds} s`;
+  if (minutes < 60) return `${minutes} min`;
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
+}
+
 /** `src/nl.c:205: initialization of …`. */
 export function describeError(error: LogError): string {
   const place = error.line > 0 ? `${error.file}:${error.line}: ` : error.file ? `${error.file}: ` : '';

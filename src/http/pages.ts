@@ -8,7 +8,7 @@ import {
   tallyOf,
   worstFirst,
 } from '../core/report.ts';
-import { describeError } from '../core/wording.ts';
+import { describeError, span } from '../core/wording.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Content, type Html, html, link } from './html.ts';
 import { STYLE } from './style.ts';
@@ -225,14 +225,4 @@ function time(at: number, text: string): Html {
 /** `2026-11-23 14:03:07 UTC`: readers sit in many time zones. */
 function dateTime(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-}
-
-/** A span of time, `1 h 35 min`; clocks that disagree give no negative one. */
-function span(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  if (seconds < 60) return `${seconds} s`;
-  if (minutes < 60) return `${minutes} min`;
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
 }

@@ -38,6 +38,9 @@ export const getLoggedInUser = (): Call<User | null> => call('getLoggedInUser', 
 /** Whether the session's user has a permission, such as `tag`. Goes by `write`. */
 export const hasPerm = (permission: string): Call<boolean> => call('hasPerm', z.boolean(), [permission]);
 
+/** The permissions of the session's user, such as `admin`. Goes by `write`. */
+export const getPerms = (): Call<string[]> => call('getPerms', z.array(z.string()));
+
 const tagAccess = z
   .tuple([z.boolean(), z.boolean(), z.string()])
   .transform(([allowed, override, reason]) => ({ allowed, override, reason }));
@@ -108,6 +111,10 @@ export type Tag = z.infer<typeof tag>;
 /** Tags that a build is in itself, not by inheritance. */
 export const listTags = (build: number): Call<Tag[]> => call('listTags', z.array(tag), [], { build });
 
+/** A tag as builds take it: architectures that it does not name itself are its ancestors'. */
+export const getBuildConfig = (name: string): Call<Pick<Tag, 'id' | 'name' | 'arches'>> =>
+  call('getBuildConfig', tag.pick({ id: true, name: true, arches: true }), [name]);
+
 /** A tag by name; refused if there is none. */
 export const getTag = (name: string): Call<Tag> => call('getTag', tag, [name], { strict: true });
 
@@ -131,6 +138,17 @@ export type Ancestor = z.infer<typeof ancestor>;
 /** Every tag that a tag inherits from, in order of precedence. */
 export const getFullInheritance = (name: string): Call<Ancestor[]> =>
   call('getFullInheritance', z.array(ancestor), [name]);
+
+const event = z.object({ id, ts: z.number() });
+export type Event = z.infer<typeof event>;
+
+/** The hub's last event before a time, in seconds; refused where there was none. */
+export const getLastEvent = (before: number): Call<Event> =>
+  call('getLastEvent', event, [], { before: new Double(before) });
+
+/** Whether any of these tags themselves changed after an event: kojira's question. For every ancestor too, name it. */
+export const tagChangedSinceEvent = (event: number, tags: readonly number[]): Call<boolean> =>
+  call('tagChangedSinceEvent', z.boolean(), [event, [...tags]]);
 
 const tagListing = z.object({
   build_id: id,
@@ -377,8 +395,26 @@ const requestStatus = z.object({ repo: repo.nullable(), request: repoRequest_ })
 export const repoRequest = (tag: string): Call<z.infer<typeof requested>> =>
   call('repo.request', requested, [tag], { min_event: 'last' });
 
+const datedRepo = repo.extend({ create_ts: z.number() });
+export type DatedRepo = z.infer<typeof datedRepo>;
+
 /** The newest ready repo of a tag; null if there is none. For hubs that know no requests. */
-export const getRepo = (tag: string): Call<Repo | null> => call('getRepo', repo.nullable(), [tag]);
+export const getRepo = (tag: string): Call<DatedRepo | null> => call('getRepo', datedRepo.nullable(), [tag]);
+
+const host = z.object({
+  id,
+  name: z.string(),
+  /** Separated by spaces, in Koji's canonical spelling. */
+  arches: z.string().nullable(),
+  /** False also while it has all the work that it can do. */
+  ready: z.boolean(),
+});
+export type Host = z.infer<typeof host>;
+
+/** Builders; of one channel, such as `createrepo`, or of all. */
+export const listHosts = (
+  filter: { readonly channelID?: string; readonly enabled?: boolean } = {},
+): Call<Host[]> => call('listHosts', z.array(host), [], filter);
 
 /** How a repo request stands; `repo` is null until it is fulfilled. */
 export const repoCheckRequest = (request: number): Call<z.infer<typeof requestStatus>> =>

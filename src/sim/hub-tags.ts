@@ -1,12 +1,14 @@
 /** The hub's methods about tags and targets. */
-import type { XmlValue } from '../koji/xmlrpc.ts';
-import { arg, type Caller, loggedIn, lookUp, type Methods, query } from './arguments.ts';
+import { Fault, type XmlValue } from '../koji/xmlrpc.ts';
+import { arg, type Caller, integer, list, loggedIn, lookUp, type Methods, query } from './arguments.ts';
 import { lastChange } from './repos.ts';
-import { inheritanceInfo, tagInfo, tagRow, targetInfo, timeSeconds } from './shapes.ts';
-import { buildOf, findTag, hasPerm, python, row, type Tag, tagOf, userOf } from './state.ts';
+import { buildConfig, inheritanceInfo, tagInfo, tagRow, targetInfo, timeSeconds } from './shapes.ts';
+import { buildOf, FAULT, findTag, hasPerm, python, type Tag, tagOf, userOf } from './state.ts';
 import {
+  ancestors,
   assertMayTag,
   assertMayUntag,
+  changedSince,
   createSideTag,
   inheritance,
   packageStatus,
@@ -31,6 +33,10 @@ export const TAG_METHODS: Methods = {
         : tagsOf(state, buildOf(state, build));
     return query(tags.map(tagRow), arg(args, 'queryOpts'));
   },
+  'getBuildConfig tag event?': ({ state }, args) => {
+    const tag = tagOf(state, arg(args, 'tag'));
+    return buildConfig(tag, ancestors(state, tag));
+  },
   'getFullInheritance tag event? reverse?': ({ state }, args) =>
     inheritance(state, tagOf(state, arg(args, 'tag'))).map((link) => inheritanceInfo(state, link)),
   'getBuildTarget info event? strict?': ({ state }, args) => {
@@ -51,7 +57,7 @@ export const TAG_METHODS: Methods = {
   'checkTagAccess tag_id user_id?': (caller, args) => {
     const ref = arg(args, 'user_id');
     const user = ref === null ? loggedIn(caller) : userOf(caller.state, ref);
-    const reason = tagAccess(tagOf(caller.state, arg(args, 'tag_id')));
+    const reason = tagAccess(tagOf(caller.state, arg(args, 'tag_id')), user);
     return [reason === null, hasPerm(user, 'admin'), reason ?? ''];
   },
   'checkTagPackage tag pkg': ({ state }, args) => {
@@ -59,9 +65,13 @@ export const TAG_METHODS: Methods = {
     return tag !== undefined && packageStatus(state, tag, String(arg(args, 'pkg'))) === 'listed';
   },
   'tagLastChangeEvent tag before?': ({ state }, args) => lastChange(state, tagOf(state, arg(args, 'tag'))),
-  'getLastEvent before? strict?': ({ state }) => {
-    const { id, time } = row(state.events, state.events.length, 'event');
-    return { id, ts: timeSeconds(time) };
+  'tagChangedSinceEvent event taglist': ({ state }, args) =>
+    changedSince(state, integer(args, 'event'), list(arg(args, 'taglist'))),
+  'getLastEvent before? strict?': ({ state }, args) => {
+    const before = arg(args, 'before');
+    const last = state.events.findLast(({ time }) => typeof before !== 'number' || time / 1000 < before);
+    if (last === undefined) throw new Fault(FAULT.GENERIC, 'query returned no rows');
+    return { id: last.id, ts: timeSeconds(last.time) };
   },
   'tagBuild tag build force? fromtag?': (caller, args) =>
     tagTask(caller, arg(args, 'tag'), arg(args, 'build'), arg(args, 'fromtag')),

@@ -13,8 +13,19 @@ import {
   struct,
 } from './arguments.ts';
 import { defaultMinEvent, lastChange, readyRepo, repoInfo, requestInfo, requestRepo } from './repos.ts';
-import { taskInfo, taskResult, taskRow, timeSeconds } from './shapes.ts';
-import { FAULT, hasPerm, row, type State, TASK, type Tag, type Task, tagOf, userOf } from './state.ts';
+import { hostInfo, taskInfo, taskResult, taskRow, timeSeconds } from './shapes.ts';
+import {
+  FAULT,
+  hasPerm,
+  hostsIn,
+  row,
+  type State,
+  TASK,
+  type Tag,
+  type Task,
+  tagOf,
+  userOf,
+} from './state.ts';
 import { cancelTask, childrenOf, makeTask, resultOf } from './tasks.ts';
 
 /** Making, looking at and ending them. Parameters that no gate uses are taken and not heeded. */
@@ -65,6 +76,22 @@ export const TASK_METHODS: Methods = {
     const tag = tagOf(caller.state, arg(args, 'tag'));
     return makeTask(caller.state, { method: 'newRepo', request: [tag.name], owner: user.id, priority: 15 })
       .id;
+  },
+  'listHosts arches? channelID? ready? enabled? userID? queryOpts?': ({ state }, args) => {
+    const channel = arg(args, 'channelID') ?? 'default';
+    if (channel !== 'default' && channel !== 'createrepo') {
+      throw new Fault(FAULT.GENERIC, `No such entry in table channels: ${String(channel)}`);
+    }
+    const wanted = list(arg(args, 'arches'));
+    const ready = arg(args, 'ready');
+    const none =
+      arg(args, 'enabled') === false ||
+      (wanted.length > 0 && !state.scenario.arches.some((arch) => wanted.includes(arch)));
+    const hosts = none ? [] : hostsIn(state, channel);
+    return query(
+      hosts.filter((host) => ready === null || host.ready === ready).map((host) => hostInfo(state, host)),
+      arg(args, 'queryOpts'),
+    );
   },
   'build src target opts? priority? channel?': (caller, args) => {
     const user = loggedIn(caller);

@@ -86,6 +86,8 @@ export interface ScenarioTag {
   readonly packages: readonly string[];
   readonly blocked: readonly string[];
   readonly locked: boolean;
+  /** Who changes the tag's builds must have this permission, if one is named. */
+  readonly perm: string | null;
   readonly arches: readonly string[];
 }
 
@@ -107,7 +109,11 @@ export interface Scenario {
   };
   /** How many mock builds run at one time. */
   readonly builders: number;
-  /** What kernels and kmods are built for; build tags name their own. */
+  /** How many of the builders, from the first, also make repos (channel `createrepo`); null: all. */
+  readonly repo_builders: number | null;
+  /** Tags whose newRepo tasks fail. */
+  readonly broken_repos: readonly string[];
+  /** What kernels and kmods are built for, and builders build; build tags name their own. */
   readonly arches: readonly string[];
   readonly timing: Timing;
   readonly tags: readonly ScenarioTag[];
@@ -165,6 +171,8 @@ const seconds = (fallback: number) =>
 const FileSchema = z.strictObject({
   hub: z.strictObject({ version: Name.default('1.35.3'), lacks: Names }).prefault({}),
   builders: z.int().nonnegative().default(4),
+  repo_builders: z.int().nonnegative().nullable().default(null),
+  broken_repos: Names,
   arches: z.array(Name).min(1).default(['x86_64']),
   timing: z
     .strictObject({
@@ -190,6 +198,7 @@ const FileSchema = z.strictObject({
       packages: Names,
       blocked: Names,
       locked: z.boolean().default(false),
+      perm: Name.nullable().default(null),
       arches: Names,
     }),
   ),

@@ -28,6 +28,8 @@ export interface ServeOptions {
   /** Header in which a web server in front names whom it has verified; only for `sslLogin`, and not from anybody else. */
   readonly verifiedBy?: string;
   readonly faults?: (method: string, n: number) => Mishap;
+  /** How far the clock in the Date header is ahead, in ms; 0 unless told. */
+  readonly ahead?: number;
 }
 
 /** A request as it came. */
@@ -49,9 +51,10 @@ export interface WorldServer {
 
 /** Serve the world's hub. The world's clock stands still unless somebody ticks it. */
 export async function serveWorld(world: World, options: ServeOptions = {}): Promise<WorldServer> {
-  const { host = '127.0.0.1', port = 0, faults = () => 'none', verifiedBy } = options;
+  const { host = '127.0.0.1', port = 0, faults = () => 'none', verifiedBy, ahead = 0 } = options;
   const requests: ServedRequest[] = [];
   const server = createServer((request, response) => {
+    response.setHeader('Date', new Date(Date.now() + ahead).toUTCString());
     answer(world, request, response, requests, { faults, verifiedBy }).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, 'text/plain', `Internal error: ${error}\n`);

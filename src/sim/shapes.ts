@@ -12,6 +12,7 @@ import {
   type Buildroot,
   digest,
   eventTime,
+  type Host,
   type Listing,
   packageId,
   type Rpm,
@@ -52,14 +53,44 @@ export function tagRow(tag: Tag): XmlStruct {
     maven_include_all: false,
     maven_support: false,
     name: tag.name,
-    perm: null,
-    perm_id: null,
+    perm: tag.perm,
+    perm_id: tag.perm === null ? null : 1,
   };
 }
 
 /** A tag as `getTag` has it. */
 export function tagInfo(tag: Tag): XmlStruct {
   return { ...tagRow(tag), extra: tag.extra };
+}
+
+/** A tag as `getBuildConfig` has it: what it does not say itself, the nearest ancestor that does. */
+export function buildConfig(tag: Tag, ancestors: readonly Tag[]): XmlStruct {
+  const from = tag.arches.length > 0 ? undefined : ancestors.find(({ arches }) => arches.length > 0);
+  const arches = (from ?? tag).arches.join(' ');
+  const inherited = from === undefined ? null : { id: from.id, name: from.name };
+  return {
+    ...tagInfo(tag),
+    arches: arches === '' ? null : arches,
+    extra: Object.assign({}, ...ancestors.toReversed().map(({ extra }) => extra), tag.extra),
+    config_inheritance: { extra: {}, arches: inherited },
+  };
+}
+
+/** A builder as `listHosts` has it. */
+export function hostInfo(state: State, { id, ready }: Host): XmlStruct {
+  return {
+    id,
+    user_id: state.users.length + id,
+    name: `builder${id}`,
+    update_ts: timeSeconds(state.now),
+    ready,
+    task_load: new Double(0),
+    arches: state.scenario.arches.join(' '),
+    capacity: new Double(2),
+    description: null,
+    comment: null,
+    enabled: true,
+  };
 }
 
 /** A target as `getBuildTarget` has it. */

@@ -55,6 +55,8 @@ export interface Tag {
   readonly name: string;
   readonly arches: readonly string[];
   readonly locked: boolean;
+  /** The permission that it takes to change its builds. */
+  readonly perm: string | null;
   readonly extra: XmlStruct;
   /** Tag ids in order of priority. */
   readonly parents: readonly { readonly id: number; readonly priority: number }[];
@@ -345,6 +347,19 @@ export function userOf(state: State, ref: XmlValue): User {
 /** Koji's hasPerm: permission or administrator. */
 export function hasPerm(user: User, perm: string): boolean {
   return user.perms.includes(perm) || user.perms.includes('admin');
+}
+
+/** A builder. One that went away is enabled, and not ready. */
+export interface Host {
+  readonly id: number;
+  readonly ready: boolean;
+}
+
+/** The builders of a channel, as Koji names it: `createrepo` has fewer where the scenario says so. */
+export function hostsIn(state: State, channel: 'default' | 'createrepo'): Host[] {
+  const all = Math.max(state.builders, state.scenario.builders);
+  const length = channel === 'createrepo' ? Math.min(all, state.scenario.repo_builders ?? all) : all;
+  return Array.from({ length }, (_, i) => ({ id: i + 1, ready: i < state.builders }));
 }
 
 /** The id of a package; a new one if the name is new. */

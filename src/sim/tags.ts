@@ -1,5 +1,5 @@
 /** Tags: inheritance, package lists, what is tagged and what is latest, and who may change it. */
-import { Fault } from '../koji/xmlrpc.ts';
+import { Fault, type XmlValue } from '../koji/xmlrpc.ts';
 import { buildInfo, tagInfo, userInfo } from './shapes.ts';
 import {
   BUILD,
@@ -41,9 +41,19 @@ export function inheritance(state: State, tag: Tag): Link[] {
   return order;
 }
 
+/** The tags that a tag inherits from, nearest first. */
+export function ancestors(state: State, tag: Tag): Tag[] {
+  return inheritance(state, tag).map((link) => tagById(state, link.parent_id));
+}
+
 /** The tag and its ancestors. */
 function lineage(state: State, tag: Tag): Tag[] {
-  return [tag, ...inheritance(state, tag).map((link) => tagById(state, link.parent_id))];
+  return [tag, ...ancestors(state, tag)];
+}
+
+/** What builds in a tag are built for: its architectures, or those of its nearest ancestor that names any. */
+export function buildArches(state: State, tag: Tag): readonly string[] {
+  return lineage(state, tag).find(({ arches }) => arches.length > 0)?.arches ?? [];
 }
 
 /** How a tag takes a package: the nearest list in the inheritance that has it decides. */
@@ -119,6 +129,17 @@ export function changeEvents(state: State, tag: Tag): number[] {
   return events.sort((a, b) => a - b);
 }
 
+/** Whether anything in these very tags changed after an event; what they inherit is not looked at. */
+export function changedSince(state: State, event: number, tagIds: readonly XmlValue[]): boolean {
+  const after = (each: number | null) => each !== null && each > event;
+  return (
+    state.tags.some((tag) => tagIds.includes(tag.id) && after(tag.create_event)) ||
+    state.listings.some(
+      (entry) => tagIds.includes(entry.tag_id) && (after(entry.create_event) || after(entry.revoke_event)),
+    )
+  );
+}
+
 /** Throws fault 1004 unless the hub's tag policy lets the user change all these tags. */
 function assertTagPolicy(state: State, user: User, tags: readonly Tag[]): void {
   if (hasPerm(user, 'tag')) return;
@@ -129,13 +150,15 @@ function assertTagPolicy(state: State, user: User, tags: readonly Tag[]): void {
   if (!allowed) throw new Fault(FAULT.NOT_ALLOWED, 'policy violation (tag): not covered by policy');
 }
 
-/** Why nobody may change the tag's builds now, or null. */
-export function tagAccess(tag: Tag): string | null {
-  return tag.locked ? 'tag is locked' : null;
+/** Why the user may not change the tag's builds now, or null. An admin needs the permission too, or force. */
+export function tagAccess(tag: Tag, user: User): string | null {
+  if (tag.locked) return 'tag is locked';
+  if (tag.perm !== null && !user.perms.includes(tag.perm)) return `tag requires ${tag.perm} permission`;
+  return null;
 }
 
-function assertTagAccess(tag: Tag): void {
-  const reason = tagAccess(tag);
+function assertTagAccess(tag: Tag, user: User): void {
+  const reason = tagAccess(tag, user);
   if (reason !== null) throw new Fault(FAULT.NOT_ALLOWED, reason);
 }
 
@@ -150,8 +173,8 @@ function assertListed(state: State, tag: Tag, build: Build): void {
 export function assertMayTag(state: State, user: User, build: Build, tag: Tag, from: Tag | null): void {
   if (build.state !== BUILD.COMPLETE)
     throw new Fault(FAULT.TAG, `build ${build.nvr} not complete: state BUILDING`);
-  assertTagAccess(tag);
-  if (from !== null) assertTagAccess(from);
+  assertTagAccess(tag, user);
+  if (from !== null) assertTagAccess(from, user);
   assertListed(state, tag, build);
   assertTagPolicy(state, user, from === null ? [tag] : [tag, from]);
 }
@@ -159,7 +182,7 @@ export function assertMayTag(state: State, user: User, build: Build, tag: Tag, f
 /** What the hub checks before it untags. Throws fault 1004. */
 export function assertMayUntag(state: State, user: User, tag: Tag): void {
   assertTagPolicy(state, user, [tag]);
-  assertTagAccess(tag);
+  assertTagAccess(tag, user);
 }
 
 /** Tag a build, and take it out of `from` in the same event. Throws fault 1003 with nothing changed. */
@@ -214,6 +237,7 @@ export function createSideTag(state: State, user: User, base: Tag): Tag {
     name: `${base.name}-side-${id}`,
     arches: base.arches,
     locked: false,
+    perm: null,
     extra: { sidetag: true, sidetag_user: user.name, sidetag_user_id: user.id },
     parents: [{ id: base.id, priority: 0 }],
     packages: new Map(),

@@ -22,6 +22,7 @@ import {
   FAULT,
   findBuild,
   hasPerm,
+  hostsIn,
   REPO,
   type Repo,
   row,
@@ -34,7 +35,7 @@ import {
   tell,
   userOf,
 } from './state.ts';
-import { assertMayTag, holdsBuilds, packageStatus, tagBuild } from './tags.ts';
+import { assertMayTag, buildArches, holdsBuilds, packageStatus, tagBuild } from './tags.ts';
 
 /** What a new task is made of; a subtask takes the rest from its parent (make_task). */
 export interface TaskOrder {
@@ -142,7 +143,7 @@ function isDue(state: State, at: number | null): boolean {
 function assignTasks(state: State): void {
   const free = [...state.live].filter((task) => task.state === TASK.FREE && isDue(state, task.due));
   for (const task of free.sort((a, b) => a.priority - b.priority || a.id - b.id)) {
-    const host = idleHost(state, KINDS[task.method]?.mock === true);
+    const host = idleHost(state, task);
     if (host === null) continue;
     task.host_id = host;
     task.due = state.now + state.scenario.timing.open;
@@ -150,13 +151,16 @@ function assignTasks(state: State): void {
   }
 }
 
-function idleHost(state: State, mock: boolean): number | null {
-  if (!mock) return state.builders > 0 ? 1 : null;
+/** Null also where no builder is for such a task, however long it waits. */
+function idleHost(state: State, { method, arch }: Task): number | null {
+  if (arch !== 'noarch' && !state.scenario.arches.includes(arch)) return null;
+  const channel = hostsIn(state, method === 'newRepo' ? 'createrepo' : 'default');
+  const hosts = channel.filter(({ ready }) => ready).map(({ id }) => id);
+  if (!KINDS[method]?.mock) return hosts[0] ?? null;
   const busy = new Set<number | null>();
   for (const task of state.live)
     if (task.state !== TASK.FREE && KINDS[task.method]?.mock) busy.add(task.host_id);
-  for (let host = 1; host <= state.builders; host += 1) if (!busy.has(host)) return host;
-  return null;
+  return hosts.find((host) => !busy.has(host)) ?? null;
 }
 
 function progress(state: State, task: Task): void {
@@ -277,7 +281,7 @@ function workBuild(state: State, task: Task): XmlValue | undefined {
   if (!opts['scratch']) refuseImport(state, task, srpm);
   const builds = childrenOf(state, task).filter((child) => child.method === 'buildArch');
   if (builds.length === 0) {
-    const arches = archList(tag, opts);
+    const arches = archList(state, tag, opts);
     for (const [i, arch] of arches.entries()) {
       const request = [srpm, tag.id, arch, i === 0, { repo_id }];
       subtask(state, task, { method: 'buildArch', request, label: arch, arch });
@@ -410,11 +414,12 @@ function refuseImport(state: State, task: Task, srpm: string): never {
   throw new Fault(FAULT.GENERIC, `Build already exists (id=${build.id}, state=COMPLETE): ${nvr}`);
 }
 
-function archList(tag: Tag, opts: XmlStruct): string[] {
-  if (tag.arches.length === 0) throw buildError(`No arches for tag ${tag.name} [${tag.id}]`);
+function archList(state: State, tag: Tag, opts: XmlStruct): string[] {
+  const all = buildArches(state, tag);
+  if (all.length === 0) throw buildError(`No arches for tag ${tag.name} [${tag.id}]`);
   const override = opts['arch_override'];
-  if (typeof override !== 'string' || override === '') return [...tag.arches];
-  const arches = [...new Set(override.split(/\s+/))].filter((arch) => tag.arches.includes(arch));
+  if (typeof override !== 'string' || override === '') return [...all];
+  const arches = [...new Set(override.split(/\s+/))].filter((arch) => all.includes(arch));
   if (arches.length === 0) throw buildError('No matching arches were found');
   return arches;
 }
@@ -466,6 +471,13 @@ function workTagBuild(state: State, task: Task): XmlValue {
 
 function beginNewRepo(state: State, task: Task): number {
   const spec = task.request[0] ?? null;
-  initRepo(state, task, tagOf(state, typeof spec === 'object' ? (struct(spec)['id'] ?? null) : spec));
+  const tag = tagOf(state, typeof spec === 'object' ? (struct(spec)['id'] ?? null) : spec);
+  initRepo(state, task, tag);
+  if (state.scenario.broken_repos.includes(tag.name)) {
+    throw new Fault(
+      FAULT.GENERIC,
+      `failed to create repo: createrepo_c for ${tag.name} exited with status 1`,
+    );
+  }
   return state.scenario.timing.new_repo;
 }

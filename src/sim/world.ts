@@ -181,7 +181,8 @@ function setUp(state: State): void {
     const build = importBuild(state, admin, spec);
     for (const name of spec.tags) {
       const tag = tagOf(state, name);
-      assertMayTag(state, { ...admin, perms: ['admin'] }, build, tag, null);
+      // Locks and permissions came later than the builds.
+      assertMayTag(state, { ...admin, perms: ['admin'] }, build, { ...tag, locked: false, perm: null }, null);
       tagBuild(state, admin, build, tag, null);
     }
   }
@@ -208,6 +209,7 @@ function addTag(state: State, spec: ScenarioTag): void {
     name: spec.name,
     arches: spec.arches,
     locked: spec.locked,
+    perm: spec.perm,
     extra: {},
     parents,
     packages: new Map(packages),

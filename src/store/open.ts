@@ -36,6 +36,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
     const db = connect(path, options.mode);
     if (writes) await bringUpToDate(db);
     const { id } = await db.selectFrom('installation').select('id').executeTakeFirstOrThrow();
+    if (!writes) await assertUpToDate(db, path);
     const release = async () => {
       // All in one file again, for whoever copies it.
       if (writes) await sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db);
@@ -79,6 +80,13 @@ function lockFor(path: string): Database.Database {
     const what = 'another kmod-gate uses this store; stop it first, or name another store.url';
     throw new StoreError(`${path}: ${what}`, { cause: error });
   }
+}
+
+/** A reader makes no tables. */
+async function assertUpToDate(db: Kysely<Tables>, path: string): Promise<void> {
+  const known = await new Migrator({ db, provider: migrationProvider }).getMigrations();
+  if (known.every(({ executedAt }) => executedAt)) return;
+  throw new StoreError(`${path}: of an older kmod-gate; "kmod-gate run" brings it up to date`);
 }
 
 /** Make or migrate the tables; a new store gets its id. */

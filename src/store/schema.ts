@@ -1,4 +1,4 @@
-/** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted. */
+/** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted; but see `heard`. */
 import type { Generated, Kysely, Migration, MigrationProvider } from 'kysely';
 
 /** JSON travels as text, times are milliseconds since the epoch: both databases take them. */
@@ -47,6 +47,8 @@ export interface Tables {
     run_id: string | null;
     text: string;
   };
+  /** The newest message of each queue: the one table whose rows are replaced. No decision rests on it. */
+  heard: { queue: string; at: number; routing_key: string; understood: number };
 }
 
 const migrations: Record<string, Migration> = {
@@ -133,6 +135,17 @@ const migrations: Record<string, Migration> = {
         .addColumn('text', 'text', (c) => c.notNull())
         .execute();
       await db.schema.createIndex('journal_build').on('journal').columns(['build_id', 'seq']).execute();
+    },
+  },
+  '002-heard': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('heard')
+        .addColumn('queue', 'text', (c) => c.primaryKey())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('routing_key', 'text', (c) => c.notNull())
+        .addColumn('understood', 'integer', (c) => c.notNull())
+        .execute();
     },
   },
   '003-symbols': {

@@ -19,6 +19,14 @@ import { describeWrite, describeWrites, plural } from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
 import type { Tables } from './schema.ts';
 
+/** The newest message that a queue of the bus brought. */
+export interface Heard {
+  readonly queue: string;
+  readonly at: number;
+  readonly routingKey: string;
+  readonly understood: boolean;
+}
+
 /** What an rpm's header says of symbols. */
 export interface RpmDependencies {
   readonly provides: readonly SymbolDependency[];
@@ -51,6 +59,8 @@ export interface Store {
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
   say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
+  /** Keep the newest message of a queue, in place of the one before. */
+  hear(heard: Heard): Promise<void>;
 
   kernel(idOrNvr: number | string): Promise<KernelBuild | undefined>;
   /** Kernels that were seen, newest first. */
@@ -73,6 +83,8 @@ export interface Store {
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;
+  /** The newest message of a queue that a gate on this store kept. */
+  lastHeard(queue: string): Promise<Heard | undefined>;
   close(): Promise<void>;
 }
 
@@ -232,6 +244,10 @@ export function storeOver(
       if ((await store.lastSaid(gate, build)) === text) return;
       await record({ at, kind: 'state', gate, build, nvr, run, text });
     },
+    async hear({ queue, at, routingKey, understood }) {
+      const row = { queue, at, routing_key: routingKey, understood: Number(understood) };
+      await db.replaceInto('heard').values(row).execute();
+    },
 
     async kernel(idOrNvr) {
       const column = typeof idOrNvr === 'number' ? 'id' : 'nvr';
@@ -348,6 +364,10 @@ export function storeOver(
         build,
         run,
       }));
+    },
+    async lastHeard(queue) {
+      const row = await db.selectFrom('heard').selectAll().where('queue', '=', queue).executeTakeFirst();
+      return row && { queue, at: row.at, routingKey: row.routing_key, understood: row.understood === 1 };
     },
     close,
   };

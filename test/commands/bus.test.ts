@@ -96,6 +96,13 @@ describe.skipIf(!(await rabbit()))('a gate on RabbitMQ', () => {
   }
 
   const NEVER = 3_600_000;
+  test('leaves the newest message in the store, where doctor looks', async () => {
+    await start(NEVER);
+    const body = Buffer.from(JSON.stringify({ tag: 'c9s-gate', build_id: 1 }));
+    await publisher.publish({ routingKey: 'org.x.buildsys.tag', headers: {}, properties: {}, body });
+    const newest = { queue: name, routingKey: 'org.x.buildsys.tag', understood: true };
+    await expect.poll(() => gate.store.lastHeard(name), { timeout: 10_000 }).toMatchObject(newest);
+  });
   test.each(['fedora', 'proton'] as const)('hears of the kernel in %s messages alone', async (family) => {
     await start(NEVER);
     tell(family);

@@ -75,6 +75,7 @@ const cases: [string, Call<unknown>, unknown][] = [
   ],
   ['027', koji.listTaskOutput(10), { 'build.log': { st_size: 435478 } }],
   ['031', koji.getLoggedInUser(), { id: 2, name: 'kmod-gate' }],
+  ['032', koji.getPerms(), []],
   ['033', koji.hasPerm('admin'), false],
   ['035', koji.checkTagAccess('c9s-candidate'), { allowed: true, override: false, reason: '' }],
   ['036', koji.checkTagPackage('c9s-candidate', 'kernel'), true],

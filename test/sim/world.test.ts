@@ -1,6 +1,7 @@
 /** How the simulated Koji behaves where a gate could be fooled. */
 import { describe, expect, it } from 'vitest';
 import { Fault, type XmlStruct, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { struct } from '../../src/sim/arguments.ts';
 import { loadScenario, type Rule, type Scenario } from '../../src/sim/scenario.ts';
 import { BUILD, TASK, type Task } from '../../src/sim/state.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
@@ -80,7 +81,46 @@ function logIn(world: World, user = 'kmod-gate', password = 'gate-password') {
   };
 }
 
+/** Name and readiness of builders. */
+function hosts(world: World, filter: Record<string, XmlValue>): [unknown, unknown][] {
+  const found = world.as('kmod-gate').call('listHosts', { ...filter, __starstar: true });
+  return (found as XmlStruct[]).map(({ name, ready }) => [name, ready]);
+}
+
 describe('tags', () => {
+  it('that ask for a permission are closed to who has not got it, admins too', () => {
+    const tags = small.tags.map((tag) => (tag.name === 'c9s-candidate' ? { ...tag, perm: 'release' } : tag));
+    const world = createWorld({ ...small, tags });
+    const access = (user: string) => world.as(user).call('checkTagAccess', 'c9s-candidate');
+    expect(access('kmod-gate')).toEqual([false, false, 'tag requires release permission']);
+    expect(access('kojiadmin')).toEqual([false, true, 'tag requires release permission']);
+    expect(faultOf(() => world.as('kojiadmin').untagBuild('c9s-candidate', OLD))[0]).toBe(1004);
+  });
+
+  it('without architectures build for those of their nearest ancestor', () => {
+    const tags = small.tags.map((tag) => (tag.name === 'kmods9s-build' ? { ...tag, arches: [] } : tag));
+    const world = createWorld({ ...small, tags });
+    const id = build(world, 'kmod-alpha');
+    world.tick(10 * MINUTE);
+    expect(archTask(world, id)).toMatchObject({ label: 'x86_64', state: TASK.CLOSED });
+    const config = world.as('kmod-gate').call('getBuildConfig', 'kmods9s-build');
+    const inherited = { arches: { name: 'c9s-build' } };
+    expect(config).toMatchObject({ arches: 'x86_64', config_inheritance: inherited });
+  });
+
+  it('tell whether they changed after an event, each for itself', () => {
+    const world = createWorld(small);
+    const before = struct(world.as('kmod-gate').call('getLastEvent'))['id'] ?? null;
+    world.tick(MINUTE);
+    world.completeKernel(NEW, { tag: 'c9s-gate' });
+    const idOf = (name: string) => world.state.tags.find((tag) => tag.name === name)?.id ?? 0;
+    const changed = (name: string) =>
+      world.as('kmod-gate').call('tagChangedSinceEvent', before, [idOf(name)]);
+    expect([changed('c9s-gate'), changed('kmods9s-build')]).toEqual([true, false]);
+    expect(world.as('kmod-gate').call('getLastEvent', world.now() / 1000)).toMatchObject({ id: before });
+    expect(faultOf(() => world.as('kmod-gate').call('getLastEvent', 1))[0]).toBe(1000);
+  });
+
   const latest = (world: World, tag: string) =>
     (world.as('kmod-gate').call('getLatestBuilds', tag, null, 'kernel') as XmlStruct[]).map(
       (each) => each['nvr'],
@@ -162,6 +202,13 @@ describe('tags', () => {
 });
 
 describe('repos and build roots', () => {
+  it('fail to be made where the scenario says so', () => {
+    const world = createWorld({ ...small, broken_repos: ['kmods9s-build'] });
+    const id = Number(world.as('kojiadmin').call('newRepo', 'kmods9s-build'));
+    world.tick(5 * MINUTE);
+    expect(task(world, id).state).toBe(TASK.FAILED);
+  });
+
   it('builds against the old kernel as long as no repo holds the new one', () => {
     const world = createWorld(small);
     world.completeKernel(NEW, { tag: 'c9s-gate' });
@@ -371,6 +418,35 @@ describe('tasks', () => {
     world.setBuilders(1);
     world.tick(5 * MINUTE);
     expect(task(world, id).state).toBe(TASK.CLOSED);
+  });
+
+  it('waits for ever for an architecture that no builder has', () => {
+    const tags = small.tags.map((tag) =>
+      tag.name === 'kmods9s-build' ? { ...tag, arches: ['s390x'] } : tag,
+    );
+    const world = createWorld({ ...small, tags });
+    const id = build(world, 'kmod-alpha');
+    world.tick(60 * MINUTE);
+    expect(task(world, id).state).toBe(TASK.OPEN);
+    expect(archTask(world, id)?.state).toBe(TASK.FREE);
+    expect(hosts(world, { arches: ['s390x'] })).toEqual([]);
+  });
+
+  it('shows builders that went away as enabled and not ready, and leaves newRepo to those of its channel', () => {
+    const world = createWorld({ ...small, builders: 2, repo_builders: 1 });
+    world.setBuilders(1);
+    const both = [
+      ['builder1', true],
+      ['builder2', false],
+    ];
+    expect(hosts(world, { enabled: true })).toEqual(both);
+    expect(hosts(world, { channelID: 'createrepo' })).toEqual([both[0]]);
+    expect(hosts(world, { ready: false })).toEqual([both[1]]);
+    expect(faultOf(() => hosts(world, { channelID: 'nope' }))[0]).toBe(1000);
+    const none = createWorld({ ...small, repo_builders: 0 });
+    const id = Number(none.as('kojiadmin').call('newRepo', 'kmods9s-build'));
+    none.tick(60 * MINUTE);
+    expect(task(none, id).state).toBe(TASK.FREE);
   });
 
   it('has one buildArch for each architecture that is asked for, and cancels the rest when one fails', () => {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Run, Write } from '../../src/core/model.ts';
 import { openStore, StoreError } from '../../src/store/open.ts';
@@ -105,7 +106,45 @@ describe('facts', () => {
   });
 });
 
+describe('what the bus brought', () => {
+  const heard = { queue: 'kmod-gate', at: 5, routingKey: 'koji.build.tag', understood: true };
+  test('is kept as the newest message of each queue', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    expect(await store.lastHeard('kmod-gate')).toBeUndefined();
+    await store.hear(heard);
+    await store.hear({ ...heard, at: 6, routingKey: 'koji.repo.done', understood: false });
+    await store.hear({ ...heard, queue: 'other' });
+    await store.close();
+    const reader = await openStore(url, { mode: 'read' });
+    expect(await reader.lastHeard('kmod-gate')).toEqual({
+      queue: 'kmod-gate',
+      at: 6,
+      routingKey: 'koji.repo.done',
+      understood: false,
+    });
+    expect(await reader.lastHeard('other')).toMatchObject({ at: 5 });
+    await reader.close();
+  });
+});
+
 describe('opening', () => {
+  test('a store of an older kmod-gate is brought up to date by a writer, and a reader is told so', async () => {
+    await (await openStore(url, { mode: 'write' })).close();
+    const old = new Database(join(folder, 'gate.db'));
+    old.exec(`
+      DROP TABLE heard; DROP TABLE symbol_evidence; DROP TABLE rpm_symbols;
+      ALTER TABLE run DROP COLUMN strategy;
+      DELETE FROM kysely_migration WHERE name > '001-facts';`);
+    old.close();
+    await expect(openStore(url, { mode: 'read' })).rejects.toThrow(
+      /gate\.db: of an older kmod-gate; "kmod-gate run" brings it up to date$/,
+    );
+    const writer = await openStore(url, { mode: 'write' });
+    expect(await begin(writer)).toMatchObject({ strategy: 'rebuild' });
+    await writer.close();
+    await (await openStore(url, { mode: 'read' })).close();
+  });
+
   test('a second writer is refused, a reader is not', async () => {
     const store = await openStore(url, { mode: 'write' });
     await begin(store);

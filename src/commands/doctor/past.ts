@@ -1,0 +1,68 @@
+/** The store, and what it remembers: what a gate did once, the hub lets it do. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Run, Write } from '../../core/model.ts';
+import { plural } from '../../core/wording.ts';
+import { openStore } from '../../store/open.ts';
+import type { Heard, Store } from '../../store/store.ts';
+import { type Check, ok, unsure, wrong } from './check.ts';
+
+/** A write of a gate that the hub carried out. */
+export interface Deed {
+  readonly gate: string;
+  readonly kernel: string;
+  readonly write: Write;
+  readonly at: number;
+}
+
+/** What the store remembers; nothing where there is none. */
+export interface Past {
+  /** Whether there is a store that could remember. */
+  readonly known: boolean;
+  /** Newest first. */
+  readonly deeds: readonly Deed[];
+  /** The newest message of the configured queue. */
+  readonly heard?: Heard;
+}
+
+const STORE = 'store';
+const NO_PAST: Past = { known: false, deeds: [] };
+/** How many runs are looked through for deeds. */
+const REMEMBERED = 50;
+
+/** @param queue the configured queue of the bus, if there is one */
+export async function examineStore(url: string, queue: string | undefined): Promise<[Check, Past]> {
+  const path = url.replace(/^sqlite:/, '');
+  if (path === ':memory:') {
+    const mend = 'everything is forgotten at the end; name a file in store.url';
+    return [unsure(STORE, 'it is in memory', mend), NO_PAST];
+  }
+  try {
+    // SQLite makes files beside its own.
+    accessSync(dirname(path), constants.W_OK);
+    if (!existsSync(path)) return [ok(STORE, `${path} does not exist yet; run makes it`), NO_PAST];
+    accessSync(path, constants.W_OK);
+    const store = await openStore(url, { mode: 'read' });
+    try {
+      const live = await store.liveRuns();
+      return [ok(STORE, `${path}: ${plural(live.length, 'run')} under way`), await remember(store, queue)];
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    const mend = 'name a file in a folder that this user may write to in store.url';
+    return [wrong(STORE, error instanceof Error ? error.message : String(error), mend), NO_PAST];
+  }
+}
+
+async function remember(store: Store, queue: string | undefined): Promise<Past> {
+  const heard = queue === undefined ? undefined : await store.lastHeard(queue);
+  const deeds = (await store.runs(REMEMBERED)).flatMap(deedsOf).toSorted((a, b) => b.at - a.at);
+  return { known: true, deeds, ...(heard && { heard }) };
+}
+
+function deedsOf({ gate, kernel, intents }: Run): Deed[] {
+  return intents.flatMap(({ write, ending }) =>
+    ending?.how === 'done' ? [{ gate, kernel: kernel.nvr, write, at: ending.at }] : [],
+  );
+}
