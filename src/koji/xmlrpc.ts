@@ -2,7 +2,8 @@
  * XML-RPC as Koji speaks it, both directions: with `<nil/>`, `<i8>` and keyword arguments.
  *
  * Writing goes through the `xmlrpc` package's serializer, behind a guard that refuses what the package would
- * drop or garble in silence. Reading is done here, on `saxes`, for speed and for errors that say where.
+ * drop or garble in silence. Reading is done here: plain documents at once, for speed, and all others on `saxes`,
+ * for errors that say where.
  */
 import { SaxesParser } from 'saxes';
 import CustomType from 'xmlrpc/lib/customtype.js';
@@ -211,37 +212,53 @@ const SCALARS: Readonly<Record<string, (text: string) => XmlValue | undefined>> 
   'dateTime.iso8601': readDate,
 };
 
-/** Which children an element has: one of each step in turn, or (`many`) any number of the first. */
+/** What an element may hold. */
 interface Rule {
-  readonly steps: readonly (readonly string[])[];
+  readonly tag: string;
+  /** Its children: one of each step in turn, or (`many`) any number of the first. */
+  readonly steps: readonly ReadonlySet<string>[];
   readonly many: boolean;
   readonly required: number;
+  /** Of a scalar, how its text reads. */
+  readonly read: ((text: string) => XmlValue | undefined) | undefined;
 }
-const inTurn = (steps: Rule['steps'], required = steps.length): Rule => ({ steps, many: false, required });
-const manyOf = (tag: string): Rule => ({ steps: [[tag]], many: true, required: 0 });
-const TEXT: Rule = inTurn([]);
 
-const RULES: ReadonlyMap<string, Rule> = new Map([
-  ['methodCall', inTurn([['methodName'], ['params']], 1)],
-  ['methodResponse', inTurn([['params', 'fault']])],
-  ['methodName', TEXT],
-  ['params', manyOf('param')],
-  ['param', inTurn([['value']])],
-  ['fault', inTurn([['value']])],
-  // An untyped <value> is a string.
-  ['value', inTurn([['array', 'struct', ...Object.keys(SCALARS)]], 0)],
-  ['array', inTurn([['data']])],
-  ['data', manyOf('value')],
-  ['struct', manyOf('member')],
-  ['member', inTurn([['name'], ['value']])],
-  ['name', TEXT],
-  ...Object.keys(SCALARS).map((tag): [string, Rule] => [tag, TEXT]),
-]);
+const inTurn = (tag: string, steps: string[][], required = steps.length): Rule => ({
+  tag,
+  steps: steps.map((tags) => new Set(tags)),
+  many: false,
+  required,
+  read: SCALARS[tag],
+});
+const manyOf = (tag: string, child: string): Rule => ({ ...inTurn(tag, [[child]], 0), many: true });
+const textOnly = (tag: string): Rule => inTurn(tag, []);
+
+const RULES: ReadonlyMap<string, Rule> = new Map(
+  [
+    inTurn('methodCall', [['methodName'], ['params']], 1),
+    inTurn('methodResponse', [['params', 'fault']]),
+    textOnly('methodName'),
+    manyOf('params', 'param'),
+    inTurn('param', [['value']]),
+    inTurn('fault', [['value']]),
+    // An untyped <value> is a string.
+    inTurn('value', [['array', 'struct', ...Object.keys(SCALARS)]], 0),
+    inTurn('array', [['data']]),
+    manyOf('data', 'value'),
+    manyOf('struct', 'member'),
+    inTurn('member', [['name'], ['value']]),
+    textOnly('name'),
+    ...Object.keys(SCALARS).map(textOnly),
+  ].map((rule) => [rule.tag, rule]),
+);
 
 /** An open element, with what its closed children left in it. */
 interface Element {
   readonly tag: string;
   readonly rule: Rule;
+  readonly parent: Element | undefined;
+  /** Arrays and structs that it is in, itself included. */
+  readonly depth: number;
   /** Closed children so far. */
   children: number;
   text: string;
@@ -250,20 +267,63 @@ interface Element {
   value: XmlValue | undefined;
 }
 
+/** How far a document is read. */
+interface Reading {
+  readonly root: 'methodCall' | 'methodResponse';
+  /** The innermost element that is open. */
+  open: Element | undefined;
+  /** The root element, once it is closed. */
+  done: Element | undefined;
+}
+
 /** Read a document whose root must be `root`; the root element holds the result. */
-function parse(xml: string, root: 'methodCall' | 'methodResponse'): Element {
+function parse(xml: string, root: Reading['root']): Element {
+  return parsePlain(xml, root) ?? parseXml(xml, root);
+}
+
+/** What may come before the root element of a plain document. */
+const PLAIN_START = /^(<\?xml version=(['"])1\.0\2\?>)?[\t\n ]*/;
+/** What XML gives a meaning, or forbids, in text; so does NOT_XML. */
+const NOT_PLAIN = ['&', '\r', ']]>'];
+
+/**
+ * Read a document of nothing but bare tags and text, such as the replies of thousands of rows; twice as fast as on
+ * saxes. Any other document, and one with anything wrong in it, is left to saxes: the answer is `undefined`.
+ */
+function parsePlain(xml: string, root: Reading['root']): Element | undefined {
+  if (NOT_XML.test(xml) || NOT_PLAIN.some((part) => xml.includes(part))) return undefined;
+  const reading: Reading = { root, open: undefined, done: undefined };
+  let at = PLAIN_START.exec(xml)?.[0].length ?? 0;
+  while (reading.done === undefined) {
+    const start = xml.indexOf('<', at);
+    const end = xml.indexOf('>', start);
+    if (start === -1 || end === -1) return undefined;
+    if (reading.open !== undefined) reading.open.text += xml.slice(at, start);
+    else if (start !== at) return undefined;
+    if (!takeTag(reading, xml.slice(start + 1, end))) return undefined;
+    at = end + 1;
+  }
+  return /^[\t\n ]*$/.test(xml.slice(at)) ? reading.done : undefined;
+}
+
+/** Take what stands between `<` and `>`; answers whether that was in order. */
+function takeTag(reading: Reading, tag: string): boolean {
+  if (tag.startsWith('/')) return tag.slice(1) === reading.open?.tag && closeElement(reading) === undefined;
+  if (!tag.endsWith('/')) return openElement(reading, tag) === undefined;
+  return openElement(reading, tag.slice(0, -1)) === undefined && closeElement(reading) === undefined;
+}
+
+/** Read any document, and say where it is wrong. */
+function parseXml(xml: string, root: Reading['root']): Element {
   const parser = new SaxesParser({ forceXMLVersion: true, defaultXMLVersion: '1.0' });
-  const open: Element[] = [];
-  let depth = 0;
-  let done: Element | undefined;
+  const reading: Reading = { root, open: undefined, done: undefined };
 
   const refuse = (problem: string): never => {
     const excerpt = xml.slice(Math.max(0, parser.position - 40), parser.position + 20);
     throw new XmlRpcError(problem, parser.line, parser.column, excerpt);
   };
   const addText = (text: string) => {
-    const element = open.at(-1);
-    if (element !== undefined) element.text += text;
+    if (reading.open !== undefined) reading.open.text += text;
   };
 
   // saxes itself sees to matching tags and a single root, and knows no entities but XML's own five.
@@ -273,31 +333,43 @@ function parse(xml: string, root: 'methodCall' | 'methodResponse'): Element {
   parser.on('cdata', addText);
   parser.on('opentag', ({ name }) => {
     // The prefix of extension types (`ex:i8`) is the sender's choice and means nothing here.
-    const tag = name.slice(name.indexOf(':') + 1);
-    const rule = RULES.get(tag) ?? refuse(`<${tag}> is not XML-RPC`);
-    const parent = open.at(-1);
-    if (parent === undefined && tag !== root) refuse(`unexpected <${tag}> instead of <${root}>`);
-    if (parent !== undefined && !mayOpen(parent, tag)) refuse(`unexpected <${tag}> inside <${parent.tag}>`);
-    if (isContainer(tag) && ++depth > MAX_DEPTH) refuse(`nested deeper than ${MAX_DEPTH}`);
-    open.push({ tag, rule, children: 0, text: '', name: '', value: emptyValue(tag) });
+    const problem = openElement(reading, name.slice(name.indexOf(':') + 1));
+    if (problem !== undefined) refuse(problem);
   });
   parser.on('closetag', () => {
-    const element = open.pop();
-    if (element === undefined) return;
-    if (isContainer(element.tag)) depth -= 1;
-    const problem = finish(element);
+    const problem = closeElement(reading);
     if (problem !== undefined) refuse(problem);
-    const parent = open.at(-1);
-    if (parent === undefined) done = element;
-    else attach(parent, element);
   });
 
   parser.write(xml).close();
-  return done ?? refuse('no document');
+  return reading.done ?? refuse('no document');
 }
 
-function isContainer(tag: string): boolean {
-  return tag === 'array' || tag === 'struct';
+/** Open an element inside the innermost one; answers what is wrong with it, if anything. */
+function openElement(reading: Reading, name: string): string | undefined {
+  const { root, open: parent } = reading;
+  const rule = RULES.get(name);
+  if (rule === undefined) return `<${name}> is not XML-RPC`;
+  // Of the same letters as `name`, but the rule's own string: V8 compares that faster than one cut out of a document.
+  const { tag } = rule;
+  if (parent === undefined && tag !== root) return `unexpected <${tag}> instead of <${root}>`;
+  if (parent !== undefined && !mayOpen(parent, tag)) return `unexpected <${tag}> inside <${parent.tag}>`;
+  const depth = (parent?.depth ?? 0) + (tag === 'array' || tag === 'struct' ? 1 : 0);
+  if (depth > MAX_DEPTH) return `nested deeper than ${MAX_DEPTH}`;
+  reading.open = { tag, rule, parent, depth, children: 0, text: '', name: '', value: emptyValue(tag) };
+  return undefined;
+}
+
+/** Close the innermost element; answers what is wrong with it, if anything. */
+function closeElement(reading: Reading): string | undefined {
+  const { open: element } = reading;
+  if (element === undefined) return undefined;
+  const problem = finish(element);
+  if (problem !== undefined) return problem;
+  reading.open = element.parent;
+  if (element.parent === undefined) reading.done = element;
+  else attach(element.parent, element);
+  return undefined;
 }
 
 /** What children are collected in. */
@@ -308,20 +380,19 @@ function emptyValue(tag: string): XmlValue | undefined {
 
 function mayOpen(parent: Element, tag: string): boolean {
   const { many, steps } = parent.rule;
-  return steps[many ? 0 : parent.children]?.includes(tag) === true;
+  return steps[many ? 0 : parent.children]?.has(tag) === true;
 }
 
 /** Settle a closing element's value; answers what is wrong with it, if anything. */
 function finish(element: Element): string | undefined {
   const { tag, rule, children, text, value } = element;
   if (children < rule.required) return `<${tag}> ends too soon`;
-  const read = SCALARS[tag];
-  if (read !== undefined) {
-    element.value = read(text);
+  if (rule.read !== undefined) {
+    element.value = rule.read(text);
     return element.value === undefined ? `${JSON.stringify(text.slice(0, 40))} is not a <${tag}>` : undefined;
   }
   if (tag === 'value' && children === 0) element.value = text;
-  else if (rule !== TEXT && text.trim() !== '') return `text inside <${tag}>`;
+  else if (rule.steps.length > 0 && text.trim() !== '') return `text inside <${tag}>`;
   if (tag === 'methodResponse' && Array.isArray(value) && value.length !== 1) return 'a reply has one value';
   if (tag === 'fault' && !isFault(value)) return '<fault> without faultCode and faultString';
   return undefined;

@@ -249,6 +249,30 @@ describe('reading', () => {
     expect(() => read('<int>x</int>')).toThrow(/at 5:19, near ".*<int>x<\/int>/);
   });
 
+  test('the fast way for plain documents reads nothing that saxes would not, and the same', () => {
+    const xml = encodeResponse([{ a: 1, b: [null, 'x'], '': '' }, 2.5]);
+    const piece = fc.constantFrom(
+      ...['<', '>', '/', '<value>', '</value>', '<nil/>', '<x/>', '<?xml?>', '<!', '-->', ']]>', '&', ' '],
+      ...['\r', '\n', '\u00a0', '\ufeff', '\u0001', '\ud83d'],
+    );
+    const outcome = (document: string) => {
+      try {
+        return decodeResponse(document);
+      } catch (error) {
+        return (error as Error).name;
+      }
+    };
+    const junkOf = fc.array(piece, { maxLength: 3 }).map((pieces) => pieces.join(''));
+    fc.assert(
+      fc.property(fc.nat(xml.length), fc.nat(20), junkOf, (at, length, junk) => {
+        const changed = xml.slice(0, at) + junk + xml.slice(at + length);
+        // The comment makes it a document for saxes.
+        expect(outcome(changed)).toEqual(outcome(`${changed}<!-- -->`));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   test('never throws anything but XmlRpcError or Fault, whatever is cut out or put in', () => {
     const xml = encodeResponse([{ a: 1, b: [null, 'x'] }, 2.5]);
     fc.assert(
