@@ -297,7 +297,7 @@ function blameText(comparisons: readonly KmodComparison[]): string {
     return [symbol, change, provided?.provider ?? '-', few];
   });
   const more = symbols.length > NAMED ? `… and ${symbols.length - NAMED} more; --json has them all\n` : '';
-  return `\nSymbols that break them\n${table([['SYMBOL', 'CRC', 'NOW IN', 'HITS'], ...rows])}${more}`;
+  return `\nSymbols that are not as kmods need them\n${table([['SYMBOL', 'CRC', 'NOW IN', 'HITS'], ...rows])}${more}`;
 }
 
 function differenceText(before: number, difference: KernelDifference, promised: boolean): string {

@@ -122,7 +122,7 @@ function blameText({ blame }: RunReport): string[] {
   });
   const heads = ['SYMBOL', 'ARCH', 'CRC', 'NOW IN', 'HITS'];
   const more = blame.length > BLAMED ? `  and ${blame.length - BLAMED} more; --json has them all\n` : '';
-  return ['\nSymbols that broke them\n', indent(table([heads, ...rows])), more];
+  return ['\nSymbols that are not as kmods need them\n', indent(table([heads, ...rows])), more];
 }
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');

@@ -57,15 +57,15 @@ export function standings(run: Run): KmodStanding[] {
       return { kmod, attempts: tried, state: 'judged', notBefore: 0, finding: shown };
     const built = standing(run.kernel, kmod, tried);
     if (built.state !== 'judged' || !built.finding) return built;
-    const join = run.strategy === 'symbols-and-rebuild' ? worse : afterRebuild;
-    return { ...built, finding: join(shown, built.finding) };
+    const finding =
+      run.strategy === 'symbols-and-rebuild' ? worse(shown, built.finding) : anew(built.finding);
+    return { ...built, finding };
   });
 }
 
-/** The rebuild decides; what builds although its symbols do not fit is ok once it is built anew. */
-function afterRebuild(shown: Finding, built: Finding): Finding {
-  return built.outcome === 'ok' ? { ...built, cause: `needs a rebuild, and builds: ${shown.cause}` } : built;
-}
+/** Of a kmod that does not load as it is the rebuild decides. */
+const anew = (built: Finding): Finding =>
+  built.outcome === 'ok' ? { ...built, cause: 'needs a rebuild, and builds' } : built;
 
 const SEVERITY: readonly Outcome[] = ['ok', 'inconclusive', 'broken'];
 

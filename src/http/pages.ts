@@ -113,7 +113,7 @@ function runSection(report: RunReport, now: number): Html {
 ${reasons.length > 0 && html`<h3>Why</h3><ol>${reasons.map((reason) => html`<li>${reason}</li>`)}</ol>`}
 <h3>Kmods</h3>
 ${report.kmods.length > 0 ? kmodTable(report.kmods) : html`<p>None was found to try.</p>`}
-${report.blame.length > 0 && html`<h3>Symbols that broke them</h3>${blameTable(report.blame)}`}
+${report.blame.length > 0 && html`<h3>Symbols that are not as kmods need them</h3>${blameTable(report.blame)}`}
 ${tag_changes.length > 0 && html`<h3>Tag changes</h3>${tagTable(tag_changes)}`}
 </section>`;
 }
@@ -139,7 +139,7 @@ function errorList({ errors }: KmodReport): Content {
 }
 
 /** How many symbols are shown; the JSON has all. */
-const BLAMED = 50;
+const BLAMED = 20;
 
 function blameTable(blame: RunReport['blame']): Html {
   const rows = blame
@@ -151,7 +151,8 @@ function blameTable(blame: RunReport['blame']): Html {
       provider,
       kmods.map(({ name }) => name).join(', '),
     ]);
-  const more = blame.length > BLAMED && html`<p class="quiet">and ${blame.length - BLAMED} more</p>`;
+  const more =
+    blame.length > BLAMED && html`<p class="quiet">and ${blame.length - BLAMED} more, in the JSON</p>`;
   const heads = ['Symbol', 'Arch', 'CRC', 'Now in', 'Hits'];
   return html`${table('Symbols, those that hit most kmods first', heads, rows)}${more}`;
 }
