@@ -115,10 +115,16 @@ const BLAMED = 20;
 
 function blameText({ blame }: RunReport): string[] {
   if (blame.length === 0) return [];
-  const rows = blame.slice(0, BLAMED).map(({ arch, symbol, provided, provider, kmods }) => {
+  const rows = blame.slice(0, BLAMED).map(({ arch, symbol, provided, provider, listed, kmods }) => {
     const [required = ''] = kmods.map((kmod) => kmod.required);
     const change = `${required} → ${provided ?? 'gone'}`;
-    return [symbol, arch, change, provider ?? '-', kmods.map(({ name }) => name).join(' ')];
+    return [
+      listed ? `${symbol} (stablelist)` : symbol,
+      arch,
+      change,
+      provider ?? '-',
+      kmods.map(({ name }) => name).join(' '),
+    ];
   });
   const heads = ['SYMBOL', 'ARCH', 'CRC', 'NOW IN', 'HITS'];
   const more = blame.length > BLAMED ? `  and ${blame.length - BLAMED} more; --json has them all\n` : '';

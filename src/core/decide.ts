@@ -91,7 +91,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread) return wait('reads symbols', now + pace.poll);
   if (kmods.every((kmod) => kmod.state === 'judged')) {
-    const found = verdictOf(run.kernel, kmods, run.symbols?.stablelist);
+    const found = verdictOf(run.kernel, kmods, run.symbols);
     return { state: `verdict: ${found.verdict}`, writes: [], verdict: found };
   }
   const progress = describeProgress(kmods);

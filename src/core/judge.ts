@@ -8,11 +8,19 @@ import type {
   KernelBuild,
   Kmod,
   Run,
-  StablelistEvidence,
+  SymbolsShown,
   Verdict,
 } from './model.ts';
 import { TASK } from './model.ts';
-import { describeError, describeStablelist, describeSymbols, nameKernels, plural } from './wording.ts';
+import {
+  brokenPromises,
+  describeError,
+  describeEverything,
+  describeStablelist,
+  describeSymbols,
+  nameKernels,
+  plural,
+} from './wording.ts';
 
 /** Of one kmod: what its attempts prove. */
 export type Outcome = 'ok' | 'broken' | 'inconclusive';
@@ -215,7 +223,7 @@ function inconclusive(cause: string, again: boolean): Finding {
 export function verdictOf(
   kernel: KernelBuild,
   kmods: readonly KmodStanding[],
-  stablelist: StablelistEvidence | null = null,
+  symbols: SymbolsShown | undefined = undefined,
 ): { verdict: Verdict; reasons: string[] } {
   const found = (outcome: Outcome, required: boolean) =>
     kmods.filter(({ finding, kmod }) => finding?.outcome === outcome && kmod.required === required);
@@ -223,18 +231,20 @@ export function verdictOf(
     list.map(({ kmod, finding }) => `${kmod.nvr}${note}: ${finding?.cause}`);
   const blocking = found('broken', true);
   const holding = found('inconclusive', true);
-  const promise = stablelist && describeStablelist(stablelist);
-  const kept = !promise || stablelist?.effect === 'warn' || stablelist?.arches.length === 0;
+  const broken = symbols?.stablelist === 'block' && brokenPromises(symbols).length > 0;
+  const promise = symbols?.stablelist ? [describeStablelist(symbols)] : [];
+  const everything = symbols?.change && describeEverything(symbols.change);
   const reasons = [
-    ...(promise && !kept ? [promise] : []),
+    ...(everything ? [everything] : []),
+    ...(broken ? promise : []),
     ...say(blocking),
     ...say(holding, ' (inconclusive)'),
     ...say(found('broken', false), ' (advisory)'),
     ...say(found('inconclusive', false), ' (advisory, inconclusive)'),
-    ...(promise && kept ? [promise] : []),
+    ...(broken ? [] : promise),
     summary(kernel, kmods),
   ];
-  if (!kept || blocking.length > 0) return { verdict: 'block', reasons };
+  if (broken || blocking.length > 0) return { verdict: 'block', reasons };
   const proven = kmods.some(({ finding }) => finding && finding.outcome !== 'inconclusive');
   if (holding.length > 0 || !proven) return { verdict: 'hold', reasons };
   return { verdict: 'promote', reasons };

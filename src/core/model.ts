@@ -3,7 +3,7 @@
  * Times are milliseconds since the Unix epoch, ids are Koji's own.
  */
 
-import type { ChangedSymbol, KmodComparison, LoneSymbol } from '../kabi/compare.ts';
+import type { KmodComparison } from '../kabi/compare.ts';
 
 /** Koji's task states (koji.TASK_STATES). */
 export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
@@ -211,22 +211,27 @@ export interface SymbolEvidence {
 }
 
 /** One architecture of a kmod, compared with the kernel. Providers are the kernel's rpms, or other kmods. */
-export interface ArchSymbols extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'answer'> {
+export interface ArchSymbols
+  extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'answer'> {
   readonly arch: string;
   /** Why the answer is inconclusive, in words; else null. */
   readonly cause: string | null;
 }
 
-/** What became of the symbols of a stablelist since the baseline. */
-export interface StablelistEvidence {
-  readonly effect: Stablelist['effect'];
-  /** The newest kernel of the pass tag; null: there is none. */
-  readonly baseline: KernelRef | null;
-  /** Architectures with a change to a listed symbol. */
+/** What changed in the kernel's symbols since the baseline, the newest other kernel of the pass tag; by architecture. */
+export interface KernelChange {
+  readonly baseline: KernelRef;
   readonly arches: readonly {
     readonly arch: string;
-    readonly removed: readonly LoneSymbol[];
-    readonly changed: readonly ChangedSymbol[];
+    /** How many symbols both export, and how many of them were added, removed, or have another CRC. */
+    readonly common: number;
+    readonly added: number;
+    readonly removed: number;
+    readonly changed: number;
+    /** So many that it was the compiler or the generator of CRCs. */
+    readonly everything: boolean;
+    /** Symbols of the stablelist that changed or went. */
+    readonly listed: readonly string[];
   }[];
 }
 
@@ -234,8 +239,10 @@ export interface StablelistEvidence {
 export interface SymbolsShown {
   /** Empty with the strategy `rebuild`. */
   readonly kmods: readonly SymbolEvidence[];
-  /** Null for a gate without one. */
-  readonly stablelist: StablelistEvidence | null;
+  /** Null where no kernel has passed yet. */
+  readonly change: KernelChange | null;
+  /** What a change of a listed symbol does; null for a gate without a stablelist. */
+  readonly stablelist: Stablelist['effect'] | null;
 }
 
 export type Verdict = 'promote' | 'block' | 'hold';

@@ -8,15 +8,15 @@ import type {
   Entry,
   Intent,
   KernelBuild,
+  KernelChange,
   LogError,
   Receipt,
   Run,
-  StablelistEvidence,
   SymbolEvidence,
   SymbolsShown,
   Verdict,
 } from './model.ts';
-import { describeStablelist, describeWrite, plural } from './wording.ts';
+import { describeChange, describeStablelist, describeWrite, plural } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -52,6 +52,8 @@ export interface SymbolReport extends Pick<ArchSymbols, 'arch' | 'imports' | 'an
     readonly provided: string;
     readonly provider: string;
   }[];
+  /** Symbols that other kmods under the gate provide, as it needs them. */
+  readonly from_kmods: readonly { readonly symbol: string; readonly provider: string }[];
 }
 
 /** A symbol that is gone (`provided` and `provider` null) or has another CRC, and the kmods that it hits. */
@@ -60,6 +62,8 @@ export interface BlameReport {
   readonly symbol: string;
   readonly provided: string | null;
   readonly provider: string | null;
+  /** Whether it is on the stablelist. */
+  readonly listed: boolean;
   readonly kmods: readonly { readonly name: string; readonly required: string }[];
 }
 
@@ -76,8 +80,8 @@ export interface RunReport {
   readonly verdict: Verdict | null;
   readonly reasons: readonly string[];
   readonly kmods: readonly KmodReport[];
-  /** Listed symbols that changed or went since the baseline; null without a stablelist. */
-  readonly stablelist: StablelistEvidence | null;
+  /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
+  readonly kernel_change: KernelChange | null;
   /** Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`. */
   readonly blame: readonly BlameReport[];
   /** What the gate did to tags, in order. */
@@ -117,7 +121,7 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
     kmods: standings(run).map((standing) => kmodReport(run, standing, links)),
-    stablelist: run.symbols?.stablelist ?? null,
+    kernel_change: run.symbols?.change ?? null,
     blame: blameReport(run),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
@@ -150,7 +154,15 @@ function kmodReport(
   };
 }
 
-function symbolReport({ arch, imports, answer, cause, missing, changed }: ArchSymbols): SymbolReport {
+function symbolReport({
+  arch,
+  imports,
+  answer,
+  cause,
+  missing,
+  changed,
+  fromKmods,
+}: ArchSymbols): SymbolReport {
   return {
     arch,
     imports,
@@ -163,18 +175,23 @@ function symbolReport({ arch, imports, answer, cause, missing, changed }: ArchSy
       provided: formatCrc(provided),
       provider,
     })),
+    from_kmods: fromKmods.map(({ symbol, provider }) => ({ symbol, provider })),
   };
 }
 
 function blameReport({ symbols }: Run): BlameReport[] {
   const all = (symbols?.kmods ?? []).flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];
+  const listed = new Set(
+    symbols?.change?.arches.flatMap((of) => of.listed.map((symbol) => `${of.arch} ${symbol}`)),
+  );
   return arches.flatMap((arch) =>
     blame(all.filter((of) => of.arch === arch)).symbols.map(({ symbol, provided, hits }) => ({
       arch,
       symbol,
       provided: provided ? formatCrc(provided.crc) : null,
       provider: provided?.provider ?? null,
+      listed: listed.has(`${arch} ${symbol}`),
       kmods: hits.map(({ kmod, required }) => ({ name: kmod, required: formatCrc(required) })),
     })),
   );
@@ -231,10 +248,12 @@ export function describeEnding(kernel: KernelBuild, { write }: Intent, ending: E
 }
 
 /** What symbols show of a run, for the journal. */
-export function describeShown({ kmods, stablelist }: SymbolsShown): string {
+export function describeShown(shown: SymbolsShown): string {
+  const { kmods, change, stablelist } = shown;
   const parts = [
+    ...(change ? [describeChange(change)] : []),
+    ...(stablelist ? [describeStablelist(shown)] : []),
     ...(kmods.length > 0 ? [describeEvidence(kmods)] : []),
-    ...(stablelist ? [describeStablelist(stablelist)] : []),
   ];
   return parts.join('; ');
 }

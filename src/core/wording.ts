@@ -1,6 +1,6 @@
 /** Sentences that more than one place says. */
 import { formatCrc } from '../kabi/crc.ts';
-import type { ArchSymbols, KernelRef, LogError, StablelistEvidence, Write } from './model.ts';
+import type { ArchSymbols, KernelChange, KernelRef, LogError, SymbolsShown, Write } from './model.ts';
 
 /** `1 kmod`, `2 kmods`. */
 export function plural(count: number, noun: string): string {
@@ -29,15 +29,38 @@ const NAMED = 3;
 const few = (texts: readonly string[]): string =>
   `(${texts.slice(0, NAMED).join(', ')}${texts.length > NAMED ? ', …' : ''})`;
 
+/** Listed symbols that changed or went, by architecture. */
+export const brokenPromises = ({ change }: SymbolsShown) =>
+  (change?.arches ?? []).filter(({ listed }) => listed.length > 0);
+
 /** What became of a stablelist's symbols, in a sentence. */
-export function describeStablelist({ effect, baseline, arches }: StablelistEvidence): string {
-  if (!baseline) return 'stablelist: no kernel has passed yet to compare with';
-  if (arches.length === 0) return `stablelist: kept since ${baseline.nvr}`;
-  const changes = arches.map(({ arch, removed, changed }) => {
-    const names = [...removed, ...changed].map(({ symbol }) => symbol);
-    return `${plural(names.length, 'listed symbol')} changed or went on ${arch} ${few(names)}`;
-  });
-  return `stablelist${effect === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${changes.join(', ')}`;
+export function describeStablelist(shown: SymbolsShown): string {
+  const { change, stablelist } = shown;
+  if (!change) return 'stablelist: no kernel has passed yet to compare with';
+  const broken = brokenPromises(shown);
+  if (broken.length === 0) return `stablelist: kept since ${change.baseline.nvr}`;
+  const changes = broken.map(
+    ({ arch, listed }) =>
+      `${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${few(listed)}`,
+  );
+  return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${change.baseline.nvr} ${changes.join(', ')}`;
+}
+
+/** One sentence in place of thousands of symbols; undefined where the code changed and not everything. */
+export function describeEverything({ baseline, arches }: KernelChange): string | undefined {
+  const one = arches.find(({ everything }) => everything);
+  if (!one) return undefined;
+  const share = `${one.changed} of ${one.common} symbols`;
+  return `nearly every CRC changed since ${baseline.nvr} (${share} on ${one.arch}): the compiler or the generator of CRCs did, so every kmod must be built anew`;
+}
+
+/** `since kernel-… 7 symbols added, 3 removed, 18107 changed on x86_64`. */
+export function describeChange({ baseline, arches }: KernelChange): string {
+  const counts = arches.map(
+    ({ arch, added, removed, changed }) =>
+      `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}`,
+  );
+  return `since ${baseline.nvr} ${counts.join('; ')}`;
 }
 
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */

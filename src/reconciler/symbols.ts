@@ -2,10 +2,9 @@
 import type {
   ArchSymbols,
   Gate,
+  KernelChange,
   Kmod,
   Run,
-  Stablelist,
-  StablelistEvidence,
   SymbolEvidence,
   SymbolsShown,
 } from '../core/model.ts';
@@ -28,7 +27,8 @@ export async function readSymbols(context: Context, gate: Gate, run: Run): Promi
   const kernel = await readKernel(context, run.kernel.name, run.kernel.id);
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel),
-    stablelist: gate.stablelist && (await readStablelist(context, gate, gate.stablelist, run, kernel)),
+    change: await readChange(context, gate, run, kernel),
+    stablelist: gate.stablelist?.effect ?? null,
   };
 }
 
@@ -82,30 +82,34 @@ async function readKmods(
   }));
 }
 
-/** Against the newest kernel that the gate let through. */
-async function readStablelist(
+/** Against the newest kernel that the gate let through; null where there is none. */
+async function readChange(
   context: Context,
-  gate: Gate,
-  { effect, symbols }: Stablelist,
+  { on_pass, stablelist }: Gate,
   { kernel: { id, name } }: Run,
   kernel: ReadonlyMap<string, SymbolTable>,
-): Promise<StablelistEvidence> {
-  const passed = await context.hub.readAll(
-    gate.on_pass.tag.map((tag) => koji.listTagged(tag, { package: name })),
-  );
-  const newest = passed.flatMap(unwrap).find(({ build_id }) => build_id !== id);
-  if (!newest) return { effect, baseline: null, arches: [] };
-  const before = await readKernel(context, name, newest.build_id);
-  const arches = [...kernel].map(([arch, table]) => {
-    const listed = new Set(symbols[arch] ?? symbols['*']);
-    const { removed, changed } = compareKernels(before.get(arch) ?? new Map(), table, listed);
-    const isListed = ({ stable }: { readonly stable: boolean }) => stable;
-    return { arch, removed: removed.filter(isListed), changed: changed.filter(isListed) };
-  });
+): Promise<KernelChange | null> {
+  const passed = await context.hub.readAll(on_pass.tag.map((tag) => koji.listTagged(tag, { package: name })));
+  const baseline = passed.flatMap(unwrap).find(({ build_id }) => build_id !== id);
+  if (!baseline) return null;
+  const before = await readKernel(context, name, baseline.build_id);
+  const symbols = stablelist?.symbols;
   return {
-    effect,
-    baseline: { id: newest.build_id, nvr: newest.nvr },
-    arches: arches.filter(({ removed, changed }) => removed.length + changed.length > 0),
+    baseline: { id: baseline.build_id, nvr: baseline.nvr },
+    arches: [...kernel].map(([arch, table]) => {
+      const listed = new Set(symbols?.[arch] ?? symbols?.['*']);
+      const found = compareKernels(before.get(arch) ?? new Map(), table, listed);
+      const broken = [...found.removed, ...found.changed].filter(({ stable }) => stable);
+      return {
+        arch,
+        common: found.common,
+        added: found.added.length,
+        removed: found.removed.length,
+        changed: found.changed.length,
+        everything: found.everythingChanged,
+        listed: broken.map(({ symbol }) => symbol),
+      };
+    }),
   };
 }
 
@@ -202,7 +206,7 @@ function compare(
     const cause = kernel
       ? 'the rpms of this kernel provide no symbol'
       : `this kernel is not built for ${arch}`;
-    return { arch, imports, missing: [], changed: [], answer: 'inconclusive', cause };
+    return { arch, imports, missing: [], changed: [], fromKmods: [], answer: 'inconclusive', cause };
   }
   const found = compareKmod(
     kmod,
@@ -214,6 +218,7 @@ function compare(
     imports,
     missing: found.missing.map(({ symbol, crc }) => ({ symbol, crc })),
     changed: found.changed,
+    fromKmods: found.fromKmods,
     answer: found.answer,
     cause: found.cause && CAUSES[found.cause],
   };

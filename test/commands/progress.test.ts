@@ -55,7 +55,7 @@ describe('progress', () => {
       verdict: null,
       reasons: [],
       kmods: [],
-      stablelist: null,
+      kernel_change: null,
       blame: [],
       tag_changes: [],
       started_at: 0,

@@ -164,6 +164,7 @@ const symbols = (evidence: Partial<ArchSymbols> = {}): ArchSymbols => ({
   imports: 40,
   missing: [],
   changed: [],
+  fromKmods: [],
   answer: 'compatible',
   cause: null,
   ...evidence,
@@ -248,7 +249,7 @@ describe('one kmod by strategy', () => {
       run({
         strategy,
         kmods: [kmod('kmod-a')],
-        ...(arches && { symbols: { kmods: [{ kmod: 'kmod-a', arches }], stablelist: null } }),
+        ...(arches && { symbols: { kmods: [{ kmod: 'kmod-a', arches }], change: null, stablelist: null } }),
         intents: build ? [tried('kmod-a', build)] : [],
       }),
     );
@@ -374,6 +375,7 @@ describe('verdict', () => {
           kmods,
           symbols: {
             kmods: kmods.map(({ name }, i) => ({ kmod: name, arches: arches(i) })),
+            change: null,
             stablelist: null,
           },
           intents: kmods.map(({ name }) => tried(name, BUILDS)),
@@ -388,6 +390,40 @@ describe('verdict', () => {
       `2 of 3 kmods load ${into}, 1 more builds against it`,
     );
     expect(summary('symbols-and-rebuild', [])).toBe('3 of 3 kmods build against kernel-5.14.0-70.el9');
+  });
+
+  test('says in one sentence when everything changed, and asks for a listed symbol first', () => {
+    const change = {
+      baseline: { id: OTHER.id, nvr: OTHER.nvr },
+      arches: [
+        {
+          arch: 'x86_64',
+          common: 24_000,
+          added: 1,
+          removed: 2,
+          changed: 23_900,
+          everything: true,
+          listed: ['kfree'],
+        },
+      ],
+    };
+    const judged = (stablelist: 'block' | 'warn' | null) =>
+      verdictOf(KERNEL, standings(run({ kmods: [a], intents: [tried(a.name, BUILDS)] })), {
+        kmods: [],
+        change,
+        stablelist,
+      });
+    const everything =
+      'nearly every CRC changed since kernel-5.14.0-69.el9 (23900 of 24000 symbols on x86_64): the compiler or the generator of CRCs did, so every kmod must be built anew';
+    const promise = (note: string) =>
+      `stablelist${note}: since kernel-5.14.0-69.el9 1 listed symbol changed or went on x86_64 (kfree)`;
+    const fine = '1 of 1 kmod builds against kernel-5.14.0-70.el9';
+    expect(judged('block')).toEqual({ verdict: 'block', reasons: [everything, promise(''), fine] });
+    expect(judged('warn')).toEqual({
+      verdict: 'promote',
+      reasons: [everything, promise(' (warning)'), fine],
+    });
+    expect(judged(null)).toEqual({ verdict: 'promote', reasons: [everything, fine] });
   });
 
   test('does not depend on the order in which builds end', () => {

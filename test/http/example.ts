@@ -88,13 +88,14 @@ function blockedRun(now: number): RunReport {
       BROKEN,
       INCONCLUSIVE,
     ],
-    stablelist: null,
+    kernel_change: null,
     blame: [
       {
         arch: 'x86_64',
         symbol: 'genl_register_family',
         provided: '0x1f0b2c3d',
         provider: 'kernel-core',
+        listed: true,
         kmods: [{ name: 'kmod-jool', required: '0x9e8d7c6b' }],
       },
     ],
@@ -130,7 +131,7 @@ function runningRun(now: number): RunReport {
         ? { ...kmod, ...open, outcome: 'building' as const }
         : { ...kmod, ...open, outcome: 'waiting' as const, tasks: [] };
     }),
-    stablelist: null,
+    kernel_change: null,
     blame: [],
     tag_changes: [],
     started_at: now - 4 * MINUTE,

@@ -60,6 +60,7 @@ describe('symbols', () => {
         answer: 'incompatible',
         cause: null,
         missing: [],
+        from_kmods: [],
         changed: [
           { symbol: 'seq_printf', required: '0xac8427d8', provided: '0x2529ebe1', provider: 'kernel-core' },
         ],
@@ -72,6 +73,7 @@ describe('symbols', () => {
         symbol: 'pci_clear_master',
         provided: null,
         provider: null,
+        listed: false,
         kmods: [{ name: 'kmod-gamma', required: '0x453af477' }],
       },
       {
@@ -79,6 +81,7 @@ describe('symbols', () => {
         symbol: 'seq_printf',
         provided: '0x2529ebe1',
         provider: 'kernel-core',
+        listed: false,
         kmods: [{ name: 'kmod-beta', required: '0xac8427d8' }],
       },
     ]);
@@ -149,11 +152,24 @@ describe('a stablelist', () => {
       `stablelist: since ${OLD} 2 listed symbols changed or went on x86_64 (pci_clear_master, seq_printf)`,
       `2 of 2 kmods build against ${NEW}`,
     ]);
-    expect(run.symbols?.stablelist?.arches).toMatchObject([
+    expect(run.symbols?.change?.arches).toEqual([
       {
-        removed: [{ symbol: 'pci_clear_master', provider: 'kernel-core' }],
-        changed: [{ symbol: 'seq_printf', before: 0xac8427d8, after: 0x2529ebe1, provider: 'kernel-core' }],
+        arch: 'x86_64',
+        common: 5,
+        added: 0,
+        removed: 1,
+        changed: 1,
+        everything: false,
+        listed: ['pci_clear_master', 'seq_printf'],
       },
+    ]);
+  });
+  test('is named in the report of the symbols that hit kmods', async () => {
+    const { run } = await play('symbols', { stablelist: { effect: 'warn', ...list('seq_printf') } });
+    const { blame } = reportOf(run, undefined, { task: () => undefined, build: () => undefined });
+    expect(blame.map(({ symbol, listed }) => [symbol, listed])).toEqual([
+      ['pci_clear_master', false],
+      ['seq_printf', true],
     ]);
   });
   test('only tells of it where it shall only warn', async () => {
