@@ -70,6 +70,6 @@ describe('a stablelist', () => {
   });
   it('that is none is told with the line', () => {
     write('garbage', '[list]\n\tkfree\n\tnot a symbol\n');
-    expect(stablelistOf('stablelist = "~/garbage"')).toMatch(/garbage:3: .* is not one symbol/);
+    expect(stablelistOf('stablelist = "~/garbage"')).toMatch(/garbage: line 3: .* is not one symbol/);
   });
 });
