@@ -47,19 +47,22 @@ function parseExport(text: string, start: number, end: number): ExportedSymbol |
 }
 
 /**
- * What `modprobe --dump-modversions` prints of a module: CRC and symbol, with a tab between.
+ * What `modprobe --dump-modversions` prints of a module: CRC and symbol, with a tab between. In a list of several
+ * modules the same import comes again; it is given once.
  * @param file the name to blame in errors
  * @throws SymbolFileError with the line
  */
 export function parseModversions(text: string, file: string): ImportedSymbol[] {
   const imports: ImportedSymbol[] = [];
+  const known = new Set<string>();
   eachLine(text, (start, end, number) => {
     const line = text.slice(start, end);
     const [first = '', symbol, more] = line.split('\t');
     const crc = parseCrc(first);
     if (crc === null || !symbol || more !== undefined)
       throw lineError(file, number, line, 'a CRC and a symbol, with a tab between');
-    imports.push({ symbol, crc });
+    if (!known.has(line)) imports.push({ symbol, crc });
+    known.add(line);
   });
   return imports;
 }
