@@ -8,7 +8,7 @@
 import type { Bytes } from './bytes.ts';
 
 /** A chunk of LZMA2: up to 2 MiB, as it is or packed by LZMA. */
-export interface Chunk {
+interface Chunk {
   /** Where its packed data begin in the file, and how long they are. */
   readonly offset: number;
   readonly packed: number;
@@ -20,21 +20,31 @@ export interface Chunk {
   readonly resetState: boolean;
 }
 
-/**
- * The chunks from an offset on, by their headers alone, so that their sizes are known before anything is unpacked.
- * @returns the chunks, and where they end
- * @throws SymbolFileError
- */
-export function readChunks(bytes: Bytes, start: number): { chunks: Chunk[]; end: number } {
-  const chunks: Chunk[] = [];
+/** The chunks from an offset on, by their headers; a byte of zeros is their end. They are not kept: they may be many. */
+function* readChunks(bytes: Bytes, start: number): Generator<Chunk> {
   for (let at = start; ; ) {
     const control = bytes.u8(at);
-    if (control === 0) return { chunks, end: at + 1 };
+    if (control === 0) return;
     if (control > 2 && control < 0x80) throw bytes.fail(at, 'no LZMA2 chunk');
     const chunk = control < 0x80 ? storedChunk(bytes, at, control) : lzmaChunk(bytes, at, control);
-    chunks.push(chunk);
+    yield chunk;
     at = chunk.offset + chunk.packed;
   }
+}
+
+/**
+ * Walk the chunks from an offset on.
+ * @returns how many bytes they unpack to, and where they end
+ * @throws SymbolFileError
+ */
+export function measureChunks(bytes: Bytes, start: number): { size: number; end: number } {
+  let size = 0;
+  let end = start;
+  for (const { offset, packed, unpacked } of readChunks(bytes, start)) {
+    size += unpacked;
+    end = offset + packed;
+  }
+  return { size, end: end + 1 };
 }
 
 const bigEndian16 = (bytes: Bytes, at: number) => bytes.u8(at) * 0x100 + bytes.u8(at + 1);
@@ -58,15 +68,15 @@ function lzmaChunk(bytes: Bytes, at: number, control: number): Chunk {
 }
 
 /**
- * Unpack chunks, one after the other, into `output`, which is the dictionary too.
- * @param output of the size that the chunks have together
+ * Unpack the chunks from an offset on into `output`, which is the dictionary too.
+ * @param output of the size that `measureChunks` tells
  * @throws SymbolFileError
  */
-export function unpackChunks(bytes: Bytes, chunks: readonly Chunk[], output: Uint8Array): void {
+export function unpackChunks(bytes: Bytes, start: number, output: Uint8Array): void {
   let lzma: Lzma | null = null;
   let dictionary = -1;
   let at = 0;
-  for (const chunk of chunks) {
+  for (const chunk of readChunks(bytes, start)) {
     const { offset, packed, unpacked, properties } = chunk;
     if (chunk.resetDictionary) dictionary = at;
     if (dictionary < 0) throw bytes.fail(offset, 'an LZMA2 chunk without a dictionary');

@@ -49,7 +49,9 @@ const STABLELIST_FILE = /\/kabi_(stable|white)list_[^/]+$/;
 /** As PAYLOADCOMPRESSOR names those that are read here. */
 const COMPRESSORS: readonly string[] = ['gzip', 'xz', 'zstd'];
 /** Most bytes that its payload may have, unpacked: real ones have less than one million. */
-const PAYLOAD_MAX = 64 * 1024 * 1024;
+const PAYLOAD_MAX = 16 * 1024 * 1024;
+/** Most bytes of a text: a Module.symvers has two million. */
+const TEXT_MAX = 16 * 1024 * 1024;
 
 async function readStablelists({ payload }: Rpm, data: Uint8Array, file: string): Promise<Stablelist[]> {
   const { compressor, offset } = payload;
@@ -67,17 +69,19 @@ async function readStablelists({ payload }: Rpm, data: Uint8Array, file: string)
 /** Names of files, without the folder and the endings of what they hold. */
 const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst))+$/;
 
+const KINDS = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
+
 function readText(data: Buffer, file: string): SymbolFile {
   const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
   const empty = { imports: [], kmodImports: [], exports: new Map(), stablelists: [] };
   const common = { ...empty, file, name, arch: null, variant: null };
   const text = () => data.toString('latin1');
   const head = data.toString('latin1', 0, 4096);
+  if (data.length > TEXT_MAX) throw new SymbolFileError(file, { offset: TEXT_MAX }, 'too long a text', KINDS);
   if (/^\s*\[/.test(head))
     return { ...common, format: 'stablelist', stablelists: [parseStablelist(text(), file)] };
   const columns = /^\s*0x[0-9a-f]+\t.*/i.exec(head)?.[0].split('\t').length ?? 0;
   if (columns === 2) return { ...common, format: 'modversions', imports: parseModversions(text(), file) };
   if (columns > 2) return { ...common, format: 'symvers', exports: parseSymvers(text(), file) };
-  const mend = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
-  throw new SymbolFileError(file, { offset: 0 }, 'nothing that tells kernel symbols', mend);
+  throw new SymbolFileError(file, { offset: 0 }, 'nothing that tells kernel symbols', KINDS);
 }

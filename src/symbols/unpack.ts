@@ -1,22 +1,22 @@
 /** Compressed files, told by their first bytes. No more is unpacked than a cap allows. */
 import { bytesOf } from './bytes.ts';
-import { gunzip } from './gzip.ts';
-import { isXz, unxz } from './xz.ts';
-import { isZstd, unzstd } from './zstd.ts';
 
 /** Most bytes that a file may have, unpacked: more than ten times the largest module or Module.symvers. */
 export const UNPACKED_MAX = 256 * 1024 * 1024;
 
 /**
- * Unpack gzip, xz and zstd; what is of neither kind comes back as it is.
+ * Unpack gzip, xz and zstd; what is of neither kind comes back as it is. What unpacks a kind is loaded with the
+ * first file of it.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to
  * @throws SymbolFileError where it is damaged, cut short, or longer than `limit`
  */
 export async function unpack(data: Uint8Array, file: string, limit = UNPACKED_MAX): Promise<Uint8Array> {
-  const bytes = bytesOf(data, file, 'little');
-  if (isXz(bytes)) return unxz(data, file, limit);
-  if (isZstd(bytes)) return await unzstd(data, file, limit);
-  const isGzip = bytes.size >= 2 && bytes.u16(0) === 0x8b1f;
-  return isGzip ? await gunzip(data, file, limit) : data;
+  const bytes = bytesOf(data, file, 'big');
+  const magic = bytes.size < 4 ? 0 : bytes.u32(0);
+  if (magic >>> 16 === 0x1f8b) return (await import('./gzip.ts')).gunzip(data, file, limit);
+  if (magic === 0xfd377a58) return (await import('./xz.ts')).unxz(data, file, limit);
+  const skippable = (magic & 0xf0ffffff) >>> 0 === 0x502a4d18;
+  if (magic === 0x28b52ffd || skippable) return (await import('./zstd.ts')).unzstd(data, file, limit);
+  return data;
 }

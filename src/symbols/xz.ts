@@ -2,16 +2,15 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { type Bytes, bytesOf } from './bytes.ts';
-import { type Chunk, readChunks, unpackChunks } from './lzma2.ts';
+import { measureChunks, unpackChunks } from './lzma2.ts';
 
 const HEADER_SIZE = 12;
 /** Its first six bytes, as numbers. */
 const MAGIC = { first: 0x587a37fd, last: 0x005a } as const;
 const FOOTER_MAGIC = 0x5a59;
 const LZMA2 = 0x21;
-
-export const isXz = (bytes: Bytes) =>
-  bytes.size >= 6 && bytes.u32(0) === MAGIC.first && bytes.u16(4) === MAGIC.last;
+/** `xz` makes one block of 24 MiB and more; for this many, a file must be made to hurt. */
+const BLOCKS_MAX = 100_000;
 
 /** Kinds of checks, by their ids: how long, and how computed, as the bytes that the file has. */
 const CHECKS: Readonly<Record<number, { size: number; of(data: Uint8Array): Buffer }>> = {
@@ -21,9 +20,9 @@ const CHECKS: Readonly<Record<number, { size: number; of(data: Uint8Array): Buff
   10: { size: 32, of: (data) => createHash('sha256').update(data).digest() },
 };
 
-/** A block: its chunks, and where the check of what they unpack to is. */
+/** A block: where its chunks begin, to how many bytes they unpack, and the check of those. */
 interface Block {
-  readonly chunks: readonly Chunk[];
+  readonly start: number;
   readonly size: number;
   readonly check: { readonly kind: number; readonly offset: number };
 }
@@ -41,9 +40,9 @@ export function unxz(data: Uint8Array, file: string, limit: number): Uint8Array 
   if (size > limit) throw bytes.fail(0, `${size} bytes when unpacked, and ${limit} are allowed`);
   const output = new Uint8Array(size);
   let at = 0;
-  for (const { chunks, size: length, check } of blocks) {
+  for (const { start, size: length, check } of blocks) {
     const part = output.subarray(at, at + length);
-    unpackChunks(bytes, chunks, part);
+    unpackChunks(bytes, start, part);
     const kind = CHECKS[check.kind];
     if (!kind?.of(part).equals(bytes.slice(check.offset, kind.size)))
       throw bytes.fail(check.offset, 'the check of an xz block does not fit');
@@ -73,13 +72,11 @@ function readStream(bytes: Bytes, start: number, blocks: Block[]): number {
     throw bytes.fail(start + 6, `xz check ${check} is not known`);
   let at = start + HEADER_SIZE;
   while (bytes.u8(at) !== 0) {
-    const { chunks, end } = readChunks(bytes, readBlockHeader(bytes, at));
+    const data = readBlockHeader(bytes, at);
+    const { size, end } = measureChunks(bytes, data);
     const offset = padded(end, start);
-    blocks.push({
-      chunks,
-      size: chunks.reduce((sum, it) => sum + it.unpacked, 0),
-      check: { kind: check, offset },
-    });
+    blocks.push({ start: data, size, check: { kind: check, offset } });
+    if (blocks.length > BLOCKS_MAX) throw bytes.fail(at, `more than ${BLOCKS_MAX} xz blocks`);
     at = offset + (CHECKS[check]?.size ?? 0);
   }
   const footer = skipIndex(bytes, at, start);

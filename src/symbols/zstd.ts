@@ -7,12 +7,6 @@ const SKIPPABLE = 0x184d2a50;
 /** Most that one block unpacks to. */
 const BLOCK_MAX = 128 * 1024;
 
-export function isZstd(bytes: Bytes): boolean {
-  if (bytes.size < 4) return false;
-  const magic = bytes.u32(0);
-  return magic === MAGIC || isSkippable(magic);
-}
-
 const isSkippable = (magic: number) => (magic & 0xfffffff0) >>> 0 === SKIPPABLE;
 
 /**
