@@ -101,10 +101,10 @@ interface Range {
   code: number;
 }
 
-/** The first byte is 0, the next four are the code. */
+/** The first byte tells nothing, the next four are the code. */
 function createRange(data: Uint8Array): Range {
-  const [zero = 1, a = 0, b = 0, c = 0, d = 0] = data;
-  return { data, at: zero === 0 ? 5 : Number.NaN, range: -1, code: (a << 24) | (b << 16) | (c << 8) | d };
+  const [, a = 0, b = 0, c = 0, d = 0] = data;
+  return { data, at: 5, range: -1, code: (a << 24) | (b << 16) | (c << 8) | d };
 }
 
 /** Beyond the end come zeros: whoever reads there finds `at` wrong in the end. */

@@ -16,7 +16,7 @@ export async function unpack(data: Uint8Array, file: string, limit = UNPACKED_MA
   const magic = bytes.size < 4 ? 0 : bytes.u32(0);
   if (magic >>> 16 === 0x1f8b) return (await import('./gzip.ts')).gunzip(data, file, limit);
   if (magic === 0xfd377a58) return (await import('./xz.ts')).unxz(data, file, limit);
-  const skippable = (magic & 0xf0ffffff) >>> 0 === 0x502a4d18;
-  if (magic === 0x28b52ffd || skippable) return (await import('./zstd.ts')).unzstd(data, file, limit);
+  const isSkippable = (magic & 0xf0ffffff) >>> 0 === 0x502a4d18;
+  if (magic === 0x28b52ffd || isSkippable) return (await import('./zstd.ts')).unzstd(data, file, limit);
   return data;
 }
