@@ -11,7 +11,8 @@ import {
   type KmodComparison,
 } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
-import type { ExportedSymbol, KernelSymbols } from '../kabi/model.ts';
+import { combineKernel } from '../kabi/kernel.ts';
+import type { KernelSymbols } from '../kabi/model.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import { readKernel } from '../reconciler/symbols.ts';
@@ -146,7 +147,7 @@ async function readStablelist(path: string): Promise<ReadonlySet<string>> {
 
 // ---- kernels ----------------------------------------------------------------------------------------
 
-/** One kernel of all the files that form it, or of the hub. */
+/** One kernel of all the files that form it, or of the hub. Throws SymbolFileError for files of several kernels. */
 async function kernelOf(
   named: readonly Named[],
   { arch, config }: Pick<CheckOptions, 'arch' | 'config'>,
@@ -154,22 +155,7 @@ async function kernelOf(
   const [build] = named.filter(({ files }) => !files);
   if (build && named.length === 1) return kernelOnHub(build.name, arch ?? 'x86_64', config);
   if (build) throw new CheckError(`${build.name}: there is no such file`);
-  const files = named.flatMap((argument) => argument.files ?? []);
-  const names = named.map(({ name }) => name).join(', ');
-  const arches = new Set(files.flatMap((file) => file.arch ?? []));
-  if (arches.size > 1)
-    throw new CheckError(
-      `${names}: files of several architectures (${[...arches].join(', ')}) form no kernel`,
-    );
-  const symbols = new Map<string, ExportedSymbol>(files.flatMap((file) => [...file.exports]));
-  if (symbols.size === 0)
-    throw new CheckError(`${names}: no exported symbol; name Module.symvers or the kernel's rpms`);
-  const variants = new Set(files.flatMap((file) => file.variant ?? []));
-  return {
-    arch: [...arches][0] ?? null,
-    variant: variants.size === 1 ? ([...variants][0] ?? null) : null,
-    symbols,
-  };
+  return combineKernel(named.flatMap(({ files = [] }) => files));
 }
 
 async function kernelOnHub(

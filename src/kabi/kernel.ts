@@ -1,7 +1,7 @@
 /** One kernel out of its parts. */
 import { formatCrc } from './crc.ts';
 import { SymbolFileError } from './error.ts';
-import type { ExportedSymbol, KernelSymbols, Kmod } from './model.ts';
+import type { ExportedSymbol, KernelSymbols, Kmod, SymbolTable } from './model.ts';
 
 /** What one rpm, Module.symvers or module exports. */
 export type KernelPart = Pick<Kmod, 'name' | 'arch' | 'variant' | 'exports'>;
@@ -12,19 +12,25 @@ export type KernelPart = Pick<Kmod, 'name' | 'arch' | 'variant' | 'exports'>;
  * @throws SymbolFileError where parts are of different kernels, and where there is no symbol at all
  */
 export function combineKernel(parts: readonly KernelPart[]): KernelSymbols {
-  const symbols = new Map<string, ExportedSymbol>();
-  for (const part of parts)
-    for (const symbol of part.exports.values()) {
-      const known = symbols.get(symbol.name);
-      if (known && known.crc !== symbol.crc)
-        throw mixed(part, describe(symbol), `another has ${describe(known)}`);
-      if (!known) symbols.set(symbol.name, symbol);
-    }
+  const symbols = merge(parts);
   if (symbols.size === 0) {
     const mend = 'take kernel-core and kernel-modules rpms, or a Module.symvers';
     throw new SymbolFileError(parts.map(({ name }) => name).join(', '), null, 'no kernel symbol in it', mend);
   }
   return { arch: common(parts, 'arch'), variant: common(parts, 'variant'), symbols };
+}
+
+function merge([first, ...others]: readonly KernelPart[]): SymbolTable {
+  if (first && others.length === 0) return first.exports;
+  const symbols = new Map(first?.exports);
+  for (const part of others)
+    for (const symbol of part.exports.values()) {
+      const known = symbols.get(symbol.name);
+      if (!known) symbols.set(symbol.name, symbol);
+      else if (known.crc !== symbol.crc)
+        throw mixed(part, describe(symbol), `another has ${describe(known)}`);
+    }
+  return symbols;
 }
 
 const describe = ({ name, crc, provider }: ExportedSymbol) => `${name} = ${formatCrc(crc)} of ${provider}`;

@@ -48,16 +48,6 @@ export interface DependencyArrays {
   readonly flags?: readonly number[];
 }
 
-/** All that is said of symbols; what is not of those forms is left out. */
-export function parseDependencies({ names, versions, flags }: DependencyArrays): SymbolDependency[] {
-  const found: SymbolDependency[] = [];
-  for (let i = 0; i < names.length; i++) {
-    const dependency = parseDependency(names[i] ?? '', versions[i] ?? '', flags?.[i]);
-    if (dependency) found.push(dependency);
-  }
-  return found;
-}
-
 /** What of an rpm tells about symbols: of its header, or of Koji's `getRPM` and `getRPMHeaders`. */
 export interface RpmSymbols {
   readonly name: string;
@@ -70,22 +60,46 @@ export interface RpmSymbols {
 
 /** What an rpm exports and imports: a kmod's, or that of a part of a kernel. */
 export function symbolsOfRpm(rpm: RpmSymbols): Kmod {
-  const { name, version, release, arch } = rpm;
-  const provided = parseDependencies(rpm.provides);
-  const required = parseDependencies(rpm.requires);
-  const flavours = new Set([...provided, ...required].map(({ flavour }) => flavour ?? null));
+  const { name: provider, version, release, arch } = rpm;
   const exports = new Map<string, ExportedSymbol>();
-  for (const { symbol, crc } of provided) exports.set(symbol, { name: symbol, crc, provider: name });
-  const imported = (wanted: boolean) =>
-    required.filter(({ from }) => (from === 'kmod') === wanted).map(({ symbol, crc }) => ({ symbol, crc }));
+  const imports: ImportedSymbol[] = [];
+  const kmodImports: ImportedSymbol[] = [];
+  const flavours = new Set<string | undefined>();
+  eachDependency(rpm.provides, ({ symbol: name, crc, flavour }) => {
+    exports.set(name, { name, crc, provider });
+    flavours.add(flavour);
+  });
+  eachDependency(rpm.requires, ({ symbol, crc, from, flavour }) => {
+    (from === 'kmod' ? kmodImports : imports).push({ symbol, crc });
+    flavours.add(flavour);
+  });
+  const [flavour = null] = flavours.size === 1 ? flavours : [];
   return {
-    name: `${name}-${version}-${release}`,
+    name: `${provider}-${version}-${release}`,
     arch: arch === 'noarch' ? null : arch,
-    variant: variantOf(name) ?? (flavours.size === 1 ? ([...flavours][0] ?? null) : null),
-    imports: imported(false),
-    kmodImports: imported(true),
+    variant: variantOf(provider) ?? flavour,
+    imports,
+    kmodImports,
     exports,
   };
+}
+
+/** All that is said of symbols, in the order given. */
+export function parseDependencies(arrays: DependencyArrays): SymbolDependency[] {
+  const found: SymbolDependency[] = [];
+  eachDependency(arrays, (dependency) => found.push(dependency));
+  return found;
+}
+
+/** Call `visit` for all that is said of symbols; what is not of those forms is left out. */
+function eachDependency(
+  { names, versions, flags }: DependencyArrays,
+  visit: (dependency: SymbolDependency) => void,
+): void {
+  for (let i = 0; i < names.length; i++) {
+    const dependency = parseDependency(names[i] ?? '', versions[i] ?? '', flags?.[i]);
+    if (dependency) visit(dependency);
+  }
 }
 
 /**

@@ -3,6 +3,9 @@ import { parseCrc } from './crc.ts';
 import { SymbolFileError } from './error.ts';
 import type { ExportedSymbol, ImportedSymbol, Stablelist, SymbolTable } from './model.ts';
 
+const SYMBOL = /^[A-Za-z_.$][\w.$]*$/;
+const EXPORT_TYPE = /^EXPORT_(UNUSED_)?SYMBOL/;
+
 /**
  * `Module.symvers`, or dist-git's `Module.kabi_ARCH`: tab separated CRC, symbol, module, export type and, since
  * 5.4, namespace (kernel: Documentation/kbuild/modules.rst).
@@ -41,25 +44,28 @@ function parseExport(text: string, start: number, end: number): ExportedSymbol |
   const exportType = text.slice(afterProvider + 1, afterType);
   const namespace = text.slice(afterType + 1, end);
   // A tab that is missing is found in a later line or nowhere, and one of these fails.
-  if (afterProvider < 0 || afterProvider > end || crc === null || !name || !provider) return null;
-  if (!exportType.startsWith('EXPORT_')) return null;
+  if (afterProvider < 0 || afterProvider > end || crc === null || !provider) return null;
+  if (!SYMBOL.test(name) || !EXPORT_TYPE.test(exportType)) return null;
   return namespace ? { name, crc, provider, exportType, namespace } : { name, crc, provider, exportType };
 }
 
 /**
- * What `modprobe --dump-modversions` prints of a module: CRC and symbol, with a tab between.
+ * What `modprobe --dump-modversions` prints of a module: CRC and symbol, with a tab between. In a list of several
+ * modules the same import comes again; it is given once.
  * @param file the name to blame in errors
  * @throws SymbolFileError with the line
  */
 export function parseModversions(text: string, file: string): ImportedSymbol[] {
   const imports: ImportedSymbol[] = [];
+  const known = new Set<string>();
   eachLine(text, (start, end, number) => {
     const line = text.slice(start, end);
-    const [first = '', symbol, more] = line.split('\t');
+    const [first = '', symbol = '', more] = line.split('\t');
     const crc = parseCrc(first);
-    if (crc === null || !symbol || more !== undefined)
+    if (crc === null || !SYMBOL.test(symbol) || more !== undefined)
       throw lineError(file, number, line, 'a CRC and a symbol, with a tab between');
-    imports.push({ symbol, crc });
+    if (!known.has(line)) imports.push({ symbol, crc });
+    known.add(line);
   });
   return imports;
 }
@@ -78,7 +84,7 @@ export function parseStablelist(text: string, file: string): Stablelist {
     const word = line.trim();
     const header = /^\[(.+)\]$/.exec(word)?.[1];
     if (name === undefined && header) name = header;
-    else if (name !== undefined && /^[A-Za-z_][\w.$]*$/.test(word)) symbols.add(word);
+    else if (name !== undefined && SYMBOL.test(word)) symbols.add(word);
     else throw lineError(file, number, line, name === undefined ? 'a header such as [list]' : 'one symbol');
   });
   if (name !== undefined) return { name, symbols };

@@ -23,41 +23,27 @@ const DAMAGED = 'the file is damaged or not complete: fetch it again';
 /** @param order of numbers of several bytes */
 export function bytesOf(data: Uint8Array, file: string, order: 'little' | 'big'): Bytes {
   const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const size = buffer.length;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const size = data.byteLength;
   const little = order === 'little';
   const fail = (offset: number, problem: string, mend = DAMAGED) =>
     new SymbolFileError(file, { offset: Math.min(offset, size) }, problem, mend);
   const check = (offset: number, length: number) => {
     if (offset + length > size) throw fail(offset, `${length} bytes wanted, and the file ends at ${size}`);
+    return offset;
   };
-  const u32 = (offset: number) => {
-    check(offset, 4);
-    return little ? buffer.readUInt32LE(offset) : buffer.readUInt32BE(offset);
-  };
+  const u32 = (offset: number) => view.getUint32(check(offset, 4), little);
   return {
     file,
     size,
     fail,
+    u8: (offset) => view.getUint8(check(offset, 1)),
+    u16: (offset) => view.getUint16(check(offset, 2), little),
     u32,
-    u8(offset) {
-      check(offset, 1);
-      return buffer.readUInt8(offset);
-    },
-    u16(offset) {
-      check(offset, 2);
-      return little ? buffer.readUInt16LE(offset) : buffer.readUInt16BE(offset);
-    },
-    u64(offset) {
-      const [high, low] = little ? [offset + 4, offset] : [offset, offset + 4];
-      return u32(high) * 2 ** 32 + u32(low);
-    },
-    slice(offset, length) {
-      check(offset, length);
-      return buffer.subarray(offset, offset + length);
-    },
+    u64: (offset) => u32(little ? offset + 4 : offset) * 2 ** 32 + u32(little ? offset : offset + 4),
+    slice: (offset, length) => buffer.subarray(check(offset, length), offset + length),
     string(offset, most) {
-      check(offset, 1);
-      const within = buffer.subarray(offset, offset + most);
+      const within = buffer.subarray(check(offset, 1), offset + most);
       const end = within.indexOf(0);
       if (end < 0) throw fail(offset, `a text that does not end within ${most} bytes`);
       return within.toString('latin1', 0, end);

@@ -92,8 +92,12 @@ function readSections(bytes: Bytes, wordSize: WordSize): Section[] {
 /** The first section of that name. */
 export const sectionOf = ({ sections }: Elf, name: string) => sections.find((it) => it.name === name);
 
+/** Most bytes of a section that is read whole: ten times those of large modules. */
+const SECTION_MAX = 4 * 1024 * 1024;
+
 /** What a section holds; nothing where it takes no room in the file. */
-export function contentOf({ bytes }: Elf, { type, offset, size }: Section): Buffer {
+export function contentOf({ bytes }: Elf, { name, type, offset, size }: Section): Buffer {
+  if (size > SECTION_MAX) throw bytes.fail(offset, `a section ${name} of ${size} bytes`);
   return type === SHT.NOBITS ? Buffer.alloc(0) : bytes.slice(offset, size);
 }
 

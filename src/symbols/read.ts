@@ -8,7 +8,7 @@ import { readCpio } from './cpio.ts';
 import { ELF_MAGIC } from './elf.ts';
 import { readModule } from './module.ts';
 import { RPM_MAGIC, type Rpm, readRpm } from './rpm.ts';
-import { packingOf, unpack } from './unpack.ts';
+import { unpack } from './unpack.ts';
 
 /**
  * What a file tells: as part of a kernel its `exports` count, as a kmod its imports too. Whichever a format
@@ -29,8 +29,7 @@ export interface SymbolFile extends Kmod {
  * @throws SymbolFileError, and nothing else, whatever the bytes are
  */
 export async function readSymbolFile(data: Uint8Array, file: string): Promise<SymbolFile> {
-  const packing = packingOf(data);
-  const plain = packing ? await unpack(data, packing, file) : data;
+  const plain = await unpack(data, file);
   const bytes = bytesOf(plain, file, 'big');
   const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
   if (magic === RPM_MAGIC) return readRpmFile(plain, file);
@@ -47,19 +46,22 @@ async function readRpmFile(data: Uint8Array, file: string): Promise<SymbolFile> 
 /** Once called whitelists; CentOS and others have the same names. */
 const STABLELIST_RPM = /^kernel-abi-(stable|white)lists?$/;
 const STABLELIST_FILE = /\/kabi_(stable|white)list_[^/]+$/;
+/** As PAYLOADCOMPRESSOR names those that are read here. */
+const COMPRESSORS: readonly string[] = ['gzip', 'xz', 'zstd'];
 /** Most bytes that its payload may have, unpacked: real ones have less than one million. */
-const PAYLOAD_MAX = 64 * 1024 * 1024;
+const PAYLOAD_MAX = 16 * 1024 * 1024;
+/** Most bytes of a text: a Module.symvers has two million. */
+const TEXT_MAX = 16 * 1024 * 1024;
 
-async function readStablelists(rpm: Rpm, data: Uint8Array, file: string): Promise<Stablelist[]> {
-  const { compressor, offset } = rpm.payload;
-  const packed = data.subarray(offset);
-  const packing = packingOf(packed);
-  if (packing === null) {
+async function readStablelists({ payload }: Rpm, data: Uint8Array, file: string): Promise<Stablelist[]> {
+  const { compressor, offset } = payload;
+  if (!COMPRESSORS.includes(compressor)) {
     const mend = 'unpack it by rpm2cpio and name the stablelist files';
-    throw new SymbolFileError(file, { offset }, `a payload by ${compressor}, damaged or not known`, mend);
+    throw new SymbolFileError(file, { offset }, `a payload compressed by ${compressor}`, mend);
   }
-  const payload = await unpack(packed, packing, `${file}: payload`, PAYLOAD_MAX);
-  return [...readCpio(payload, `${file}: payload`)]
+  const inside = `${file}: payload`;
+  const archive = await unpack(data.subarray(offset), inside, PAYLOAD_MAX);
+  return [...readCpio(archive, inside)]
     .filter(({ name, isFile }) => isFile && STABLELIST_FILE.test(name))
     .map(({ name, data }) => parseStablelist(data.toString('latin1'), `${file}: ${name}`));
 }
@@ -67,17 +69,19 @@ async function readStablelists(rpm: Rpm, data: Uint8Array, file: string): Promis
 /** Names of files, without the folder and the endings of what they hold. */
 const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst))+$/;
 
+const KINDS = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
+
 function readText(data: Buffer, file: string): SymbolFile {
   const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
   const empty = { imports: [], kmodImports: [], exports: new Map(), stablelists: [] };
   const common = { ...empty, file, name, arch: null, variant: null };
   const text = () => data.toString('latin1');
   const head = data.toString('latin1', 0, 4096);
+  if (data.length > TEXT_MAX) throw new SymbolFileError(file, { offset: TEXT_MAX }, 'too long a text', KINDS);
   if (/^\s*\[/.test(head))
     return { ...common, format: 'stablelist', stablelists: [parseStablelist(text(), file)] };
   const columns = /^\s*0x[0-9a-f]+\t.*/i.exec(head)?.[0].split('\t').length ?? 0;
   if (columns === 2) return { ...common, format: 'modversions', imports: parseModversions(text(), file) };
   if (columns > 2) return { ...common, format: 'symvers', exports: parseSymvers(text(), file) };
-  const mend = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
-  throw new SymbolFileError(file, { offset: 0 }, 'nothing that tells kernel symbols', mend);
+  throw new SymbolFileError(file, { offset: 0 }, 'nothing that tells kernel symbols', KINDS);
 }

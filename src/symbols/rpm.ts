@@ -14,9 +14,10 @@ export interface Rpm extends RpmSymbols {
 export const RPM_MAGIC = 0xedabeedb;
 const LEAD_SIZE = 96;
 const HEADER_MAGIC = 0x8eade801;
-/** rpm's own caps: HEADER_TAGS_MAX and HEADER_DATA_MAX. */
+/** rpm's own cap on tags, HEADER_TAGS_MAX. */
 const TAGS_MAX = 0xffff;
-const STORE_MAX = 0x0fffffff;
+/** Most bytes of a header's values. rpm allows 256 MiB; those of kernels have three. */
+const STORE_MAX = 32 * 1024 * 1024;
 /** The largest kernel rpms have 15,000 provides. */
 const COUNT_MAX = 1_000_000;
 
@@ -116,7 +117,9 @@ function stringOf(header: Header, tag: keyof typeof TAG): string | null {
 
 function numbersOf(header: Header, tag: keyof typeof TAG): number[] {
   const entry = find(header, tag, TYPE.INT32, 4);
-  return Array.from({ length: entry?.count ?? 0 }, (_, i) => header.bytes.u32((entry?.offset ?? 0) + 4 * i));
+  const numbers: number[] = [];
+  if (entry) for (let i = 0; i < entry.count; i++) numbers.push(header.bytes.u32(entry.offset + 4 * i));
+  return numbers;
 }
 
 function stringsOf(header: Header, tag: keyof typeof TAG): string[] {

@@ -1,5 +1,5 @@
 /** zstd (RFC 8878), unpacked by libzstd in WebAssembly. */
-import { bytesOf } from './bytes.ts';
+import { type Bytes, bytesOf } from './bytes.ts';
 
 const MAGIC = 0xfd2fb528;
 /** Frames that hold no content: 16 numbers from here on. */
@@ -7,29 +7,30 @@ const SKIPPABLE = 0x184d2a50;
 /** Most that one block unpacks to. */
 const BLOCK_MAX = 128 * 1024;
 
-export const isZstd = (magic: number) => magic === MAGIC || isSkippable(magic);
 const isSkippable = (magic: number) => (magic & 0xfffffff0) >>> 0 === SKIPPABLE;
 
 /**
  * Unpack all frames.
+ * @param file the name to blame in errors
  * @param limit most bytes to unpack to
- * @returns null where it is damaged, or would be longer than `limit`
- * @throws SymbolFileError where it is cut short
+ * @throws SymbolFileError
  */
-export async function unzstd(data: Uint8Array, file: string, limit: number): Promise<Uint8Array | null> {
-  const most = mostContent(data, file);
+export async function unzstd(data: Uint8Array, file: string, limit: number): Promise<Uint8Array> {
+  const bytes = bytesOf(data, file, 'little');
+  const most = mostContent(bytes);
   if (most === 0) return new Uint8Array(0);
   const { ZSTDDecoder } = await import('zstddec');
   const decoder = new ZSTDDecoder();
   await decoder.init();
   // The decoder never writes more than it is told, verifies checksums, and gives nothing where it fails.
   const unpacked = decoder.decode(data, Math.min(most, limit));
-  return unpacked.length > 0 ? unpacked : null;
+  if (unpacked.length > 0) return unpacked;
+  const tooLong = most > limit ? `, or more than ${limit} bytes when unpacked` : '';
+  throw bytes.fail(0, `damaged zstd data${tooLong}`);
 }
 
 /** Most bytes that the frames can unpack to, from their headers and the headers of their blocks. */
-function mostContent(data: Uint8Array, file: string): number {
-  const bytes = bytesOf(data, file, 'little');
+function mostContent(bytes: Bytes): number {
   let most = 0;
   for (let at = 0; at < bytes.size; ) {
     const magic = bytes.u32(at);
@@ -56,7 +57,7 @@ function frameHeaderSize(descriptor: number): number {
 }
 
 /** Walk the blocks of a frame: most bytes that they unpack to, and where they end (RFC 8878, 3.1.1.2). */
-function measureBlocks(bytes: ReturnType<typeof bytesOf>, start: number): { most: number; end: number } {
+function measureBlocks(bytes: Bytes, start: number): { most: number; end: number } {
   let most = 0;
   for (let at = start; ; ) {
     const header = bytes.u16(at) + bytes.u8(at + 2) * 0x10000;

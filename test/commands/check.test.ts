@@ -129,7 +129,12 @@ describe('check', () => {
     [
       'a kernel that is a stablelist',
       () => ({ kernel: [join(folder, 'stable')], kmods: [JOOL] }),
-      /stable: no exported symbol; name Module\.symvers/,
+      /no kernel symbol in it; take kernel-core and kernel-modules rpms/,
+    ],
+    [
+      'files of two kernels',
+      () => ({ kernel: [kernel('6.1.170'), kernel('6.1.176')], kmods: [JOOL] }),
+      /another has .*; take the files of one kernel$/,
     ],
     [
       'a stablelist that is a kernel',

@@ -49,8 +49,8 @@ describe('Module.symvers', () => {
 
 describe('modversions', () => {
   const list = (text: string) => told(() => parseModversions(text, 'list'));
-  test('CRC and symbol', () => {
-    expect(list('0xeef138cf\t__class_create\n0x00000000\tmemcpy\n')).toEqual([
+  test('CRC and symbol, each once', () => {
+    expect(list('0xeef138cf\t__class_create\n0x00000000\tmemcpy\n0xeef138cf\t__class_create\n')).toEqual([
       { symbol: '__class_create', crc: 0xeef138cf },
       { symbol: 'memcpy', crc: 0 },
     ]);

@@ -1,0 +1,170 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { compareKmod } from '../../src/kabi/compare.ts';
+import { formatCrc } from '../../src/kabi/crc.ts';
+import type { ImportedSymbol } from '../../src/kabi/model.ts';
+import { parseSymvers } from '../../src/kabi/text.ts';
+import { readModule } from '../../src/symbols/module.ts';
+import { readSymbolFile } from '../../src/symbols/read.ts';
+import { installed } from '../services.ts';
+import { modversions, packed, type Shape, writeElf } from './elf.ts';
+
+const MODULES = '/usr/lib/modules';
+const kernels = existsSync(MODULES) ? readdirSync(MODULES) : [];
+const found = (path: string) =>
+  kernels.map((kernel) => join(MODULES, kernel, path)).find(existsSync) ?? join(MODULES, '*', path);
+
+const lines = (imports: readonly ImportedSymbol[]) =>
+  imports.map(({ symbol, crc }) => `${formatCrc(crc)}\t${symbol}`);
+
+/** What the kernel's own tool reads of a module. */
+const dumped = (file: string) =>
+  execFileSync('/usr/sbin/modprobe', ['--dump-modversions', file], { encoding: 'utf8' })
+    .trimEnd()
+    .split('\n');
+const modprobe = () => installed('/usr/sbin/modprobe', 'Debian package kmod');
+
+const headers = found('build');
+const builds = () =>
+  modprobe() &&
+  installed(headers, 'Debian package linux-headers-amd64') &&
+  installed('/usr/bin/gcc', 'gcc') &&
+  installed('/usr/bin/make', 'make');
+
+test.runIf(builds())('a module of ten lines, built against Debian’s kernel headers', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-ko-'));
+  try {
+    const source = [
+      '#include <linux/module.h>',
+      'MODULE_LICENSE("GPL");',
+      'int ten_lines(int lines);',
+      'int ten_lines(int lines)',
+      '{',
+      '\tpr_info("%d lines\\n", lines);',
+      '\treturn lines;',
+      '}',
+      'EXPORT_SYMBOL_GPL(ten_lines);',
+      '',
+    ];
+    writeFileSync(join(folder, 'ten.c'), source.join('\n'));
+    writeFileSync(join(folder, 'Makefile'), 'obj-m := ten.o\n');
+    execFileSync('make', ['-s', '-C', headers, `M=${folder}`, 'modules'], { stdio: 'pipe' });
+    const file = join(folder, 'ten.ko');
+    const module = readModule(readFileSync(file), file);
+    expect(lines(module.imports)).toEqual(dumped(file));
+    expect(module).toMatchObject({ name: 'ten', arch: 'x86_64', depends: [], unversioned: false });
+    expect(module.vermagic).toMatch(/ modversions$/);
+
+    const own = [...parseSymvers(readFileSync(join(folder, 'Module.symvers'), 'latin1'), 'own').values()];
+    expect([...module.exports.values()]).toEqual(own.map((it) => ({ ...it, provider: 'ten' })));
+    const kernel = parseSymvers(readFileSync(join(headers, 'Module.symvers'), 'latin1'), 'headers');
+    const target = { arch: 'x86_64', variant: '', symbols: kernel };
+    expect(compareKmod(module, target).answer).toBe('compatible');
+
+    execFileSync('strip', ['--strip-debug', file]);
+    expect(readModule(readFileSync(file), file)).toEqual(module);
+    const zipped = await readSymbolFile(gzipSync(readFileSync(file)), 'else.bin');
+    expect(zipped).toMatchObject({ ...module, format: 'module' });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+const debian = found('kernel/lib/libcrc32c.ko');
+const hasDebian = () => modprobe() && installed(debian, 'Debian package linux-image-cloud-amd64');
+
+test.runIf(hasDebian())('modules of Debian’s kernel, signed ones', () => {
+  const folder = join(debian, '../../net');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.ko'));
+  const some = [debian, ...files.slice(0, 20).map((it) => join(folder, it))];
+  expect(some.length).toBeGreaterThan(10);
+  for (const file of some) expect(lines(readModule(readFileSync(file), file).imports)).toEqual(dumped(file));
+  const { exports } = readModule(readFileSync(debian), debian);
+  expect([...exports.keys()]).toEqual(['crc32c', 'crc32c_impl']);
+});
+
+const SHAPES: readonly [string, Shape][] = [
+  ['x86_64', { wordSize: 64, littleEndian: true, machine: 62 }],
+  ['aarch64', { wordSize: 64, littleEndian: true, machine: 183 }],
+  ['s390x', { wordSize: 64, littleEndian: false, machine: 22 }],
+  ['ppc64', { wordSize: 64, littleEndian: false, machine: 21 }],
+  ['ppc64le', { wordSize: 64, littleEndian: true, machine: 21 }],
+  ['i686', { wordSize: 32, littleEndian: true, machine: 3 }],
+  ['armv7hl', { wordSize: 32, littleEndian: true, machine: 40 }],
+];
+const INFO = Buffer.from(
+  'license=GPL\0depends=a,b\0name=hand\0vermagic=5.14.0-70.el9 SMP mod_unload modversions \0',
+);
+const IMPORTS = { printk: 0x0a19b956, module_layout: 0xffffffff, zero: 0 };
+
+describe('modules written by hand', () => {
+  test.each(SHAPES)('%s', (arch, shape) => {
+    const sections = {
+      '.modinfo': INFO,
+      __versions: modversions(shape, IMPORTS),
+      __kcrctab_gpl: packed(shape, [1, 4], [0xfedcba98, 4]),
+      '.rodata': packed(shape, [7, 4], [0x12345678, 4]),
+    };
+    const labels = [
+      { name: '__crc_gpl', section: 2, value: 4 },
+      { name: '__crc_old', section: 'absolute', value: 0xcafe },
+      { name: '__crc_plain', section: 3, value: 4 },
+      { name: '__crc_elsewhere', section: -1, value: 0 },
+      { name: 'init_module', section: 1, value: 0 },
+    ] as const;
+    const provider = 'hand';
+    expect(readModule(writeElf(shape, sections, labels), 'x.ko')).toEqual({
+      ...{ name: 'hand', arch, variant: null, unversioned: false, kmodImports: [], depends: ['a', 'b'] },
+      vermagic: '5.14.0-70.el9 SMP mod_unload modversions',
+      imports: Object.entries(IMPORTS).map(([symbol, crc]) => ({ symbol, crc })),
+      exports: new Map([
+        ['gpl', { name: 'gpl', crc: 0xfedcba98, provider, exportType: 'EXPORT_SYMBOL_GPL' }],
+        ['old', { name: 'old', crc: 0xcafe, provider }],
+        ['plain', { name: 'plain', crc: 0x12345678, provider }],
+      ]),
+    });
+  });
+
+  const shape: Shape = { wordSize: 64, littleEndian: true, machine: 62 };
+  const long = 'a_name_that_is_too_long_for_the_fifty_six_bytes_of_modversion_info';
+  const names = Buffer.from(`printk\0${long}\0`);
+  const __version_ext_crcs = packed(shape, [1, 4], [0xfffffffe, 4]);
+
+  test('extended modversions win over the basic ones', () => {
+    const __versions = modversions(shape, { printk: 1 });
+    const sections = { '.modinfo': INFO, __versions, __version_ext_crcs, __version_ext_names: names };
+    expect(readModule(writeElf(shape, sections), 'x.ko').imports).toEqual([
+      { symbol: 'printk', crc: 1 },
+      { symbol: long, crc: 0xfffffffe },
+    ]);
+  });
+  test('without modversions: nothing can be said, and why', async () => {
+    const module = await readSymbolFile(
+      writeElf(shape, { '.modinfo': Buffer.from('license=GPL\0') }),
+      'a/b.ko',
+    );
+    expect(module).toMatchObject({ name: 'b', unversioned: true, vermagic: null, depends: [] });
+    const kernel = { arch: null, variant: null, symbols: new Map() };
+    expect(compareKmod(module, kernel)).toMatchObject({ answer: 'inconclusive', cause: 'no-modversions' });
+  });
+  test.each<[string, Record<string, Buffer>, string]>([
+    ['no module', { '.text': INFO }, 'an ELF file without .modinfo is no kernel module; name a .ko'],
+    ['half an entry', { '.modinfo': INFO, __versions: Buffer.alloc(96) }, '__versions ends within an entry'],
+    [
+      'a name without end',
+      { '.modinfo': INFO, __versions: Buffer.alloc(64, 0x41) },
+      'a CRC of more than 32 bits',
+    ],
+    [
+      'more CRCs than names',
+      { '.modinfo': INFO, __version_ext_crcs, __version_ext_names: Buffer.from('a\0') },
+      '8 bytes of CRCs for 1 names',
+    ],
+  ])('%s', (_, sections, problem) => {
+    expect(() => readModule(writeElf(shape, sections), 'x.ko')).toThrow(problem);
+  });
+});

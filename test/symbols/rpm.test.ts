@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { compareKmod } from '../../src/kabi/compare.ts';
+import { formatCrc } from '../../src/kabi/crc.ts';
+import { combineKernel } from '../../src/kabi/kernel.ts';
+import { parseModversions } from '../../src/kabi/text.ts';
+import { readSymbolFile } from '../../src/symbols/read.ts';
+import { readRpm } from '../../src/symbols/rpm.ts';
+import { PAYLOADS, rpmbuild, withRpm } from './rpmbuild.ts';
+
+const KMODS = new URL('../../config/demo/kmods/', import.meta.url);
+const imports = (kmod: string) => {
+  const file = fileURLToPath(new URL(`${kmod}.modversions`, KMODS));
+  return parseModversions(readFileSync(file, 'utf8'), file);
+};
+/** Another CRC. */
+const flipped = (crc: number) => (crc ^ 1) >>> 0;
+const ofKernel = (symbols: readonly { symbol: string; crc: number }[]) =>
+  symbols.map(({ symbol, crc }) => `kernel(${symbol}) = ${formatCrc(crc)}`);
+
+/** What an rpm's header says of symbols, as rpm itself prints it. */
+const shown = (dependencies: { names: readonly string[]; versions: readonly string[] }) =>
+  dependencies.names.map((name, i) =>
+    dependencies.versions[i] ? `${name} = ${dependencies.versions[i]}` : name,
+  );
+
+describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
+  const jool = imports('kmod-jool-dkms-4.1.9-1.el9');
+
+  test('a kmod, kernel-core and kernel-modules are compared', async () => {
+    const [core, modules] = [jool.slice(0, 80), jool.slice(80)];
+    const build = (name: string, provides: string[], requires: string[] = []) =>
+      withRpm({ name, provides, requires }, async ({ data, query }) => {
+        const rpm = readRpm(data, name);
+        expect(shown(rpm.provides)).toEqual(query('--provides'));
+        const required = query('--requires').map((it) => it.replace(/ [<>]=? /, ' = '));
+        expect(shown(rpm.requires).toSorted()).toEqual(required.toSorted());
+        return readSymbolFile(data, `${name}.rpm`);
+      });
+    const parts = [
+      await build('kernel-core', ['kernel-uname-r = 5.14.0-70.el9.x86_64', ...ofKernel(core)]),
+      await build(
+        'kernel-modules',
+        ofKernel(modules.map((it, i) => ({ ...it, crc: i ? it.crc : flipped(it.crc) }))),
+      ),
+    ];
+    const kernel = combineKernel(parts);
+    expect(kernel).toMatchObject({ arch: 'x86_64', variant: '' });
+    expect(kernel.symbols.size).toBe(jool.length);
+
+    const kmod = await build(
+      'kmod-jool',
+      ['ksym(jool_xlator) = 0x0000abcd', 'kmod(jool.ko)'],
+      ['kernel >= 5.14.0', 'kernel-modules', ...ofKernel(jool)],
+    );
+    const changed = modules[0];
+    expect(kmod.exports.get('jool_xlator')).toMatchObject({ crc: 0xabcd, provider: 'kmod-jool' });
+    expect(compareKmod(kmod, kernel)).toEqual({
+      kmod: 'kmod-jool-5.14.0-70.el9',
+      imports: jool.length,
+      missing: [],
+      changed: [
+        {
+          symbol: changed?.symbol,
+          required: changed?.crc,
+          provided: flipped(changed?.crc ?? 0),
+          provider: 'kernel-modules',
+        },
+      ],
+      fromKmods: [],
+      answer: 'incompatible',
+      cause: null,
+    });
+  });
+
+  test.each(['gzip', 'xz', 'zstd'] as const)('stablelists in a payload by %s', async (payload) => {
+    const list = (arch: string, ...symbols: string[]) =>
+      `[rhel9_${arch}_stablelist]\n${symbols.map((it) => `\t${it}\n`).join('')}`;
+    const spec = {
+      ...{ name: 'kernel-abi-stablelists', payload },
+      files: {
+        '/lib/modules/kabi-rhel90/kabi_stablelist_x86_64': list('x86_64', 'printk', '__fentry__'),
+        '/lib/modules/kabi-rhel90/kabi_stablelist_aarch64': list('aarch64', 'printk'),
+        '/usr/share/doc/kernel-abi-stablelists/README': 'no list\n',
+      },
+    };
+    await withRpm(spec, async ({ data }) => {
+      expect(readRpm(data, 'it').payload.compressor).toBe(payload);
+      const { format, stablelists, exports } = await readSymbolFile(data, 'it.rpm');
+      expect(format).toBe('rpm');
+      expect(exports.size).toBe(0);
+      expect(stablelists.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+        { name: 'rhel9_aarch64_stablelist', symbols: new Set(['printk']) },
+        { name: 'rhel9_x86_64_stablelist', symbols: new Set(['printk', '__fentry__']) },
+      ]);
+    });
+  });
+
+  test('every payload may be missing: the header is enough', async () => {
+    for (const payload of ['gzip', 'xz', 'zstd'] as const)
+      await withRpm({ name: 'kmod-a', payload, requires: ['kernel(printk) = 0x1'] }, async ({ data }) => {
+        const header = data.subarray(0, readRpm(data, 'it').payload.offset);
+        expect((await readSymbolFile(header, 'it')).imports).toEqual([{ symbol: 'printk', crc: 1 }]);
+      });
+    expect(Object.keys(PAYLOADS).length).toBe(3);
+  });
+
+  test('epoch, version, release, architecture and source', async () => {
+    const query = '%{EPOCH} %{VERSION} %{RELEASE} %{ARCH} %{SOURCERPM}\n';
+    const spec = { name: 'kmod-e', epoch: 3, version: '1.2~rc1', release: '4.el9' };
+    await withRpm(spec, (rpm) => {
+      const { epoch, version, release, arch, sourceRpm } = readRpm(rpm.data, 'it');
+      expect([epoch, version, release, arch, sourceRpm].join(' ')).toBe(rpm.query('--qf', query)[0]);
+      expect(epoch).toBe(3);
+    });
+    await withRpm({ name: 'kmod-n' }, ({ data }) => expect(readRpm(data, 'it').epoch).toBeNull());
+  });
+
+  test('SUSE: the flavour is the variant', async () => {
+    const requires = ['ksym(default:printk) = a19b956', 'ksym(default:kfree) = 1'];
+    await withRpm({ name: 'foo-kmp-default', requires }, async ({ data }) => {
+      const kmod = await readSymbolFile(data, 'it');
+      expect(kmod).toMatchObject({ variant: 'default', kmodImports: [] });
+      expect(kmod.imports.toSorted((a, b) => a.crc - b.crc)).toEqual([
+        { symbol: 'kfree', crc: 1 },
+        { symbol: 'printk', crc: 0x0a19b956 },
+      ]);
+    });
+  });
+});
