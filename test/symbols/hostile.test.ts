@@ -153,7 +153,9 @@ describe('random bytes', () => {
     const run = fc.asyncProperty(fc.uint8Array({ maxLength: 3000, size: 'max' }), async (bytes) => {
       const head = Buffer.alloc(magic === 0 ? 0 : 4);
       if (magic !== 0) head.writeUInt32BE(magic);
-      expect(await attempt(Buffer.concat([head, bytes]))).toBeNull();
+      const answer = await attempt(Buffer.concat([head, bytes]));
+      // A byte may happen to be a symbol's name.
+      if (answer) expect(answer.format).toBe('modversions');
     });
     await fc.assert(run, { numRuns: 100 });
   });
