@@ -114,6 +114,35 @@ describe('a healthy set-up', () => {
   });
 });
 
+describe('a gate that looks at symbols', () => {
+  const symbols = { strategy: 'symbols', build: null } as const;
+  test('needs no target and no builders, and a kernel that says what it provides', async () => {
+    const told = await linesOf({ gate: symbols });
+    expect(told).toContain('info gate c9s: it judges by symbols alone, and builds nothing');
+    expect(told).toContain(
+      'ok gate c9s: kernel-core-6.1.170-47.el9 provides 5 symbols, as kernel(SYMBOL) = CRC',
+    );
+    expect(told.filter((line) => /^\w+ gate .*(builders|scratch builds|repo)/.test(line))).toEqual([]);
+  });
+  test('can tell nothing of a kernel that does not say', async () => {
+    const scenario = (small: Scenario): Scenario => ({
+      ...small,
+      kernels: small.kernels.map((kernel) => ({ ...kernel, symbols: [] })),
+    });
+    expect(await wrongs({ gate: { strategy: 'symbols-then-rebuild' }, scenario })).toEqual([
+      expect.stringMatching(
+        /^gate c9s: kernel-core-6\.1\.170-47\.el9 provides no symbol.* \| build the kernel with/,
+      ),
+    ]);
+  });
+  test('has none to look at yet', async () => {
+    const told = await linesOf({ gate: { ...symbols, on_pass: { tag: ['kmods9s-gate-dest'], untag: [] } } });
+    expect(told).toContainEqual(
+      expect.stringMatching(/^unsure gate c9s: whether .*: there is no kernel to look at/),
+    );
+  });
+});
+
 describe('what is wrong, and what mends it', () => {
   test.each<[string, SetUp, RegExp]>([
     [

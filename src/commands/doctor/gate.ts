@@ -9,6 +9,7 @@ import type { KnownHub } from './hub.ts';
 import type { Past } from './past.ts';
 import { examineRepos } from './repos.ts';
 import { examineRights } from './rights.ts';
+import { examineSymbols } from './symbols.ts';
 import { examinePackages, examineTags } from './tags.ts';
 import { examineTarget } from './target.ts';
 
@@ -23,6 +24,7 @@ export async function examineGate(known: KnownHub, gate: Gate, past: Past): Prom
     ...targetChecks,
     ...(await examinePackages(hub, gate, area, tags, buildTag)),
     ...(tags.has(gate.kmods.tag) ? [await examineKmods(hub, gate, area)] : []),
+    ...(await examineSymbols(hub, gate, area)),
     ...(await examineRights(known, gate, tags, buildTag, past)),
     ...(buildTag ? await examineRepos(known, area, buildTag) : []),
   ];
