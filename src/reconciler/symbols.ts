@@ -10,7 +10,7 @@ import type {
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmod } from '../kabi/compare.ts';
 import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
-import { type DependencyArrays, parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
+import { parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, unwrap } from '../koji/hub.ts';
 import type { RpmDependencies, Store } from '../store/store.ts';
@@ -59,27 +59,14 @@ async function readKmods(
   const answers = await hub.readAll(kmods.map(({ buildId }) => koji.listBuildRPMs(buildId)));
   const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
   const known = await symbolsOf(hub, store, rpms.flat());
-  const needs = new Map(
-    archesOf(rpms.flat()).map((arch) => [
-      arch,
-      kmods.map((kmod, i) => kmodSymbols(kmod, rpms[i] ?? [], arch, known)),
-    ]),
-  );
-  return kmods.map(({ name }, i) => ({
-    kmod: name,
-    arches: [...needs].flatMap(([arch, all]) => {
-      const kmod = all[i];
-      return kmod
-        ? [
-            compare(
-              kmod,
-              kernel.get(arch),
-              all.filter((other) => other !== undefined),
-            ),
-          ]
-        : [];
-    }),
-  }));
+  const evidence: ArchSymbols[][] = kmods.map(() => []);
+  for (const arch of archesOf(rpms.flat())) {
+    const needs = kmods.map((kmod, i) => kmodSymbols(kmod, rpms[i] ?? [], arch, known));
+    const all = needs.filter((need) => need !== undefined);
+    for (const [i, need] of needs.entries())
+      if (need) evidence[i]?.push(compare(need, kernel.get(arch), all));
+  }
+  return kmods.map(({ name }, i) => ({ kmod: name, arches: evidence[i] ?? [] }));
 }
 
 /** Against the newest kernel that the gate let through; null where there is none. */
@@ -136,27 +123,24 @@ async function symbolsOf(
   for (let i = 0; i < wanted.length; i += AT_A_TIME) {
     const some = wanted.slice(i, i + AT_A_TIME);
     const headers = (await hub.readAll(some.map(koji.getRPMHeaders))).map(unwrap);
-    const fresh = new Map(some.map((id, n) => [id, rpmSymbols(headers[n])]));
+    const fresh = new Map<number, RpmDependencies>();
+    for (const [n, id] of some.entries()) {
+      const header = headers[n];
+      // Every rpm provides itself: nothing at all means that the hub has no such file, maybe only for now.
+      if (header && header.PROVIDENAME.length > 0) fresh.set(id, rpmSymbols(header));
+    }
     await store.keepRpmSymbols(fresh);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;
 }
 
-function rpmSymbols(headers: koji.RpmHeaders | undefined): RpmDependencies {
-  if (!headers) return { provides: [], requires: [] };
-  const provides = {
-    names: headers.PROVIDENAME,
-    versions: headers.PROVIDEVERSION,
-    flags: headers.PROVIDEFLAGS,
+function rpmSymbols(headers: koji.RpmHeaders): RpmDependencies {
+  const { PROVIDENAME, PROVIDEVERSION, PROVIDEFLAGS, REQUIRENAME, REQUIREVERSION, REQUIREFLAGS } = headers;
+  return {
+    provides: parseDependencies({ names: PROVIDENAME, versions: PROVIDEVERSION, flags: PROVIDEFLAGS }),
+    requires: parseDependencies({ names: REQUIRENAME, versions: REQUIREVERSION, flags: REQUIREFLAGS }),
   };
-  const requires = {
-    names: headers.REQUIRENAME,
-    versions: headers.REQUIREVERSION,
-    flags: headers.REQUIREFLAGS,
-  };
-  const read = (dependencies: DependencyArrays) => parseDependencies(dependencies);
-  return { provides: read(provides), requires: read(requires) };
 }
 
 /** What the rpms of one architecture provide, each with the rpm's name. */
@@ -182,7 +166,8 @@ function kmodSymbols(
 ): KmodSymbols | undefined {
   const requires = new Map<string, SymbolDependency>();
   for (const { id } of rpms.filter((each) => each.arch === arch))
-    for (const dependency of known.get(id)?.requires ?? []) requires.set(dependency.symbol, dependency);
+    for (const dependency of known.get(id)?.requires ?? [])
+      requires.set(`${dependency.symbol} ${dependency.crc}`, dependency);
   if (requires.size === 0) return undefined;
   const all = [...requires.values()];
   return {
