@@ -493,6 +493,22 @@ describe('trouble', () => {
       expect(stage.scratchBuilds(name)).toHaveLength(1);
   });
 
+  test('the reply to tagBuild is lost, and its task ends while it is looked for', async () => {
+    const slow = (scenario: Scenario): Scenario => ({
+      ...scenario,
+      timing: { ...scenario.timing, tag: 60_000 },
+    });
+    const faults: StageOptions['faults'] = (method) => {
+      if (method === 'listTasks') stage.world.tick(60_000);
+      return method === 'tagBuild' ? 'drop-after' : 'none';
+    };
+    await set({ gate: { kmods: FINE }, scenario: slow, faults });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.how).toBe('done');
+    expect(stage.server.requests.map(({ method }) => method)).toContain('listTasks');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
   test.each(MODES)('repo = "%s": a process that is killed after every look changes nothing', async (mode) => {
     await set({ gate: { build: repo(mode) } });
     stage.world.completeKernel(NEW, GATE_TAG);
