@@ -209,8 +209,11 @@ async function findTagTask(
       { order: '-id', limit: LOOKED_AT },
     ),
   );
-  const tag = await hub.read(koji.getTag(name));
+  const [tag] = await hub.readAll([koji.getTag(name)]);
+  // People remove side tags: nothing is on its way into one that is gone.
+  if (!tag.ok && tag.error.kind === 'refused') return undefined;
+  const { id } = unwrap(tag);
   return tasks.find(
-    ({ state, request }) => !hasEnded(state) && request?.[0] === tag.id && request?.[1] === kernel.id,
+    ({ state, request }) => !hasEnded(state) && request?.[0] === id && request?.[1] === kernel.id,
   );
 }

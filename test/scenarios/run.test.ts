@@ -365,6 +365,20 @@ describe('trouble', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
 
+  test('a side tag that somebody removed while the kernel was on its way there is made anew', async () => {
+    let lost = 0;
+    const faults: StageOptions['faults'] = (method) => {
+      if (method !== 'tagBuild' || lost++ > 0) return 'none';
+      const [made] = sideTags() as { name: string }[];
+      stage.world.as('kojiadmin').call('removeSideTag', made?.name ?? '');
+      return 'drop-before';
+    };
+    await set({ gate: { build: repo('sidetag') }, faults });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.how).toBe('done');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
   test('a log that the hub cannot give is no reason to wait for ever', async () => {
     const refused = new HubError('refused', 'downloadTaskOutput', 'OSError: [Errno 13] Permission denied');
     const around = ({ hub, store }: Parts): Parts => ({
