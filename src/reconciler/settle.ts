@@ -163,36 +163,18 @@ async function findOther(context: Context, run: Run, intent: Intent): Promise<vo
 }
 
 /** The trace that a write left on the hub: it is done, or running under this receipt, or there is none. */
-async function lookFor(
-  { hub, now, user, store }: Context,
-  run: Run,
-  intent: Intent,
-): Promise<'done' | Receipt | undefined> {
+async function lookFor(context: Context, run: Run, intent: Intent): Promise<'done' | Receipt | undefined> {
+  const { hub, now, user, store } = context;
   const { write } = intent;
   switch (write.kind) {
     case 'tag':
     case 'untag': {
+      // The task before the tags: one that ends between the two looks has changed them by then.
+      const task = write.kind === 'tag' ? await findTagTask(context, run, write.tag) : undefined;
+      if (task) return { at: now(), task: task.id };
       const tags = await hub.write(koji.listTags(run.kernel.id));
-      if (
-        isTrue(
-          intent,
-          tags.map((tag) => tag.name),
-        )
-      )
-        return 'done';
-      if (write.kind === 'untag') return undefined;
-      const tasks = await hub.write(
-        koji.listTasks(
-          { owner: await user(), method: 'tagBuild', decode: true },
-          { order: '-id', limit: LOOKED_AT },
-        ),
-      );
-      const tag = await hub.read(koji.getTag(write.tag));
-      const running = tasks.find(
-        (task) =>
-          !hasEnded(task.state) && task.request?.[0] === tag.id && task.request?.[1] === run.kernel.id,
-      );
-      return running && { at: now(), task: running.id };
+      const names = tags.map(({ name }) => name);
+      return isTrue(intent, names) ? 'done' : undefined;
     }
     case 'create-side-tag': {
       const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
@@ -213,4 +195,25 @@ async function lookFor(
       // A repo request may be sent again: the hub answers with the one that it has.
       return undefined;
   }
+}
+
+/** An own task that still has to tag the run's kernel into a tag. */
+async function findTagTask(
+  { hub, user }: Context,
+  { kernel }: Run,
+  name: string,
+): Promise<koji.TaskInfo | undefined> {
+  const tasks = await hub.write(
+    koji.listTasks(
+      { owner: await user(), method: 'tagBuild', decode: true },
+      { order: '-id', limit: LOOKED_AT },
+    ),
+  );
+  const [tag] = await hub.readAll([koji.getTag(name)]);
+  // People remove side tags: nothing is on its way into one that is gone.
+  if (!tag.ok && tag.error.kind === 'refused') return undefined;
+  const { id } = unwrap(tag);
+  return tasks.find(
+    ({ state, request }) => !hasEnded(state) && request?.[0] === id && request?.[1] === kernel.id,
+  );
 }

@@ -3,10 +3,9 @@
  * that it records. The next process has nothing but the store, and must come to the same end.
  */
 import { expect, test } from 'vitest';
-import { TASK } from '../../src/core/model.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import type { Store } from '../../src/store/store.ts';
-import { GATE, NEW, type Parts, type Stage, setStage } from './stage.ts';
+import { endOf, GATE, NEW, type Parts, setStage } from './stage.ts';
 
 const REPOS = ['wait', 'pin', 'sidetag'] as const;
 type Repo = (typeof REPOS)[number];
@@ -132,23 +131,6 @@ async function play(repo: Repo, crash?: Crash) {
 }
 
 /** What must be the same at the end. */
-async function endOf({ world, store, scratchBuilds }: Stage) {
-  const runs = await store.runs(9);
-  const gate = world.state.users.find(({ name }) => name === 'kmod-gate')?.id;
-  const alive: readonly number[] = [TASK.FREE, TASK.OPEN, TASK.ASSIGNED];
-  return {
-    tags: world.tags(NEW),
-    runs: runs.map(({ closing }) => closing?.how),
-    scratchBuilds: world.state.scenario.kmods.map(({ name }) => [name, scratchBuilds(name).length]),
-    sideTags: world.call({ method: 'listSideTags', params: [] }),
-    openIntents: runs.flatMap(({ intents }) => intents.filter(({ ending }) => !ending).map(({ id }) => id)),
-    liveTasks: world
-      .tasks()
-      .filter(({ owner, state }) => owner === gate && alive.includes(state))
-      .map(({ id, method }) => [id, method]),
-  };
-}
-
 const END: Awaited<ReturnType<typeof endOf>> = {
   tags: ['c9s-blocked'],
   runs: ['done'],

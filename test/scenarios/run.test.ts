@@ -381,6 +381,20 @@ describe('trouble', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
 
+  test('a side tag that somebody removed while the kernel was on its way there is made anew', async () => {
+    let lost = 0;
+    const faults: StageOptions['faults'] = (method) => {
+      if (method !== 'tagBuild' || lost++ > 0) return 'none';
+      const [made] = sideTags() as { name: string }[];
+      stage.world.as('kojiadmin').call('removeSideTag', made?.name ?? '');
+      return 'drop-before';
+    };
+    await set({ gate: { build: repo('sidetag') }, faults });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.how).toBe('done');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
   test('a log that the hub cannot give is no reason to wait for ever', async () => {
     const refused = new HubError('refused', 'downloadTaskOutput', 'OSError: [Errno 13] Permission denied');
     const around = ({ hub, store }: Parts): Parts => ({
@@ -507,6 +521,22 @@ describe('trouble', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
     for (const { name } of stage.world.state.scenario.kmods)
       expect(stage.scratchBuilds(name)).toHaveLength(1);
+  });
+
+  test('the reply to tagBuild is lost, and its task ends while it is looked for', async () => {
+    const slow = (scenario: Scenario): Scenario => ({
+      ...scenario,
+      timing: { ...scenario.timing, tag: 60_000 },
+    });
+    const faults: StageOptions['faults'] = (method) => {
+      if (method === 'listTasks') stage.world.tick(60_000);
+      return method === 'tagBuild' ? 'drop-after' : 'none';
+    };
+    await set({ gate: { kmods: FINE }, scenario: slow, faults });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.how).toBe('done');
+    expect(stage.server.requests.map(({ method }) => method)).toContain('listTasks');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
   });
 
   test.each(MODES)('repo = "%s": a process that is killed after every look changes nothing', async (mode) => {

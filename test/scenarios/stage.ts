@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { decode } from '../../src/bus/decode.ts';
 import type { BusMessage } from '../../src/bus/message.ts';
-import type { Building, Gate, Hint, Run } from '../../src/core/model.ts';
+import { type Building, type Gate, type Hint, type Run, TASK } from '../../src/core/model.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import { createReconciler } from '../../src/reconciler/reconciler.ts';
@@ -36,6 +36,10 @@ export interface StageOptions {
   readonly others?: readonly Gate[];
   readonly scenario?: (small: Scenario) => Scenario;
   readonly faults?: ServeOptions['faults'];
+  /** The address that gate processes use, given the hub's own. */
+  readonly via?: (hub: string) => Promise<string>;
+  /** Deadline of one call of a gate process, in milliseconds. */
+  readonly timeout?: number;
   /** Asked for each gate process: what it has in place of its hub and store. */
   readonly around?: (parts: Parts) => Parts;
 }
@@ -64,6 +68,8 @@ export async function setStage(options: StageOptions = {}) {
   const small = loadScenario(SMALL);
   const world = createWorld(options.scenario?.(small) ?? small);
   const server = await serveWorld(world, options.faults ? { faults: options.faults } : {});
+  const url = (await options.via?.(server.url)) ?? server.url;
+  const { timeout = 5_000 } = options;
   const gate: Gate = { ...GATE, ...options.gate };
   const store = await openStore('sqlite::memory:', { mode: 'write' });
   const account = { authtype: 'password', user: 'kmod-gate', password: 'gate-password' } as const;
@@ -71,7 +77,7 @@ export async function setStage(options: StageOptions = {}) {
 
   /** A gate process; a second one is what starts after the first was killed: same store, nothing else. */
   function start(gates: readonly Gate[] = [...(options.others ?? []), gate]) {
-    const hub = connectHub({ server: server.url, ...account, timeout: 5_000, random: () => 0.5 });
+    const hub = connectHub({ server: url, ...account, timeout, random: () => 0.5 });
     const pace = { every: 5 * MINUTE, poll: 30_000, settle: 10_000 };
     const reconciler = createReconciler({
       gates,
@@ -147,4 +153,23 @@ export async function setStage(options: StageOptions = {}) {
     },
   };
   return stage;
+}
+
+const ALIVE: readonly number[] = [TASK.FREE, TASK.OPEN, TASK.ASSIGNED];
+
+/** What there is at the end of the runs, on the hub and in the store. */
+export async function endOf({ world, store, scratchBuilds }: Stage) {
+  const runs = await store.runs(9);
+  const gate = world.state.users.find(({ name }) => name === 'kmod-gate')?.id;
+  return {
+    tags: world.tags(NEW),
+    runs: runs.map(({ closing }) => closing?.how),
+    scratchBuilds: world.state.scenario.kmods.map(({ name }) => [name, scratchBuilds(name).length]),
+    sideTags: world.call({ method: 'listSideTags', params: [] }),
+    openIntents: runs.flatMap(({ intents }) => intents.filter(({ ending }) => !ending).map(({ id }) => id)),
+    liveTasks: world
+      .tasks()
+      .filter(({ owner, state }) => owner === gate && ALIVE.includes(state))
+      .map(({ id, method }) => [id, method]),
+  };
 }
