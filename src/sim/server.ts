@@ -24,9 +24,9 @@ export interface ServeOptions {
   readonly host?: string;
   /** 0 takes any free port. */
   readonly port?: number;
-  /** Asked for each call; `n` counts requests from 1. */
   /** Header in which a web server in front names whom it has verified; only for `sslLogin`, and not from anybody else. */
   readonly verifiedBy?: string;
+  /** Asked for each call; `n` counts requests from 1. */
   readonly faults?: (method: string, n: number) => Mishap;
   /** How far the clock in the Date header is ahead, in ms; 0 unless told. */
   readonly ahead?: number;
