@@ -89,6 +89,7 @@ function program(setExit: (code: number) => void): Command {
     .option('--baseline <file...>', 'an older kernel, to tell what changed')
     .option('--stablelist <file>', 'symbols that must not change since the baseline')
     .option('--arch <arch>', 'of a build on the hub')
+    .option('--variant <variant>', 'of a build on the hub, such as rt or 64k')
     .addOption(config)
     .addOption(json)
     .description('do kmods load into a kernel? by their symbols, with no Koji needed')
@@ -101,6 +102,7 @@ function program(setExit: (code: number) => void): Command {
     .argument('<newer>', 'the same')
     .option('--stablelist <file>', 'symbols that must not change')
     .option('--arch <arch>', 'of builds on the hub')
+    .option('--variant <variant>', 'of builds on the hub, such as rt or 64k')
     .addOption(config)
     .addOption(json)
     .description('what changed between the symbols of two kernels')
@@ -134,6 +136,7 @@ interface DiffArguments {
   readonly config: string;
   readonly stablelist?: string;
   readonly arch?: string;
+  readonly variant?: string;
   readonly json?: true;
 }
 interface CheckArguments extends DiffArguments {

@@ -31,8 +31,9 @@ export interface CheckOptions {
   readonly stablelist?: string;
   /** Rpms, modules, lists of modversions, or folders of such. */
   readonly kmods: readonly string[];
-  /** Of a kernel on the hub; x86_64 unless told. */
+  /** Of a kernel on the hub: the plain one for x86_64 unless told. */
   readonly arch?: string;
+  readonly variant?: string;
   readonly json: boolean;
   /** Read when a kernel is named that is no file. */
   readonly config: () => Config;
@@ -77,7 +78,7 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
 export async function diff(
   output: Output,
   [older, newer]: readonly [string, string],
-  options: Pick<CheckOptions, 'stablelist' | 'arch' | 'json' | 'config'>,
+  options: Pick<CheckOptions, 'stablelist' | 'arch' | 'variant' | 'json' | 'config'>,
 ): Promise<boolean> {
   const stable = options.stablelist === undefined ? undefined : await readStablelist(options.stablelist);
   const before = await kernelOf([await read(older)], options);
@@ -150,18 +151,17 @@ async function readStablelist(path: string): Promise<ReadonlySet<string>> {
 /** One kernel of all the files that form it, or of the hub. Throws SymbolFileError for files of several kernels. */
 async function kernelOf(
   named: readonly Named[],
-  { arch, config }: Pick<CheckOptions, 'arch' | 'config'>,
+  options: Pick<CheckOptions, 'arch' | 'variant' | 'config'>,
 ): Promise<KernelSymbols> {
   const [build] = named.filter(({ files }) => !files);
-  if (build && named.length === 1) return kernelOnHub(build.name, arch ?? 'x86_64', config);
+  if (build && named.length === 1) return kernelOnHub(build.name, options);
   if (build) throw new CheckError(`${build.name}: there is no such file`);
   return combineKernel(named.flatMap(({ files = [] }) => files));
 }
 
 async function kernelOnHub(
   ref: string,
-  arch: string,
-  config: CheckOptions['config'],
+  { arch = 'x86_64', variant = '', config }: Pick<CheckOptions, 'arch' | 'variant' | 'config'>,
 ): Promise<KernelSymbols> {
   if (!/^\d+$/.test(ref) && !/^[^/\s]+-[^-/\s]+-[^-/\s]+$/.test(ref))
     throw new CheckError(
@@ -172,12 +172,13 @@ async function kernelOnHub(
     const build = await hub.read(koji.getBuild(/^\d+$/.test(ref) ? Number(ref) : ref));
     if (!build) throw new CheckError(`${ref}: there is no such file, and the hub has no such build`);
     const nothingKept = { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} };
-    const arches = await readKernel({ hub, store: nothingKept }, build.name, build.build_id);
+    const kernel = { id: build.build_id, name: build.name, variant };
+    const arches = await readKernel({ hub, store: nothingKept }, kernel);
     const symbols = arches.get(arch);
     if (symbols && symbols.size > 0) return { arch, variant: null, symbols };
     const there = [...arches].filter(([, table]) => table.size > 0).map(([name]) => name);
     throw new CheckError(
-      `${ref}: its rpms provide no symbol for ${arch}${there.length > 0 ? `, but for ${there.join(', ')}: see --arch` : ''}`,
+      `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${there.length > 0 ? `, but for ${there.join(', ')}: see --arch` : ''}`,
     );
   } finally {
     await hub.close();
@@ -223,19 +224,22 @@ function checkJson(
   return {
     kernel: { symbols: kernel.symbols.size },
     ...(before && { baseline: { symbols: before.symbols, ...counts(before.difference) } }),
-    kmods: comparisons.map(({ kmod: name, imports, missing, changed, answer: outcome, cause }) => ({
-      name,
-      imports,
-      missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
-      changed: changed.map(({ symbol, required, provided, provider }) => ({
-        symbol,
-        required: formatCrc(required),
-        provided: formatCrc(provided),
-        provider,
-      })),
-      outcome,
-      ...(cause && { cause: CAUSES[cause] }),
-    })),
+    kmods: comparisons.map(
+      ({ kmod: name, imports, missing, changed, fromKmods, answer: outcome, cause }) => ({
+        name,
+        imports,
+        missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
+        changed: changed.map(({ symbol, required, provided, provider }) => ({
+          symbol,
+          required: formatCrc(required),
+          provided: formatCrc(provided),
+          provider,
+        })),
+        from_kmods: fromKmods.map(({ symbol, provider }) => ({ symbol, provider })),
+        outcome,
+        ...(cause && { cause: CAUSES[cause] }),
+      }),
+    ),
     ...(before && { difference: listed(before.difference) }),
   };
 }

@@ -274,6 +274,7 @@ function describeGate({
   watch,
   mode,
   strategy,
+  variant,
   stablelist,
   kmods,
   build,
@@ -285,7 +286,7 @@ function describeGate({
   return [
     [`gate ${name}`, ''],
     ['  kernels', `${kernels.join(' ')} in tag ${watch}`],
-    ['  mode', `${mode}, strategy ${strategy}`],
+    ['  mode', `${mode}, strategy ${strategy}${variant && `, symbols of the ${variant} kernel`}`],
     ...(stablelist ? [['  kABI', describeStablelist(stablelist)] as [string, string]] : []),
     ['  kmods', `in tag ${kmods.tag}, ${patterns.join(', ')}`],
     [

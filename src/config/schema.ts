@@ -137,6 +137,7 @@ const gate = z.strictObject(
     watch: tagName,
     mode: choice('enforce', 'observe').default('enforce'),
     strategy: choice('rebuild', 'symbols', 'symbols-then-rebuild', 'symbols-and-rebuild').default('rebuild'),
+    variant: matching(/^[a-z0-9-]*$/, 'a variant of the kernel, such as "rt" or "64k"').default(''),
     stablelist: nonEmpty.optional(),
     on_stablelist: choice('block', 'warn').default('block'),
     kmods: z.strictObject(

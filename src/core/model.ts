@@ -75,6 +75,8 @@ export interface Gate {
   /** `observe` does everything but tag changes. */
   readonly mode: 'enforce' | 'observe';
   readonly strategy: Strategy;
+  /** Of the kernels that one build makes, the one whose symbols count: `''` is the plain one; `rt`, `64k`, `debug`. */
+  readonly variant: string;
   readonly kmods: {
     /** The newest build of each package in this tag is tried. */
     readonly tag: string;

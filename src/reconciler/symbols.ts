@@ -24,7 +24,8 @@ const AT_A_TIME = 4;
  * @throws HubError where the hub cannot be asked now
  */
 export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown> {
-  const kernel = await readKernel(context, run.kernel.name, run.kernel.id);
+  const { id, name } = run.kernel;
+  const kernel = await readKernel(context, { id, name, variant: gate.variant });
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel),
     change: await readChange(context, gate, run, kernel),
@@ -38,13 +39,20 @@ export interface SymbolSource {
   readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
 }
 
-/** What the rpms of a kernel build provide, by architecture. Throws HubError. */
+/** A kernel of a build: `name` is the build's package, `variant` as a Gate has it. */
+export interface KernelOfBuild {
+  readonly id: number;
+  readonly name: string;
+  readonly variant: string;
+}
+
+/** What the rpms of a kernel provide, by architecture. Throws HubError. */
 export async function readKernel(
   { hub, store }: SymbolSource,
-  name: string,
-  build: number,
+  { id, name, variant }: KernelOfBuild,
 ): Promise<ReadonlyMap<string, SymbolTable>> {
-  const rpms = (await hub.read(koji.listBuildRPMs(build))).filter((rpm) => isKernelPart(name, rpm.name));
+  const prefix = variant === '' ? name : `${name}-${variant}`;
+  const rpms = (await hub.read(koji.listBuildRPMs(id))).filter((rpm) => isKernelPart(prefix, rpm.name));
   const known = await symbolsOf(hub, store, rpms);
   return new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
 }
@@ -72,14 +80,14 @@ async function readKmods(
 /** Against the newest kernel that the gate let through; null where there is none. */
 async function readChange(
   context: Context,
-  { on_pass, stablelist }: Gate,
+  { on_pass, stablelist, variant }: Gate,
   { kernel: { id, name } }: Run,
   kernel: ReadonlyMap<string, SymbolTable>,
 ): Promise<KernelChange | null> {
   const passed = await context.hub.readAll(on_pass.tag.map((tag) => koji.listTagged(tag, { package: name })));
   const baseline = passed.flatMap(unwrap).find(({ build_id }) => build_id !== id);
   if (!baseline) return null;
-  const before = await readKernel(context, name, baseline.build_id);
+  const before = await readKernel(context, { id: baseline.build_id, name, variant });
   const symbols = stablelist?.symbols;
   return {
     baseline: { id: baseline.build_id, nvr: baseline.nvr },
@@ -100,13 +108,10 @@ async function readChange(
   };
 }
 
-/** The rpms that hold the kernel itself and its modules, of the plain variant: `kernel-core`, `kernel-modules-extra`. */
-function isKernelPart(kernel: string, rpm: string): boolean {
-  return (
-    rpm.startsWith(kernel) &&
-    /^-(core|modules(-(core|extra|internal|partner))?)$/.test(rpm.slice(kernel.length))
-  );
-}
+/** The rpms that hold a kernel itself and its modules: `kernel-core`, `kernel-rt-modules-extra`. */
+const isKernelPart = (prefix: string, rpm: string): boolean =>
+  rpm.startsWith(prefix) &&
+  /^-(core|modules(-(core|extra|internal|partner))?)$/.test(rpm.slice(prefix.length));
 
 const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
   arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);

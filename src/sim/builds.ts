@@ -130,19 +130,25 @@ function selfProvides(name: string, version: string, arch: string): Dep[] {
   return [name, `${name}(${isa})`].map((provided) => ({ name: provided, version, flags: EQUAL }));
 }
 
-/** vmlinux's exports are in -core, those of modules in -modules. */
+/** vmlinux's exports are in -core, those of modules in -modules; and so for each variant. */
 function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
-  const { name, version, release } = kernel;
-  const exported = (vmlinux: boolean) =>
-    kernel.symbols
-      .filter((symbol) => symbol.vmlinux === vmlinux)
-      .map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+  const { name, version, release, variants } = kernel;
   const uname = { version: `${version}-${release}.${arch}`, flags: EQUAL };
+  const partsOf = (prefix: string, symbols: Kernel['symbols']) => {
+    const exported = (vmlinux: boolean) =>
+      symbols
+        .filter((symbol) => symbol.vmlinux === vmlinux)
+        .map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+    return [
+      rpmOf(build, `${prefix}-modules`, arch, exported(false)),
+      rpmOf(build, `${prefix}-core`, arch, [...exported(true), { name: 'kernel-uname-r', ...uname }]),
+    ];
+  };
   return [
-    rpmOf(build, `${name}-modules`, arch, exported(false)),
-    rpmOf(build, `${name}-core`, arch, [...exported(true), { name: 'kernel-uname-r', ...uname }]),
+    ...partsOf(name, kernel.symbols),
     rpmOf(build, name, arch, []),
     rpmOf(build, `${name}-devel`, arch, [{ name: `${name}-devel-uname-r`, ...uname }]),
+    ...Object.entries(variants).flatMap(([variant, symbols]) => partsOf(`${name}-${variant}`, symbols)),
   ];
 }
 

@@ -27,6 +27,8 @@ export interface Kernel extends Nvr {
   readonly symbols: readonly KernelSymbol[];
   /** The names of `symbols`. */
   readonly exports: ReadonlySet<string>;
+  /** Other kernels that the same build makes, by variant: `rt`, `64k`. */
+  readonly variants: Readonly<Record<string, readonly KernelSymbol[]>>;
 }
 
 /** A built third-party module package. */
@@ -135,9 +137,12 @@ export function loadScenario(file: string): Scenario {
   const near = (name: string) => readText(resolve(dirname(file), name));
   const scenario: Scenario = {
     ...rest,
-    kernels: kernels.map(({ nvr, symvers, ...kernel }) => {
-      const symbols = parseSymvers(near(symvers), symvers);
-      return { ...kernel, ...splitNvr(nvr), symbols, exports: new Set(symbols.map((symbol) => symbol.name)) };
+    kernels: kernels.map(({ nvr, symvers, variants, ...kernel }) => {
+      const read = (file: string) => parseSymvers(near(file), file);
+      const symbols = read(symvers);
+      const exports = new Set(symbols.map((symbol) => symbol.name));
+      const others = Object.entries(variants).map(([name, file]) => [name, read(file)] as const);
+      return { ...kernel, ...splitNvr(nvr), symbols, exports, variants: Object.fromEntries(others) };
     }),
     kmods: kmods.map(({ nvr, modversions, ...kmod }) => ({
       ...kmod,
@@ -207,6 +212,7 @@ const FileSchema = z.strictObject({
     z.strictObject({
       nvr: z.string().regex(NVR),
       symvers: Name,
+      variants: z.record(Name, Name).default({}),
       tags: Names,
       built: z.boolean().default(true),
     }),

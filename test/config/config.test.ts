@@ -77,6 +77,7 @@ describe('a valid file', () => {
           watch: 'c9s-gate',
           mode: 'enforce',
           strategy: 'rebuild',
+          variant: '',
           stablelist: null,
           kmods: { tag: 'kmods9s-release', include: ['*'], exclude: [], advisory: [] },
           build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },

@@ -33,6 +33,7 @@ export const GATE: Gate & { readonly build: Building } = {
   watch: 'gate',
   mode: 'enforce',
   strategy: 'rebuild',
+  variant: '',
   stablelist: null,
   kmods: { tag: 'kmods', include: ['*'], exclude: [], advisory: [] },
   build: { target: 'try', repo: 'wait', priority: 5, max_active: 20 },

@@ -23,6 +23,7 @@ export const GATE: Gate & { readonly build: Building } = {
   watch: 'c9s-gate',
   mode: 'enforce',
   strategy: 'rebuild',
+  variant: '',
   stablelist: null,
   kmods: { tag: 'kmods9s-release', include: ['kmod-*'], exclude: [], advisory: [] },
   build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },

@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Gate, Strategy } from '../../src/core/model.ts';
 import { reportOf } from '../../src/core/report.ts';
+import type { Scenario } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
@@ -114,6 +115,25 @@ describe('symbols', () => {
     expect(reasons[0]).toBe(
       'kmod-alpha-1.0-1.el9 (inconclusive): none of its rpms requires a symbol of a kernel',
     );
+  });
+});
+
+describe('a variant of the kernel', () => {
+  const scenario = (small: Scenario): Scenario => {
+    const old = small.kernels.find(({ nvr }) => nvr === OLD)?.symbols ?? [];
+    return { ...small, kernels: small.kernels.map((kernel) => ({ ...kernel, variants: { rt: old } })) };
+  };
+  test('has symbols of its own, and a gate that looks at them', async () => {
+    const rt = await play('symbols', { variant: 'rt' }, { scenario });
+    expect(rt.verdict).toBe('promote');
+    await stage.end();
+    const plain = await play('symbols', {}, { scenario });
+    expect(plain.verdict).toBe('block');
+  });
+  test('that the build does not make tells nothing', async () => {
+    const { verdict, reasons } = await play('symbols', { variant: '64k', mode: 'observe' }, { scenario });
+    expect(verdict).toBe('hold');
+    expect(reasons[0]).toContain('its symbols on x86_64 tell nothing: this kernel is not built for x86_64');
   });
 });
 

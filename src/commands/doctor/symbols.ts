@@ -24,7 +24,7 @@ export async function examineSymbols(hub: Hub, gate: Gate, area: string): Promis
 /** Its core rpm, and how many symbols that provides; undefined where there is no kernel. Throws HubError. */
 async function readNewest(
   hub: Hub,
-  { kernels, watch, on_pass }: Gate,
+  { kernels, watch, on_pass, variant }: Gate,
 ): Promise<{ rpm: string; symbols: number } | undefined> {
   const lists = await hub.readAll(
     [watch, ...on_pass.tag].flatMap((tag) =>
@@ -34,8 +34,9 @@ async function readNewest(
   const kernel = lists.flatMap((list) => (list.ok ? list.value : []))[0];
   if (!kernel) return undefined;
   const rpms = await hub.read(koji.listBuildRPMs(kernel.build_id));
-  const core = rpms.find(({ name }) => name === `${kernel.name}-core`);
-  if (!core) return { rpm: kernel.nvr, symbols: 0 };
+  const name = [kernel.name, variant, 'core'].filter(Boolean).join('-');
+  const core = rpms.find((rpm) => rpm.name === name);
+  if (!core) return { rpm: `${kernel.nvr}, without an rpm ${name},`, symbols: 0 };
   const {
     PROVIDENAME: names,
     PROVIDEVERSION: versions,
