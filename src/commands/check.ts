@@ -157,7 +157,8 @@ async function kernelOf(
     throw new CheckError(
       `${names}: files of several architectures (${[...arches].join(', ')}) form no kernel`,
     );
-  const symbols = new Map<string, ExportedSymbol>(files.flatMap((file) => [...file.exports]));
+  const symbols = new Map<string, ExportedSymbol>();
+  for (const { exports } of files) for (const symbol of exports.values()) symbols.set(symbol.name, symbol);
   if (symbols.size === 0)
     throw new CheckError(`${names}: no exported symbol; name Module.symvers or the kernel's rpms`);
   const variants = new Set(files.flatMap((file) => file.variant ?? []));
