@@ -1,20 +1,19 @@
 #!/usr/bin/env node
-/** The command line: what to start, when to stop, and what the exit code says. */
+/**
+ * The command line: what to start, when to stop, and what the exit code says. What a command needs is only loaded
+ * when it is chosen: all of it together takes longer than many a `check`.
+ */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { CheckError, check, diff } from './commands/check.ts';
-import { configCheck } from './commands/config.ts';
-import { demo } from './commands/demo.ts';
-import { doctor } from './commands/doctor.ts';
+import { CheckError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
-import { explainCommand, status } from './commands/report.ts';
-import { run } from './commands/run.ts';
 import { standardOutput } from './commands/text.ts';
-import { ConfigError, formatMistakes, loadConfig } from './config/config.ts';
-import { ListenError } from './http/dashboard.ts';
+import type { Config } from './config/config.ts';
+import { ConfigError, formatMistakes } from './config/error.ts';
+import { ListenError } from './http/error.ts';
 import { SymbolFileError } from './kabi/error.ts';
 import { HubError, SettingsError } from './koji/hub.ts';
-import { StoreError } from './store/open.ts';
+import { StoreError } from './store/error.ts';
 
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
 const EXIT = { ok: 0, no: 1, wrong: 2, bug: 70 } as const;
@@ -44,8 +43,9 @@ function program(setExit: (code: number) => void): Command {
         .default('info'),
     )
     .action(async (options: { config: string; log?: LogFormat; logLevel: string }) => {
+      const { run } = await import('./commands/run.ts');
       const format = options.log ?? (process.stderr.isTTY ? 'pretty' : 'json');
-      await run(loadConfig(options.config), { format, level: options.logLevel, stop: stopSignal() });
+      await run(await loadConfig(options.config), { format, level: options.logLevel, stop: stopSignal() });
     });
   kmodGate
     .command('status')
@@ -53,7 +53,8 @@ function program(setExit: (code: number) => void): Command {
     .addOption(config)
     .addOption(json)
     .action(async (options: { config: string; json?: true }) => {
-      await status(loadConfig(options.config), output, options.json === true);
+      const { status } = await import('./commands/report.ts');
+      await status(await loadConfig(options.config), output, options.json === true);
     });
   kmodGate
     .command('explain')
@@ -62,7 +63,9 @@ function program(setExit: (code: number) => void): Command {
     .addOption(config)
     .addOption(json)
     .action(async (kernel: string, options: { config: string; json?: true }) => {
-      const known = await explainCommand(loadConfig(options.config), output, kernel, options.json === true);
+      const { explainCommand } = await import('./commands/report.ts');
+      const { config, json = false } = options;
+      const known = await explainCommand(await loadConfig(config), output, kernel, json);
       if (!known)
         throw new InputError(`${kernel}: no such kernel in the store; "kmod-gate status" lists them`);
     });
@@ -75,8 +78,9 @@ function program(setExit: (code: number) => void): Command {
       new Option('--listen <seconds>', 'hear what the bus brings meanwhile').default(0).argParser(toSeconds),
     )
     .action(async (options: { config: string; json?: true; listen: number }) => {
-      const { json = false, listen } = options;
-      const healthy = await doctor(loadConfig(options.config), output, { json, listen: 1_000 * listen });
+      const { doctor } = await import('./commands/doctor.ts');
+      const { config, json = false, listen } = options;
+      const healthy = await doctor(await loadConfig(config), output, { json, listen: 1_000 * listen });
       if (!healthy) setExit(EXIT.no);
     });
   kmodGate
@@ -94,6 +98,7 @@ function program(setExit: (code: number) => void): Command {
     .addOption(json)
     .description('do kmods load into a kernel? by their symbols, with no Koji needed')
     .action(async (kmods: string[], options: CheckArguments) => {
+      const { check } = await import('./commands/check.ts');
       if (!(await check(output, { ...options, kmods, ...common(options) }))) setExit(EXIT.no);
     });
   kmodGate
@@ -107,6 +112,7 @@ function program(setExit: (code: number) => void): Command {
     .addOption(json)
     .description('what changed between the symbols of two kernels')
     .action(async (older: string, newer: string, options: DiffArguments) => {
+      const { diff } = await import('./commands/check.ts');
       if (!(await diff(output, [older, newer], { ...options, ...common(options) }))) setExit(EXIT.no);
     });
   kmodGate
@@ -115,6 +121,7 @@ function program(setExit: (code: number) => void): Command {
     .addOption(json)
     .option('--serve', 'keep serving, dashboard included, until stopped')
     .action(async (options: { json?: true; serve?: true }) => {
+      const { demo } = await import('./commands/demo.ts');
       const asExpected = await demo(output, {
         json: options.json === true,
         serve: options.serve === true,
@@ -128,7 +135,10 @@ function program(setExit: (code: number) => void): Command {
     .command('check')
     .argument('<file>')
     .description('validate a file and print what was understood')
-    .action((file: string) => setExit(configCheck(file, output.write)));
+    .action(async (file: string) => {
+      const { configCheck } = await import('./commands/config.ts');
+      setExit(configCheck(file, output.write));
+    });
   return kmodGate;
 }
 
@@ -148,6 +158,11 @@ const common = (options: DiffArguments) => ({
   json: options.json === true,
   config: () => loadConfig(options.config),
 });
+
+async function loadConfig(file: string): Promise<Config> {
+  const config = await import('./config/config.ts');
+  return config.loadConfig(file);
+}
 
 class InputError extends Error {}
 

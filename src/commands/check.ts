@@ -13,16 +13,9 @@ import {
 import { formatCrc } from '../kabi/crc.ts';
 import { combineKernel } from '../kabi/kernel.ts';
 import type { KernelSymbols } from '../kabi/model.ts';
-import * as koji from '../koji/calls.ts';
-import { connectHub } from '../koji/client.ts';
-import { readKernel } from '../reconciler/symbols.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
+import { CheckError } from './error.ts';
 import { type Output, paint, table } from './text.ts';
-
-/** What was named on the command line cannot be used; the message says what, why, and what to do. */
-export class CheckError extends Error {
-  override readonly name = 'CheckError';
-}
 
 export interface CheckOptions {
   /** Files that form one kernel, folders of such, or an NVR or build id on the hub. */
@@ -36,7 +29,7 @@ export interface CheckOptions {
   readonly variant?: string;
   readonly json: boolean;
   /** Read when a kernel is named that is no file. */
-  readonly config: () => Config;
+  readonly config: () => Promise<Config>;
 }
 
 /**
@@ -154,35 +147,13 @@ async function kernelOf(
   options: Pick<CheckOptions, 'arch' | 'variant' | 'config'>,
 ): Promise<KernelSymbols> {
   const [build] = named.filter(({ files }) => !files);
-  if (build && named.length === 1) return kernelOnHub(build.name, options);
+  if (build && named.length === 1) {
+    // With Koji's client and all that it needs, which takes longer to load than the rest.
+    const { kernelOnHub } = await import('./hubkernel.ts');
+    return kernelOnHub(build.name, options);
+  }
   if (build) throw new CheckError(`${build.name}: there is no such file`);
   return combineKernel(named.flatMap(({ files = [] }) => files));
-}
-
-async function kernelOnHub(
-  ref: string,
-  { arch = 'x86_64', variant = '', config }: Pick<CheckOptions, 'arch' | 'variant' | 'config'>,
-): Promise<KernelSymbols> {
-  if (!/^\d+$/.test(ref) && !/^[^/\s]+-[^-/\s]+-[^-/\s]+$/.test(ref))
-    throw new CheckError(
-      `${ref}: there is no such file, and it is no build of a hub either (NAME-VERSION-RELEASE)`,
-    );
-  const hub = connectHub({ ...config().koji, authtype: 'noauth' });
-  try {
-    const build = await hub.read(koji.getBuild(/^\d+$/.test(ref) ? Number(ref) : ref));
-    if (!build) throw new CheckError(`${ref}: there is no such file, and the hub has no such build`);
-    const nothingKept = { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} };
-    const kernel = { id: build.build_id, name: build.name, variant };
-    const arches = await readKernel({ hub, store: nothingKept }, kernel);
-    const symbols = arches.get(arch);
-    if (symbols && symbols.size > 0) return { arch, variant: null, symbols };
-    const there = [...arches].filter(([, table]) => table.size > 0).map(([name]) => name);
-    throw new CheckError(
-      `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${there.length > 0 ? `, but for ${there.join(', ')}: see --arch` : ''}`,
-    );
-  } finally {
-    await hub.close();
-  }
 }
 
 // ---- what is shown ----------------------------------------------------------------------------------

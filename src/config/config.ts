@@ -4,13 +4,14 @@ import { homedir } from 'node:os';
 import { parse, TomlError } from 'smol-toml';
 import type { Gate, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
-import { ConfigError, explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
+import { ConfigError } from './error.ts';
+import { explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
 import { readStablelists, StablelistError } from './stablelist.ts';
 
-export { ConfigError, formatMistakes, type Mistake } from './mistakes.ts';
+export { ConfigError, formatMistakes, type Mistake } from './error.ts';
 
 /** Everything that the file says, defaults filled in. All durations are milliseconds. */
 export interface Config {

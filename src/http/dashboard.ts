@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Explanation, RunReport } from '../core/report.ts';
+import { ListenError } from './error.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';
 import { kernelPage, messagePage, runsPage } from './pages.ts';
@@ -25,11 +26,6 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };
-
-/** The address of `[http]` cannot be used; the message says why and what to do. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-}
 
 /**
  * Serve the dashboard: `/`, `/kernel/SUBJECT`, the same as JSON below `/api/`, and `/healthz`.

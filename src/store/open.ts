@@ -3,13 +3,9 @@ import { existsSync } from 'node:fs';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
 import Database from 'libsql';
 import type { Entry } from '../core/model.ts';
+import { StoreError } from './error.ts';
 import { migrationProvider, type Tables } from './schema.ts';
 import { type Store, storeOver } from './store.ts';
-
-/** The store cannot be used as it is: the message says why and what to do. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError';
-}
 
 export interface StoreOptions {
   /** `read`: for commands beside a running gate; the file must exist. `write`: one process at a time. */

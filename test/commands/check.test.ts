@@ -17,7 +17,7 @@ const KMODS = join(DEMO, 'kmods');
 const kmod = (name: string) => join(KMODS, `${name}.modversions`);
 const JOOL = kmod('kmod-jool-dkms-4.1.9-1.el9');
 
-const noConfig = (): Config => {
+const noConfig = async (): Promise<Config> => {
   throw new Error('no configuration is needed');
 };
 
@@ -179,7 +179,7 @@ describe('a kernel on the hub', () => {
     server = await serveWorld(createWorld(loadScenario(SMALL)));
   });
   afterAll(() => server.close());
-  const config = () =>
+  const config = async () =>
     ({ koji: { server: server.url, authtype: 'noauth', timeout: 2_000 } }) as unknown as Config;
   const small = (name: string) => fileURLToPath(new URL(`../sim/small/${name}`, import.meta.url));
 

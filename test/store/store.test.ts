@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Run, Write } from '../../src/core/model.ts';
-import { openStore, StoreError } from '../../src/store/open.ts';
+import { StoreError } from '../../src/store/error.ts';
+import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { BUILDS, KERNEL, kmod } from '../core/facts.ts';
 
