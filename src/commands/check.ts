@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { spellSymbols } from '../core/report.ts';
 import { blame } from '../kabi/blame.ts';
 import {
   CAUSES,
@@ -195,22 +196,12 @@ function checkJson(
   return {
     kernel: { symbols: kernel.symbols.size },
     ...(before && { baseline: { symbols: before.symbols, ...counts(before.difference) } }),
-    kmods: comparisons.map(
-      ({ kmod: name, imports, missing, changed, fromKmods, answer: outcome, cause }) => ({
-        name,
-        imports,
-        missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
-        changed: changed.map(({ symbol, required, provided, provider }) => ({
-          symbol,
-          required: formatCrc(required),
-          provided: formatCrc(provided),
-          provider,
-        })),
-        from_kmods: fromKmods.map(({ symbol, provider }) => ({ symbol, provider })),
-        outcome,
-        ...(cause && { cause: CAUSES[cause] }),
-      }),
-    ),
+    kmods: comparisons.map(({ kmod: name, answer: outcome, cause, ...found }) => ({
+      name,
+      ...spellSymbols(found),
+      outcome,
+      ...(cause && { cause: CAUSES[cause] }),
+    })),
     ...(before && { difference: listed(before.difference) }),
   };
 }

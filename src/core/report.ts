@@ -154,20 +154,19 @@ function kmodReport(
   };
 }
 
-function symbolReport({
-  arch,
+function symbolReport({ arch, answer, cause, ...found }: ArchSymbols): SymbolReport {
+  return { arch, answer, cause, ...spellSymbols(found) };
+}
+
+/** What a kmod needs, with its CRCs as `0x%08x`. */
+export function spellSymbols({
   imports,
-  answer,
-  cause,
   missing,
   changed,
   fromKmods,
-}: ArchSymbols): SymbolReport {
+}: Pick<ArchSymbols, 'imports' | 'missing' | 'changed' | 'fromKmods'>) {
   return {
-    arch,
     imports,
-    answer,
-    cause,
     missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
     changed: changed.map(({ symbol, required, provided, provider }) => ({
       symbol,
