@@ -58,6 +58,8 @@ export interface Decision {
   readonly writes: readonly Write[];
   readonly verdict?: { readonly verdict: Verdict; readonly reasons: readonly string[] };
   readonly closing?: Omit<Closing, 'at'>;
+  /** Symbols must be read before more can be decided. */
+  readonly wantsSymbols?: true;
   /** When to look again; undefined: at the next sweep. */
   readonly wakeAt?: number;
 }
@@ -73,10 +75,6 @@ export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
   const taken = takenOver(gate, seen);
   if (taken) return standDown(pace, seen, { how: 'taken-over', why: taken });
   if (run.verdict) return carryOut(gate, pace, seen, run.verdict);
-  if (run.kmods.length === 0)
-    return wait(
-      `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
-    );
   return tryKmods(gate, pace, seen);
 }
 
@@ -89,7 +87,13 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run, now } = seen;
   const kmods = standings(run);
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
-  if (unread) return wait('reads symbols', now + pace.poll);
+  if (unread) return { state: 'reads symbols', writes: [], wantsSymbols: true };
+  // A stablelist may be broken, kmod or no kmod.
+  const early = kmods.length === 0 ? verdictOf(run.kernel, kmods, run.symbols) : undefined;
+  if (early && early.verdict !== 'block')
+    return wait(
+      `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
+    );
   if (kmods.every((kmod) => kmod.state === 'judged')) {
     const found = verdictOf(run.kernel, kmods, run.symbols);
     return { state: `verdict: ${found.verdict}`, writes: [], verdict: found };

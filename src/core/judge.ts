@@ -13,11 +13,11 @@ import type {
 } from './model.ts';
 import { TASK } from './model.ts';
 import {
-  brokenPromises,
   describeError,
   describeEverything,
   describeStablelist,
   describeSymbols,
+  keepsPromise,
   nameKernels,
   plural,
 } from './wording.ts';
@@ -231,22 +231,23 @@ export function verdictOf(
     list.map(({ kmod, finding }) => `${kmod.nvr}${note}: ${finding?.cause}`);
   const blocking = found('broken', true);
   const holding = found('inconclusive', true);
-  const broken = symbols?.stablelist === 'block' && brokenPromises(symbols).length > 0;
+  const promised = symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
+  const broken = promised === 'broken';
   const promise = symbols?.stablelist ? [describeStablelist(symbols)] : [];
   const everything = symbols?.change && describeEverything(symbols.change);
   const reasons = [
     ...(everything ? [everything] : []),
-    ...(broken ? promise : []),
+    ...(promised === 'kept' ? [] : promise),
     ...say(blocking),
     ...say(holding, ' (inconclusive)'),
     ...say(found('broken', false), ' (advisory)'),
     ...say(found('inconclusive', false), ' (advisory, inconclusive)'),
-    ...(broken ? [] : promise),
+    ...(promised === 'kept' ? promise : []),
     summary(kernel, kmods),
   ];
   if (broken || blocking.length > 0) return { verdict: 'block', reasons };
   const proven = kmods.some(({ finding }) => finding && finding.outcome !== 'inconclusive');
-  if (holding.length > 0 || !proven) return { verdict: 'hold', reasons };
+  if (holding.length > 0 || promised === 'unclear' || !proven) return { verdict: 'hold', reasons };
   return { verdict: 'promote', reasons };
 }
 
@@ -256,7 +257,9 @@ function summary({ nvr }: KernelBuild, kmods: readonly KmodStanding[]): string {
   const loading = fine.filter(({ finding }) => finding?.loads).length;
   const building = fine.length - loading;
   const all = plural(kmods.length, 'kmod');
-  if (loading === 0) return `${building} of ${all} ${building === 1 ? 'builds' : 'build'} against ${nvr}`;
+  const built = kmods.some(({ attempts }) => attempts.length > 0);
+  if (loading === 0 && built)
+    return `${building} of ${all} ${building === 1 ? 'builds' : 'build'} against ${nvr}`;
   const loads = `${loading} of ${all} ${loading === 1 ? 'loads' : 'load'} into ${nvr} as ${loading === 1 ? 'it is' : 'they are'}`;
   return building === 0
     ? loads

@@ -214,27 +214,39 @@ export interface SymbolEvidence {
 
 /** One architecture of a kmod, compared with the kernel. Providers are the kernel's rpms, or other kmods. */
 export interface ArchSymbols
-  extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'answer'> {
+  extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'fromBroken' | 'answer'> {
   readonly arch: string;
   /** Why the answer is inconclusive, in words; else null. */
   readonly cause: string | null;
 }
 
-/** What changed in the kernel's symbols since the baseline, the newest other kernel of the pass tag; by architecture. */
+/** What changed in the kernel's symbols since the baseline, the newest other kernel that has passed. */
 export interface KernelChange {
   readonly baseline: KernelRef;
-  readonly arches: readonly {
-    readonly arch: string;
-    /** How many symbols both export, and how many of them were added, removed, or have another CRC. */
-    readonly common: number;
-    readonly added: number;
-    readonly removed: number;
-    readonly changed: number;
-    /** So many that it was the compiler or the generator of CRCs. */
-    readonly everything: boolean;
-    /** Symbols of the stablelist that changed or went. */
-    readonly listed: readonly string[];
-  }[];
+  /** Why the baseline cannot be compared with; else null. */
+  readonly unreadable: string | null;
+  /** All that either of the two is built for. */
+  readonly arches: readonly ArchChange[];
+}
+
+export interface ArchChange {
+  readonly arch: string;
+  /** How many symbols both export, and how many of them were added, removed, or have another CRC. */
+  readonly common: number;
+  readonly added: number;
+  readonly removed: number;
+  readonly changed: number;
+  /** So many that it was the compiler or the generator of CRCs. */
+  readonly everything: boolean;
+  /** Symbols of the stablelist that changed, or (`after` null) went; null where it has none for this architecture. */
+  readonly listed:
+    | readonly {
+        readonly symbol: string;
+        readonly before: number;
+        readonly after: number | null;
+        readonly provider: string;
+      }[]
+    | null;
 }
 
 /** What symbols show of a run. */

@@ -54,6 +54,8 @@ export interface SymbolReport extends Pick<ArchSymbols, 'arch' | 'imports' | 'an
   }[];
   /** Symbols that other kmods under the gate provide, as it needs them. */
   readonly from_kmods: readonly { readonly symbol: string; readonly provider: string }[];
+  /** Those of them whose kmod does not load itself. */
+  readonly from_broken: readonly { readonly symbol: string; readonly provider: string }[];
 }
 
 /** A symbol that is gone (`provided` and `provider` null) or has another CRC, and the kmods that it hits. */
@@ -164,7 +166,8 @@ export function spellSymbols({
   missing,
   changed,
   fromKmods,
-}: Pick<ArchSymbols, 'imports' | 'missing' | 'changed' | 'fromKmods'>) {
+  fromBroken,
+}: Omit<ArchSymbols, 'arch' | 'answer' | 'cause'>) {
   return {
     imports,
     missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
@@ -175,6 +178,7 @@ export function spellSymbols({
       provider,
     })),
     from_kmods: fromKmods.map(({ symbol, provider }) => ({ symbol, provider })),
+    from_broken: fromBroken.map(({ symbol, provider }) => ({ symbol, provider })),
   };
 }
 
@@ -182,7 +186,9 @@ function blameReport({ symbols }: Run): BlameReport[] {
   const all = (symbols?.kmods ?? []).flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];
   const listed = new Set(
-    symbols?.change?.arches.flatMap((of) => of.listed.map((symbol) => `${of.arch} ${symbol}`)),
+    symbols?.change?.arches.flatMap(({ arch, listed }) =>
+      (listed ?? []).map(({ symbol }) => `${arch} ${symbol}`),
+    ),
   );
   return arches.flatMap((arch) =>
     blame(all.filter((of) => of.arch === arch)).symbols.map(({ symbol, provided, hits }) => ({

@@ -29,21 +29,29 @@ const NAMED = 3;
 const few = (texts: readonly string[]): string =>
   `(${texts.slice(0, NAMED).join(', ')}${texts.length > NAMED ? ', …' : ''})`;
 
-/** Listed symbols that changed or went, by architecture. */
-export const brokenPromises = ({ change }: SymbolsShown) =>
-  (change?.arches ?? []).filter(({ listed }) => listed.length > 0);
+/** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
+export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
+  if (!stablelist || !change) return 'kept';
+  if (change.arches.some(({ listed }) => listed !== null && listed.length > 0)) return 'broken';
+  return change.unreadable !== null || change.arches.some(({ listed }) => listed === null)
+    ? 'unclear'
+    : 'kept';
+}
 
-/** What became of a stablelist's symbols, in a sentence. */
+/** The same in a sentence. */
 export function describeStablelist(shown: SymbolsShown): string {
   const { change, stablelist } = shown;
   if (!change) return 'stablelist: no kernel has passed yet to compare with';
-  const broken = brokenPromises(shown);
-  if (broken.length === 0) return `stablelist: kept since ${change.baseline.nvr}`;
-  const changes = broken.map(
-    ({ arch, listed }) =>
-      `${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${few(listed)}`,
-  );
-  return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${change.baseline.nvr} ${changes.join(', ')}`;
+  const { baseline, unreadable, arches } = change;
+  if (unreadable !== null) return `stablelist: ${baseline.nvr} cannot be compared with: ${unreadable}`;
+  const parts = arches.flatMap(({ arch, listed }) => {
+    if (listed === null) return [`there is no list for ${arch}`];
+    if (listed.length === 0) return [];
+    const names = few(listed.map(({ symbol }) => symbol));
+    return [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`];
+  });
+  if (parts.length === 0) return `stablelist: kept since ${baseline.nvr}`;
+  return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${parts.join(', ')}`;
 }
 
 /** One sentence in place of thousands of symbols; undefined where the code changed and not everything. */
@@ -55,7 +63,8 @@ export function describeEverything({ baseline, arches }: KernelChange): string |
 }
 
 /** `since kernel-… 7 symbols added, 3 removed, 18107 changed on x86_64`. */
-export function describeChange({ baseline, arches }: KernelChange): string {
+export function describeChange({ baseline, unreadable, arches }: KernelChange): string {
+  if (unreadable !== null) return `what changed since ${baseline.nvr} cannot be told: ${unreadable}`;
   const counts = arches.map(
     ({ arch, added, removed, changed }) =>
       `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}`,
@@ -64,7 +73,7 @@ export function describeChange({ baseline, arches }: KernelChange): string {
 }
 
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
-export function describeSymbols({ imports, missing, changed }: ArchSymbols): string {
+export function describeSymbols({ imports, missing, changed, fromBroken }: ArchSymbols): string {
   const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
   const gone = missing.map(({ symbol }) => symbol);
   const moved = changed.map(
@@ -76,6 +85,9 @@ export function describeSymbols({ imports, missing, changed }: ArchSymbols): str
     ...(moved.length > 0
       ? [`${of(moved.length)} ${moved.length === 1 ? 'has' : 'have'} another CRC ${few(moved)}`]
       : []),
+    ...fromBroken
+      .slice(0, 1)
+      .map(({ symbol, provider }) => `it needs ${symbol} of ${provider}, which does not load`),
   ];
   return parts.join(', ');
 }

@@ -27,6 +27,8 @@ export const CAUSES = {
   'other-arch': 'it is for another architecture',
   'other-variant': 'it is for another variant of the kernel',
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
+  'no-crc-in-common':
+    'every symbol that it needs has another CRC: it is for another kernel, or the compiler or the generator of CRCs changed',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
 } as const;
 
@@ -40,6 +42,8 @@ export interface KmodComparison {
   readonly missing: readonly ImportedSymbol[];
   readonly changed: readonly ChangedImport[];
   readonly fromKmods: readonly KmodImport[];
+  /** Those of `fromKmods` whose kmod does not load itself. */
+  readonly fromBroken: readonly KmodImport[];
   readonly answer: 'compatible' | 'incompatible' | 'inconclusive';
   /** Of the answer inconclusive, else null. */
   readonly cause: Cause | null;
@@ -52,20 +56,43 @@ export interface KmodComparison {
 const IMPORTS_TO_TELL = 20;
 
 /**
+ * Compare kmods that are to be loaded together: each may need symbols of the others, and does not load where the one
+ * that it has them from does not.
+ */
+export function compareKmods(kmods: readonly Kmod[], kernel: KernelSymbols): KmodComparison[] {
+  let found = kmods.map((kmod) => compareKmod(kmod, kernel, kmods));
+  for (;;) {
+    const broken = new Set(found.flatMap(({ kmod, answer }) => (answer === 'incompatible' ? [kmod] : [])));
+    const next = found.map((it) => {
+      const fromBroken = it.fromKmods.filter(({ provider }) => broken.has(provider));
+      if (it.answer !== 'compatible' || fromBroken.length === 0) return it;
+      return { ...it, fromBroken, answer: 'incompatible' as const };
+    });
+    if (next.every((it, i) => it === found[i])) return found;
+    found = next;
+  }
+}
+
+/**
  * Compare what a kmod needs with what a kernel and other kmods offer, and with what the kmod's own modules
- * offer each other. The kernel's symbol wins over another kmod's of the same name; where an rpm says that a
- * symbol comes from a kmod, it is the other way round.
- * @param otherKmods may hold the kmod itself
+ * offer each other. Of several offers the one that fits counts; where none does, the kernel's.
+ * @param otherKmods may hold the kmod itself, and kmods for other architectures and variants
  */
 export function compareKmod(
   kmod: Kmod,
   kernel: KernelSymbols,
   otherKmods: readonly Kmod[] = [],
 ): KmodComparison {
-  const ofKernel = (symbol: string) => kernel.symbols.get(symbol);
-  const ofKmods = (symbol: string) => kmod.exports.get(symbol) ?? offerOf(symbol, otherKmods);
-  const imports = settle(kmod.imports, (symbol) => ofKernel(symbol) ?? ofKmods(symbol));
-  const kmodImports = settle(kmod.kmodImports, (symbol) => ofKmods(symbol) ?? ofKernel(symbol));
+  const givers = otherKmods.filter((other) => other !== kmod && unlike(other, kmod) === null);
+  const offers = (symbol: string): Offer[] => [
+    ...[kernel.symbols.get(symbol), kmod.exports.get(symbol)].filter((offer) => offer !== undefined),
+    ...givers.flatMap(({ name, exports }) => {
+      const found = exports.get(symbol);
+      return found ? [{ crc: found.crc, provider: name, otherKmod: true }] : [];
+    }),
+  ];
+  const imports = settle(kmod.imports, offers);
+  const kmodImports = settle(kmod.kmodImports, offers);
   const missing = [...imports.missing, ...kmodImports.missing];
   const changed = [...imports.changed, ...kmodImports.changed];
   const cause =
@@ -79,6 +106,7 @@ export function compareKmod(
     missing,
     changed,
     fromKmods: [...imports.fromKmods, ...kmodImports.fromKmods],
+    fromBroken: [],
     answer: cause ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
     cause,
   };
@@ -87,22 +115,15 @@ export function compareKmod(
 /** A symbol as somebody offers it; `otherKmod`: neither the kernel nor the asking kmod itself. */
 type Offer = Pick<ExportedSymbol, 'crc' | 'provider'> & { readonly otherKmod?: boolean };
 
-function offerOf(symbol: string, kmods: readonly Kmod[]): Offer | undefined {
-  for (const { name, exports } of kmods) {
-    const found = exports.get(symbol);
-    if (found) return { crc: found.crc, provider: name, otherKmod: true };
-  }
-  return undefined;
-}
-
 /** Sort symbols by what became of them. */
-function settle(imports: readonly ImportedSymbol[], find: (symbol: string) => Offer | undefined) {
+function settle(imports: readonly ImportedSymbol[], offers: (symbol: string) => readonly Offer[]) {
   const missing: ImportedSymbol[] = [];
   const changed: ChangedImport[] = [];
   const fromKmods: KmodImport[] = [];
   for (const needed of imports) {
     const { symbol, crc } = needed;
-    const found = find(symbol);
+    const all = offers(symbol);
+    const found = all.find((offer) => offer.crc === crc) ?? all[0];
     if (!found) missing.push(needed);
     else if (found.crc !== crc)
       changed.push({ symbol, required: crc, provided: found.crc, provider: found.provider });
@@ -122,8 +143,9 @@ function unfounded(kmod: Kmod, { missing, changed }: ReturnType<typeof settle>):
   const imports = kmod.imports.length;
   if (kmod.unversioned) return 'no-modversions';
   if (imports === 0) return 'no-requirements';
+  if (missing.length === imports) return 'nothing-in-common';
   const noCrc = missing.length + changed.length === imports && imports >= IMPORTS_TO_TELL;
-  return missing.length === imports || noCrc ? 'nothing-in-common' : null;
+  return noCrc ? 'no-crc-in-common' : null;
 }
 
 /** A symbol that only one of two kernels exports. */

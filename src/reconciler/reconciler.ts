@@ -202,15 +202,14 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       const kmods = await chooseKmods(gate);
       if (kmods.length > 0) await store.select(before, kmods, now());
     }
-    let run = (await store.run(before.id)) ?? before;
-    const wanted = run.strategy !== 'rebuild' || gate.stablelist !== null;
-    if (wanted && !run.symbols && run.kmods.length > 0) {
-      await store.showSymbols(run, await readSymbols(context, gate, run), now());
-      run = (await store.run(run.id)) ?? run;
-    }
+    const run = (await store.run(before.id)) ?? before;
     const seen = await observe(context, gate, run);
     if (seen.buildTag) buildTags.set(gate.name, seen.buildTag.name);
     const decision = decide(gate, pace, seen);
+    if (decision.wantsSymbols) {
+      await store.showSymbols(run, await readSymbols(context, gate, run), now());
+      return 'again';
+    }
     const acts = decision.verdict || decision.closing || decision.writes.length > 0;
     if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());
     if (decision.verdict) await store.judge(run, decision.verdict.verdict, decision.verdict.reasons, now());

@@ -1,27 +1,29 @@
 /** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
 import type {
+  ArchChange,
   ArchSymbols,
   Gate,
   KernelChange,
   Kmod,
   Run,
+  Stablelist,
   SymbolEvidence,
   SymbolsShown,
 } from '../core/model.ts';
-import { CAUSES, compareKernels, compareKmod } from '../kabi/compare.ts';
+import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
 import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
 import { parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
-import { type Hub, unwrap } from '../koji/hub.ts';
+import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { RpmDependencies, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
 /** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
-const AT_A_TIME = 4;
+const KERNEL_RPMS = 8;
 
 /**
  * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever.
- * @throws HubError where the hub cannot be asked now
+ * @throws HubError where the hub cannot be asked now, or has no file of an rpm that matters
  */
 export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown> {
   const { id, name } = run.kernel;
@@ -48,14 +50,22 @@ export interface KernelOfBuild {
 
 /** What the rpms of a kernel provide, by architecture. Throws HubError. */
 export async function readKernel(
-  { hub, store }: SymbolSource,
+  source: SymbolSource,
   { id, name, variant }: KernelOfBuild,
 ): Promise<ReadonlyMap<string, SymbolTable>> {
   const prefix = variant === '' ? name : `${name}-${variant}`;
-  const rpms = (await hub.read(koji.listBuildRPMs(id))).filter((rpm) => isKernelPart(prefix, rpm.name));
-  const known = await symbolsOf(hub, store, rpms);
+  const all = await source.hub.read(koji.listBuildRPMs(id));
+  const parts = all.filter((rpm) => isKernelPart(prefix, rpm.name));
+  // SUSE's kernels, and those of EL 7 and before, are one rpm.
+  const rpms = parts.length > 0 ? parts : all.filter((rpm) => rpm.name === prefix && rpm.arch !== 'src');
+  const known = await symbolsOf(source, rpms, KERNEL_RPMS);
   return new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
 }
+
+/** The rpms that hold a kernel itself and its modules: `kernel-core`, `kernel-rt-modules-extra`. */
+const isKernelPart = (prefix: string, rpm: string): boolean =>
+  rpm.startsWith(prefix) &&
+  /^-(core|modules(-(core|extra|internal|partner))?)$/.test(rpm.slice(prefix.length));
 
 const archesOf = (rpms: readonly koji.Rpm[]): string[] => [...new Set(rpms.map(({ arch }) => arch))];
 
@@ -66,16 +76,40 @@ async function readKmods(
 ): Promise<SymbolEvidence[]> {
   const answers = await hub.readAll(kmods.map(({ buildId }) => koji.listBuildRPMs(buildId)));
   const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
-  const known = await symbolsOf(hub, store, rpms.flat());
+  const known = await symbolsOf({ hub, store }, rpms.flat());
   const evidence: ArchSymbols[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
-    const needs = kmods.map((kmod, i) => kmodSymbols(kmod, rpms[i] ?? [], arch, known));
-    const all = needs.filter((need) => need !== undefined);
-    for (const [i, need] of needs.entries())
-      if (need) evidence[i]?.push(compare(need, kernel.get(arch), all));
+    const table = kernel.get(arch) ?? new Map();
+    const needs = kmods.map((kmod, i) => needsOf(kmod, rpms[i] ?? [], arch, known));
+    const found = compareKmods(
+      needs.filter((need) => need !== undefined),
+      { arch, variant: null, symbols: table },
+    );
+    for (const [i, need] of needs.entries()) {
+      const comparison = need && found.find(({ kmod }) => kmod === need.name);
+      if (comparison) evidence[i]?.push({ arch, ...spelled(comparison, kernel.get(arch), arch) });
+    }
   }
-  return kmods.map(({ name }, i) => ({ kmod: name, arches: evidence[i] ?? [] }));
+  return kmods.map(({ name }, i) => ({ kmod: name, arches: heard(evidence[i] ?? []) }));
 }
+
+const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
+  arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);
+
+/** A comparison with its cause in words; nothing can be compared with a kernel that says nothing. */
+function spelled(
+  { kmod: _, cause, ...found }: KmodComparison,
+  table: SymbolTable | undefined,
+  arch: string,
+): Omit<ArchSymbols, 'arch'> {
+  if (table && table.size > 0) return { ...found, cause: cause && CAUSES[cause] };
+  const why = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
+  return { ...found, missing: [], changed: [], answer: 'inconclusive', cause: why };
+}
+
+/** A kmod that nowhere speaks of symbols is one case; else each architecture that does not is one of its own. */
+const heard = (arches: readonly ArchSymbols[]): ArchSymbols[] =>
+  arches.every(({ imports }) => imports === 0) ? [] : [...arches];
 
 /** Against the newest kernel that the gate let through; null where there is none. */
 async function readChange(
@@ -85,63 +119,74 @@ async function readChange(
   kernel: ReadonlyMap<string, SymbolTable>,
 ): Promise<KernelChange | null> {
   const passed = await context.hub.readAll(on_pass.tag.map((tag) => koji.listTagged(tag, { package: name })));
-  const baseline = passed.flatMap(unwrap).find(({ build_id }) => build_id !== id);
-  if (!baseline) return null;
-  const before = await readKernel(context, { id: baseline.build_id, name, variant });
-  const symbols = stablelist?.symbols;
+  const others = passed.flatMap(unwrap).filter(({ build_id }) => build_id !== id);
+  const newest = others.toSorted((a, b) => b.create_event - a.create_event)[0];
+  if (!newest) return null;
+  const baseline = { id: newest.build_id, nvr: newest.nvr };
+  try {
+    const before = await readKernel(context, { id: baseline.id, name, variant });
+    const arches = [...new Set([...before.keys(), ...kernel.keys()])].map((arch) =>
+      changeOf(arch, before.get(arch), kernel.get(arch), stablelist),
+    );
+    return { baseline, unreadable: null, arches };
+  } catch (error) {
+    // Files of old builds are removed in time: that is no reason to judge nothing.
+    if (!(error instanceof HubError) || error.kind !== 'refused') throw error;
+    return { baseline, unreadable: error.message, arches: [] };
+  }
+}
+
+function changeOf(
+  arch: string,
+  before: SymbolTable = new Map(),
+  after: SymbolTable = new Map(),
+  stablelist: Stablelist | null,
+): ArchChange {
+  const list = stablelist ? (stablelist.symbols[arch] ?? stablelist.symbols['*']) : [];
+  const { common, added, removed, changed, everythingChanged } = compareKernels(before, after, new Set(list));
+  const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
   return {
-    baseline: { id: baseline.build_id, nvr: baseline.nvr },
-    arches: [...kernel].map(([arch, table]) => {
-      const listed = new Set(symbols?.[arch] ?? symbols?.['*']);
-      const found = compareKernels(before.get(arch) ?? new Map(), table, listed);
-      const broken = [...found.removed, ...found.changed].filter(({ stable }) => stable);
-      return {
-        arch,
-        common: found.common,
-        added: found.added.length,
-        removed: found.removed.length,
-        changed: found.changed.length,
-        everything: found.everythingChanged,
-        listed: broken.map(({ symbol }) => symbol),
-      };
-    }),
+    arch,
+    common,
+    added: added.length,
+    removed: removed.length,
+    changed: changed.length,
+    everything: everythingChanged,
+    listed: list
+      ? [...gone, ...changed]
+          .filter(({ stable }) => stable)
+          .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }))
+      : null,
   };
 }
 
-/** The rpms that hold a kernel itself and its modules: `kernel-core`, `kernel-rt-modules-extra`. */
-const isKernelPart = (prefix: string, rpm: string): boolean =>
-  rpm.startsWith(prefix) &&
-  /^-(core|modules(-(core|extra|internal|partner))?)$/.test(rpm.slice(prefix.length));
-
-const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
-  arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);
-
-/** From the store, else from the hub. */
+/** From the store, else from the hub, so many rpms in one request. */
 async function symbolsOf(
-  hub: SymbolSource['hub'],
-  store: SymbolSource['store'],
+  { hub, store }: SymbolSource,
   rpms: readonly koji.Rpm[],
+  atATime = rpms.length,
 ): Promise<ReadonlyMap<number, RpmDependencies>> {
-  const ids = rpms.map(({ id }) => id);
-  const known = await store.rpmSymbols(ids);
-  const wanted = ids.filter((id) => !known.has(id));
-  for (let i = 0; i < wanted.length; i += AT_A_TIME) {
-    const some = wanted.slice(i, i + AT_A_TIME);
-    const headers = (await hub.readAll(some.map(koji.getRPMHeaders))).map(unwrap);
-    const fresh = new Map<number, RpmDependencies>();
-    for (const [n, id] of some.entries()) {
-      const header = headers[n];
-      // Every rpm provides itself: nothing at all means that the hub has no such file, maybe only for now.
-      if (header && header.PROVIDENAME.length > 0) fresh.set(id, rpmSymbols(header));
-    }
+  const known = await store.rpmSymbols(rpms.map(({ id }) => id));
+  const wanted = rpms.filter(({ id }) => !known.has(id));
+  for (let i = 0; i < wanted.length; i += atATime) {
+    const some = wanted.slice(i, i + atATime);
+    const headers = await hub.readAll(some.map(({ id }) => koji.getRPMHeaders(id)));
+    const fresh = new Map(some.map((rpm, n) => [rpm.id, dependenciesOf(rpm, unwrap(headers[n]))]));
     await store.keepRpmSymbols(fresh);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;
 }
 
-function rpmSymbols(headers: koji.RpmHeaders): RpmDependencies {
+/** Every rpm provides itself: where nothing is provided, the hub has no such file. */
+function dependenciesOf({ id, nvr, arch }: koji.Rpm, headers: koji.RpmHeaders): RpmDependencies {
   const { PROVIDENAME, PROVIDEVERSION, PROVIDEFLAGS, REQUIRENAME, REQUIREVERSION, REQUIREFLAGS } = headers;
+  if (PROVIDENAME.length === 0)
+    throw new HubError(
+      'refused',
+      'getRPMHeaders',
+      `getRPMHeaders: the hub has no file of ${nvr}.${arch} (rpm ${id})`,
+    );
   return {
     provides: parseDependencies({ names: PROVIDENAME, versions: PROVIDEVERSION, flags: PROVIDEFLAGS }),
     requires: parseDependencies({ names: REQUIRENAME, versions: REQUIREVERSION, flags: REQUIREFLAGS }),
@@ -162,18 +207,19 @@ function exportsOf(
   return table;
 }
 
-/** Undefined where none of its rpms of that architecture speaks of symbols. */
-function kmodSymbols(
+/** What its rpms of one architecture need and offer; undefined where it has none. */
+function needsOf(
   { nvr }: Kmod,
   rpms: readonly koji.Rpm[],
   arch: string,
   known: ReadonlyMap<number, RpmDependencies>,
 ): KmodSymbols | undefined {
+  const own = rpms.filter((rpm) => rpm.arch === arch);
+  if (own.length === 0) return undefined;
   const requires = new Map<string, SymbolDependency>();
-  for (const { id } of rpms.filter((each) => each.arch === arch))
+  for (const { id } of own)
     for (const dependency of known.get(id)?.requires ?? [])
       requires.set(`${dependency.symbol} ${dependency.crc}`, dependency);
-  if (requires.size === 0) return undefined;
   const all = [...requires.values()];
   return {
     name: nvr,
@@ -182,34 +228,5 @@ function kmodSymbols(
     imports: all.filter(({ from }) => from !== 'kmod'),
     kmodImports: all.filter(({ from }) => from === 'kmod'),
     exports: exportsOf(rpms, arch, known),
-  };
-}
-
-function compare(
-  kmod: KmodSymbols,
-  kernel: SymbolTable | undefined,
-  others: readonly KmodSymbols[],
-): ArchSymbols {
-  const arch = kmod.arch ?? '';
-  const imports = kmod.imports.length + kmod.kmodImports.length;
-  if (!kernel || kernel.size === 0) {
-    const cause = kernel
-      ? 'the rpms of this kernel provide no symbol'
-      : `this kernel is not built for ${arch}`;
-    return { arch, imports, missing: [], changed: [], fromKmods: [], answer: 'inconclusive', cause };
-  }
-  const found = compareKmod(
-    kmod,
-    { arch, variant: null, symbols: kernel },
-    others.filter((other) => other !== kmod),
-  );
-  return {
-    arch,
-    imports,
-    missing: found.missing.map(({ symbol, crc }) => ({ symbol, crc })),
-    changed: found.changed,
-    fromKmods: found.fromKmods,
-    answer: found.answer,
-    cause: found.cause && CAUSES[found.cause],
   };
 }

@@ -24,7 +24,7 @@ export interface Tables {
     started_at: number;
     strategy: string;
   };
-  /** What symbols show of a run. */
+  /** What symbols show of a run; read anew when its kmods are chosen anew. */
   symbol_evidence: { run_id: string; at: number; evidence: string };
   /** Symbols that an rpm provides and requires; an rpm never changes. */
   rpm_symbols: { rpm_id: number; symbols: string };
@@ -156,7 +156,7 @@ const migrations: Record<string, Migration> = {
         .execute();
       await db.schema
         .createTable('symbol_evidence')
-        .addColumn('run_id', 'text', (c) => c.primaryKey().references('run.id'))
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
         .addColumn('at', 'bigint', (c) => c.notNull())
         .addColumn('evidence', 'text', (c) => c.notNull())
         .execute();

@@ -1,5 +1,5 @@
 /** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type {
   Closing,
   Ending,
@@ -47,7 +47,7 @@ export interface Store {
   ): Promise<void>;
   /** Choose the kmods of a run again; only for a run that has none. */
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
-  /** Record what symbols show of a run; once. */
+  /** Record what symbols show of a run; the newest counts. */
   showSymbols(run: Run, shown: SymbolsShown, at: number): Promise<void>;
   /** Keep what rpms provide and require; again is harmless. */
   keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
@@ -180,13 +180,15 @@ export function storeOver(
       );
     },
     async keepRpmSymbols(rpms) {
-      for (const [rpm_id, symbols] of rpms) {
-        await db
-          .insertInto('rpm_symbols')
-          .values({ rpm_id, symbols: JSON.stringify(symbols) })
-          .onConflict((conflict) => conflict.doNothing())
-          .execute();
-      }
+      await db.transaction().execute(async (tx) => {
+        for (const [rpm_id, symbols] of rpms) {
+          await tx
+            .insertInto('rpm_symbols')
+            .values({ rpm_id, symbols: JSON.stringify(symbols) })
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+        }
+      });
     },
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
@@ -433,6 +435,7 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     .selectFrom('symbol_evidence')
     .select('evidence')
     .where('run_id', '=', id)
+    .orderBy(sql`rowid`, 'desc')
     .executeTakeFirst();
   const verdict = await db.selectFrom('verdict').selectAll().where('run_id', '=', id).executeTakeFirst();
   const closing = await db.selectFrom('closing').selectAll().where('run_id', '=', id).executeTakeFirst();

@@ -165,6 +165,7 @@ const symbols = (evidence: Partial<ArchSymbols> = {}): ArchSymbols => ({
   missing: [],
   changed: [],
   fromKmods: [],
+  fromBroken: [],
   answer: 'compatible',
   cause: null,
   ...evidence,
@@ -395,6 +396,7 @@ describe('verdict', () => {
   test('says in one sentence when everything changed, and asks for a listed symbol first', () => {
     const change = {
       baseline: { id: OTHER.id, nvr: OTHER.nvr },
+      unreadable: null,
       arches: [
         {
           arch: 'x86_64',
@@ -403,7 +405,7 @@ describe('verdict', () => {
           removed: 2,
           changed: 23_900,
           everything: true,
-          listed: ['kfree'],
+          listed: [{ symbol: 'kfree', before: 1, after: 2, provider: 'kernel-core' }],
         },
       ],
     };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { blame } from '../../src/kabi/blame.ts';
-import { compareKernels, compareKmod } from '../../src/kabi/compare.ts';
+import { compareKernels, compareKmod, compareKmods } from '../../src/kabi/compare.ts';
 import { combineKernel } from '../../src/kabi/kernel.ts';
 import type { ExportedSymbol, KernelSymbols, Kmod, SymbolTable } from '../../src/kabi/model.ts';
 
@@ -96,13 +96,37 @@ describe('a kmod against a kernel', () => {
       missing: [],
       changed: [{ symbol: 'printk', required: 9, provided: 1, provider: 'vmlinux' }],
       fromKmods: [{ symbol: 'o_get', crc: 7, provider: 'kmod-o' }],
+      fromBroken: [],
       answer: 'incompatible',
       cause: null,
     });
   });
+  test('of several offers the one that fits counts, of kmods of its own kind', () => {
+    const p = kmod({ printk: 1 }, { name: 'kmod-p', own: { shared: 5 } });
+    const q = kmod({ printk: 1 }, { name: 'kmod-q', own: { shared: 6 } });
+    const user = kmod({ printk: 1 }, { name: 'kmod-u', kmods: { shared: 6 } });
+    expect(told(user, KERNEL, [p, q])).toBe('compatible');
+    const kernel2 = kernel({ printk: 1, shared: 4 });
+    expect(told(kmod({ printk: 1, shared: 6 }), kernel2, [p, q])).toBe('compatible');
+    const foreign = { ...q, arch: 'aarch64' };
+    expect(told({ ...user, arch: 'x86_64' }, KERNEL, [foreign, p])).toBe('incompatible, shared 6 → 5');
+  });
+  test('a kmod whose provider does not load does not load either, however long the chain', () => {
+    const p = kmod({ printk: 9 }, { name: 'kmod-p', own: { of_p: 5 } });
+    const q = kmod({ printk: 1 }, { name: 'kmod-q', kmods: { of_p: 5 }, own: { of_q: 6 } });
+    const r = kmod({ printk: 1 }, { name: 'kmod-r', kmods: { of_q: 6 } });
+    const found = compareKmods([r, q, p], KERNEL);
+    expect(found.map(({ kmod: name, answer }) => [name, answer])).toEqual([
+      ['kmod-r', 'incompatible'],
+      ['kmod-q', 'incompatible'],
+      ['kmod-p', 'incompatible'],
+    ]);
+    expect(found[0]?.fromBroken).toEqual([{ symbol: 'of_q', crc: 6, provider: 'kmod-q' }]);
+    expect(compareKmods([r, q, { ...p, imports: [] }], KERNEL)[0]?.answer).toBe('compatible');
+  });
   test('many imports, and not one CRC is the same: built for something else', () => {
     const rebuilt = kernel(many(0, 100, 2));
-    expect(compareKmod(kmod(many(0, 20)), rebuilt).cause).toBe('nothing-in-common');
+    expect(compareKmod(kmod(many(0, 20)), rebuilt).cause).toBe('no-crc-in-common');
     expect(compareKmod(kmod(many(0, 19)), rebuilt).answer).toBe('incompatible');
     expect(compareKmod(kmod({ ...many(0, 40), symbol_50: 2 }), rebuilt).answer).toBe('incompatible');
   });

@@ -3,8 +3,9 @@
  * kmod-beta a symbol with another CRC, kmod-gamma one that is gone.
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Gate, Strategy } from '../../src/core/model.ts';
+import type { Gate, Run, Strategy } from '../../src/core/model.ts';
 import { reportOf } from '../../src/core/report.ts';
+import type { Call } from '../../src/koji/hub.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
@@ -30,6 +31,8 @@ async function play(strategy: Strategy, gate: Partial<Gate> = {}, options: Stage
   };
 }
 const without = (...exclude: string[]) => ({ kmods: { ...GATE.kmods, exclude } });
+/** All that loads as it is. */
+const FITTING = without('kmod-beta', 'kmod-gamma');
 
 describe('symbols', () => {
   test('decide alone, with no build and no build target', async () => {
@@ -62,6 +65,7 @@ describe('symbols', () => {
         cause: null,
         missing: [],
         from_kmods: [],
+        from_broken: [],
         changed: [
           { symbol: 'seq_printf', required: '0xac8427d8', provided: '0x2529ebe1', provider: 'kernel-core' },
         ],
@@ -115,6 +119,94 @@ describe('symbols', () => {
     expect(reasons[0]).toBe(
       'kmod-alpha-1.0-1.el9 (inconclusive): none of its rpms requires a symbol of a kernel',
     );
+  });
+});
+
+describe('an rpm whose file the hub has no more', () => {
+  const NO_FILE = {
+    PROVIDENAME: [],
+    PROVIDEVERSION: [],
+    PROVIDEFLAGS: [],
+    REQUIRENAME: [],
+    REQUIREVERSION: [],
+    REQUIREFLAGS: [],
+  };
+  /** The hub answers for the files of a build as Koji does where they are gone. */
+  const withoutFilesOf =
+    (nvr: string): StageOptions['around'] =>
+    ({ hub, store }) => {
+      const isGone = (id: unknown) =>
+        stage.world.state.rpms.find((rpm) => rpm.id === id)?.build_id === stage.world.build(nvr)?.id;
+      const readAll = async (calls: readonly Call<unknown>[]) =>
+        (await hub.readAll(calls)).map((answer, i) => {
+          const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
+          return calls[i]?.method === 'getRPMHeaders' && isGone(rpmID)
+            ? { ok: true, value: NO_FILE }
+            : answer;
+        });
+      return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
+    };
+
+  test('is no rpm without symbols: nothing is judged, and what is missing is said', async () => {
+    stage = await setStage({ gate: { strategy: 'symbols' }, around: withoutFilesOf(NEW) });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('it is said', async () => (await stage.said(NEW))?.includes('has no file of kernel-'));
+    expect((await stage.run(NEW))?.symbols).toBeUndefined();
+  });
+  test('and a person who moves the kernel meanwhile wins', async () => {
+    stage = await setStage({ gate: { strategy: 'symbols' }, around: withoutFilesOf(NEW) });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('it is said', async () => (await stage.said(NEW))?.includes('has no file'));
+    stage.world.as('release-manager').moveBuild('c9s-gate', 'c9s-candidate', NEW);
+    expect((await stage.closed(NEW)).closing?.how).toBe('taken-over');
+  });
+  test('of the baseline: a stablelist is not kept, the kernel is held', async () => {
+    stage = await setStage({
+      gate: {
+        strategy: 'symbols',
+        stablelist: { effect: 'block', symbols: { '*': ['seq_printf'] } },
+        ...FITTING,
+      },
+      around: withoutFilesOf(OLD),
+    });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    const { verdict } = (await stage.run(NEW)) as Run;
+    expect(verdict?.verdict).toBe('hold');
+    expect(verdict?.reasons[0]).toMatch(
+      `stablelist: ${OLD} cannot be compared with: getRPMHeaders: the hub has no file`,
+    );
+  });
+});
+
+describe('a hundred kmods', () => {
+  const hundred = (small: Scenario): Scenario => {
+    const [alpha] = small.kmods;
+    if (!alpha) throw new Error('no kmod');
+    const kmods = Array.from({ length: 100 }, (_, i) => {
+      const name = `kmod-n${i}`;
+      return { ...alpha, name, nvr: `${name}-1.0-1.el9` };
+    });
+    const names = kmods.map(({ name }) => name);
+    const tags = small.tags.map((tag) =>
+      tag.name === 'kmods9s-release' ? { ...tag, packages: [...tag.packages, ...names] } : tag,
+    );
+    return { ...small, kmods, tags };
+  };
+  test('and a kernel are compared in six requests', async () => {
+    stage = await setStage({ gate: { strategy: 'symbols', mode: 'observe' }, scenario: hundred });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    stage.hint({ kind: 'build', id: stage.buildId(NEW) });
+    const before = stage.server.requests.length;
+    await stage.until('it is judged', async () => (await stage.run(NEW))?.verdict);
+    const { requests } = stage.server;
+    expect((await stage.run(NEW))?.symbols?.kmods).toHaveLength(100);
+    const asked = requests
+      .slice(before)
+      .filter(({ method, inner }) =>
+        [method, ...inner].some((name) => name === 'getRPMHeaders' || name === 'listBuildRPMs'),
+      );
+    expect(asked.length).toBeLessThanOrEqual(6);
   });
 });
 
@@ -180,7 +272,10 @@ describe('a stablelist', () => {
         removed: 1,
         changed: 1,
         everything: false,
-        listed: ['pci_clear_master', 'seq_printf'],
+        listed: [
+          { symbol: 'pci_clear_master', before: 0x453af477, after: null, provider: 'kernel-core' },
+          { symbol: 'seq_printf', before: 0xac8427d8, after: 0x2529ebe1, provider: 'kernel-core' },
+        ],
       },
     ]);
   });
@@ -205,6 +300,26 @@ describe('a stablelist', () => {
     const { verdict, reasons } = await play('symbols', { stablelist, ...without('kmod-beta', 'kmod-gamma') });
     expect(verdict).toBe('promote');
     expect(reasons[0]).toBe(`stablelist: kept since ${OLD}`);
+  });
+  test('that has none for an architecture does not keep it: the kernel is held', async () => {
+    stage = await setStage({
+      gate: {
+        strategy: 'symbols',
+        stablelist: { effect: 'block', symbols: { s390x: ['kfree'] } },
+        ...FITTING,
+      },
+    });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    expect((await stage.run(NEW))?.verdict).toMatchObject({
+      verdict: 'hold',
+      reasons: [`stablelist: since ${OLD} there is no list for x86_64`, expect.any(String)],
+    });
+  });
+  test('blocks with no kmod at all', async () => {
+    const stablelist = { effect: 'block', ...list('seq_printf') } as const;
+    const { verdict } = await play('rebuild', { stablelist, ...without('kmod-*') });
+    expect(verdict).toBe('block');
   });
   test('says that there is nothing to compare with before a first kernel has passed', async () => {
     const stablelist = { effect: 'block', ...list('seq_printf') } as const;
