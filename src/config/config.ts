@@ -118,13 +118,15 @@ export function parseConfig(
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
-  const { koji, gate: gates, bus, store, http, sweep } = parsed.data;
+  const { gate: gates, bus, store, http, sweep } = parsed.data;
+  const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
-    koji: kojiSettings(koji, profile, env),
+    koji,
     ...(bus && { bus }),
     store,
     ...(http && { http: http.listen }),
-    sweep,
+    // A call that still waits for its answer is not lost.
+    sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
     gates: gates.map(({ on_stablelist: effect, ...gate }, i) => ({
       ...gate,
       build: gate.build ?? null,

@@ -39,6 +39,8 @@ const USER_AGENT = 'kmod-gate';
 /** Calls of a `readAll` that go into one request. */
 const READ_CHUNK = 100;
 const READ_TRIES = 3;
+/** No read is tried again after so long, in milliseconds. */
+const RETRY_WITHIN = 2_000;
 /** Mean wait before a read is tried again, in milliseconds; doubled before the next try. */
 const RETRY_WAIT = 200;
 /** How long `close` waits for the logout, in milliseconds. */
@@ -64,20 +66,24 @@ export function connectHub(options: HubOptions): Hub {
       tls: { ...tls, ...verify },
       proxy,
     });
-  const { ca } = readCertificates(options, Date.now());
+  // A certificate that is not logged in with may be as old as it likes.
+  const { cert, key, ...others } = options;
+  const files = options.authtype === 'ssl' ? options : others;
+  const { ca } = readCertificates(files, Date.now());
   const transport = open(server, ca);
   let entrance: Transport | undefined;
-  let closed = false;
+  const closing = new AbortController();
   /** Certificates are renewed while a gate runs, so each login reads them again. */
   const door: Exchange = async (...call) => {
-    if (closed) throw new TransportError('the client is closed', { sent: false });
+    if (closing.signal.aborted) throw new TransportError('the client is closed', { sent: false });
     // httpd asks for the certificate after the handshake, for this one location: TLS 1.2 renegotiates, while the
     // way that TLS 1.3 has for it (RFC 8446, 4.6.2) is none that Node offers.
-    const { client } = readCertificates(options, Date.now());
-    entrance = open(`${server}/ssllogin`, { ...client, maxVersion: 'TLSv1.2' });
+    const { client } = readCertificates(files, Date.now());
+    const capped = options.authtype === 'ssl' ? ({ maxVersion: 'TLSv1.2' } as const) : {};
+    entrance = open(`${server}/ssllogin`, { ...client, ...capped });
     return exchangeOver(entrance, log)(...call).finally(() => entrance?.close());
   };
-  const session = openSession(options, exchangeOver(transport, log), door);
+  const session = openSession(options, exchangeOver(transport, log), door, closing.signal);
   const ask = withRetries(exchangeOver(transport, log), random);
 
   const send = async (method: string, params: readonly XmlValue[]) => {
@@ -99,7 +105,7 @@ export function connectHub(options: HubOptions): Hub {
     writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
     skew: transport.skew,
     close: async () => {
-      closed = true;
+      closing.abort();
       transport.close();
       entrance?.close();
       const last = open(server, ca, Math.min(timeout, LOGOUT_WAIT));
@@ -132,15 +138,17 @@ function exchangeOver(transport: Transport, log: Logger | undefined): Exchange {
   };
 }
 
-/** Reads may be asked again. Throws HubError. */
+/** Reads may be asked again, where no answer came quickly: who has waited for one asks later. Throws HubError. */
 function withRetries(exchange: Exchange, random: () => number): Exchange {
   return async (method, params) => {
+    const start = performance.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await exchange(method, params);
       } catch (error) {
         const failed = failure(error, method, 'read');
-        if (failed.kind !== 'unavailable' || attempt === READ_TRIES) throw failed;
+        const patient = attempt < READ_TRIES && performance.now() - start < RETRY_WITHIN;
+        if (failed.kind !== 'unavailable' || !patient) throw failed;
         await sleep(RETRY_WAIT * 2 ** (attempt - 1) * (0.5 + random()));
       }
     }
@@ -179,10 +187,9 @@ const loginReply = z.object({
  * After a lost reply the session is ended before anything else is sent. That is what makes the call's effect
  * final: `logout` waits for a call that the hub is at (both lock the session's row), and one that arrives after
  * it is refused (`kojihub.auth`). Call numbers alone would not do: the hub stores one only together with a
- * change of data, so a mere read never outdates the number of a write that is still on its way, and hubs before
- * 1.35 look for them in another header.
+ * change of data, so a mere read never outdates the number of a write that is still on its way.
  */
-function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
+function openSession(options: HubOptions, exchange: Exchange, door: Exchange, closing: AbortSignal) {
   let login: Login | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -208,11 +215,21 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
         );
       });
     }
-    if (login === undefined) {
-      login = await logIn(options, exchange, door);
-      await assertPrincipal(options, login);
-    }
+    login ??= await enter();
     return login;
+  };
+
+  /** Log in, and keep the login only once it is known whose it is. Throws HubError `unavailable`. */
+  const enter = async (): Promise<Login> => {
+    const fresh = await logIn(options, exchange, door, closing);
+    try {
+      await assertPrincipal(options, fresh);
+      return fresh;
+    } catch (cause) {
+      await exchange('logout', [], credentialsOf(fresh)).catch(() => {});
+      const why = failure(cause, 'login', 'read').message.replace(/^login: /, '');
+      throw new HubError('unavailable', 'login', `login: ${why}`, { cause });
+    }
   };
 
   /** A hub may make a new user of a principal that it does not know: better no login than one as nobody. */
@@ -222,12 +239,7 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange) {
     const user = loggedInUser.safeParse(reply).data;
     const names = [user?.name, user?.krb_principal, ...(user?.krb_principals ?? [])];
     if (names.includes(principal) || names.includes(principal.split('@')[0])) return;
-    await end(exchange);
-    throw new HubError(
-      'unavailable',
-      'login',
-      `login: the hub takes us for ${user?.name}, not for ${principal}; see principal and keytab`,
-    );
+    throw new Error(`the hub takes us for ${user?.name}, not for ${principal}; see principal and keytab`);
   };
 
   const callOnce = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
@@ -270,7 +282,10 @@ function credentialsOf({ id, key, byHeader }: Login, callnum?: number): Credenti
     return { query: new URLSearchParams({ ...session, ...(number && { callnum: number }) }) };
   }
   const session = { 'Koji-Session-Id': String(id), 'Koji-Session-Key': key };
-  return { headers: { ...session, ...(number && { 'Koji-Session-Callnum': number }) } };
+  // Hubs of 1.31 to 1.34 look for the number in another header: without one they lock no session for the call's time,
+  // and `logout` would wait for nothing.
+  const numbers = number && { 'Koji-Session-Callnum': number, 'Koji-Callnum': number };
+  return { headers: { ...session, ...numbers } };
 }
 
 /**
@@ -278,8 +293,13 @@ function credentialsOf({ id, key, byHeader }: Login, callnum?: number): Credenti
  * Throws HubError `unavailable`, since no call was sent and people can mend it, in words that hold nothing of the
  * reply, for that has the key.
  */
-async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promise<Login> {
-  const { server, authtype, user, password } = options;
+async function logIn(
+  options: HubOptions,
+  hub: Exchange,
+  door: Exchange,
+  closing: AbortSignal,
+): Promise<Login> {
+  const { server, authtype, user, password, timeout } = options;
   const failed = (why: string) => new HubError('unavailable', 'login', `login: ${why}`);
   if (authtype === 'noauth') {
     throw new HubError(
@@ -291,14 +311,19 @@ async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promis
   const enter = async () => {
     if (authtype === 'password') return hub('login', [user ?? '', password ?? '']);
     if (authtype === 'ssl') return door('sslLogin', []);
-    const Authorization = await negotiateToken(new URL(server).hostname, options);
+    const ticket = negotiateToken(new URL(server).hostname, options);
+    const Authorization = await before(ticket, timeout, closing);
     return door('sslLogin', [], { headers: { Authorization } });
   };
   const reply = await enter().catch((error) => {
     if (error instanceof XmlRpcError) throw failed('the reply is not XML-RPC');
-    if (error instanceof Fault && error.code === 1002) throw failed(error.text);
+    if (error instanceof Fault && error.code === 1002) throw failed(withoutTraceback(error.text));
     if (error instanceof TransportError && error.status === 401)
-      throw failed('the hub does not take the ticket (HTTP 401)');
+      throw failed(
+        authtype === 'ssl'
+          ? 'the hub asks for Kerberos, not for a certificate (HTTP 401); see authtype'
+          : 'the hub does not take the ticket (HTTP 401)',
+      );
     throw failed(failure(error, 'login', 'read').message.replace(/^login: /, ''));
   });
   const { data } = loginReply.safeParse(reply);
@@ -310,6 +335,16 @@ async function logIn(options: HubOptions, hub: Exchange, door: Exchange): Promis
     callnum: 0,
     suspect: false,
   };
+}
+
+/** The library asks KDCs for as long as it likes, and cannot be stopped. */
+async function before<T>(work: Promise<T>, ms: number, closing: AbortSignal): Promise<T> {
+  const over = AbortSignal.any([AbortSignal.timeout(ms), closing]);
+  const late = new Promise<never>((_, reject) => {
+    const why = `no Kerberos ticket within ${ms} ms; see krb5.conf, and the network`;
+    over.addEventListener('abort', () => reject(new Error(why)), { once: true });
+  });
+  return Promise.race([work, late]);
 }
 
 // ---------------------------------------------------------------------------------------------- replies
@@ -332,8 +367,12 @@ const multiReply = z.array(
   z.union([
     z.tuple([z.custom<XmlValue>(() => true)]),
     z
-      .object({ faultCode: z.int(), faultString: z.string() })
-      .transform((f) => new Fault(f.faultCode, f.faultString)),
+      .object({ faultCode: z.int(), faultString: z.string(), traceback: z.array(z.string()).catch([]) })
+      // Of an exception that is none of Koji's own, only the traceback names the class.
+      .transform(
+        ({ faultCode: code, faultString, traceback }) =>
+          new Fault(code, (code === UNEXPECTED && traceback.at(-1)?.trim()) || faultString),
+      ),
   ]),
 );
 
@@ -403,6 +442,10 @@ const FAULTS: Readonly<Record<number, readonly [meaning: string, mend?: string]>
 };
 /** A generic error that has a meaning of its own. */
 const LACKING = ['the hub does not have it', '"kmod-gate doctor" tells what is done instead'] as const;
+/** An exception of the hub's own, with a traceback in its text. */
+const UNEXPECTED = 1;
+/** Those that its database meets with in passing; the hub undoes what the call had done. */
+const DATABASE = /\b(psycopg2|OperationalError|InterfaceError|QueryCanceled|DeadlockDetected)\b/;
 /** The session is over. The hub says so before it carries out a call. */
 const SESSION_OVER = [1002, 1007];
 /** Nothing was done, and later it may be. */
@@ -420,7 +463,8 @@ function failure(error: unknown, method: string, purpose: Purpose): HubError {
   const lost: HubErrorKind = purpose === 'write' ? 'unknown' : 'unavailable';
   if (error instanceof Fault) {
     const { code, text } = error;
-    const kind = OUT_OF_ORDER.includes(code) ? lost : NOT_NOW.includes(code) ? 'unavailable' : 'refused';
+    const notNow = NOT_NOW.includes(code) || (code === UNEXPECTED && DATABASE.test(withoutTraceback(text)));
+    const kind = OUT_OF_ORDER.includes(code) ? lost : notNow ? 'unavailable' : 'refused';
     const [meaning, mend] = text.startsWith('Invalid method') ? LACKING : (FAULTS[code] ?? []);
     const words = `fault ${code}${meaning ? `, ${meaning}` : ''}${mend ? `; ${mend}` : ''}`;
     return new HubError(kind, method, `${method}: ${withoutTraceback(text)} (${words})`, { code });
@@ -438,9 +482,13 @@ function saysNo(status = 0): boolean {
   return status >= 300 && status < 500 && ![408, 425, 429].includes(status);
 }
 
-/** The exception that ends a Python traceback. Other text as it is. */
+/**
+ * The exception that ends a Python traceback. Other text as it is. What a debugging hub appends, the values of all
+ * variables, passwords among them, goes nowhere.
+ */
 function withoutTraceback(text: string): string {
-  if (!text.startsWith('Traceback (most recent call last)')) return text.trim();
-  const lines = text.trim().split('\n');
-  return lines.findLast((line) => /^[\w.]+(:|$)/.test(line)) ?? text;
+  const [trace = ''] = text.split(/\n?Locals by frame/);
+  if (!trace.startsWith('Traceback (most recent call last)')) return trace.trim();
+  const lines = trace.trim().split('\n');
+  return lines.findLast((line) => /^[\w.]+(:|$)/.test(line)) ?? lines.at(-1) ?? '';
 }

@@ -14,7 +14,8 @@ import type { Context } from './context.ts';
 export async function act(context: Context, run: Run, writes: readonly Write[]): Promise<void> {
   const intents = await context.store.intend(run, writes, context.now());
   const attempts = intents.filter(isAttempt);
-  const answers = await context.hub.writeAll(attempts.map((attempt) => scratchBuild(context, attempt)));
+  const calls = attempts.map((attempt) => scratchBuild(context, attempt));
+  const answers = await context.hub.writeAll(calls).catch(refusalOfAll(calls.length));
   let lost: HubError | undefined;
   const receive = async (intent: Intent, answer: Answer<Receipt>) => {
     if (answer.ok) await context.store.receive(run, intent, answer.value);
@@ -35,6 +36,12 @@ export async function act(context: Context, run: Run, writes: readonly Write[]):
   }
   if (lost) throw lost;
 }
+
+/** Where the whole group is refused, each of its calls is. */
+const refusalOfAll = (count: number) => (error: unknown) => {
+  if (!(error instanceof HubError) || error.kind !== 'refused') throw error;
+  return Array.from({ length: count }, () => ({ ok: false, error }) as const);
+};
 
 /** The call for an attempt; its id travels along, so that the task is found again after a crash. */
 function scratchBuild({ store }: Context, { id, write }: Attempt) {

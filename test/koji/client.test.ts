@@ -23,7 +23,7 @@ const KEY = '2-topsecret';
 
 /** A hub that keeps sessions; `handle` sees everything but login and logout. */
 async function start(
-  handle: (call: StubCall, n: number) => XmlValue,
+  handle: (call: StubCall, n: number) => XmlValue | Promise<XmlValue>,
   options: Partial<HubOptions> = {},
 ): Promise<[Hub, Stub]> {
   let sessions = 0;
@@ -155,6 +155,56 @@ describe('reads', () => {
   });
 });
 
+describe('a hub that takes its time to fail', () => {
+  test('is not asked again at once: others wait too', async () => {
+    const [hub, stub] = await start(async ({ response }) => {
+      await new Promise((resolve) => setTimeout(resolve, 2_100));
+      response.writeHead(502, { 'Content-Type': 'text/html' }).end('<title>Proxy Error</title>');
+      return null;
+    });
+    expect(await rejection(hub.read(getBuild(1)))).toMatchObject({ kind: 'unavailable' });
+    expect(stub.calls).toHaveLength(1);
+  });
+});
+
+describe('an exception of the hub', () => {
+  const trace = (last: string) => `Traceback (most recent call last):\n  File "x.py", line 1\n${last}`;
+  test.each([
+    ['psycopg2.errors.QueryCanceled: canceling statement due to statement timeout', 'unavailable'],
+    ['OSError: [Errno 22] Invalid argument', 'refused'],
+  ])('%s is %s, alone or in a group', async (last, kind) => {
+    const [hub] = await start(({ method }) => {
+      if (method !== 'multiCall') throw new Fault(1, trace(last));
+      const [, words = ''] = last.split(': ');
+      return [
+        {
+          faultCode: 1,
+          faultString: words,
+          traceback: ['Traceback (most recent call last):\n', `${last}\n`],
+        },
+      ];
+    });
+    expect(await rejection(hub.read(getBuild(1)))).toMatchObject({ kind, code: 1 });
+    const [answer] = await hub.readAll([getBuild(1)]);
+    expect(answer).toMatchObject({ ok: false, error: { kind, message: expect.stringContaining(last) } });
+  });
+
+  test('with the values of all variables, as a debugging hub sends it, gives none of them away', async () => {
+    const text = `${trace('koji.AuthError: no')}\nLocals by frame, innermost last\npassword: hunter2\nx.y: hunter2`;
+    for (const code of [1, 1002]) {
+      const stub = await startStub(() => {
+        throw new Fault(code, text);
+      });
+      const account = { authtype: 'password', user: 'u', password: 'hunter2' } as const;
+      const hub = connectHub({ server: stub.server, ...account, timeout: 5000 });
+      cleanups.push(stub.close, () => hub.close());
+      const { message } = await rejection(hub.write(tagBuild('a', 1)));
+      expect(message).toMatch(/^login: koji\.AuthError: no/);
+      expect(message).not.toContain('hunter2');
+    }
+  });
+});
+
 describe('groups', () => {
   const echo = ({ params }: StubCall) =>
     (params[0] as XmlStruct[]).map((call): XmlValue => {
@@ -233,7 +283,9 @@ describe('writes', () => {
     ]);
     expect(trace(stub)).toEqual(['login', 'tagBuild 1/0', 'multiCall 1/1', 'tagBuild 1/2']);
     expect(stub.calls[0]?.params).toEqual(['kmod-gate', 'hunter2']);
-    expect(stub.calls[1]?.headers).toMatchObject({ 'koji-session-key': KEY });
+    // The second one is what hubs of 1.31 to 1.34 look for.
+    const numbers = { 'koji-session-callnum': '0', 'koji-callnum': '0' };
+    expect(stub.calls[1]?.headers).toMatchObject({ 'koji-session-key': KEY, ...numbers });
   });
 
   test.each([1002, 1007])('a session that is over (%i): log in and send again', async (code) => {
@@ -413,6 +465,11 @@ describe('login', () => {
       message: expect.stringContaining('set authtype'),
     });
     expect(trace(stub)).toEqual(['getBuild']);
+  });
+
+  test('files of a certificate that is not logged in with are left alone', async () => {
+    const [hub] = await start(() => 7, { cert: '/no/such/client.crt', key: '/no/such.key' });
+    expect(await hub.write(tagBuild('a', 1))).toBe(7);
   });
 
   test('password without a password is told at once', () => {

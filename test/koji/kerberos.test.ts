@@ -28,13 +28,16 @@ describe.skipIf(!kerberized())('a hub that wants a ticket', () => {
   let front: Httpd;
   let hub: Hub | undefined;
   let keytab: string;
+  /** Whether the hub's answer to who is logged in is lost. */
+  let cut = false;
 
   beforeAll(async () => {
     authority = createAuthority();
     kdc = await startKdc();
     process.env['KRB5_CONFIG'] = kdc.krb5;
     world = createWorld(loadScenario(SMALL));
-    server = await serveWorld(world, { verifiedBy: VERIFIED });
+    const faults = (method: string) => (method === 'getLoggedInUser' && cut ? 'drop-after' : 'none');
+    server = await serveWorld(world, { verifiedBy: VERIFIED, faults });
     const service = { keytab: kdc.keytab('HTTP/localhost'), krb5: kdc.krb5 };
     front = await startHttpd(server.url, authority, service);
     keytab = kdc.keytab('kmod-gate');
@@ -64,6 +67,23 @@ describe.skipIf(!kerberized())('a hub that wants a ticket', () => {
     expect(await whoAmI({ keytab, principal: 'kmod-gate@KMODGATE.TEST' })).toMatchObject({
       name: 'kmod-gate',
     });
+  });
+  test('is sent nothing as long as it is not known whom it takes us for', async () => {
+    const principal = 'kmod-gate@KMODGATE.TEST';
+    cut = true;
+    for (let i = 0; i < 2; i++)
+      await expect(whoAmI({ keytab, principal })).rejects.toMatchObject({
+        kind: 'unavailable',
+        method: 'login',
+      });
+    const logins = server.requests.filter(({ method }) => method === 'sslLogin').length;
+    await expect(hub?.write(getLoggedInUser())).rejects.toMatchObject({
+      kind: 'unavailable',
+      method: 'login',
+    });
+    expect(server.requests.filter(({ method }) => method === 'sslLogin')).toHaveLength(logins + 1);
+    cut = false;
+    expect(await hub?.write(getLoggedInUser())).toMatchObject({ name: 'kmod-gate' });
   });
   test('takes another one when the session has expired', async () => {
     await whoAmI({ keytab });

@@ -523,6 +523,24 @@ describe('trouble', () => {
       expect(stage.scratchBuilds(name)).toHaveLength(1);
   });
 
+  test('a group of builds that is refused as a whole: its builds end with the reason, and are sent again later', async () => {
+    let refused = 0;
+    const around = ({ hub, store }: Parts): Parts => ({
+      store,
+      hub: {
+        ...hub,
+        writeAll: (calls) =>
+          refused++ === 0
+            ? Promise.reject(new HubError('refused', 'multiCall', 'multiCall: HTTP 413 Payload Too Large'))
+            : hub.writeAll(calls),
+      },
+    });
+    await set({ gate: { kmods: FINE }, around });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(await stage.story()).toContain('HTTP 413 Payload Too Large');
+  });
+
   test('the reply to tagBuild is lost, and its task ends while it is looked for', async () => {
     const slow = (scenario: Scenario): Scenario => ({
       ...scenario,

@@ -133,7 +133,7 @@ describe('an rpm whose file the hub has no more', () => {
   };
   /** The hub answers for the files of a build as Koji does where they are gone. */
   const withoutFilesOf =
-    (nvr: string): StageOptions['around'] =>
+    (nvr: string): NonNullable<StageOptions['around']> =>
     ({ hub, store }) => {
       const isGone = (id: unknown) =>
         stage.world.state.rpms.find((rpm) => rpm.id === id)?.build_id === stage.world.build(nvr)?.id;
