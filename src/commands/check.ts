@@ -7,13 +7,14 @@ import { blame } from '../kabi/blame.ts';
 import {
   CAUSES,
   compareKernels,
-  compareKmod,
+  compareKmods,
   type KernelDifference,
   type KmodComparison,
 } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import { combineKernel } from '../kabi/kernel.ts';
 import type { KernelSymbols } from '../kabi/model.ts';
+import { variantOf } from '../kabi/rpm.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
 import { type Output, paint, table } from './text.ts';
@@ -39,20 +40,16 @@ export interface CheckOptions {
  * @throws CheckError, SymbolFileError, HubError
  */
 export async function check(output: Output, options: CheckOptions): Promise<boolean> {
-  const stable = options.stablelist === undefined ? undefined : await readStablelist(options.stablelist);
+  if (options.stablelist !== undefined && !options.baseline)
+    throw new CheckError('--stablelist tells what must not change: name with --baseline since when');
   const named = await readArguments(options);
   const kernel = await kernelOf(named.kernel, options);
+  const stable = await readStablelist(options.stablelist, options.arch ?? kernel.arch);
   const baseline = options.baseline && (await kernelOf(named.baseline, options));
   const kmodFiles = named.kmods.flatMap(({ files }) => files ?? []);
   if (kmodFiles.length === 0 && !baseline)
     throw new CheckError('no kmod to check: name rpms, modules, lists of modversions, or a folder of them');
-  const comparisons = kmodFiles.map((kmod) =>
-    compareKmod(
-      kmod,
-      kernel,
-      kmodFiles.filter((it) => it !== kmod),
-    ),
-  );
+  const comparisons = compareKmods(kmodFiles, kernel);
   const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
   output.write(
@@ -74,9 +71,9 @@ export async function diff(
   [older, newer]: readonly [string, string],
   options: Pick<CheckOptions, 'stablelist' | 'arch' | 'variant' | 'json' | 'config'>,
 ): Promise<boolean> {
-  const stable = options.stablelist === undefined ? undefined : await readStablelist(options.stablelist);
   const before = await kernelOf([await read(older)], options);
   const after = await kernelOf([await read(newer)], options);
+  const stable = await readStablelist(options.stablelist, options.arch ?? after.arch);
   const difference = compareKernels(before.symbols, after.symbols, stable);
   const sizes = { before: before.symbols.size, after: after.symbols.size };
   output.write(
@@ -97,47 +94,77 @@ interface Named {
 
 async function read(name: string): Promise<Named> {
   if (!existsSync(name)) return { name };
-  const paths = filesOf(name);
-  return { name, files: await Promise.all(paths.map((path) => readSymbolFile(readFileSync(path), path))) };
+  const files: SymbolFile[] = [];
+  // One after the other: of rpms only the headers are kept.
+  for (const path of filesOf(name)) files.push(await readSymbolFile(readFileSync(path), path));
+  return { name, files };
 }
 
+/** Of a folder all files below it; links count, as weak-updates has them. */
 function filesOf(path: string): string[] {
   if (!statSync(path).isDirectory()) return [path];
-  const entries = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile());
-  if (entries.length === 0) throw new CheckError(`${path}: there is no file in this folder`);
-  return entries.map(({ name }) => join(path, name)).sort();
+  const paths = readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => join(path, name));
+  const files = paths.filter((each) => statSync(each, { throwIfNoEntry: false })?.isFile());
+  if (files.length === 0) throw new CheckError(`${path}: there is no file in this folder`);
+  return files.sort();
 }
 
 /**
- * An option that takes several files takes the kmods after it too. Where none are named apart, what needs symbols is
- * a kmod, and what only offers them is a kernel's.
+ * An option that takes several files takes the kmods after it too. Where none are named apart, an argument is a
+ * kernel's if all its files are.
  */
 async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
-  const all = async (names: readonly string[]) => Promise.all(names.map(read));
+  const all = async (names: readonly string[]) => {
+    const named: Named[] = [];
+    for (const name of names) named.push(await read(name));
+    return named;
+  };
   const named = { kernel: await all(kernel), baseline: await all(baseline), kmods: await all(kmods) };
   const missing = named.kmods.find(({ files }) => !files);
   if (missing) throw new CheckError(`${missing.name}: there is no such file or folder`);
-  if (kmods.length > 0) return named;
-  const needs = ({ files = [] }: Named) =>
-    files.some(({ imports, kmodImports }) => imports.length + kmodImports.length > 0);
-  const offers = (argument: Named) => !needs(argument);
-  if (!named.kernel.some(offers))
-    throw new CheckError(
-      `--kernel: ${kernel.join(', ')} only needs symbols, as a kmod does; name Module.symvers or the kernel's rpms`,
-    );
-  return {
-    kernel: named.kernel.filter(offers),
-    baseline: named.baseline.filter(offers),
-    kmods: [...named.kernel, ...named.baseline].filter(needs),
-  };
+  const isKernel = ({ files = [] }: Named) => files.every(isKernelPart);
+  if (kmods.length === 0) {
+    if (!named.kernel.some(isKernel))
+      throw new CheckError(
+        `--kernel: ${kernel.join(', ')} is a kmod's; name Module.symvers or the kernel's rpms`,
+      );
+    return {
+      kernel: named.kernel.filter(isKernel),
+      baseline: named.baseline.filter(isKernel),
+      kmods: [...named.kernel, ...named.baseline].filter((argument) => !isKernel(argument)),
+    };
+  }
+  const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument));
+  if (stray) throw new CheckError(`${stray.name}: is a kmod's, not a kernel's; put all kmods behind --`);
+  return named;
 }
 
-async function readStablelist(path: string): Promise<ReadonlySet<string>> {
+/** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
+function isKernelPart({ format, name, imports, kmodImports, exports, stablelists }: SymbolFile): boolean {
+  if (format === 'symvers' || stablelists.length > 0) return true;
+  if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;
+  return imports.length + kmodImports.length === 0 && exports.size > 0;
+}
+
+/** The list of an architecture; a rpm of stablelists has one for each, by release of the distribution. */
+async function readStablelist(
+  path: string | undefined,
+  arch: string | null,
+): Promise<ReadonlySet<string> | undefined> {
+  if (path === undefined) return undefined;
   const { files } = await read(path);
   if (!files) throw new CheckError(`${path}: there is no such file`);
   const lists = files.flatMap(({ stablelists }) => stablelists);
   if (lists.length === 0) throw new CheckError(`${path}: holds no stablelist`);
-  return new Set(lists.flatMap(({ symbols }) => [...symbols]));
+  if (lists.length === 1) return lists[0]?.symbols;
+  const names = lists.map(({ name }) => name);
+  const fit = lists.filter(({ name }) => arch !== null && name.includes(arch));
+  // The newest release has the last of them.
+  const newest = fit.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })).at(-1);
+  if (newest) return newest.symbols;
+  throw new CheckError(
+    `${path}: holds several lists (${names.join(', ')}); name one of their files, or --arch`,
+  );
 }
 
 // ---- kernels ----------------------------------------------------------------------------------------

@@ -13,6 +13,10 @@ export interface HubKernelOptions {
   readonly config: () => Promise<Config>;
 }
 
+/** A build id, or an NVR; and what is named as files are. */
+const BUILD = /^(\d+|[^/\s]+-[^-/\s]+-[^-/\s]+)$/;
+const FILE = /\.(rpm|ko|gz|xz|zst|symvers|modversions)$/;
+
 /**
  * What a kernel build provides for one architecture, from its rpms' headers.
  * @param ref NVR or build id
@@ -22,7 +26,7 @@ export async function kernelOnHub(
   ref: string,
   { arch = 'x86_64', variant = '', config }: HubKernelOptions,
 ): Promise<KernelSymbols> {
-  if (!/^\d+$/.test(ref) && !/^[^/\s]+-[^-/\s]+-[^-/\s]+$/.test(ref))
+  if (!BUILD.test(ref) || FILE.test(ref))
     throw new CheckError(
       `${ref}: there is no such file, and it is no build of a hub either (NAME-VERSION-RELEASE)`,
     );

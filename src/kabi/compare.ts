@@ -83,16 +83,24 @@ export function compareKmod(
   kernel: KernelSymbols,
   otherKmods: readonly Kmod[] = [],
 ): KmodComparison {
-  const givers = otherKmods.filter((other) => other !== kmod && unlike(other, kmod) === null);
-  const offers = (symbol: string): Offer[] => [
-    ...[kernel.symbols.get(symbol), kmod.exports.get(symbol)].filter((offer) => offer !== undefined),
-    ...givers.flatMap(({ name, exports }) => {
+  const givers = otherKmods.filter(
+    (other) => other !== kmod && other.exports.size > 0 && unlike(other, kmod) === null,
+  );
+  const find = ({ symbol, crc }: ImportedSymbol): Offer | undefined => {
+    const nearest = [kernel.symbols.get(symbol), kmod.exports.get(symbol)].filter(
+      (offer) => offer !== undefined,
+    );
+    const fits = (offer: Offer) => offer.crc === crc;
+    const near = nearest.find(fits);
+    if (near) return near;
+    const offers = givers.flatMap(({ name, exports }) => {
       const found = exports.get(symbol);
       return found ? [{ crc: found.crc, provider: name, otherKmod: true }] : [];
-    }),
-  ];
-  const imports = settle(kmod.imports, offers);
-  const kmodImports = settle(kmod.kmodImports, offers);
+    });
+    return offers.find(fits) ?? nearest[0] ?? offers[0];
+  };
+  const imports = settle(kmod.imports, find);
+  const kmodImports = settle(kmod.kmodImports, find);
   const missing = [...imports.missing, ...kmodImports.missing];
   const changed = [...imports.changed, ...kmodImports.changed];
   const cause =
@@ -116,14 +124,13 @@ export function compareKmod(
 type Offer = Pick<ExportedSymbol, 'crc' | 'provider'> & { readonly otherKmod?: boolean };
 
 /** Sort symbols by what became of them. */
-function settle(imports: readonly ImportedSymbol[], offers: (symbol: string) => readonly Offer[]) {
+function settle(imports: readonly ImportedSymbol[], find: (needed: ImportedSymbol) => Offer | undefined) {
   const missing: ImportedSymbol[] = [];
   const changed: ChangedImport[] = [];
   const fromKmods: KmodImport[] = [];
   for (const needed of imports) {
     const { symbol, crc } = needed;
-    const all = offers(symbol);
-    const found = all.find((offer) => offer.crc === crc) ?? all[0];
+    const found = find(needed);
     if (!found) missing.push(needed);
     else if (found.crc !== crc)
       changed.push({ symbol, required: crc, provided: found.crc, provider: found.provider });

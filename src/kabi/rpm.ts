@@ -12,6 +12,9 @@ export interface SymbolDependency extends ImportedSymbol {
   readonly flavour?: string;
 }
 
+/** A name as C and assembler have them. */
+const SYMBOL = /^[A-Za-z_.$][\w.$]*$/;
+
 /** Comparison bits of a dependency's flags (rpm: rpmds.h); RPMSENSE_FIND_REQUIRES and such are others. */
 const SENSE = { LESS: 2, GREATER: 4, EQUAL: 8 } as const;
 const COMPARISON = SENSE.LESS | SENSE.GREATER | SENSE.EQUAL;
@@ -36,7 +39,7 @@ export function parseDependency(
   const inner = name.slice(name.indexOf('(') + 1, -1);
   const colon = inner.indexOf(':');
   const symbol = inner.slice(colon + 1);
-  if (crc === null || symbol === '') return null;
+  if (crc === null || !SYMBOL.test(symbol)) return null;
   if (colon >= 0) return { symbol, crc, from: 'either', flavour: inner.slice(0, colon) };
   return { symbol, crc, from: kernel ? 'kernel' : 'kmod' };
 }

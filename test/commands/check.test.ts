@@ -1,5 +1,5 @@
 /** `kmod-gate check` and `diff` on four real kernels and twelve real kmods, which the demo has too. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -92,6 +92,14 @@ describe('check', () => {
     });
   });
 
+  test('goes into folders, and along links', async () => {
+    const modules = join(folder, 'weak-updates', 'deep');
+    mkdirSync(modules, { recursive: true });
+    symlinkSync(JOOL, join(modules, 'jool.modversions'));
+    const options = { kernel: [kernel('6.1.170')], kmods: [join(folder, 'weak-updates')] };
+    expect(await checkedJson(options)).toMatchObject({ kmods: [{ imports: 126, outcome: 'compatible' }] });
+  });
+
   test('a list of nothing but a kernel and its baseline is a comparison of kernels', async () => {
     const { answer } = await checked({ kernel: [kernel('6.1.192')], baseline: [kernel('6.1.187')] });
     expect(answer).toBe(true);
@@ -119,7 +127,7 @@ describe('check', () => {
     [
       'nothing but kmods',
       () => ({ kernel: [KMODS] }),
-      /^--kernel: .*kmods only needs symbols, as a kmod does/,
+      /^--kernel: .*kmods is a kmod's; name Module\.symvers/,
     ],
     [
       'an empty folder',
@@ -138,8 +146,28 @@ describe('check', () => {
     ],
     [
       'a stablelist that is a kernel',
-      () => ({ kernel: [kernel('6.1.170')], kmods: [JOOL], stablelist: kernel('6.1.170') }),
+      () => ({
+        kernel: [kernel('6.1.170')],
+        baseline: [kernel('6.1.170')],
+        kmods: [JOOL],
+        stablelist: kernel('6.1.170'),
+      }),
       /: holds no stablelist$/,
+    ],
+    [
+      'a stablelist with nothing to compare with',
+      () => ({ kernel: [kernel('6.1.170')], kmods: [JOOL], stablelist: join(folder, 'stable') }),
+      /^--stablelist tells what must not change: name with --baseline/,
+    ],
+    [
+      'a kmod among the files of the kernel',
+      () => ({ kernel: [kernel('6.1.170'), JOOL], kmods: [KMODS] }),
+      /kmod-jool-dkms.*: is a kmod's, not a kernel's; put all kmods behind --$/,
+    ],
+    [
+      'an rpm that is not there',
+      () => ({ kernel: ['kernel-core-6.1.170-47.el9.x86_64.rpm'], kmods: [JOOL] }),
+      /^kernel-core-.*\.rpm: there is no such file/,
     ],
   ])('%s is told', async (_, options, expected) => {
     await expect(checked(options())).rejects.toThrow(expected);

@@ -69,6 +69,7 @@ describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
         },
       ],
       fromKmods: [],
+      fromBroken: [],
       answer: 'incompatible',
       cause: null,
     });
