@@ -118,7 +118,7 @@ function program(setExit: (code: number) => void): Command {
   kmodGate
     .command('demo')
     .description('play three kernels on a Koji in memory')
-    .addOption(json)
+    .option('--json', 'print the result as JSON, in the last line')
     .option('--serve', 'keep serving, dashboard included, until stopped')
     .action(async (options: { json?: true; serve?: true }) => {
       const { demo } = await import('./commands/demo.ts');

@@ -75,7 +75,10 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     /\b406 \(.*inequivalent arg/,
     'it exists with other arguments: delete it on the broker, or name another one',
   ],
-  [/\b530 \(/, 'check the vhost at the end of the url, and that the user may use it'],
+  [
+    /\b530 \(|Expected ConnectionOpenOk/,
+    'check the vhost at the end of the url, and that the user may use it',
+  ],
 ];
 
 /** An error of the broker in words, with what to do where that is known. */

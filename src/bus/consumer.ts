@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { Logger } from 'pino';
 import type { Broker } from './broker.ts';
-import { closeQuietly, connectBroker, ensureExchange, explain, parseBroker } from './broker.ts';
+import { closeQuietly, connectBroker, explain, parseBroker } from './broker.ts';
 import type { Consumer, Intake, OnHint } from './intake.ts';
 import { openIntake } from './intake.ts';
 import type { BusMessage } from './message.ts';
@@ -15,7 +15,7 @@ import type { BusMessage } from './message.ts';
 export interface ConsumerOptions {
   /** `amqp://user:password@host:port/vhost`, or `amqps://`. */
   readonly url: string;
-  /** A topic exchange; declared unless it is one of the broker's own `amq.*`. */
+  /** The topic exchange that Koji's plugin publishes to; it must be there. */
   readonly exchange: string;
   /** Declared durable, and kept while the gate is down. */
   readonly queue: string;
@@ -148,7 +148,7 @@ async function session(link: Link, stop: AbortSignal): Promise<unknown> {
 /** Declares what the gate needs on the broker, and lets messages come. Whatever fails later aborts `end`. */
 async function subscribe(channel: Channel, link: Link, end: AbortController): Promise<void> {
   const { exchange, queue, bindings, prefetch } = link.options;
-  await ensureExchange(channel, exchange);
+  await channel.checkExchange(exchange);
   await channel.assertQueue(queue, { durable: true });
   for (const pattern of bindings) await channel.bindQueue(queue, exchange, pattern);
   await channel.prefetch(prefetch);

@@ -6,6 +6,8 @@ import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { serveDashboard } from '../http/dashboard.ts';
+import type { Health } from '../http/health.ts';
+import { getLoggedInUser } from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
@@ -51,7 +53,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     mode: 'write',
     ...(options.onEntry && { onEntry: options.onEntry }),
   });
-  const hub = connectHub({ ...config.koji, log: log('koji') });
+  const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
   const reconciler = createReconciler({
     gates: config.gates,
     pace: config.sweep,
@@ -69,7 +71,12 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const sources = {
     runs: () => newestReports(store, links, LISTED),
     explain: (subject: string) => explain(store, links, subject),
-    health: () => ({ started_at: startedAt, looked_at: lookedAt, bus: consumer?.state() ?? null }),
+    health: () => ({
+      started_at: startedAt,
+      looked_at: lookedAt,
+      trouble: trouble(),
+      bus: consumer?.state() ?? null,
+    }),
   };
   const dashboard =
     config.http && (await serveDashboard(config.http, sources, log('http')).catch(giveUp(store)));
@@ -85,7 +92,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
   const stopping = new AbortController();
-  const told = tellFeatures(hub, log('koji'), stopping.signal);
+  const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
     while (!stopping.signal.aborted) {
       const next = await reconciler.step(stopping.signal);
@@ -115,20 +122,65 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   };
 }
 
-/** Say once what the hub has and what is done instead, as soon as it answers. */
-async function tellFeatures(hub: Hub, log: Logger, stop: AbortSignal): Promise<void> {
+/** A hub, and since when it does not answer. */
+function watched(hub: Hub): [Hub, () => Health['trouble']] {
+  let trouble: Health['trouble'] = null;
+  const watch = async <T>(call: Promise<T>): Promise<T> => {
+    try {
+      const answer = await call;
+      trouble = null;
+      return answer;
+    } catch (error) {
+      const silent = error instanceof HubError && error.kind === 'unavailable';
+      if (silent) trouble = { since: trouble?.since ?? Date.now(), reason: error.message };
+      throw error;
+    }
+  };
+  const same: Hub = {
+    ...hub,
+    read: (call) => watch(hub.read(call)),
+    readAll: (calls) => watch(hub.readAll(calls)),
+    write: (call) => watch(hub.write(call)),
+    writeAll: (calls) => watch(hub.writeAll(calls)),
+  };
+  return [same, () => trouble];
+}
+
+/** Say once what the hub has and what is done instead, and who is logged in, as soon as it answers. */
+async function tellHub(
+  hub: Hub,
+  authtype: Config['koji']['authtype'],
+  log: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  const features = await patiently(() => detectFeatures(hub), 'the hub does not answer yet', log, stop);
+  if (!features) return;
+  log.info(nameHub(features));
+  for (const { text } of describeFeatures(features)) log.info(text);
+  if (authtype === 'noauth') log.warn('no login: nothing can be built or tagged; see authtype in [koji]');
+  else {
+    const user = await patiently(() => hub.write(getLoggedInUser()), 'cannot log in', log, stop);
+    if (user) log.info(`logged in as ${user.name}`);
+  }
+}
+
+/** Ask until there is an answer, once a minute, and say why there is none; undefined where `stop` came first. */
+async function patiently<T>(
+  ask: () => Promise<T>,
+  failing: string,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<T | undefined> {
   while (!stop.aborted) {
     try {
-      const features = await detectFeatures(hub);
-      log.info(nameHub(features));
-      for (const { text } of describeFeatures(features)) log.info(text);
-      return;
+      return await ask();
     } catch (error) {
       if (!(error instanceof HubError)) throw error;
-      log.warn({ reason: error.message }, 'the hub does not answer yet');
+      log.warn({ reason: error.message }, failing);
       await sleep(IDLE, undefined, { signal: stop }).catch(() => {});
     }
   }
+  return undefined;
 }
 
 /** Let the store go and pass the error on. */

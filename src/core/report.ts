@@ -140,13 +140,14 @@ function kmodReport(
 ): KmodReport {
   const { name, nvr, required } = kmod;
   const judged = state === 'judged' && finding;
+  const submitted = state === 'active' && attempts.at(-1)?.receipt !== undefined;
   const last = attempts.at(-1)?.ending;
   const arches = last && last.how !== 'lost' ? (last.build?.arches ?? []) : [];
   return {
     name,
     nvr,
     required,
-    outcome: judged ? finding.outcome : state === 'active' ? 'building' : 'waiting',
+    outcome: judged ? finding.outcome : submitted ? 'building' : 'waiting',
     cause: judged ? finding.cause : finding ? `tried again: ${finding.cause}` : '',
     tasks: attempts.flatMap(({ receipt }) =>
       receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
@@ -263,14 +264,18 @@ export function describeShown(shown: SymbolsShown): string {
   return parts.join('; ');
 }
 
+/** The first few of many names. */
+const someOf = (names: readonly string[]): string =>
+  names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+
 function describeEvidence(evidence: readonly SymbolEvidence[]): string {
   const outcomes = evidence.map(({ kmod, arches }) => ({ kmod, ...judgeSymbols(arches) }));
   const named = (outcome: Outcome) => outcomes.filter((of) => of.outcome === outcome).map(({ kmod }) => kmod);
   const [ok, broken, unclear] = [named('ok'), named('broken'), named('inconclusive')];
   const parts = [
     `${ok.length} of ${plural(evidence.length, 'kmod')} ${ok.length === 1 ? 'loads' : 'load'} as built`,
-    ...(broken.length > 0 ? [`not ${broken.join(', ')}`] : []),
-    ...(unclear.length > 0 ? [`nothing can be said of ${unclear.join(', ')}`] : []),
+    ...(broken.length > 0 ? [`not ${someOf(broken)}`] : []),
+    ...(unclear.length > 0 ? [`nothing can be said of ${someOf(unclear)}`] : []),
   ];
   return `by their symbols ${parts.join('; ')}`;
 }

@@ -5,6 +5,8 @@ export interface Health {
   readonly started_at: number;
   /** When the reconciler last finished a look. */
   readonly looked_at: number | null;
+  /** Since when the hub has not answered, and what it says; null while it does. */
+  readonly trouble: { readonly since: number; readonly reason: string } | null;
   /** The subscription to the bus; null where none is configured. */
   readonly bus: {
     readonly connected: boolean;
@@ -20,7 +22,10 @@ export interface Health {
 /** A look is overdue when none has ended for so long, ms. */
 const LOOK_OVERDUE = 600_000;
 
-/** A gate works while its looks end. A lost bus only makes it slower: sweeps find what messages would tell. */
-export function isWorking({ started_at, looked_at }: Health, now: number): boolean {
-  return now - (looked_at ?? started_at) <= LOOK_OVERDUE;
+/**
+ * A gate works while its looks end and the hub answers. A lost bus only makes it slower: sweeps find what messages would
+ * tell.
+ */
+export function isWorking({ started_at, looked_at, trouble }: Health, now: number): boolean {
+  return now - (looked_at ?? started_at) <= LOOK_OVERDUE && now - (trouble?.since ?? now) <= LOOK_OVERDUE;
 }

@@ -81,13 +81,14 @@ ${parts.body}
 }
 
 function healthLine(health: Health, now: number): Content {
-  const { started_at, looked_at } = health;
+  const { started_at, looked_at, trouble } = health;
   const look =
     looked_at === null
       ? `first look at the hub under way for ${span(now - started_at)}`
       : `last look at the hub ${span(now - looked_at)} ago`;
+  const silent = trouble && `the hub does not answer since ${span(now - trouble.since)}: ${trouble.reason}`;
   return [
-    isWorking(health, now) ? look : html`<span class="word bad">${look}</span>`,
+    isWorking(health, now) && !silent ? look : html`<span class="word bad">${silent ?? look}</span>`,
     '; ',
     busLine(health, now),
   ];

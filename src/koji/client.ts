@@ -440,8 +440,11 @@ const FAULTS: Readonly<Record<number, readonly [meaning: string, mend?: string]>
   1023: ['Kerberos error', 'see keytab and principal in [koji]'],
   1024: ['a name that the hub does not take'],
 };
-/** A generic error that has a meaning of its own. */
-const LACKING = ['the hub does not have it', '"kmod-gate doctor" tells what is done instead'] as const;
+/** Faults whose words say more than their code. */
+const SPECIAL: readonly (readonly [RegExp, readonly [meaning: string, mend: string]])[] = [
+  [/^Invalid method/, ['the hub does not have it', '"kmod-gate doctor" tells what is done instead']],
+  [/tag is locked/, ['locked tag', 'koji edit-tag --unlock TAG, or another tag']],
+];
 /** An exception of the hub's own, with a traceback in its text. */
 const UNEXPECTED = 1;
 /** Those that its database meets with in passing; the hub undoes what the call had done. */
@@ -465,7 +468,8 @@ function failure(error: unknown, method: string, purpose: Purpose): HubError {
     const { code, text } = error;
     const notNow = NOT_NOW.includes(code) || (code === UNEXPECTED && DATABASE.test(withoutTraceback(text)));
     const kind = OUT_OF_ORDER.includes(code) ? lost : notNow ? 'unavailable' : 'refused';
-    const [meaning, mend] = text.startsWith('Invalid method') ? LACKING : (FAULTS[code] ?? []);
+    const special = SPECIAL.find(([pattern]) => pattern.test(text))?.[1];
+    const [meaning, mend] = special ?? FAULTS[code] ?? [];
     const words = `fault ${code}${meaning ? `, ${meaning}` : ''}${mend ? `; ${mend}` : ''}`;
     return new HubError(kind, method, `${method}: ${withoutTraceback(text)} (${words})`, { code });
   }

@@ -242,7 +242,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
           const pause = queue.retry(key, now());
           const hubError = error instanceof HubError;
           log[hubError ? 'warn' : 'error'](
-            { key, pause, ...(hubError ? { reason: error.message } : { err: error }) },
+            { key, retryInMs: Math.round(pause), ...(hubError ? { reason: error.message } : { err: error }) },
             'tries again later',
           );
         }

@@ -28,6 +28,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   }
   let lock: Database.Database | undefined;
   try {
+    assertOwn(path);
     lock = writes && !inMemory ? lockFor(path) : undefined;
     const db = connect(path, options.mode);
     if (writes) await bringUpToDate(db);
@@ -47,6 +48,20 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
     throw new StoreError(`${path}: cannot be used as a store (${why}); see store.url in the configuration`, {
       cause: error,
     });
+  }
+}
+
+/** Another program's database is left as it is: nothing is written before this. */
+function assertOwn(path: string): void {
+  if (path === ':memory:' || !existsSync(path)) return;
+  const database = new Database(path);
+  try {
+    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+    const names = tables.map((table) => (table as { name: string }).name);
+    if (names.length > 0 && !names.includes('installation'))
+      throw new StoreError(`${path}: another program's database; name another file in store.url`);
+  } finally {
+    database.close();
   }
 }
 

@@ -15,7 +15,11 @@ afterEach(async () => {
 });
 
 /** Start a gate before a hub, and hear its log. */
-async function start(hub: Partial<Scenario['hub']>, before: (world: World) => void = () => {}) {
+async function start(
+  hub: Partial<Scenario['hub']>,
+  before: (world: World) => void = () => {},
+  password = 'gate-password',
+) {
   const small = loadScenario(SMALL);
   const world = createWorld({ ...small, hub: { ...small.hub, ...hub } });
   before(world);
@@ -28,7 +32,7 @@ async function start(hub: Partial<Scenario['hub']>, before: (world: World) => vo
         server: server.url,
         authtype: 'password',
         user: 'kmod-gate',
-        password: 'gate-password',
+        password,
         timeout: 2_000,
       },
       store: { url: 'sqlite::memory:' },
@@ -55,4 +59,13 @@ test('a gate says which Koji it is, what it has, and what is done instead of wha
 test('a hub that is offline at the start stops nothing', async () => {
   const lines = await start({}, (world) => world.offline('database upgrade'));
   await expect.poll(() => lines).toContain('the hub does not answer yet');
+});
+
+test('a gate says at the start who it is, or that it cannot log in', async () => {
+  const lines = await start({});
+  await expect.poll(() => lines).toContain('logged in as kmod-gate');
+  await gate.stop();
+  await server.close();
+  const failing = await start({}, () => {}, 'wrong');
+  await expect.poll(() => failing).toContain('cannot log in');
 });

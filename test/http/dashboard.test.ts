@@ -65,9 +65,13 @@ describe('the list of runs', () => {
       undecodable: 0,
       lastError: 'refused <here>',
     };
-    const lost = await pageOf('/', { health: () => ({ started_at: NOW, looked_at: null, bus }) });
+    const lost = await pageOf('/', {
+      health: () => ({ started_at: NOW, looked_at: null, trouble: null, bus }),
+    });
     expect(lost).toContain('bus not connected for 2 min</span> refused &lt;here&gt;');
-    const none = await pageOf('/', { health: () => ({ started_at: NOW, looked_at: NOW, bus: null }) });
+    const none = await pageOf('/', {
+      health: () => ({ started_at: NOW, looked_at: NOW, trouble: null, bus: null }),
+    });
     expect(none).toContain('no bus: kernels are found by sweeps');
   });
 });
@@ -150,7 +154,7 @@ describe('JSON', () => {
 
   test('healthz is 200 while looks end, with or without a bus', async () => {
     const { get } = await serve({
-      health: () => ({ started_at: 1, looked_at: Date.now() - 590_000, bus: null }),
+      health: () => ({ started_at: 1, looked_at: Date.now() - 590_000, trouble: null, bus: null }),
     });
     const response = await get('/healthz');
     expect(response.status).toBe(200);
@@ -165,11 +169,27 @@ describe('JSON', () => {
     const health = () => ({
       started_at: Date.now() - started,
       looked_at: looked === null ? null : Date.now() - looked,
+      trouble: null,
       bus: null,
     });
     const response = await (await serve({ health })).get('/healthz');
     expect(response.status).toBe(status);
     expect(await response.json()).toMatchObject({ ok: status === 200 });
+  });
+
+  test('healthz when the hub does not answer for long', async () => {
+    const silent = (since: number) => () => ({
+      started_at: 1,
+      looked_at: Date.now(),
+      trouble: { since: Date.now() - since, reason: 'getBuild: connect ECONNREFUSED' },
+      bus: null,
+    });
+    expect((await (await serve({ health: silent(590_000) })).get('/healthz')).status).toBe(200);
+    expect((await (await serve({ health: silent(610_000) })).get('/healthz')).status).toBe(503);
+    const page = await (await serve({ health: silent(60_000) })).get('/');
+    expect(await page.text()).toContain(
+      'the hub does not answer since 1 min: getBuild: connect ECONNREFUSED',
+    );
   });
 });
 

@@ -175,6 +175,7 @@ export function exampleSources(now: number, other: Partial<Sources> = {}): Sourc
     health: () => ({
       started_at: now - 300 * MINUTE,
       looked_at: now - 4_000,
+      trouble: null,
       bus: {
         connected: true,
         since: now - 200 * MINUTE,

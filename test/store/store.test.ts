@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'libsql';
@@ -129,6 +129,21 @@ describe('what the bus brought', () => {
 });
 
 describe('opening', () => {
+  test.each(['write', 'read'] as const)(
+    'to %s: the database of another program is left as it is',
+    async (mode) => {
+      const file = join(folder, 'gate.db');
+      const other = new Database(file);
+      other.exec('CREATE TABLE dashboards (id INTEGER)');
+      other.close();
+      const before = readFileSync(file);
+      await expect(openStore(url, { mode })).rejects.toThrow(
+        /gate\.db: another program's database; name another file/,
+      );
+      expect(readFileSync(file).equals(before)).toBe(true);
+    },
+  );
+
   test('a store of an older kmod-gate is brought up to date by a writer, and a reader is told so', async () => {
     await (await openStore(url, { mode: 'write' })).close();
     const old = new Database(join(folder, 'gate.db'));
