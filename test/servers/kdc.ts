@@ -12,6 +12,9 @@ export interface Kdc {
   readonly krb5: string;
   /** Make principals; answers the keytab with their keys, in this order. */
   keytab(...principals: string[]): string;
+  /** It answers nobody, and does so again. */
+  pause(): void;
+  resume(): void;
   /** What an administrator types. */
   admin(query: string): void;
   stop(): Promise<void>;
@@ -60,6 +63,8 @@ ${REALM} = {
   return {
     krb5,
     admin,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     keytab(...principals) {
       const file = join(folder, `${principals.join('+').replaceAll('/', '-')}.keytab`);
       for (const principal of principals) {
@@ -69,6 +74,7 @@ ${REALM} = {
       return file;
     },
     async stop() {
+      child.kill('SIGCONT');
       child.kill('SIGTERM');
       await ended;
       rmSync(folder, { recursive: true, force: true });
