@@ -46,36 +46,34 @@ export function proxyAuthorization({ username, password }: URL): Record<string, 
   return { 'Proxy-Authorization': `Basic ${Buffer.from(account).toString('base64')}` };
 }
 
-/** The part of a request's options that names where its connection goes. */
-type Destination = ConnectionOptions & { readonly host: string; readonly port: number };
+/** A request that may go through a tunnel; `giveUp` ends the making of one (an agent does not see `signal`). */
+export interface TunnelledRequest extends https.RequestOptions {
+  readonly giveUp?: AbortSignal;
+}
+
+/** What an agent tells of where a connection goes. */
+type Destination = ConnectionOptions & {
+  readonly host: string;
+  readonly port: number;
+  readonly giveUp?: AbortSignal;
+};
 type Ready = (error: Error | null, socket?: Socket) => void;
 
 /**
  * An agent for an https server behind a proxy: each connection is a tunnel (CONNECT, RFC 9110). It is handed out when
  * its TLS handshake is over, so that what fails before has surely carried nothing to the server.
- * @param timeout for a connection to stand, in milliseconds
- * @param closing ends the making of connections
+ * Requests are TunnelledRequest: nothing else ends a tunnel that is being made.
  */
-export function tunnelAgent(
-  proxy: URL,
-  options: https.AgentOptions,
-  { timeout, closing }: { timeout: number; closing: AbortSignal },
-): https.Agent {
+export function tunnelAgent(proxy: URL, options: https.AgentOptions): https.Agent {
   const agent = new https.Agent(options);
-  const createConnection = (to: Destination, ready: Ready): undefined => {
-    const deadline = AbortSignal.timeout(timeout);
-    const signal = AbortSignal.any([deadline, closing]);
-    const late = `no connection through the proxy ${proxy.host} within ${timeout} ms`;
-    openTunnel(proxy, to, signal).then(
-      (socket) => ready(null, socket),
-      (error) => ready(deadline.aborted ? new Error(late) : error),
-    );
+  const createConnection = ({ giveUp, ...to }: Destination, ready: Ready): undefined => {
+    openTunnel(proxy, to, giveUp).then((socket) => ready(null, socket), ready);
   };
   return Object.assign(agent, { createConnection });
 }
 
 /** A TLS connection inside a tunnel. Throws an Error in words, and leaves nothing open behind it. */
-async function openTunnel(proxy: URL, to: Destination, signal: AbortSignal): Promise<Socket> {
+async function openTunnel(proxy: URL, to: Destination, signal: AbortSignal | undefined): Promise<Socket> {
   const target = `${to.host}:${to.port}`;
   const outer = await new Promise<Socket>((resolve, reject) => {
     const { request } = proxy.protocol === 'https:' ? https : http;
@@ -88,7 +86,7 @@ async function openTunnel(proxy: URL, to: Destination, signal: AbortSignal): Pro
       path: target,
       headers,
       agent: false,
-      signal,
+      ...(signal && { signal }),
     });
     connect.once('error', (cause) =>
       reject(new Error(`the proxy ${proxy.host}: ${cause.message}`, { cause })),
@@ -105,9 +103,10 @@ async function openTunnel(proxy: URL, to: Destination, signal: AbortSignal): Pro
   return new Promise((resolve, reject) => {
     const inner = tls.connect({ ...secure, socket: outer });
     const abort = () => inner.destroy(new Error('the connection was given up'));
-    signal.addEventListener('abort', abort, { once: true });
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
     inner.once('secureConnect', () => {
-      signal.removeEventListener('abort', abort);
+      signal?.removeEventListener('abort', abort);
       resolve(inner.off('error', reject));
     });
     inner.once('error', reject);

@@ -8,7 +8,8 @@ import { getKojiVersion, tagBuild } from '../../src/koji/calls.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import { proxyFor } from '../../src/koji/proxy.ts';
-import { encodeResponse } from '../../src/koji/xmlrpc.ts';
+import { createTransport, type Transport, type TransportOptions } from '../../src/koji/transport.ts';
+import { encodeCall, encodeResponse } from '../../src/koji/xmlrpc.ts';
 import { type Authority, createAuthority, openssl } from '../servers/httpd.ts';
 import { rejection } from './stub.ts';
 
@@ -68,9 +69,12 @@ describe.skipIf(!openssl())('through a proxy', () => {
   let plain: http.Server;
   let proxy: http.Server;
   let hub: Hub | undefined;
+  let transport: Transport | undefined;
   /** What the proxy was asked for, and how it answers a CONNECT. */
   let asked: { line: string; headers: IncomingHttpHeaders }[];
   let answerConnect: (socket: Duplex, to: string) => void;
+  /** How long the hub takes to answer, in milliseconds. */
+  let pause = 0;
 
   const portOf = (server: net.Server) => (server.address() as AddressInfo).port;
   const listen = <T extends net.Server>(server: T): Promise<T> =>
@@ -86,7 +90,7 @@ describe.skipIf(!openssl())('through a proxy', () => {
   const version: http.RequestListener = (request, response) => {
     request.resume();
     response.setHeader('Content-Type', 'text/xml');
-    response.end(encodeResponse('1.35.3'));
+    setTimeout(() => response.end(encodeResponse('1.35.3')), pause);
   };
 
   beforeAll(async () => {
@@ -112,7 +116,11 @@ describe.skipIf(!openssl())('through a proxy', () => {
       socket.resume().once('end', () => socket.destroy());
     });
   });
-  afterEach(async () => hub?.close());
+  afterEach(async () => {
+    await hub?.close();
+    transport?.close();
+    pause = 0;
+  });
   afterAll(async () => {
     for (const server of [secure, plain, proxy]) {
       server.closeAllConnections();
@@ -131,6 +139,17 @@ describe.skipIf(!openssl())('through a proxy', () => {
     hub = connectHub({ server, ...account, timeout: 2_000, serverca: authority.ca, env, ...options });
     return hub;
   }
+  /** The same, without what a client adds. */
+  function transportTo(server: string, options: Partial<TransportOptions> = {}): Transport {
+    asked = [];
+    answerConnect = tunnel;
+    const url = new URL(`http://127.0.0.1:${portOf(proxy)}`);
+    const trust = { ca: readFileSync(authority.ca) };
+    const settings = { server, timeout: 2_000, userAgent: 'test', tls: trust, proxy: url };
+    transport = createTransport({ ...settings, ...options });
+    return transport;
+  }
+  const hello = encodeCall('hello', []);
   const secureUrl = () => `https://localhost:${portOf(secure)}/kojihub`;
 
   test('an https hub is reached in a tunnel, which is kept', async () => {
@@ -191,7 +210,55 @@ describe.skipIf(!openssl())('through a proxy', () => {
       message: expect.stringMatching(/the proxy 127\.0\.0\.1:\d+: .*ECONNREFUSED/),
     });
   });
-  test('close ends a tunnel that is being made', async () => {
+  test('no more tunnels at a time than connections', async () => {
+    const transport = transportTo(secureUrl(), { maxSockets: 3 });
+    let most = 0;
+    answerConnect = (socket, to) => {
+      most = Math.max(most, asked.length);
+      setTimeout(() => tunnel(socket, to), 30);
+    };
+    await Promise.all(Array.from({ length: 12 }, () => transport.post(hello)));
+    expect(asked.length).toBe(3);
+    expect(most).toBe(3);
+  });
+  test('when the proxy dies, each of many calls ends, also those that wait', async () => {
+    const transport = transportTo(secureUrl(), { maxSockets: 3, timeout: 1_000 });
+    pause = 60_000;
+    const open: Duplex[] = [];
+    answerConnect = (socket, to) => {
+      open.push(socket);
+      tunnel(socket, to);
+    };
+    const post = () => rejection(transport.post(hello));
+    const first = Array.from({ length: 3 }, post);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const later = Array.from({ length: 9 }, post);
+    answerConnect = (socket) => socket.destroy();
+    for (const socket of open) socket.destroy();
+    for (const error of await Promise.all(first)) expect(error).toMatchObject({ sent: true });
+    for (const error of await Promise.all(later)) expect(error).toMatchObject({ sent: false });
+  }, 4_000);
+  test('tunnel and call have one deadline', async () => {
+    const transport = transportTo(secureUrl(), { timeout: 400 });
+    answerConnect = (socket, to) => setTimeout(() => tunnel(socket, to), 250);
+    pause = 250;
+    const start = performance.now();
+    const error = await rejection(transport.post(hello));
+    expect(error).toMatchObject({ sent: true, message: expect.stringContaining('no reply within 400 ms') });
+    expect(performance.now() - start).toBeLessThan(480);
+  });
+  test('close ends a tunnel that is being made, and the calls that wait for one', async () => {
+    const transport = transportTo(secureUrl(), { maxSockets: 2, timeout: 60_000 });
+    answerConnect = () => {
+      if (asked.length === 2) transport.close();
+    };
+    const calls = Array.from({ length: 6 }, () => rejection(transport.post(hello)));
+    for (const error of await Promise.all(calls)) {
+      expect(error).toMatchObject({ sent: false, message: expect.stringContaining('the client is closed') });
+    }
+    expect(asked.length).toBe(2);
+  }, 3_000);
+  test('close of a hub ends a tunnel that is being made', async () => {
     const client = connect(secureUrl(), '', { timeout: 60_000 });
     let reached = () => {};
     const waiting = new Promise<void>((resolve) => {
