@@ -1,7 +1,7 @@
 /** Web proxies as the environment names them, in the way of curl and of the library that Koji's own client uses. */
 import http from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import { BlockList, isIP, isIPv6, type Socket } from 'node:net';
 import tls, { type ConnectionOptions } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { SettingsError } from './hub.ts';
@@ -29,14 +29,42 @@ export function proxyFor(server: string, env: NodeJS.ProcessEnv): URL | undefine
   );
 }
 
-/** `no_proxy` lists hosts and domains, each with or without a port; `*` is all. Subdomains of a domain count too. */
+/**
+ * `no_proxy` lists hosts and domains, each with or without a port, and networks of addresses; `*` is all.
+ * Subdomains of a domain count too. Names are not looked up for their addresses.
+ */
 function isExcepted(list: string, hostname: string, port: string): boolean {
-  return list.split(/[\s,]+/).some((entry) => {
-    if (entry === '*') return true;
-    const [, domain = '', only] = /^\*?\.?(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-    if (domain === '' || (only !== undefined && only !== port)) return false;
-    return hostname === domain || hostname.endsWith(`.${domain}`);
-  });
+  const host = withoutBrackets(hostname);
+  return list.split(/[\s,]+/).some((entry) => excepts(entry.toLowerCase(), host, port));
+}
+
+function excepts(entry: string, host: string, port: string): boolean {
+  if (entry === '*') return true;
+  if (entry.includes('/')) return isInNetwork(host, entry);
+  // An IPv6 address needs brackets before a port only.
+  if (isIPv6(entry)) return isInNetwork(host, `${entry}/128`);
+  const [, name = '', only] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];
+  if (only !== undefined && only !== port) return false;
+  const bare = withoutBrackets(name);
+  if (bare !== name) return isInNetwork(host, `${bare}/128`);
+  const domain = name.replace(/^\*?\.?/, '');
+  if (domain === '') return false;
+  return host === domain || (!isIP(host) && host.endsWith(`.${domain}`));
+}
+
+/** @param network an address and a number of bits, such as 10.0.0.0/8 */
+function isInNetwork(host: string, network: string): boolean {
+  const [, address = '', bits] = /^([^/]+)\/(\d+)$/.exec(network) ?? [];
+  const version = isIP(address);
+  if (version === 0 || version !== isIP(host) || Number(bits) > (version === 4 ? 32 : 128)) return false;
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  const list = new BlockList();
+  list.addSubnet(address, Number(bits), family);
+  return list.check(host, family);
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 /** The header that a proxy with a user in its URL wants. */
