@@ -22,11 +22,25 @@ export function proxyFor(server: string, env: NodeJS.ProcessEnv): URL | undefine
   if (named === undefined || isExcepted(env['no_proxy'] || env['NO_PROXY'] || '', hostname, portOf)) return;
   const value = env[named] ?? '';
   const proxy = value.includes('://') ? value : `http://${value}`;
-  if (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol)) return new URL(proxy);
-  // The value may hold a password.
+  // The value, which may hold a password, goes into no message.
+  if (!URL.canParse(proxy) || !/^https?:$/.test(new URL(proxy).protocol)) {
+    throw new SettingsError(
+      `${named} in the environment is not an http:// or https:// URL; mend it, or name ${hostname} in no_proxy`,
+    );
+  }
+  const url = new URL(proxy);
+  if (isDecodable(url.username) && isDecodable(url.password)) return url;
   throw new SettingsError(
-    `${named} in the environment is not an http:// or https:// URL; mend it, or name ${hostname} in no_proxy`,
+    `${named} in the environment has a user or password that is not in URL encoding: write a % as %25`,
   );
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -74,6 +88,15 @@ export function proxyAuthorization({ username, password }: URL): Record<string, 
   return { 'Proxy-Authorization': `Basic ${Buffer.from(account).toString('base64')}` };
 }
 
+/** Where a request to the proxy goes. Of itself, Node would take the name for TLS from the Host header: the hub's. */
+export function proxyAddress(proxy: URL): https.RequestOptions & { readonly hostname: string } {
+  const { protocol, port } = urlToHttpOptions(proxy);
+  const hostname = withoutBrackets(proxy.hostname);
+  // TLS has no way to ask for an address.
+  const servername = isIP(hostname) ? '' : hostname;
+  return { protocol, hostname, port, servername };
+}
+
 /** A request that may go through a tunnel; `giveUp` ends the making of one (an agent does not see `signal`). */
 export interface TunnelledRequest extends https.RequestOptions {
   readonly giveUp?: AbortSignal;
@@ -102,22 +125,21 @@ export function tunnelAgent(proxy: URL, options: https.AgentOptions): https.Agen
 
 /** A TLS connection inside a tunnel. Throws an Error in words, and leaves nothing open behind it. */
 async function openTunnel(proxy: URL, to: Destination, signal: AbortSignal | undefined): Promise<Socket> {
-  const target = `${to.host}:${to.port}`;
+  const target = `${isIPv6(to.host) ? `[${to.host}]` : to.host}:${to.port}`;
   const outer = await new Promise<Socket>((resolve, reject) => {
     const { request } = proxy.protocol === 'https:' ? https : http;
     const headers = { Host: target, ...proxyAuthorization(proxy) };
-    const { hostname, port } = urlToHttpOptions(proxy);
     const connect = request({
-      hostname,
-      port,
+      ...proxyAddress(proxy),
       method: 'CONNECT',
       path: target,
       headers,
       agent: false,
       ...(signal && { signal }),
     });
-    connect.once('error', (cause) =>
-      reject(new Error(`the proxy ${proxy.host}: ${cause.message}`, { cause })),
+    connect.once('error', (cause: NodeJS.ErrnoException) =>
+      // One address after the other refused has no message.
+      reject(new Error(`the proxy ${proxy.host}: ${cause.message || cause.code}`, { cause })),
     );
     connect.once('connect', ({ statusCode, statusMessage }, socket) => {
       if (statusCode === 200) return resolve(socket);

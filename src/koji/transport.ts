@@ -5,7 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { unzip } from 'node:zlib';
-import { proxyAuthorization, type TunnelledRequest, tunnelAgent } from './proxy.ts';
+import { proxyAddress, proxyAuthorization, type TunnelledRequest, tunnelAgent } from './proxy.ts';
 
 export interface TransportOptions {
   /** The hub's URL, such as `https://koji.example.org/kojihub`. */
@@ -72,7 +72,8 @@ export function createTransport(options: TransportOptions): Transport {
 
   // Without a limit of its own: an agent that fails to make a connection leaves those in its queue there.
   const agentFor = (keepAlive: boolean): http.Agent => {
-    const settings = { keepAlive, ...tls };
+    // What is told of the hub's certificate is no word on a proxy's.
+    const settings = { keepAlive, ...(secure && tls) };
     if (secure && proxy) return tunnelAgent(proxy, settings);
     return secure || proxy?.protocol === 'https:' ? new https.Agent(settings) : new http.Agent(settings);
   };
@@ -80,11 +81,10 @@ export function createTransport(options: TransportOptions): Transport {
   /** Where a request goes: a proxy is asked in place of an http server, with the whole URL as the path. */
   const routeTo = (to: URL): https.RequestOptions => {
     if (secure || !proxy) return { ...urlToHttpOptions(to), ...tls };
-    const { protocol, hostname, port } = urlToHttpOptions(proxy);
-    return { protocol, hostname, port, path: to.href, headers: proxyAuthorization(proxy) };
+    return { ...proxyAddress(proxy), path: to.href, headers: proxyAuthorization(proxy) };
   };
 
-  const way = secure && proxy ? `connection through the proxy ${proxy.host}` : 'connection';
+  const way = proxy ? `connection through the proxy ${proxy.host}` : 'connection';
   const requestOf = (
     body: string,
     headers: Readonly<Record<string, string>>,
@@ -114,6 +114,8 @@ export function createTransport(options: TransportOptions): Transport {
     underWay.add(stop);
     let sent = false;
     const late = () => new Error(`no ${sent ? 'reply' : way} within ${timeout} ms`);
+    const failed = (what: string, cause: unknown) =>
+      new TransportError(`${url.host}: ${what}`, { sent, cause });
     const exchange = async () => {
       const timer = setTimeout(() => stop.abort(late()), timeout);
       try {
@@ -130,8 +132,9 @@ export function createTransport(options: TransportOptions): Transport {
       return await (fresh ? exchange() : inTurn(exchange, stop.signal));
     } catch (error) {
       if (error instanceof TransportError) throw error;
-      const cause = stop.signal.aborted ? stop.signal.reason : error;
-      throw new TransportError(`${url.host}: ${words(cause)}`, { sent, cause });
+      if (stop.signal.aborted) throw failed(words(stop.signal.reason), stop.signal.reason);
+      const what = secure || !proxy ? advised(error) : `the proxy ${proxy.host}: ${words(error)}`;
+      throw failed(what, error);
     } finally {
       underWay.delete(stop);
     }
@@ -209,11 +212,14 @@ function skewOf({ headers: { date = '' } }: IncomingMessage): number | undefined
 /** Node's AggregateError (one address after the other refused) has no message of its own. */
 function words(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(words).join(', ');
-  if (!(error instanceof Error)) return String(error);
-  const advice = TLS_ADVICE.find(([pattern]) =>
-    pattern.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`),
-  );
-  return advice ? `${error.message}: ${advice[1]}` : error.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** With what to do about it, for an error of a connection to the hub itself. */
+function advised(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(`${code} ${words(error)}`));
+  return advice ? `${words(error)}: ${advice[1]}` : words(error);
 }
 
 /** What TLS failures mean here (codes of Node and alerts of OpenSSL). */

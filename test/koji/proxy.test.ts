@@ -3,10 +3,10 @@ import http, { type IncomingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { getKojiVersion, tagBuild } from '../../src/koji/calls.ts';
 import { connectHub } from '../../src/koji/client.ts';
-import type { Hub } from '../../src/koji/hub.ts';
+import { type Hub, SettingsError } from '../../src/koji/hub.ts';
 import { proxyFor } from '../../src/koji/proxy.ts';
 import { createTransport, type Transport, type TransportOptions } from '../../src/koji/transport.ts';
 import { encodeCall, encodeResponse } from '../../src/koji/xmlrpc.ts';
@@ -46,6 +46,25 @@ describe('the environment names a proxy', () => {
     ['hub.example.org:8443', 'https://hub.example.org/', false],
     ['hub.example.org:8443', 'https://hub.example.org:8443/', true],
     ['', 'https://hub.example.org/', false],
+    ['::1', 'https://[::1]/', true],
+    ['[::1]', 'https://[::1]/', true],
+    ['0:0:0:0:0:0:0:1', 'https://[::1]/', true],
+    ['[::1]:8443', 'https://[::1]:8443/', true],
+    ['[::1]:8443', 'https://[::1]/', false],
+    ['::1', 'https://[::2]/', false],
+    ['fd00::/8', 'https://[fd12::3]/', true],
+    ['fd00::/8', 'https://[fe12::3]/', false],
+    ['10.1.2.3', 'https://10.1.2.3/', true],
+    ['10.1.2.3:8443', 'https://10.1.2.3:8443/', true],
+    ['10.1.2.3:8443', 'https://10.1.2.3/', false],
+    ['10.0.0.0/8', 'https://10.1.2.3/', true],
+    ['10.9.9.9/8', 'https://10.1.2.3/', true],
+    ['10.0.0.0/8', 'https://11.1.2.3/', false],
+    ['10.0.0.0/8', 'https://[::1]/', false],
+    ['10.0.0.0/8', 'https://hub10.example.org/', false],
+    ['10.0.0.0/33', 'https://10.0.0.0/', false],
+    ['10.0.0.0/', 'https://10.0.0.0/', false],
+    ['2.3', 'https://10.1.2.3/', false],
   ])('but no_proxy = %j for %s: excepted %s', (no_proxy, server, excepted) => {
     const found = proxyFor(server, { https_proxy: 'http://proxy:3128', no_proxy });
     expect(found === undefined).toBe(excepted);
@@ -58,6 +77,16 @@ describe('the environment names a proxy', () => {
       expect(told).toThrow(
         /^https_proxy in the environment is not .*; mend it, or name hub\.example\.org in no_proxy$/,
       );
+      expect(told).not.toThrow(/hunter2/);
+    },
+  );
+
+  test.each(['http://user:hunter2%@proxy:1080', 'http://us%er:hunter2@proxy', 'http://u:hunter2%ff@proxy'])(
+    'with an account that is not in URL encoding (%s) is told without its value',
+    (https_proxy) => {
+      const told = () => proxyFor('https://hub.example.org/', { https_proxy });
+      expect(told).toThrow(SettingsError);
+      expect(told).toThrow(/^https_proxy in the environment .*: write a % as %25$/);
       expect(told).not.toThrow(/hunter2/);
     },
   );
@@ -174,6 +203,12 @@ describe.skipIf(!openssl())('through a proxy', () => {
       { line: `POST ${server}`, headers: { host: `localhost:${portOf(plain)}`, 'user-agent': 'kmod-gate' } },
     ]);
   });
+  test('a hub at an IPv6 address is asked for in brackets', async () => {
+    const transport = transportTo('https://[::1]:40483/kojihub');
+    answerConnect = (socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    expect((await rejection(transport.post(hello))).message).toContain('through to [::1]:40483: HTTP 403');
+    expect(asked).toMatchObject([{ line: 'CONNECT [::1]:40483', headers: { host: '[::1]:40483' } }]);
+  });
   test.each(['http', 'https'])('user and password of the proxy go along (%s)', async (scheme) => {
     const server = scheme === 'https' ? secureUrl() : `http://localhost:${portOf(plain)}/kojihub`;
     await connect(server, 'gate:p%40ss@').read(getKojiVersion());
@@ -208,6 +243,61 @@ describe.skipIf(!openssl())('through a proxy', () => {
     expect(await rejection(hub.read(getKojiVersion()))).toMatchObject({
       kind: 'unavailable',
       message: expect.stringMatching(/the proxy 127\.0\.0\.1:\d+: .*ECONNREFUSED/),
+    });
+  });
+  describe('that is spoken to in TLS itself', () => {
+    let front: https.Server;
+    let names: unknown[];
+    beforeAll(async () => {
+      const pem = readFileSync(authority.issue('proxy'));
+      front = https.createServer({ key: pem, cert: pem }, (request, response) =>
+        proxy.emit('request', request, response),
+      );
+      front.on('connect', (...all) => proxy.emit('connect', ...all));
+      front.on('secureConnection', ({ servername }) => names.push(servername));
+      await listen(front);
+    });
+    afterEach(() => vi.unstubAllEnvs());
+    afterAll(async () => {
+      front.closeAllConnections();
+      await new Promise((resolve) => front.close(resolve));
+    });
+    const through = (server: string, options: Partial<TransportOptions> = {}, host = 'localhost') => {
+      names = [];
+      return transportTo(server, { proxy: new URL(`https://${host}:${portOf(front)}`), ...options });
+    };
+    const plainUrl = () => `http://127.0.0.1:${portOf(plain)}/kojihub`;
+    // This process trusts no proxy: what would name its authority is read at the start only.
+    const trust = () => vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+
+    test.each([
+      ['http', plainUrl],
+      ['https', () => secureUrl().replace('localhost', '127.0.0.1')],
+    ])('is asked for by its own name (%s)', async (_, server) => {
+      trust();
+      expect(await through(server()).post(hello)).toContain('1.35.3');
+      expect(names).toEqual(['localhost']);
+    });
+    test('has no name to ask for at an address', async () => {
+      trust();
+      const server = `http://localhost:${portOf(plain)}/kojihub`;
+      expect(await through(server, {}, '127.0.0.1').post(hello)).toContain('1.35.3');
+      expect(names).toEqual([false]);
+    });
+    test.each<[string, () => Partial<TransportOptions>]>([
+      ['the authority', () => ({})],
+      ['the neglect', () => ({ tls: { rejectUnauthorized: false } })],
+    ])('is not trusted by %s of an http hub', async (_, options) => {
+      for (const fresh of [true, false]) {
+        const error = await rejection(through(plainUrl(), options()).post(hello, {}, fresh));
+        expect(error).toMatchObject({
+          sent: false,
+          message: expect.stringContaining('the proxy localhost:'),
+        });
+        expect(error.message).toMatch(/certificate|verify/);
+        expect(error.message).not.toContain('serverca');
+      }
+      expect(asked).toEqual([]);
     });
   });
   test('no more tunnels at a time than connections', async () => {
