@@ -81,12 +81,40 @@ export function readProfile(name: string, places: readonly string[]): Profile {
   const { DEFAULT: defaults, ...profiles } = sections;
   const options = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
   if (options === undefined) throw new ProfileError(notFound(name, Object.keys(profiles), files, places));
-  const parsed = Profile.safeParse({ ...defaults, ...options });
+  const unusable = (problems: string) =>
+    new ProfileError(`Koji profile "${name}" cannot be used: ${problems} (read ${files.join(', ')})`);
+  const parsed = Profile.safeParse(valuesOf({ ...defaults, ...options }, unusable));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `its ${issue.path.join('.')} must be ${issue.message}`);
-  throw new ProfileError(
-    `Koji profile "${name}" cannot be used: ${problems.join('; ')} (read ${files.join(', ')})`,
-  );
+  throw unusable(problems.join('; '));
+}
+
+type Options = Readonly<Record<string, string>>;
+type Unusable = (problem: string) => ProfileError;
+
+/**
+ * What the gate takes of a profile. An empty value is none; it is there all the same, as undefined, since Koji
+ * takes no default file in its place.
+ */
+function valuesOf(options: Options, unusable: Unusable): Record<string, string | undefined> {
+  const names = Object.keys(Profile.shape).filter((name) => Object.hasOwn(options, name));
+  return Object.fromEntries(names.map((name) => [name, expand(options, name, unusable) || undefined]));
+}
+
+/** How deep options may refer to each other: configparser.MAX_INTERPOLATION_DEPTH. */
+const DEEPEST = 10;
+
+/** An option as Python's configparser gives it: `%%` is a %, `%(name)s` another option. */
+function expand(options: Options, name: string, unusable: Unusable, depth = 1): string {
+  const value = options[name] ?? '';
+  return value.replace(/%(?:(%)|\(([^)]+)\)s)?/g, (_, percent?: string, reference?: string) => {
+    const other = reference?.toLowerCase() ?? '';
+    if (depth <= DEEPEST && percent !== undefined) return '%';
+    if (depth <= DEEPEST && Object.hasOwn(options, other)) return expand(options, other, unusable, depth + 1);
+    // The value may be a password.
+    const advice = 'write %% for a %, or %(name)s for an option that is there';
+    throw unusable(`its ${name} has a % that stands for nothing; ${advice}`);
+  });
 }
 
 function notFound(name: string, profiles: string[], files: string[], places: readonly string[]): string {

@@ -5,12 +5,12 @@ import type { ConnectionOptions } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { unzip } from 'node:zlib';
-import { proxyAuthorization, tunnelAgent } from './proxy.ts';
+import { proxyAddress, proxyAuthorization, type TunnelledRequest, tunnelAgent } from './proxy.ts';
 
 export interface TransportOptions {
   /** The hub's URL, such as `https://koji.example.org/kojihub`. */
   readonly server: string;
-  /** Deadline of one call in milliseconds: from taking a connection to the end of the reply. */
+  /** Deadline of one call in milliseconds: from taking a connection, or making one, to the end of the reply. */
   readonly timeout: number;
   readonly userAgent: string;
   /** Certificates and the range of TLS versions, for an https server. */
@@ -64,36 +64,38 @@ export function createTransport(options: TransportOptions): Transport {
   }
   const { timeout, userAgent, maxReply = 64 * 2 ** 20, maxSockets = 8, proxy, tls = {} } = options;
   const secure = url.protocol === 'https:';
-  const closing = new AbortController();
+  const closed = new Error('the client is closed');
+  let closing = false;
   const underWay = new Set<AbortController>();
+  const inTurn = turns(maxSockets);
   let skew: number | undefined;
 
+  // Without a limit of its own: an agent that fails to make a connection leaves those in its queue there.
   const agentFor = (keepAlive: boolean): http.Agent => {
-    const settings = { keepAlive, maxSockets, ...tls };
-    if (secure && proxy) return tunnelAgent(proxy, settings, { timeout, closing: closing.signal });
+    // What is told of the hub's certificate is no word on a proxy's.
+    const settings = { keepAlive, ...(secure && tls) };
+    if (secure && proxy) return tunnelAgent(proxy, settings);
     return secure || proxy?.protocol === 'https:' ? new https.Agent(settings) : new http.Agent(settings);
   };
   const agent = agentFor(true);
   /** Where a request goes: a proxy is asked in place of an http server, with the whole URL as the path. */
   const routeTo = (to: URL): https.RequestOptions => {
     if (secure || !proxy) return { ...urlToHttpOptions(to), ...tls };
-    const { protocol, hostname, port } = urlToHttpOptions(proxy);
-    return { protocol, hostname, port, path: to.href, headers: proxyAuthorization(proxy) };
+    return { ...proxyAddress(proxy), path: to.href, headers: proxyAuthorization(proxy) };
   };
 
-  const post: Transport['post'] = async (body, headers = {}, fresh = false, query) => {
-    if (closing.signal.aborted) throw new TransportError('the client is closed', { sent: false });
-    const stop = new AbortController();
-    underWay.add(stop);
-    let timer: NodeJS.Timeout | undefined;
-    let sent = false;
+  const way = proxy ? `connection through the proxy ${proxy.host}` : 'connection';
+  const requestOf = (
+    body: string,
+    headers: Readonly<Record<string, string>>,
+    fresh: boolean,
+    query: URLSearchParams | undefined,
+  ): https.RequestOptions => {
     const route = routeTo(query ? new URL(`?${query}`, url) : url);
-    const { request } = route.protocol === 'https:' ? https : http;
-    const outgoing = request({
+    return {
       ...route,
       method: 'POST',
       agent: fresh ? agentFor(false) : agent,
-      signal: stop.signal,
       headers: {
         ...route.headers,
         Host: url.host,
@@ -103,38 +105,102 @@ export function createTransport(options: TransportOptions): Transport {
         'Accept-Encoding': 'gzip, deflate',
         ...headers,
       },
-    });
-    outgoing.once('socket', (socket) => {
-      timer = setTimeout(() => stop.abort(new Error(`no reply within ${timeout} ms`)), timeout);
-      // Nothing can have reached the hub before the connection stands.
-      const connected = () => {
-        sent = true;
-      };
-      if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected);
-      else connected();
-    });
+    };
+  };
+
+  const post: Transport['post'] = async (body, headers = {}, fresh = false, query) => {
+    if (closing) throw new TransportError(closed.message, { sent: false });
+    const stop = new AbortController();
+    underWay.add(stop);
+    let sent = false;
+    const late = () => new Error(`no ${sent ? 'reply' : way} within ${timeout} ms`);
+    const failed = (what: string, cause: unknown) =>
+      new TransportError(`${url.host}: ${what}`, { sent, cause });
+    const exchange = async () => {
+      const timer = setTimeout(() => stop.abort(late()), timeout);
+      try {
+        const reply = await replyTo(requestOf(body, headers, fresh, query), body, stop.signal, () => {
+          sent = true;
+        });
+        skew = skewOf(reply) ?? skew;
+        return judge(reply, await textOf(reply, maxReply));
+      } finally {
+        clearTimeout(timer);
+      }
+    };
     try {
-      const reply = await new Promise<IncomingMessage>((resolve, reject) => {
-        outgoing.on('response', resolve).on('error', reject).end(body);
-      });
-      skew = skewOf(reply) ?? skew;
-      return judge(reply, await textOf(reply, maxReply));
+      return await (fresh ? exchange() : inTurn(exchange, stop.signal));
     } catch (error) {
       if (error instanceof TransportError) throw error;
-      const cause = stop.signal.aborted ? stop.signal.reason : error;
-      throw new TransportError(`${url.host}: ${words(cause)}`, { sent, cause });
+      if (stop.signal.aborted) throw failed(words(stop.signal.reason), stop.signal.reason);
+      const what = secure || !proxy ? advised(error) : `the proxy ${proxy.host}: ${words(error)}`;
+      throw failed(what, error);
     } finally {
-      clearTimeout(timer);
       underWay.delete(stop);
     }
   };
 
   const close = () => {
-    closing.abort(new Error('the client is closed'));
-    for (const stop of underWay) stop.abort(closing.signal.reason);
+    closing = true;
+    for (const stop of underWay) stop.abort(closed);
     agent.destroy();
   };
   return { post, skew: () => skew, close };
+}
+
+/**
+ * Turns for calls, first come, first served: no more than `size` at a time.
+ * `signal` ends the waiting for a turn; what is at its turn has to see to itself.
+ */
+function turns(size: number): <T>(call: () => Promise<T>, signal: AbortSignal) => Promise<T> {
+  let free = size;
+  const waiting = new Set<() => void>();
+  const turn = (signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      waiting.add(resolve);
+      const giveUp = () => waiting.delete(resolve) && reject(signal.reason);
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+  const next = () => {
+    const [first] = waiting;
+    if (first === undefined) {
+      free += 1;
+      return;
+    }
+    waiting.delete(first);
+    first();
+  };
+  return async (call, signal) => {
+    if (free > 0) free -= 1;
+    else await turn(signal);
+    try {
+      signal.throwIfAborted();
+      return await call();
+    } finally {
+      next();
+    }
+  };
+}
+
+/** Ask; `connected` is told as soon as something can have reached the server. The signal ends this at any time. */
+function replyTo(
+  options: TunnelledRequest,
+  body: string,
+  signal: AbortSignal,
+  connected: () => void,
+): Promise<IncomingMessage> {
+  const { request } = options.protocol === 'https:' ? https : http;
+  const asked: TunnelledRequest = { ...options, signal, giveUp: signal };
+  return new Promise((resolve, reject) => {
+    const outgoing = request(asked);
+    outgoing.once('socket', (socket) => {
+      if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected);
+      else connected();
+    });
+    outgoing.on('response', resolve).on('error', reject).end(body);
+    // A request without a connection tells of its end only when that connection has failed.
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 /** By the Date header, which is the second that had begun. */
@@ -146,11 +212,14 @@ function skewOf({ headers: { date = '' } }: IncomingMessage): number | undefined
 /** Node's AggregateError (one address after the other refused) has no message of its own. */
 function words(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(words).join(', ');
-  if (!(error instanceof Error)) return String(error);
-  const advice = TLS_ADVICE.find(([pattern]) =>
-    pattern.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`),
-  );
-  return advice ? `${error.message}: ${advice[1]}` : error.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** With what to do about it, for an error of a connection to the hub itself. */
+function advised(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(`${code} ${words(error)}`));
+  return advice ? `${words(error)}: ${advice[1]}` : words(error);
 }
 
 /** What TLS failures mean here (codes of Node and alerts of OpenSSL). */

@@ -92,6 +92,62 @@ describe('a Koji profile', () => {
     expect(readProfile('fedora', places).user).toBe('true');
   });
 
+  it('takes an empty value as none', () => {
+    write('koji.conf', '[DEFAULT]\nuser = somebody\n');
+    write(
+      'home/config',
+      [
+        '[koji]',
+        'server = https://k/hub',
+        'weburl =',
+        'authtype =',
+        'user =',
+        'password = %(user)s',
+        'cert =',
+        'serverca:',
+        'no_ssl_verify =',
+        'keytab =   ',
+        'principal =',
+        'timeout =',
+      ].join('\n'),
+    );
+    expect(readProfile('koji', places)).toEqual({ server: 'https://k/hub' });
+    // Koji looks for its own files only where a profile does not name one at all.
+    write('release/.koji/client.crt', 'PEM');
+    write('release/.koji/serverca.crt', 'PEM');
+    const read = settings('profile = "koji"', { HOME: join(root, 'release') });
+    expect(read).toMatchObject({ authtype: 'kerberos' });
+    expect(read).not.toHaveProperty('serverca');
+  });
+
+  it('refers to other options as Python does', () => {
+    write(
+      'koji.conf',
+      [
+        '[DEFAULT]',
+        'host = default.example.org',
+        'base = https://%(host)s',
+        '[koji]',
+        'Host = own.example.org',
+        'server = %(base)s/hub%%20%(HOST)s',
+        'weburl = %(base)s/%%(host)s',
+        'user = %%%%%(a-b)s',
+        'a-b = $1%%$&',
+        'topdir = 100%',
+        '[far]',
+        'server = https://%(a1)s',
+        ...Array.from({ length: 9 }, (_, i) => `a${i + 1} = %(a${i + 2})s`),
+        'a10 = host',
+      ].join('\n'),
+    );
+    expect(readProfile('koji', places)).toEqual({
+      server: 'https://own.example.org/hub%20own.example.org',
+      weburl: 'https://own.example.org/%(host)s',
+      user: '%%$1%$&',
+    });
+    expect(readProfile('far', places).server).toBe('https://host');
+  });
+
   it('gives way to what the file says itself', () => {
     write('koji.conf', '[koji]\nserver = https://k/hub\nauthtype = kerberos\ntimeout = 90\n');
     const table =
@@ -203,6 +259,34 @@ describe('a mistake about a profile', () => {
       ),
     );
   });
+
+  it.each([
+    ['password', 'password = hunter2%'],
+    ['password', 'password = hunter%2'],
+    ['password', 'password = hunter2%('],
+    ['password', 'password = %(hunter2)s'],
+    ['password', 'password = %()shunter2'],
+    ['password', 'password = %(user)dhunter2'],
+    ['password', 'password = hunter2%(password)s'],
+    ['password', 'password = %(toString)shunter2'],
+    ['other', 'password = %(other)s\nother = hunter2%'],
+    [
+      'a10',
+      `password = %(a1)s\n${Array.from({ length: 11 }, (_, i) => `a${i + 1} = %(a${i + 2})s\n`).join('')}`,
+    ],
+  ])(
+    'names the option (%s) of a percent sign that Python does not take, without its value: %j',
+    (option, lines) => {
+      write('koji.conf', `[koji]\nserver = https://k/hub\nuser = gate\n${lines}\n`);
+      expect(settings('profile = "koji"')).toBe(
+        mistake(
+          `Koji profile "koji" cannot be used: its ${option} has a % that stands for nothing; ` +
+            'write %% for a %, or %(name)s for an option that is there ' +
+            `(read ${join(root, 'koji.conf')})`,
+        ),
+      );
+    },
+  );
 
   it('names a place that cannot be read', () => {
     write('conf.d/x.conf/file', '');

@@ -3,12 +3,13 @@ import http, { type IncomingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { getKojiVersion, tagBuild } from '../../src/koji/calls.ts';
 import { connectHub } from '../../src/koji/client.ts';
-import type { Hub } from '../../src/koji/hub.ts';
+import { type Hub, SettingsError } from '../../src/koji/hub.ts';
 import { proxyFor } from '../../src/koji/proxy.ts';
-import { encodeResponse } from '../../src/koji/xmlrpc.ts';
+import { createTransport, type Transport, type TransportOptions } from '../../src/koji/transport.ts';
+import { encodeCall, encodeResponse } from '../../src/koji/xmlrpc.ts';
 import { type Authority, createAuthority, openssl } from '../servers/httpd.ts';
 import { rejection } from './stub.ts';
 
@@ -45,6 +46,25 @@ describe('the environment names a proxy', () => {
     ['hub.example.org:8443', 'https://hub.example.org/', false],
     ['hub.example.org:8443', 'https://hub.example.org:8443/', true],
     ['', 'https://hub.example.org/', false],
+    ['::1', 'https://[::1]/', true],
+    ['[::1]', 'https://[::1]/', true],
+    ['0:0:0:0:0:0:0:1', 'https://[::1]/', true],
+    ['[::1]:8443', 'https://[::1]:8443/', true],
+    ['[::1]:8443', 'https://[::1]/', false],
+    ['::1', 'https://[::2]/', false],
+    ['fd00::/8', 'https://[fd12::3]/', true],
+    ['fd00::/8', 'https://[fe12::3]/', false],
+    ['10.1.2.3', 'https://10.1.2.3/', true],
+    ['10.1.2.3:8443', 'https://10.1.2.3:8443/', true],
+    ['10.1.2.3:8443', 'https://10.1.2.3/', false],
+    ['10.0.0.0/8', 'https://10.1.2.3/', true],
+    ['10.9.9.9/8', 'https://10.1.2.3/', true],
+    ['10.0.0.0/8', 'https://11.1.2.3/', false],
+    ['10.0.0.0/8', 'https://[::1]/', false],
+    ['10.0.0.0/8', 'https://hub10.example.org/', false],
+    ['10.0.0.0/33', 'https://10.0.0.0/', false],
+    ['10.0.0.0/', 'https://10.0.0.0/', false],
+    ['2.3', 'https://10.1.2.3/', false],
   ])('but no_proxy = %j for %s: excepted %s', (no_proxy, server, excepted) => {
     const found = proxyFor(server, { https_proxy: 'http://proxy:3128', no_proxy });
     expect(found === undefined).toBe(excepted);
@@ -60,6 +80,16 @@ describe('the environment names a proxy', () => {
       expect(told).not.toThrow(/hunter2/);
     },
   );
+
+  test.each(['http://user:hunter2%@proxy:1080', 'http://us%er:hunter2@proxy', 'http://u:hunter2%ff@proxy'])(
+    'with an account that is not in URL encoding (%s) is told without its value',
+    (https_proxy) => {
+      const told = () => proxyFor('https://hub.example.org/', { https_proxy });
+      expect(told).toThrow(SettingsError);
+      expect(told).toThrow(/^https_proxy in the environment .*: write a % as %25$/);
+      expect(told).not.toThrow(/hunter2/);
+    },
+  );
 });
 
 describe.skipIf(!openssl())('through a proxy', () => {
@@ -68,9 +98,12 @@ describe.skipIf(!openssl())('through a proxy', () => {
   let plain: http.Server;
   let proxy: http.Server;
   let hub: Hub | undefined;
+  let transport: Transport | undefined;
   /** What the proxy was asked for, and how it answers a CONNECT. */
   let asked: { line: string; headers: IncomingHttpHeaders }[];
   let answerConnect: (socket: Duplex, to: string) => void;
+  /** How long the hub takes to answer, in milliseconds. */
+  let pause = 0;
 
   const portOf = (server: net.Server) => (server.address() as AddressInfo).port;
   const listen = <T extends net.Server>(server: T): Promise<T> =>
@@ -86,7 +119,7 @@ describe.skipIf(!openssl())('through a proxy', () => {
   const version: http.RequestListener = (request, response) => {
     request.resume();
     response.setHeader('Content-Type', 'text/xml');
-    response.end(encodeResponse('1.35.3'));
+    setTimeout(() => response.end(encodeResponse('1.35.3')), pause);
   };
 
   beforeAll(async () => {
@@ -112,7 +145,11 @@ describe.skipIf(!openssl())('through a proxy', () => {
       socket.resume().once('end', () => socket.destroy());
     });
   });
-  afterEach(async () => hub?.close());
+  afterEach(async () => {
+    await hub?.close();
+    transport?.close();
+    pause = 0;
+  });
   afterAll(async () => {
     for (const server of [secure, plain, proxy]) {
       server.closeAllConnections();
@@ -131,6 +168,17 @@ describe.skipIf(!openssl())('through a proxy', () => {
     hub = connectHub({ server, ...account, timeout: 2_000, serverca: authority.ca, env, ...options });
     return hub;
   }
+  /** The same, without what a client adds. */
+  function transportTo(server: string, options: Partial<TransportOptions> = {}): Transport {
+    asked = [];
+    answerConnect = tunnel;
+    const url = new URL(`http://127.0.0.1:${portOf(proxy)}`);
+    const trust = { ca: readFileSync(authority.ca) };
+    const settings = { server, timeout: 2_000, userAgent: 'test', tls: trust, proxy: url };
+    transport = createTransport({ ...settings, ...options });
+    return transport;
+  }
+  const hello = encodeCall('hello', []);
   const secureUrl = () => `https://localhost:${portOf(secure)}/kojihub`;
 
   test('an https hub is reached in a tunnel, which is kept', async () => {
@@ -154,6 +202,12 @@ describe.skipIf(!openssl())('through a proxy', () => {
     expect(asked).toMatchObject([
       { line: `POST ${server}`, headers: { host: `localhost:${portOf(plain)}`, 'user-agent': 'kmod-gate' } },
     ]);
+  });
+  test('a hub at an IPv6 address is asked for in brackets', async () => {
+    const transport = transportTo('https://[::1]:40483/kojihub');
+    answerConnect = (socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    expect((await rejection(transport.post(hello))).message).toContain('through to [::1]:40483: HTTP 403');
+    expect(asked).toMatchObject([{ line: 'CONNECT [::1]:40483', headers: { host: '[::1]:40483' } }]);
   });
   test.each(['http', 'https'])('user and password of the proxy go along (%s)', async (scheme) => {
     const server = scheme === 'https' ? secureUrl() : `http://localhost:${portOf(plain)}/kojihub`;
@@ -191,7 +245,110 @@ describe.skipIf(!openssl())('through a proxy', () => {
       message: expect.stringMatching(/the proxy 127\.0\.0\.1:\d+: .*ECONNREFUSED/),
     });
   });
-  test('close ends a tunnel that is being made', async () => {
+  describe('that is spoken to in TLS itself', () => {
+    let front: https.Server;
+    let names: unknown[];
+    beforeAll(async () => {
+      const pem = readFileSync(authority.issue('proxy'));
+      front = https.createServer({ key: pem, cert: pem }, (request, response) =>
+        proxy.emit('request', request, response),
+      );
+      front.on('connect', (...all) => proxy.emit('connect', ...all));
+      front.on('secureConnection', ({ servername }) => names.push(servername));
+      await listen(front);
+    });
+    afterEach(() => vi.unstubAllEnvs());
+    afterAll(async () => {
+      front.closeAllConnections();
+      await new Promise((resolve) => front.close(resolve));
+    });
+    const through = (server: string, options: Partial<TransportOptions> = {}, host = 'localhost') => {
+      names = [];
+      return transportTo(server, { proxy: new URL(`https://${host}:${portOf(front)}`), ...options });
+    };
+    const plainUrl = () => `http://127.0.0.1:${portOf(plain)}/kojihub`;
+    // This process trusts no proxy: what would name its authority is read at the start only.
+    const trust = () => vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+
+    test.each([
+      ['http', plainUrl],
+      ['https', () => secureUrl().replace('localhost', '127.0.0.1')],
+    ])('is asked for by its own name (%s)', async (_, server) => {
+      trust();
+      expect(await through(server()).post(hello)).toContain('1.35.3');
+      expect(names).toEqual(['localhost']);
+    });
+    test('has no name to ask for at an address', async () => {
+      trust();
+      const server = `http://localhost:${portOf(plain)}/kojihub`;
+      expect(await through(server, {}, '127.0.0.1').post(hello)).toContain('1.35.3');
+      expect(names).toEqual([false]);
+    });
+    test.each<[string, () => Partial<TransportOptions>]>([
+      ['the authority', () => ({})],
+      ['the neglect', () => ({ tls: { rejectUnauthorized: false } })],
+    ])('is not trusted by %s of an http hub', async (_, options) => {
+      for (const fresh of [true, false]) {
+        const error = await rejection(through(plainUrl(), options()).post(hello, {}, fresh));
+        expect(error).toMatchObject({
+          sent: false,
+          message: expect.stringContaining('the proxy localhost:'),
+        });
+        expect(error.message).toMatch(/certificate|verify/);
+        expect(error.message).not.toContain('serverca');
+      }
+      expect(asked).toEqual([]);
+    });
+  });
+  test('no more tunnels at a time than connections', async () => {
+    const transport = transportTo(secureUrl(), { maxSockets: 3 });
+    let most = 0;
+    answerConnect = (socket, to) => {
+      most = Math.max(most, asked.length);
+      setTimeout(() => tunnel(socket, to), 30);
+    };
+    await Promise.all(Array.from({ length: 12 }, () => transport.post(hello)));
+    expect(asked.length).toBe(3);
+    expect(most).toBe(3);
+  });
+  test('when the proxy dies, each of many calls ends, also those that wait', async () => {
+    const transport = transportTo(secureUrl(), { maxSockets: 3, timeout: 1_000 });
+    pause = 60_000;
+    const open: Duplex[] = [];
+    answerConnect = (socket, to) => {
+      open.push(socket);
+      tunnel(socket, to);
+    };
+    const post = () => rejection(transport.post(hello));
+    const first = Array.from({ length: 3 }, post);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const later = Array.from({ length: 9 }, post);
+    answerConnect = (socket) => socket.destroy();
+    for (const socket of open) socket.destroy();
+    for (const error of await Promise.all(first)) expect(error).toMatchObject({ sent: true });
+    for (const error of await Promise.all(later)) expect(error).toMatchObject({ sent: false });
+  }, 4_000);
+  test('tunnel and call have one deadline', async () => {
+    const transport = transportTo(secureUrl(), { timeout: 400 });
+    answerConnect = (socket, to) => setTimeout(() => tunnel(socket, to), 250);
+    pause = 250;
+    const start = performance.now();
+    const error = await rejection(transport.post(hello));
+    expect(error).toMatchObject({ sent: true, message: expect.stringContaining('no reply within 400 ms') });
+    expect(performance.now() - start).toBeLessThan(480);
+  });
+  test('close ends a tunnel that is being made, and the calls that wait for one', async () => {
+    const transport = transportTo(secureUrl(), { maxSockets: 2, timeout: 60_000 });
+    answerConnect = () => {
+      if (asked.length === 2) transport.close();
+    };
+    const calls = Array.from({ length: 6 }, () => rejection(transport.post(hello)));
+    for (const error of await Promise.all(calls)) {
+      expect(error).toMatchObject({ sent: false, message: expect.stringContaining('the client is closed') });
+    }
+    expect(asked.length).toBe(2);
+  }, 3_000);
+  test('close of a hub ends a tunnel that is being made', async () => {
     const client = connect(secureUrl(), '', { timeout: 60_000 });
     let reached = () => {};
     const waiting = new Promise<void>((resolve) => {

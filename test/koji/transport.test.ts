@@ -171,6 +171,45 @@ test('no more calls at a time than connections, and none is late for having wait
   expect(most).toBe(2);
 });
 
+test('close ends the calls that wait for a connection, and they were not sent', async () => {
+  const [transport, { calls }] = await start(
+    ({ response }) => {
+      response.flushHeaders();
+      transport.close();
+    },
+    { maxSockets: 1 },
+  );
+  const errors = await Promise.all(Array.from({ length: 4 }, () => rejection(transport.post(hello))));
+  expect(errors.map((error) => (error as TransportError).sent)).toEqual([true, false, false, false]);
+  expect(calls).toHaveLength(1);
+});
+
+test('a connection that does not come about counts against the deadline', async () => {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const transport = createTransport({ server: `https://127.0.0.1:${port}/`, timeout: 50, userAgent: 'test' });
+  cleanups.push(transport.close);
+  expect(await rejection(transport.post(hello))).toMatchObject({
+    sent: false,
+    message: expect.stringContaining('no connection within 50 ms'),
+  });
+});
+
+test('a fresh call does not wait for kept connections', async () => {
+  const [transport, { calls }] = await start(
+    ({ response }) => {
+      if (calls.length === 1) response.flushHeaders();
+    },
+    { maxSockets: 1 },
+  );
+  const stuck = rejection(transport.post(hello));
+  expect(decodeResponse(await transport.post(hello, {}, true))).toBe('ok');
+  transport.close();
+  await stuck;
+});
+
 test('close aborts what is under way, and refuses the rest', async () => {
   const [transport] = await start(({ response }) => {
     response.flushHeaders();
