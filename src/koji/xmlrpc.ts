@@ -326,6 +326,14 @@ function parseXml(xml: string, root: Reading['root']): Element {
     if (reading.open !== undefined) reading.open.text += text;
   };
 
+  // At the very end of a document saxes would stumble over it in its own way.
+  const half = xml.search(/\p{Surrogate}/u);
+  if (half !== -1) {
+    const lines = xml.slice(0, half).split('\n');
+    const excerpt = xml.slice(Math.max(0, half - 40), half);
+    throw new XmlRpcError('not XML: half a character', lines.length, lines.at(-1)?.length ?? 0, excerpt);
+  }
+
   // saxes itself sees to matching tags and a single root, and knows no entities but XML's own five.
   parser.on('error', (error) => refuse(`not XML: ${error.message.replace(/^\d+:\d+: /, '')}`));
   parser.on('doctype', () => refuse('a document type declaration is not allowed'));

@@ -117,6 +117,7 @@ function configText(server: string, folder: string): string {
 server = "${server}"
 user = "kmod-gate"
 password = "gate-password"
+timeout = "1s"
 [store]
 url = "sqlite:${join(folder, 'kmod-gate.db')}"
 [sweep]

@@ -216,6 +216,7 @@ describe('reading', () => {
     ['<methodResponse><fault><value>x</value></fault></methodResponse>', '<fault> without faultCode'],
     [reply('').slice(0, -30), 'not XML: '],
     [`${reply('')}<x/>`, 'not XML: '],
+    [`${reply('')}<!\ud83d`, 'not XML: half a character at 9:2'],
     [reply('<int></int>'), '"" is not a <int>'],
     [reply('<int>1.5</int>'), '"1.5" is not a <int>'],
     [reply('<double>inf</double>'), '"inf" is not a <double>'],
