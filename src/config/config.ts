@@ -1,10 +1,10 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { parse, TomlError } from 'smol-toml';
 import type { Gate, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
 import { ConfigError } from './error.ts';
+import { expandHome } from './home.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin } from './rules.ts';
@@ -231,9 +231,6 @@ function authtypeOf(
   if (user !== undefined) return 'password';
   return ofProfile || keytab !== undefined ? 'kerberos' : 'noauth';
 }
-
-const expandHome = (file: string, env: NodeJS.ProcessEnv): string =>
-  file.replace(/^~(?=\/)/, env['HOME'] || homedir());
 
 /** What was understood, for people: lines of text, passwords as `***`. */
 export function describeConfig(config: Config): string {

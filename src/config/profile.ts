@@ -1,9 +1,9 @@
 /** Profiles of Koji's own client configuration, read as Koji's client reads them. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import ini from 'ini';
 import { z } from 'zod';
+import { homeOf } from './home.ts';
 import { httpUrl } from './schema.ts';
 
 const optionalText = z.string().optional();
@@ -43,7 +43,7 @@ export class ProfileError extends Error {
 
 type Sections = Record<string, Record<string, string>>;
 
-const kojiHome = (env: NodeJS.ProcessEnv): string => join(env['HOME'] || homedir(), '.koji');
+const kojiHome = (env: NodeJS.ProcessEnv): string => join(homeOf(env), '.koji');
 
 /**
  * The files and directories that Koji's client reads, in its order (koji.read_config); a later one wins.

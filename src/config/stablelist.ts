@@ -1,10 +1,10 @@
 /** Stablelist files, as `kernel-abi-stablelists` has them: symbols that a kernel promises to keep. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Stablelist } from '../core/model.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import { parseStablelist } from '../kabi/text.ts';
+import { expandHome } from './home.ts';
 
 /** A stablelist that cannot be read; the message says which file, and why. */
 export class StablelistError extends Error {
@@ -20,7 +20,7 @@ const ARCH = '{arch}';
  * @throws StablelistError
  */
 export function readStablelists(path: string, env: NodeJS.ProcessEnv): Stablelist['symbols'] {
-  const at = path.replace(/^~(?=\/)/, env['HOME'] || homedir());
+  const at = expandHome(path, env);
   try {
     const files = filesOf(at);
     if (files.length === 0) throw new StablelistError(`no file ${at} for any architecture`);

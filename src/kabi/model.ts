@@ -4,6 +4,9 @@
  * an unsigned integer of 32 bits. A kmod loads where each symbol that it imports is exported with the same CRC.
  */
 
+/** A symbol's name as C and assembler have them. */
+export const SYMBOL = /^[A-Za-z_.$][\w.$]*$/;
+
 /** A symbol that a kernel or a kmod exports. */
 export interface ExportedSymbol {
   readonly name: string;

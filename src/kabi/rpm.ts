@@ -1,6 +1,6 @@
 /** Symbols as rpms tell them, in their dependencies. */
 import { parseCrc } from './crc.ts';
-import type { ExportedSymbol, ImportedSymbol, Kmod } from './model.ts';
+import { type ExportedSymbol, type ImportedSymbol, type Kmod, SYMBOL } from './model.ts';
 
 /** `kernel`: EL's `kernel(SYM)`. `kmod`: EL's `ksym(SYM)`. `either`: SUSE's `ksym(FLAVOUR:SYM)`. */
 export type Form = 'kernel' | 'kmod' | 'either';
@@ -11,9 +11,6 @@ export interface SymbolDependency extends ImportedSymbol {
   /** SUSE's kernel flavour. */
   readonly flavour?: string;
 }
-
-/** A name as C and assembler have them. */
-const SYMBOL = /^[A-Za-z_.$][\w.$]*$/;
 
 /** Comparison bits of a dependency's flags (rpm: rpmds.h); RPMSENSE_FIND_REQUIRES and such are others. */
 const SENSE = { LESS: 2, GREATER: 4, EQUAL: 8 } as const;
@@ -106,11 +103,19 @@ function eachDependency(
 }
 
 /**
+ * The kernel that an rpm holds a part of, by their names: of `kernel-rt-modules-core` it is `kernel-rt`.
+ * @returns null where the rpm holds no kernel itself and no modules of one
+ */
+export function kernelOfPart(rpm: string): string | null {
+  return /^(.+?)-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm)?.[1] ?? null;
+}
+
+/**
  * The variant in the name of an rpm that holds a kernel or modules of it: `kernel-core` is the plain one (`''`),
  * `kernel-rt-modules-core` is `rt`, `kernel-64k-debug-core` is `64k-debug`.
  * @returns null where the rpm is no such part
  */
 export function variantOf(rpm: string): string | null {
-  const part = /^kernel(?:-(.+?))??-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm);
-  return part ? (part[1] ?? '') : null;
+  const kernel = kernelOfPart(rpm);
+  return kernel === 'kernel' ? '' : (/^kernel-(.+)$/.exec(kernel ?? '')?.[1] ?? null);
 }

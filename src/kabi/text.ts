@@ -1,9 +1,14 @@
 /** The kernel's text files about symbols. */
 import { parseCrc } from './crc.ts';
 import { SymbolFileError } from './error.ts';
-import type { ExportedSymbol, ImportedSymbol, Stablelist, SymbolTable } from './model.ts';
+import {
+  type ExportedSymbol,
+  type ImportedSymbol,
+  type Stablelist,
+  SYMBOL,
+  type SymbolTable,
+} from './model.ts';
 
-const SYMBOL = /^[A-Za-z_.$][\w.$]*$/;
 const EXPORT_TYPE = /^EXPORT_(UNUSED_)?SYMBOL/;
 
 /**

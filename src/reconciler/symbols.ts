@@ -12,7 +12,7 @@ import type {
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
 import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
-import { parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
+import { kernelOfPart, parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { RpmDependencies, Store } from '../store/store.ts';
@@ -55,17 +55,12 @@ export async function readKernel(
 ): Promise<ReadonlyMap<string, SymbolTable>> {
   const prefix = variant === '' ? name : `${name}-${variant}`;
   const all = await source.hub.read(koji.listBuildRPMs(id));
-  const parts = all.filter((rpm) => isKernelPart(prefix, rpm.name));
+  const parts = all.filter((rpm) => kernelOfPart(rpm.name) === prefix);
   // SUSE's kernels, and those of EL 7 and before, are one rpm.
   const rpms = parts.length > 0 ? parts : all.filter((rpm) => rpm.name === prefix && rpm.arch !== 'src');
   const known = await symbolsOf(source, rpms, KERNEL_RPMS);
   return new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
 }
-
-/** The rpms that hold a kernel itself and its modules: `kernel-core`, `kernel-rt-modules-extra`. */
-const isKernelPart = (prefix: string, rpm: string): boolean =>
-  rpm.startsWith(prefix) &&
-  /^-(core|modules(-(core|extra|internal|partner))?)$/.test(rpm.slice(prefix.length));
 
 const archesOf = (rpms: readonly koji.Rpm[]): string[] => [...new Set(rpms.map(({ arch }) => arch))];
 
