@@ -293,33 +293,28 @@ function differenceText(before: number, difference: KernelDifference, promised: 
 
 /** Where the changes are, and the first of them. */
 function changesText(difference: KernelDifference): string {
+  const { removed, changed, added } = difference;
   const all = [
-    ...difference.removed.map(({ symbol, crc, provider, stable }) => [
-      `- ${symbol}`,
-      formatCrc(crc),
-      provider,
-      stable,
-    ]),
-    ...difference.changed.map(({ symbol, before, after, provider, stable }) => [
-      `! ${symbol}`,
-      `${formatCrc(before)} → ${formatCrc(after)}`,
-      provider,
-      stable,
-    ]),
-    ...difference.added.map(({ symbol, crc, provider, stable }) => [
-      `+ ${symbol}`,
-      formatCrc(crc),
-      provider,
-      stable,
-    ]),
-  ] as [string, string, string, boolean][];
+    ...removed.map(({ crc, ...of }) => ({ ...of, mark: '-', change: formatCrc(crc) })),
+    ...changed.map(({ before, after, ...of }) => ({
+      ...of,
+      mark: '!',
+      change: `${formatCrc(before)} → ${formatCrc(after)}`,
+    })),
+    ...added.map(({ crc, ...of }) => ({ ...of, mark: '+', change: formatCrc(crc) })),
+  ];
   if (all.length === 0) return '';
   const byProvider = new Map<string, number>();
-  for (const [, , provider] of all) byProvider.set(provider, (byProvider.get(provider) ?? 0) + 1);
+  for (const { provider } of all) byProvider.set(provider, (byProvider.get(provider) ?? 0) + 1);
   const worst = [...byProvider].sort((a, b) => b[1] - a[1]).slice(0, 5);
   const rows = all
     .slice(0, NAMED)
-    .map(([symbol, crc, provider, stable]) => [symbol, crc, provider, stable ? 'listed' : '']);
+    .map(({ mark, symbol, change, provider, stable }) => [
+      `${mark} ${symbol}`,
+      change,
+      provider,
+      stable ? 'listed' : '',
+    ]);
   const more = all.length > NAMED ? `… and ${all.length - NAMED} more; --json has them all\n` : '';
   return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CRC', 'IN', ''], ...rows])}${more}`;
 }

@@ -1,7 +1,7 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
 import type { Explanation, Links, RunReport } from '../core/report.ts';
-import { reportOf, tallyOf, worstFirst } from '../core/report.ts';
+import { BLAME_SHOWN, describeBlamed, reportOf, tallyOf, worstFirst } from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -110,24 +110,21 @@ function errorText(report: RunReport): string[] {
   ];
 }
 
-/** How many symbols `explain` names; `--json` has all. */
-const BLAMED = 20;
-
 function blameText({ blame }: RunReport): string[] {
   if (blame.length === 0) return [];
-  const rows = blame.slice(0, BLAMED).map(({ arch, symbol, provided, provider, listed, kmods }) => {
-    const [required = ''] = kmods.map((kmod) => kmod.required);
-    const change = `${required} → ${provided ?? 'gone'}`;
+  const rows = blame.slice(0, BLAME_SHOWN).map((blamed) => {
+    const { arch, symbol, provider, listed, kmods } = blamed;
     return [
       listed ? `${symbol} (stablelist)` : symbol,
       arch,
-      change,
+      describeBlamed(blamed),
       provider ?? '-',
       kmods.map(({ name }) => name).join(' '),
     ];
   });
   const heads = ['SYMBOL', 'ARCH', 'CRC', 'NOW IN', 'HITS'];
-  const more = blame.length > BLAMED ? `  and ${blame.length - BLAMED} more; --json has them all\n` : '';
+  const more =
+    blame.length > BLAME_SHOWN ? `  and ${blame.length - BLAME_SHOWN} more; --json has them all\n` : '';
   return ['\nSymbols that are not as kmods need them\n', indent(table([heads, ...rows])), more];
 }
 

@@ -88,14 +88,13 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const kmods = standings(run);
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread) return { state: 'reads symbols', writes: [], wantsSymbols: true };
-  // A stablelist may be broken, kmod or no kmod.
-  const early = kmods.length === 0 ? verdictOf(run.kernel, kmods, run.symbols) : undefined;
-  if (early && early.verdict !== 'block')
-    return wait(
-      `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
-    );
   if (kmods.every((kmod) => kmod.state === 'judged')) {
     const found = verdictOf(run.kernel, kmods, run.symbols);
+    // A stablelist may be broken, kmod or no kmod.
+    if (kmods.length === 0 && found.verdict !== 'block')
+      return wait(
+        `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
+      );
     return { state: `verdict: ${found.verdict}`, writes: [], verdict: found };
   }
   const progress = describeProgress(kmods);

@@ -183,6 +183,14 @@ export function spellSymbols({
   };
 }
 
+/** How many symbols a page or a text shows; the JSON has all. */
+export const BLAME_SHOWN = 20;
+
+/** The CRC that the first kmod needs, and what it is now: `0x00000001 → 0x00000002`, or `… → gone`. */
+export function describeBlamed({ provided, kmods }: BlameReport): string {
+  return `${kmods[0]?.required ?? ''} → ${provided ?? 'gone'}`;
+}
+
 function blameReport({ symbols }: Run): BlameReport[] {
   const all = (symbols?.kmods ?? []).flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];

@@ -1,6 +1,8 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
 import type { Entry, Verdict } from '../core/model.ts';
 import {
+  BLAME_SHOWN,
+  describeBlamed,
   type Explanation,
   type KmodReport,
   type RunReport,
@@ -139,21 +141,19 @@ function errorList({ errors }: KmodReport): Content {
   return html`<ol class="errors">${items}</ol>`;
 }
 
-/** How many symbols are shown; the JSON has all. */
-const BLAMED = 20;
-
 function blameTable(blame: RunReport['blame']): Html {
   const rows = blame
-    .slice(0, BLAMED)
-    .map(({ arch, symbol, provided, provider, kmods }) => [
-      html`<b class="tight">${symbol}</b>`,
-      arch,
-      `${kmods[0]?.required} → ${provided ?? 'gone'}`,
-      provider,
-      kmods.map(({ name }) => name).join(', '),
+    .slice(0, BLAME_SHOWN)
+    .map((blamed) => [
+      html`<b class="tight">${blamed.symbol}</b>`,
+      blamed.arch,
+      describeBlamed(blamed),
+      blamed.provider,
+      blamed.kmods.map(({ name }) => name).join(', '),
     ]);
   const more =
-    blame.length > BLAMED && html`<p class="quiet">and ${blame.length - BLAMED} more, in the JSON</p>`;
+    blame.length > BLAME_SHOWN &&
+    html`<p class="quiet">and ${blame.length - BLAME_SHOWN} more, in the JSON</p>`;
   const heads = ['Symbol', 'Arch', 'CRC', 'Now in', 'Hits'];
   return html`${table('Symbols, those that hit most kmods first', heads, rows)}${more}`;
 }

@@ -25,7 +25,7 @@ export async function examineGate(known: KnownHub, gate: Gate, past: Past): Prom
     ...(await examinePackages(hub, gate, area, tags, buildTag)),
     ...(tags.has(gate.kmods.tag) ? [await examineKmods(hub, gate, area)] : []),
     ...(await examineSymbols(hub, gate, area)),
-    ...(await examineRights(known, gate, tags, buildTag, past)),
+    ...(await examineRights(known, gate, area, tags, buildTag, past)),
     ...(buildTag ? await examineRepos(known, area, buildTag) : []),
   ];
 }

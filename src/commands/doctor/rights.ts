@@ -30,23 +30,23 @@ const needs = (policy: string, rule: string): string =>
 export async function examineRights(
   known: KnownHub,
   gate: Gate,
+  area: string,
   tags: Tags,
   buildTag: BuildTag | undefined,
   past: Past,
 ): Promise<Check[]> {
   const { user } = known;
   if (!user) return [];
-  const area = `gate ${gate.name}`;
   const deeds = past.deeds.filter((deed) => deed.gate === gate.name);
   const describe = (deal: Deal) => describeDeal(deal, area, user, deeds);
   const { build } = gate;
   return [
     ...(build ? describePriority(build, area, user) : []),
-    ...(await examineAccess(known, gate, tags, user)),
+    ...(await examineAccess(known, gate, area, tags, user)),
     ...tagDeals(gate, user).map(describe),
     ...(build ? [describe(buildDeal(build, user))] : []),
     ...(build?.repo === 'pin' ? [describe(pinDeal(user))] : []),
-    ...(build?.repo === 'sidetag' ? await examineSideTags(known, gate, buildTag, user, describe) : []),
+    ...(build?.repo === 'sidetag' ? await examineSideTags(known, gate, area, buildTag, user, describe) : []),
   ];
 }
 
@@ -71,8 +71,13 @@ function describePriority({ priority }: Building, area: string, user: Account): 
 }
 
 /** Locks have their own line. A permission of a tag binds admins too. */
-async function examineAccess({ hub }: KnownHub, gate: Gate, tags: Tags, user: Account): Promise<Check[]> {
-  const area = `gate ${gate.name}`;
+async function examineAccess(
+  { hub }: KnownHub,
+  gate: Gate,
+  area: string,
+  tags: Tags,
+  user: Account,
+): Promise<Check[]> {
   if (gate.mode === 'observe') return [info(area, 'observe mode: no tag is changed')];
   const checks: Check[] = [];
   for (const name of changedTags(gate)) {
@@ -122,11 +127,11 @@ const pinDeal = ({ name }: Account): Deal => ({
 async function examineSideTags(
   { hub, features }: KnownHub,
   gate: Gate,
+  area: string,
   base: BuildTag | undefined,
   user: Account,
   describe: (deal: Deal) => Check,
 ): Promise<Check[]> {
-  const area = `gate ${gate.name}`;
   if (!features.sideTags) {
     const mend =
       'have the sidetag plugin enabled on the hub (Plugins in hub.conf), or set build.repo = "wait"';

@@ -45,7 +45,7 @@ export async function examineTarget(
   return [[wrong(area, `${what}, which does not inherit from ${watch}`, mend)], tag];
 }
 
-/** Of each package a repo has the newest build of the first tag that has any: one before the watch tag hides it. */
+/** A repo takes a package's newest build from the first tag that has one; a kernel in a tag before the watch tag hides the gate's. */
 async function examineHiding(hub: Hub, gate: Gate, area: string, tag: BuildTag): Promise<Check[]> {
   const order = [tag.name, ...tag.ancestors.map(({ name }) => name)];
   const before = order.slice(0, order.indexOf(gate.watch));
