@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigError, type KojiSettings, parseConfig } from '../../src/config/config.ts';
+import type { KojiSettings } from '../../src/config/config.ts';
 import { kojiPlaces, readProfile } from '../../src/config/profile.ts';
+import { parseGate } from './gate.ts';
 
 let root: string;
 let places: string[];
@@ -23,22 +24,8 @@ function write(place: string, text: string): void {
 
 /** The hub settings of a file whose `[koji]` table is `table`; a ConfigError's text where there are none. */
 function settings(table: string, env: NodeJS.ProcessEnv = {}): KojiSettings | string {
-  const gate = `
-    [store]
-    url = "sqlite::memory:"
-    [[gate]]
-    name = "c9s"
-    kernels = ["kernel"]
-    watch = "c9s-gate"
-    kmods.tag = "kmods"
-    build.target = "kmods"
-    on_pass.tag = ["candidate"]`;
-  try {
-    return parseConfig(`[koji]\n${table}\n${gate}`, 'gate.toml', env, places).koji;
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
+  const config = parseGate({ koji: table }, env, places);
+  return typeof config === 'string' ? config : config.koji;
 }
 
 describe('a Koji profile', () => {

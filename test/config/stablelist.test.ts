@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigError, describeConfig, parseConfig } from '../../src/config/config.ts';
+import { describeConfig } from '../../src/config/config.ts';
+import { parseGate } from './gate.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -15,27 +16,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
 
 /** The configuration of a gate with these keys; a ConfigError's text where there is none. */
-function parse(keys: string) {
-  const text = `
-    [koji]
-    server = "https://koji.example.org/kojihub"
-    [store]
-    url = "sqlite::memory:"
-    [[gate]]
-    name = "c9s"
-    kernels = ["kernel"]
-    watch = "c9s-gate"
-    ${keys}
-    kmods.tag = "kmods"
-    build.target = "kmods"
-    on_pass.tag = ["candidate"]`;
-  try {
-    return parseConfig(text, 'gate.toml', { HOME: folder });
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-}
+const parse = (keys: string) => parseGate({ gate: keys }, { HOME: folder });
 const stablelistOf = (keys: string) => {
   const config = parse(keys);
   return typeof config === 'string' ? config : config.gates[0]?.stablelist;

@@ -12,7 +12,7 @@ import {
 import { connectHub, type HubOptions } from '../../src/koji/client.ts';
 import { type Hub, HubError } from '../../src/koji/hub.ts';
 import { Fault, type XmlStruct, type XmlValue } from '../../src/koji/xmlrpc.ts';
-import { rejection, type Stub, type StubCall, startStub } from './stub.ts';
+import { connectStub, rejection, type Stub, type StubCall, startStub } from './stub.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -33,15 +33,7 @@ async function start(
     if (call.method === 'logout') return null;
     return handle(call, ++seen);
   });
-  const hub = connectHub({
-    server: stub.server,
-    authtype: 'password',
-    user: 'kmod-gate',
-    password: 'hunter2',
-    timeout: 5000,
-    random: () => 0,
-    ...options,
-  });
+  const hub = connectStub(stub, options);
   cleanups.push(stub.close, () => hub.close());
   return [hub, stub];
 }

@@ -4,10 +4,9 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { connectHub } from '../../src/koji/client.ts';
 import type { Call, Hub, HubErrorKind } from '../../src/koji/hub.ts';
 import { decodeCall, decodeResponse, type XmlStruct, type XmlValue } from '../../src/koji/xmlrpc.ts';
-import { rejection, type Stub, startStub } from './stub.ts';
+import { connectStub, rejection, type Stub, startStub } from './stub.ts';
 
 interface Recording {
   readonly request: string;
@@ -50,14 +49,7 @@ async function replay({ status, response_headers, response }: Recording): Promis
     call.response.writeHead(status, response_headers).end(packed ? gzipSync(response) : response);
     return null;
   });
-  const hub = connectHub({
-    server: stub.server,
-    authtype: 'password',
-    user: 'kmod-gate',
-    password: 'hunter2',
-    timeout: 5000,
-    random: () => 0,
-  });
+  const hub = connectStub(stub);
   cleanups.push(stub.close, () => hub.close());
   return [hub, stub];
 }

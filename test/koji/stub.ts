@@ -2,6 +2,8 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { connectHub, type HubOptions } from '../../src/koji/client.ts';
+import type { Hub } from '../../src/koji/hub.ts';
 import { decodeCall, encodeFault, encodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
 
 export interface StubCall {
@@ -64,6 +66,19 @@ async function answer(
     if (error instanceof Fault) return encodeFault(error.code, error.text);
     throw error;
   }
+}
+
+/** A client that logs in to a stub, and never waits long. */
+export function connectStub({ server }: Stub, options: Partial<HubOptions> = {}): Hub {
+  return connectHub({
+    server,
+    authtype: 'password',
+    user: 'kmod-gate',
+    password: 'hunter2',
+    timeout: 5000,
+    random: () => 0,
+    ...options,
+  });
 }
 
 /** What a promise is rejected with. */
