@@ -18,7 +18,7 @@ import { createWorld, type World } from '../sim/world.ts';
 import { type GateOptions, type RunningGate, startGate } from './gate.ts';
 import { createLog } from './log.ts';
 import { createProgress } from './progress.ts';
-import { newestReports, statusTable, webLinks } from './report.ts';
+import { newestReports, reporting, statusTable } from './report.ts';
 import type { Output } from './text.ts';
 
 /** The scenario's and the gate's files, beside `src` and `dist` alike. */
@@ -112,7 +112,7 @@ async function perform(
     world.completeKernel(act.nvr, { tag: WATCH });
     await decided(gate, act.nvr, stop);
   }
-  const reports = (await newestReports(gate.store, webLinks(config.koji.weburl), ACTS.length)).reverse();
+  const reports = (await newestReports(reporting(config, gate.store), ACTS.length)).reverse();
   output.write(`\n${statusTable(output, reports)}`);
   if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
   if (serve && !stop.aborted) {

@@ -14,7 +14,7 @@ import { type Hub, HubError } from '../koji/hub.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { explain, newestReports, webLinks } from './report.ts';
+import { explain, newestReports, reporting } from './report.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -67,10 +67,10 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const startedAt = Date.now();
   let lookedAt: number | null = null;
   let consumer: Consumer | undefined;
-  const links = webLinks(config.koji.weburl);
+  const reports = reporting(config, store);
   const sources = {
-    runs: () => newestReports(store, links, LISTED),
-    explain: (subject: string) => explain(store, links, subject),
+    runs: () => newestReports(reports, LISTED),
+    explain: (subject: string) => explain(reports, subject),
     health: () => ({
       started_at: startedAt,
       looked_at: lookedAt,

@@ -1,5 +1,7 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
+import type { Gate, Run } from '../core/model.ts';
+import { DEFAULT_POLICY } from '../core/policy.ts';
 import type { Explanation, Links, RunReport } from '../core/report.ts';
 import { BLAME_SHOWN, describeBlamed, reportOf, tallyOf, worstFirst } from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
@@ -16,12 +18,30 @@ export function webLinks(weburl: string | undefined): Links {
   };
 }
 
+/** What reports are made with. */
+export interface Reporting {
+  readonly store: Store;
+  readonly gates: readonly Gate[];
+  readonly links: Links;
+}
+
+/** Reports of what a configured gate has in its store. */
+export const reporting = ({ gates, koji }: Config, store: Store): Reporting => ({
+  store,
+  gates,
+  links: webLinks(koji.weburl),
+});
+
 /** Reports of the newest runs, newest first. */
-export async function newestReports(store: Store, links: Links, limit: number): Promise<RunReport[]> {
-  const runs = await store.runs(limit);
-  return Promise.all(
-    runs.map(async (run) => reportOf(run, await store.lastSaid(run.gate, run.kernel.id), links)),
-  );
+export async function newestReports(reporting: Reporting, limit: number): Promise<RunReport[]> {
+  const runs = await reporting.store.runs(limit);
+  return Promise.all(runs.map((run) => report(reporting, run)));
+}
+
+/** A gate that the configuration has no more is judged by a plain one. */
+async function report({ store, gates, links }: Reporting, run: Run): Promise<RunReport> {
+  const gate = gates.find(({ name }) => name === run.gate) ?? { policy: DEFAULT_POLICY, build: null };
+  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, Date.now());
 }
 
 /** One row a run. */
@@ -50,16 +70,15 @@ function tally(report: RunReport): string {
  * @param subject NVR or Koji build id
  * @returns undefined when the store has never seen it
  */
-export async function explain(store: Store, links: Links, subject: string): Promise<Explanation | undefined> {
+export async function explain(reporting: Reporting, subject: string): Promise<Explanation | undefined> {
+  const { store } = reporting;
   const kernel = await store.kernel(/^\d+$/.test(subject) ? Number(subject) : subject);
   if (!kernel) return undefined;
   const runs = await store.runsOf(kernel.id);
   return {
     build: kernel.id,
     nvr: kernel.nvr,
-    runs: await Promise.all(
-      runs.map(async (run) => reportOf(run, await store.lastSaid(run.gate, kernel.id), links)),
-    ),
+    runs: await Promise.all(runs.map((run) => report(reporting, run))),
     journal: await store.journal(kernel.id),
   };
 }
@@ -136,7 +155,7 @@ const LISTED = 20;
 /** `kmod-gate status`: the newest runs, from the store; the gate need not run. */
 export async function status(config: Config, output: Output, json: boolean): Promise<void> {
   const store = await openStore(config.store.url, { mode: 'read' });
-  const reports = await newestReports(store, webLinks(config.koji.weburl), LISTED);
+  const reports = await newestReports(reporting(config, store), LISTED);
   output.write(json ? `${JSON.stringify({ runs: reports }, null, 2)}\n` : statusTable(output, reports));
   await store.close();
 }
@@ -152,7 +171,7 @@ export async function explainCommand(
   json: boolean,
 ): Promise<boolean> {
   const store = await openStore(config.store.url, { mode: 'read' });
-  const explanation = await explain(store, webLinks(config.koji.weburl), subject);
+  const explanation = await explain(reporting(config, store), subject);
   await store.close();
   if (!explanation) return false;
   output.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(output, explanation));

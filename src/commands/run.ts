@@ -1,12 +1,10 @@
 /** `kmod-gate run`: the gate, until it is told to stop. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
-import type { Links } from '../core/report.ts';
-import type { Store } from '../store/store.ts';
 import { startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { newestReports, webLinks } from './report.ts';
+import { newestReports, type Reporting, reporting } from './report.ts';
 import { standardOutput } from './text.ts';
 
 /** How often the live table is drawn, in ms, and how many runs it has. */
@@ -32,8 +30,7 @@ export async function run(
   progress.line(
     `kmod-gate runs: ${config.gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ')}${gate.url ? `; ${gate.url}` : ''}`,
   );
-  const links = webLinks(config.koji.weburl);
-  const redrawn = live ? redraw(gate.store, links, progress, stop) : undefined;
+  const redrawn = live ? redraw(reporting(config, gate.store), progress, stop) : undefined;
   await new Promise<void>((resolve) => {
     if (stop.aborted) resolve();
     stop.addEventListener('abort', () => resolve(), { once: true });
@@ -44,9 +41,9 @@ export async function run(
 }
 
 /** Draw the live table again and again. A table that cannot be drawn is no reason to stop gating. */
-async function redraw(store: Store, links: Links, progress: Progress, stop: AbortSignal): Promise<void> {
+async function redraw(reports: Reporting, progress: Progress, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
-    await newestReports(store, links, LISTED).then(progress.runs, () => {});
+    await newestReports(reports, LISTED).then(progress.runs, () => {});
     await sleep(REDRAW, undefined, { signal: stop }).catch(() => {});
   }
 }

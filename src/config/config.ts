@@ -1,7 +1,7 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
 import { existsSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
-import type { Gate, Stablelist, TagChange } from '../core/model.ts';
+import type { Gate, Policy, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
 import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
@@ -130,6 +130,8 @@ export function parseConfig(
     gates: gates.map(({ on_stablelist: effect, ...gate }, i) => ({
       ...gate,
       build: gate.build ?? null,
+      arches: gate.arches ?? null,
+      baseline: gate.baseline ?? null,
       stablelist: stablelists[i] ? { effect, symbols: stablelists[i] } : null,
     })),
   };
@@ -278,6 +280,9 @@ function describeGate({
   stablelist,
   kmods,
   build,
+  arches,
+  baseline,
+  policy,
   ...ends
 }: Gate): [string, string][] {
   const patterns = (['include', 'exclude', 'advisory'] as const)
@@ -295,9 +300,26 @@ function describeGate({
         ? `target ${build.target}, repo ${build.repo}, priority ${build.priority}, at most ${build.max_active} at a time`
         : 'none',
     ],
+    ...(arches ? [['  arches', arches.join(' ')] as [string, string]] : []),
+    ...(baseline === null ? [] : [['  baseline', baseline] as [string, string]]),
+    ['  policy', describePolicy(policy)],
     ['  on_pass', describeTagChange(ends.on_pass)],
     ['  on_fail', describeTagChange(ends.on_fail)],
   ];
+}
+
+function describePolicy({ longest_build, longest_run, longest_hold, after_hold, ...policy }: Policy): string {
+  const upTo = (ms: number | null) => (ms === null ? 'any time' : formatDuration(ms));
+  const { retries, quiet, advisory_limit: most } = policy;
+  const parts = [
+    `inconclusive ${policy.inconclusive}, unattributed ${policy.unattributed}, proof ${policy.proof}`,
+    ...(most === null ? [] : [`more than ${plural(most, 'advisory kmod')} block`]),
+    `supersede ${policy.supersede}`,
+    `retries ${retries.kmod} a kmod, ${retries.run} a run, ${retries.day} a day`,
+    `builds ${upTo(longest_build)}, runs ${upTo(longest_run)}, holds ${upTo(longest_hold)}, then ${after_hold}`,
+    ...(quiet.length > 0 ? [`${plural(quiet.length, 'quiet time')} a week`] : []),
+  ];
+  return parts.join('; ');
 }
 
 function describeStablelist({ effect, symbols }: Stablelist): string {

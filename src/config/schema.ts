@@ -3,6 +3,7 @@
  * An error text in here completes the sentence "expected …"; mistakes.ts writes the rest of it.
  */
 import { z } from 'zod';
+import { DEFAULT_POLICY, parseQuietTime } from '../core/policy.ts';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -125,6 +126,52 @@ const sweep = z.strictObject(
   { error: 'a [sweep] table' },
 );
 
+const arches = list(
+  matching(/^[a-z]\w*$/, 'an architecture, such as "x86_64"'),
+  'a list of architectures',
+).min(1, {
+  error: 'one architecture or more, such as "x86_64"',
+});
+const quietTime = textRead(
+  'a quiet time in UTC, such as "Fri 16:00 - Mon 07:00" or "22:00 - 06:00"',
+  parseQuietTime,
+);
+/** A duration, or no end. */
+const limit = (standard: number | null) =>
+  textRead('a duration in quotes, up to 24 days, such as "12h" or "3d", or "none"', (text) =>
+    text === 'none' ? null : parseDuration(text),
+  ).prefault(standard === null ? 'none' : formatDuration(standard));
+
+const policy = z
+  .strictObject(
+    {
+      inconclusive: choice('hold', 'block', 'pass').default(DEFAULT_POLICY.inconclusive),
+      unattributed: choice('block', 'hold', 'pass').default(DEFAULT_POLICY.unattributed),
+      proof: choice('buildroot', 'repo', 'any').default(DEFAULT_POLICY.proof),
+      advisory_limit: integer(0, 10_000).nullable().default(DEFAULT_POLICY.advisory_limit),
+      supersede: choice('cancel', 'finish', 'keep').default(DEFAULT_POLICY.supersede),
+      retries: z
+        .strictObject(
+          {
+            kmod: integer(0, 100).default(DEFAULT_POLICY.retries.kmod),
+            run: integer(0, 10_000).default(DEFAULT_POLICY.retries.run),
+            day: integer(0, 100_000).default(DEFAULT_POLICY.retries.day),
+          },
+          { error: 'a table with kmod, run and day' },
+        )
+        .prefault({}),
+      longest_build: limit(DEFAULT_POLICY.longest_build),
+      longest_run: limit(DEFAULT_POLICY.longest_run),
+      longest_hold: limit(DEFAULT_POLICY.longest_hold),
+      after_hold: choice('block', 'promote').default(DEFAULT_POLICY.after_hold),
+      quiet: list(quietTime, 'a list of quiet times')
+        .default([])
+        .transform((times) => times.flat()),
+    },
+    { error: 'a [gate.policy] table' },
+  )
+  .prefault({});
+
 const tagChange = (name: string) =>
   z.strictObject({ tag: tags, untag: tags }, { error: `a [gate.${name}] table` }).prefault({});
 
@@ -140,6 +187,12 @@ const gate = z.strictObject(
     variant: matching(/^[a-z0-9-]*$/, 'a variant of the kernel, such as "rt" or "64k"').default(''),
     stablelist: nonEmpty.optional(),
     on_stablelist: choice('block', 'warn').default('block'),
+    arches: arches.optional(),
+    baseline: matching(
+      /^\S+-[^-\s]+-[^-\s]+$/,
+      'the NVR of a kernel, such as "kernel-5.14.0-70.el9"',
+    ).optional(),
+    policy,
     kmods: z.strictObject(
       {
         tag: tagName,
@@ -148,6 +201,9 @@ const gate = z.strictObject(
           .default(['*']),
         exclude: patterns,
         advisory: patterns,
+        arches: z
+          .record(pattern, arches, { error: 'a table of patterns, each with a list of architectures' })
+          .default({}),
       },
       { error: 'a [gate.kmods] table with a tag' },
     ),

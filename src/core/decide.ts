@@ -2,20 +2,22 @@
  * What a run needs next. `decide` is called again and again with what is true now, and answers with the
  * writes that are due; it remembers nothing, so a lost message or a killed process costs only time.
  */
-import { isAttempt, type KmodStanding, standings, verdictOf } from './judge.ts';
+import { isAttempt, type KmodStanding, standings, unfinished, verdictOf, waiverFor } from './judge.ts';
 import type {
   Closing,
   Gate,
   Intent,
   KernelBuild,
   KernelRef,
+  Order,
   Run,
   TagChange,
   Verdict,
   Write,
 } from './model.ts';
 import { compareEvr } from './names.ts';
-import { describeTagged, describeWrite, plural } from './wording.ts';
+import { quietUntil } from './policy.ts';
+import { describeTagged, describeWrite, moment, plural, span } from './wording.ts';
 
 /** A target's build tag and the newest build of the kernel's package that is visible in it. */
 export interface BuildTag {
@@ -45,6 +47,10 @@ export interface Observation {
   readonly sideTags: readonly string[];
   /** Scratch builds of the gate that may be submitted now: what `max_active` and newer kernels leave. */
   readonly slots: number;
+  /** Scratch builds of the gate in the last 24 hours that were not the first try. */
+  readonly retriesToday: number;
+  /** A newer kernel that stands before the same gate, and is not blocked or held there. */
+  readonly newer: KernelRef | null;
 }
 
 /** How often to look when nothing is heard, in ms. */
@@ -60,6 +66,8 @@ export interface Decision {
   readonly closing?: Omit<Closing, 'at'>;
   /** Symbols must be read before more can be decided. */
   readonly wantsSymbols?: true;
+  /** A repo that still holds the baseline must be found, or not. */
+  readonly wantsBaseline?: true;
   /** When to look again; undefined: at the next sweep. */
   readonly wakeAt?: number;
 }
@@ -74,9 +82,13 @@ export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
   if (run.closing) return { state: run.closing.why, writes: [] };
   const taken = takenOver(gate, seen);
   if (taken) return standDown(pace, seen, { how: 'taken-over', why: taken });
+  const cancel = run.orders.find(({ kind }) => kind === 'cancel');
+  if (cancel) return standDown(pace, seen, { how: 'cancelled', why: `cancelled by ${wordOf(cancel)}` });
   if (run.verdict) return carryOut(gate, pace, seen, run.verdict);
   return tryKmods(gate, pace, seen);
 }
+
+const wordOf = ({ by, reason }: Order): string => (reason ? `${by}: ${reason}` : by);
 
 const wait = (state: string, wakeAt?: number): Decision => ({ state, writes: [], ...(wakeAt && { wakeAt }) });
 const act = (state: string, ...writes: Write[]): Decision => ({ state, writes });
@@ -85,33 +97,116 @@ const act = (state: string, ...writes: Write[]): Decision => ({ state, writes })
 
 function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run, now } = seen;
-  const kmods = standings(run);
+  const superseded = yieldTo(gate, pace, seen);
+  if (superseded) return superseded;
+  const kmods = standings(gate, run, now);
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread) return { state: 'reads symbols', writes: [], wantsSymbols: true };
-  if (kmods.every((kmod) => kmod.state === 'judged')) {
-    const found = verdictOf(run.kernel, kmods, run.symbols);
+  const over = endOf(gate, run);
+  const late = over !== undefined && over <= now;
+  if (late || kmods.every((kmod) => kmod.state === 'judged')) {
+    const all = kmods.map(
+      (kmod): KmodStanding =>
+        kmod.state === 'judged' ? kmod : { ...kmod, state: 'judged', finding: unfinished(kmod) },
+    );
+    const found = verdictOf(gate, run, all, now);
     // A stablelist may be broken, kmod or no kmod.
-    if (kmods.length === 0 && found.verdict !== 'block')
+    if (kmods.length === 0 && found.verdict !== 'block' && !late)
       return wait(
         `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
+        over,
       );
     return { state: `verdict: ${found.verdict}`, writes: [], verdict: found };
   }
+  if (kmods.some(({ state }) => state === 'unsought'))
+    return { state: `looks for a repo with ${run.baseline?.nvr}`, writes: [], wantsBaseline: true };
+  const decision = submit(gate, pace, seen, kmods);
+  return over === undefined ? decision : { ...decision, wakeAt: Math.min(decision.wakeAt ?? over, over) };
+}
+
+/** When the run's time is over; a person's retry begins it anew. */
+function endOf({ policy }: Gate, run: Run): number | undefined {
+  const retried = run.orders.findLast(({ kind }) => kind === 'retry')?.at ?? run.startedAt;
+  return policy.longest_run === null ? undefined : Math.max(run.startedAt, retried) + policy.longest_run;
+}
+
+/** A newer kernel before the same gate ends this run, or lets it finish what runs; undefined where it does not. */
+function yieldTo({ policy }: Gate, pace: Pace, seen: Observation): Decision | undefined {
+  const { newer, run, now } = seen;
+  if (!newer || policy.supersede === 'keep') return undefined;
+  const running = activeOf(run).length;
+  if (policy.supersede === 'finish' && running > 0)
+    return wait(`${newer.nvr} is newer: only finishes ${plural(running, 'build')}`, now + pace.poll);
+  const why = `${newer.nvr} is newer and stands before the gate, so ${run.kernel.nvr} stays where it is`;
+  return standDown(pace, seen, { how: 'superseded', why });
+}
+
+/** Submit what is due: against the kernel, and against the baseline what is broken. */
+function submit(gate: Gate, pace: Pace, seen: Observation, kmods: readonly KmodStanding[]): Decision {
+  const { run, now } = seen;
   const progress = describeProgress(kmods);
   const later = now + pace.poll;
+  const overdue = overdueBuilds(gate, run, now);
+  if (overdue.length > 0) return act(`${progress}; stops what takes too long`, ...overdue);
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');
-  const due = wanted.filter((kmod) => kmod.notBefore <= now);
+  const ripe = wanted.filter((kmod) => kmod.notBefore <= now);
+  const left = Math.max(0, gate.policy.retries.day - seen.retriesToday);
+  const retries = ripe.filter(({ retry }) => retry).slice(left);
+  const due = ripe.filter((kmod) => !retries.includes(kmod));
   if (due.length === 0) {
+    if (retries.length > 0)
+      return wait(
+        `${progress}; no more retries: the gate has had its ${gate.policy.retries.day} of 24 hours`,
+        later,
+      );
     const next = Math.min(...wanted.map((kmod) => kmod.notBefore));
     return wait(progress, kmods.some((kmod) => kmod.state === 'active') ? Math.min(later, next) : next);
   }
-  const place = prepare(gate, seen, later);
-  if ('decision' in place) return { ...place.decision, state: `${place.decision.state} (${progress})` };
-  const writes = due.slice(0, Math.max(0, seen.slots)).map(({ kmod }): Write => {
-    const { name, source } = kmod;
-    return { kind: 'scratch-build', kmod: name, source, ...place };
-  });
+  let slots = Math.max(0, seen.slots);
+  const writes: Write[] = [];
+  let stuck: Decision | undefined;
+  for (const against of new Set([undefined, run.baseline ?? undefined])) {
+    const some = due.filter((kmod) => kmod.against?.id === against?.id);
+    if (some.length === 0) continue;
+    const place = prepare(gate, seen, later, against);
+    if ('decision' in place) {
+      if (place.decision.writes.length > 0) return withProgress(place.decision, progress);
+      stuck = place.decision;
+      continue;
+    }
+    for (const { kmod } of some.slice(0, slots)) {
+      const { name, source, arches } = kmod;
+      writes.push({ kind: 'scratch-build', kmod: name, source, ...place, ...(arches && { arches }) });
+    }
+    slots -= Math.min(slots, some.length);
+  }
+  if (writes.length === 0 && stuck) return withProgress(stuck, progress);
   return { state: progress, writes, wakeAt: later };
+}
+
+const withProgress = (decision: Decision, progress: string): Decision => ({
+  ...decision,
+  state: `${decision.state} (${progress})`,
+});
+
+const activeOf = ({ intents }: Run) => intents.filter(isAttempt).filter(({ ending }) => !ending);
+
+/** Cancel what has run for longer than a build may. */
+function overdueBuilds({ policy }: Gate, run: Run, now: number): Write[] {
+  const most = policy.longest_build;
+  return most === null ? [] : cancelsFor(run, (askedAt) => askedAt + most <= now);
+}
+
+/** A cancel for each running build that was asked for at a time that counts, and is not cancelled yet. */
+function cancelsFor(run: Run, counts: (askedAt: number) => boolean): Write[] {
+  const cancelled = new Set(
+    run.intents.flatMap(({ write }) => (write.kind === 'cancel' ? [write.task] : [])),
+  );
+  return activeOf(run).flatMap(({ askedAt, receipt }): Write[] =>
+    receipt?.task === undefined || cancelled.has(receipt.task) || !counts(askedAt)
+      ? []
+      : [{ kind: 'cancel', task: receipt.task }],
+  );
 }
 
 function describeProgress(kmods: readonly KmodStanding[]): string {
@@ -120,10 +215,14 @@ function describeProgress(kmods: readonly KmodStanding[]): string {
 }
 
 /** Where builds go so that their build root holds this kernel. */
-type Place = Pick<Extract<Write, { kind: 'scratch-build' }>, 'target' | 'waitFor' | 'repoId' | 'priority'>;
+type Place = Pick<
+  Extract<Write, { kind: 'scratch-build' }>,
+  'target' | 'waitFor' | 'repoId' | 'priority' | 'against'
+>;
 type Prepared = Place | { readonly decision: Decision };
 
-function prepare(gate: Gate, seen: Observation, later: number): Prepared {
+/** @param against the baseline, where builds are to be made with that one */
+function prepare(gate: Gate, seen: Observation, later: number, against: KernelRef | undefined): Prepared {
   const { build } = gate;
   const { buildTag, run } = seen;
   if (!build || !buildTag)
@@ -131,7 +230,12 @@ function prepare(gate: Gate, seen: Observation, later: number): Prepared {
       decision: wait('held: the configuration names no build target any more; set gate.build.target'),
     };
   const { target, priority } = build;
-  if (build.repo === 'sidetag') return prepareSideTag(priority, buildTag, seen, later);
+  if (build.repo === 'sidetag') return prepareSideTag(priority, buildTag, seen, later, against);
+  if (against) {
+    const repoId = run.baselineRepo?.repo;
+    if (repoId == null) return { decision: wait(`held: no repo with ${against.nvr}`) };
+    return { target, priority, repoId, against };
+  }
   const repo = build.repo === 'pin' ? lastRepo(run) : undefined;
   if (repo === 'awaited') return { decision: wait(`waits for a repo of ${buildTag.name}`, later) };
   if (repo !== undefined) return { target, priority, repoId: repo };
@@ -158,28 +262,42 @@ function lastRepo({ intents }: Run): number | 'awaited' | undefined {
   return last?.ending?.how === 'done' ? last.ending.repo : undefined;
 }
 
-function prepareSideTag(priority: number, base: BuildTag, seen: Observation, later: number): Prepared {
+function prepareSideTag(
+  priority: number,
+  base: BuildTag,
+  seen: Observation,
+  later: number,
+  against: KernelRef | undefined,
+): Prepared {
   const { run, sideTags, now } = seen;
-  const made = run.intents.filter(({ write }) => write.kind === 'create-side-tag');
+  const forBaseline = against && { against };
+  const kernel = against ?? run.kernel;
+  const made = run.intents.filter(isSideTagFor(against));
   if (made.some(({ ending }) => !ending)) return { decision: wait('waits for its side tag', later) };
-  const sideTag = ownSideTag(seen);
+  const sideTag = ownSideTags(seen, made)[0];
   if (!sideTag) {
-    const create: Write = { kind: 'create-side-tag', base: base.name, known: sideTags };
+    const create: Write = { kind: 'create-side-tag', base: base.name, known: sideTags, ...forBaseline };
     return { decision: ask(create, made, now) };
   }
   const tagging = run.intents.filter(({ write }) => write.kind === 'tag' && write.tag === sideTag);
   if (tagging.some(({ ending }) => !ending))
-    return { decision: wait(`waits to be tagged into ${sideTag}`, later) };
-  if (tagging.at(-1)?.ending?.how === 'done') return { target: sideTag, priority, waitFor: [run.kernel.nvr] };
-  return { decision: ask({ kind: 'tag', tag: sideTag }, tagging, now) };
+    return { decision: wait(`waits for ${kernel.nvr} to be tagged into ${sideTag}`, later) };
+  if (tagging.at(-1)?.ending?.how === 'done')
+    return { target: sideTag, priority, waitFor: [kernel.nvr], ...forBaseline };
+  return { decision: ask({ kind: 'tag', tag: sideTag, ...forBaseline }, tagging, now) };
 }
 
-/** The run's side tag that is still there: Koji removes old ones by itself, and people do. */
-function ownSideTag({ run, sideTags }: Observation): string | undefined {
-  const made = run.intents.filter(
-    ({ write, ending }) => write.kind === 'create-side-tag' && ending?.how === 'done',
-  );
-  return made.flatMap(({ receipt }) => receipt?.sideTag ?? []).find((name) => sideTags.includes(name));
+const isSideTagFor =
+  (against: KernelRef | undefined) =>
+  ({ write }: Intent): boolean =>
+    write.kind === 'create-side-tag' && write.against?.id === against?.id;
+
+/** The run's side tags that are still there: Koji removes old ones by itself, and people do. */
+function ownSideTags({ run, sideTags }: Observation, made: readonly Intent[] = run.intents): string[] {
+  return made
+    .filter(({ write, ending }) => write.kind === 'create-side-tag' && ending?.how === 'done')
+    .flatMap(({ receipt }) => receipt?.sideTag ?? [])
+    .filter((name) => sideTags.includes(name));
 }
 
 /**
@@ -196,36 +314,115 @@ function ask(write: Write, before: readonly Intent[], now: number): Decision {
 
 // ---- carrying the verdict out -------------------------------------------------------------------
 
-function carryOut(
-  gate: Gate,
-  pace: Pace,
-  seen: Observation,
-  { verdict, reasons }: { verdict: Verdict; reasons: readonly string[] },
-): Decision {
-  const { run } = seen;
-  const change = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict];
+function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullable<Run['verdict']>): Decision {
+  const { run, now } = seen;
+  const changes = run.intents.filter(isTagChange(gate));
+  if (changes.some((intent) => !intent.ending))
+    return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
+  const better = reconsider(gate, run, now);
+  if (better) return { state: `verdict: ${better.verdict}`, writes: [], verdict: better };
+  const stops = cancelsFor(run, () => true);
+  if (stops.length > 0) return act('stops what is still built', ...stops);
+  const change = changeFor(verdict.verdict, gate, changes);
   const plan = planTagChanges(change, seen.tags);
   if (gate.mode === 'observe') {
     const would = plan.map((write) => describeWrite(write)).join(', ') || 'change no tag';
-    return standDown(pace, seen, { how: 'observed', why: `would ${would}` });
+    const held = verdict.verdict === 'hold' ? `hold, and ` : '';
+    return standDown(pace, seen, { how: 'observed', why: `would ${held}${would}` });
   }
-  if (verdict === 'hold') {
-    return (
-      tidyUp(pace, seen) ??
-      wait(`held: ${reasons[0]}; a person must look, then tag or untag ${run.kernel.nvr}`)
-    );
-  }
+  const person = heldBy(run);
+  if (person) return tidyUp(pace, seen) ?? wait(`held by ${wordOf(person)}; kmod-gate release ends it`);
+  if (verdict.verdict === 'hold') return keepHeld(gate, pace, seen, verdict);
   const newer = newerHead(change.tag, seen);
   if (newer) return standDown(pace, seen, { how: 'superseded', why: newer });
-  const changes = run.intents.filter(isTagChange(gate));
-  const later = seen.now + pace.poll;
-  if (changes.some((intent) => !intent.ending)) return wait(`${verdict}: waits for the hub to tag`, later);
   const next = plan[0];
   if (!next) return standDown(pace, seen, { how: 'done', why: describeEnd(changes) });
+  const quiet = verdict.verdict === 'promote' ? quietUntil(gate.policy.quiet, now) : undefined;
+  if (quiet !== undefined)
+    return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet);
   const busy = change.tag.find((tag) => seen.incoming.has(tag));
-  if (busy) return wait(`${verdict}: waits for another kernel that is being tagged into ${busy}`, later);
+  if (busy)
+    return wait(
+      `${verdict.verdict}: waits for another kernel that is being tagged into ${busy}`,
+      now + pace.poll,
+    );
   const before = changes.filter((intent) => sameWrite(intent.write, next));
-  return ask(next, before, seen.now);
+  return ask(next, before, now);
+}
+
+/** The person's hold that nobody has released. */
+function heldBy({ orders }: Run): Order | undefined {
+  const last = orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
+  return last?.kind === 'hold' ? last : undefined;
+}
+
+/** Held by the verdict: until a person acts, or the longest hold is over. */
+function keepHeld(
+  gate: Gate,
+  pace: Pace,
+  seen: Observation,
+  { at, reasons }: NonNullable<Run['verdict']>,
+): Decision {
+  const tidy = tidyUp(pace, seen);
+  if (tidy) return tidy;
+  const superseded = yieldTo(gate, pace, seen);
+  if (superseded) return superseded;
+  const { policy } = gate;
+  const end = policy.longest_hold === null ? undefined : at + policy.longest_hold;
+  if (end !== undefined && end <= seen.now) {
+    const first = `held for ${span(policy.longest_hold ?? 0)}, and nobody acted`;
+    return {
+      state: `verdict: ${policy.after_hold}`,
+      writes: [],
+      verdict: { verdict: policy.after_hold, reasons: [first, ...reasons] },
+    };
+  }
+  const until =
+    end === undefined
+      ? ''
+      : `, or it is ${policy.after_hold === 'block' ? 'blocked' : 'promoted'} at ${moment(end)}`;
+  return wait(
+    `held: ${reasons[0]}; a person must act: kmod-gate retry or waive, or tag or untag ${seen.run.kernel.nvr}${until}`,
+    end,
+  );
+}
+
+/**
+ * What is decided anew though the evidence is the same: a waiver came, or the policy is another one. A hold may
+ * become anything, a block only a promotion, and a promotion stays.
+ */
+function reconsider(gate: Gate, run: Run, now: number): Decision['verdict'] | undefined {
+  const { verdict } = run;
+  if (!verdict || verdict.verdict === 'promote') return undefined;
+  const found = verdictOf(gate, run, standings(gate, run, now), now);
+  const better = verdict.verdict === 'hold' ? found.verdict !== 'hold' : found.verdict === 'promote';
+  return better ? found : undefined;
+}
+
+/** Whether a run that is over with a block is to be opened again: a waiver has come that lets the kernel through. */
+export function reopens(gate: Gate, run: Run, now: number): string | undefined {
+  const { closing, verdict, kmods } = run;
+  if (!closing || verdict?.verdict !== 'block' || !['done', 'observed'].includes(closing.how))
+    return undefined;
+  const waivers = [...kmods.map(({ name }) => name), 'stablelist'].map((name) => waiverFor(run, name, now));
+  const fresh = waivers.find((waiver) => waiver && waiver.at > verdict.at);
+  if (!fresh || !reconsider(gate, run, now)) return undefined;
+  return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
+}
+
+/** What a verdict does to tags; a kernel that was blocked first also leaves the tags that this put it into. */
+function changeFor(verdict: Verdict, gate: Gate, changes: readonly TagIntent[]): TagChange {
+  const { tag, untag } = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict];
+  if (verdict !== 'promote') return { tag, untag };
+  const stale = gate.on_fail.tag.filter((name) => enteredLast(changes, name));
+  return { tag, untag: [...new Set([...untag, ...stale])] };
+}
+
+/** Whether what the run did last to a tag was to tag the kernel into it. */
+function enteredLast(changes: readonly TagIntent[], tag: string): boolean {
+  const done = changes.filter(({ ending }) => ending?.how === 'done').map(({ write }) => write);
+  const last = done.findLast((write) => enters(tag)(write) || leaves(tag)(write));
+  return last !== undefined && enters(tag)(last);
 }
 
 function describeEnd(changes: readonly TagIntent[]): string {
@@ -304,7 +501,7 @@ function takenOver(gate: Gate, seen: Observation): string | undefined {
     (tag) => tags.includes(tag) && !run.tags.includes(tag) && !own.some(enters(tag)),
   );
   if (came && !others.some(enters(came))) return `tagged into ${came} by hand`;
-  const gone = verdicts.find((tag) => own.some(enters(tag)) && !tags.includes(tag));
+  const gone = verdicts.find((tag) => enteredLast(changes, tag) && !tags.includes(tag));
   if (gone) return `taken out of ${gone} ${by(leaves(gone))}`;
   return undefined;
 }
@@ -315,22 +512,17 @@ const leaves = (tag: string) => (write: Write) =>
 
 /** Close the run once nothing of it is left on the hub. */
 function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>): Decision {
-  const { intents } = seen.run;
-  const cancelled = new Set(intents.flatMap(({ write }) => (write.kind === 'cancel' ? [write.task] : [])));
-  const cancels = intents.filter(isAttempt).flatMap(({ ending, receipt }): Write[] => {
-    const task = ending ? undefined : receipt?.task;
-    return task === undefined || cancelled.has(task) ? [] : [{ kind: 'cancel', task }];
-  });
+  const cancels = cancelsFor(seen.run, () => true);
   if (cancels.length > 0) return act(closing.why, ...cancels);
-  const open = intents.filter(({ ending }) => !ending).length;
+  const open = seen.run.intents.filter(({ ending }) => !ending).length;
   if (open > 0)
     return wait(`${closing.why}; waits for ${plural(open, 'request')} to end`, seen.now + pace.poll);
   return tidyUp(pace, seen) ?? { state: closing.why, writes: [], closing };
 }
 
-/** Remove the run's side tag; undefined when there is none left. */
+/** Remove the run's side tags; undefined when there is none left. */
 function tidyUp(pace: Pace, seen: Observation): Decision | undefined {
-  const tag = ownSideTag(seen);
+  const tag = ownSideTags(seen)[0];
   if (!tag) return undefined;
   const removals = seen.run.intents.filter(
     ({ write }) => write.kind === 'remove-side-tag' && write.tag === tag,
@@ -344,14 +536,14 @@ function tidyUp(pace: Pace, seen: Observation): Decision | undefined {
  * that are being tried have taken what they still want.
  * @param live all runs of the gate that are not closed
  */
-export function slotsFor(gate: Gate, run: Run, live: readonly Run[]): number {
+export function slotsFor(gate: Gate, run: Run, live: readonly Run[], now: number): number {
   let free = gate.build?.max_active ?? 0;
   for (const other of live) {
     const attempts = other.intents.filter(isAttempt);
     free -= attempts.filter(({ ending }) => !ending).length;
     const newer = other.kernel.id > run.kernel.id && compareEvr(other.kernel, run.kernel) >= 0;
     if (newer && attempts.length > 0 && !other.verdict) {
-      free -= standings(other).filter(({ state }) => state === 'wanted').length;
+      free -= standings(gate, other, now).filter(({ state }) => state === 'wanted').length;
     }
   }
   return Math.max(0, free);

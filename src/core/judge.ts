@@ -4,33 +4,55 @@ import type {
   ArchSymbols,
   Attempt,
   BuildEvidence,
+  Gate,
   Intent,
   KernelBuild,
+  KernelRef,
   Kmod,
+  LogError,
+  Policy,
   Run,
-  SymbolsShown,
   Verdict,
+  Waiver,
 } from './model.ts';
 import { TASK } from './model.ts';
+import { matcher } from './names.ts';
 import {
   describeError,
   describeEverything,
   describeStablelist,
   describeSymbols,
+  describeWaiver,
   keepsPromise,
   nameKernels,
   plural,
+  span,
 } from './wording.ts';
 
-/** Of one kmod: what its attempts prove. */
-export type Outcome = 'ok' | 'broken' | 'inconclusive';
+/**
+ * Of one kmod: what the evidence proves. `broken`: by this kernel. `already-broken`: with the baseline too.
+ * `unattributed`: broken, and nothing shows whether it was so before.
+ */
+export type Outcome = 'ok' | 'already-broken' | 'inconclusive' | 'unattributed' | 'broken';
 
-/** What one ended attempt proves. `again`: nothing yet, by no fault of the kmod; worth another try. */
+/** From best to worst. */
+const SEVERITY: readonly Outcome[] = ['ok', 'already-broken', 'inconclusive', 'unattributed', 'broken'];
+
+/**
+ * Whose failure it is. `kmod`: its source, or its symbols. `dependency`: a build dependency cannot be met.
+ * `kernel`: it was not built against the kernel that it should have been, or nothing proves it. `system`: build root,
+ * mock, hub. `builder`: the machine. `person`: cancelled by one. `time`: it took too long.
+ */
+export type Whose = 'kmod' | 'dependency' | 'kernel' | 'system' | 'builder' | 'person' | 'time';
+
+/** What evidence proves. `again`: nothing yet, by no fault of the kmod; worth another try. */
 export interface Finding {
   readonly outcome: Outcome;
   readonly again: boolean;
   /** For people: why. */
   readonly cause: string;
+  /** Null of `ok`. */
+  readonly whose: Whose | null;
   /** Of `ok`: it loads as it is, by its symbols, and need not be built. */
   readonly loads?: true;
 }
@@ -38,95 +60,256 @@ export interface Finding {
 /** Where a kmod stands in a run. */
 export interface KmodStanding {
   readonly kmod: Kmod;
+  /** The scratch builds that count, oldest first: none that a person's retry made void, none of another build of it. */
   readonly attempts: readonly Attempt[];
-  /** `unread`: its symbols are wanted first; `wanted`: to be submitted at or after `notBefore`; `active`: not ended. */
-  readonly state: 'unread' | 'wanted' | 'active' | 'judged';
+  /**
+   * `unread`: its symbols are wanted first; `wanted`: to be submitted at or after `notBefore`; `active`: not ended;
+   * `unsought`: a repo with the baseline is wanted.
+   */
+  readonly state: 'unread' | 'wanted' | 'active' | 'unsought' | 'judged';
+  /** Of `wanted`: to be tried against it, and not the run's kernel. */
+  readonly against?: KernelRef;
+  /** Of `wanted`: not the first try. */
+  readonly retry?: true;
   readonly notBefore: number;
-  /** Of the last ended attempt. */
+  /** What is known so far. */
   readonly finding?: Finding;
+  readonly waiver?: Waiver;
 }
 
-/** Pauses before the second, third … try of a build that failed by no fault of the kmod, in ms. */
-export const RETRY_PAUSES = [60_000, 300_000] as const;
+/** What of a gate judges. */
+export type Judging = Pick<Gate, 'policy' | 'build'>;
 
-/** Where each kmod of the run stands, in the run's order. */
-export function standings(run: Run): KmodStanding[] {
-  const attempts = new Map<string, Attempt[]>(run.kmods.map((kmod) => [kmod.name, []]));
-  for (const attempt of run.intents.filter(isAttempt)) attempts.get(attempt.write.kmod)?.push(attempt);
-  const symbols = new Map(run.symbols?.kmods.map(({ kmod, arches }) => [kmod, arches]));
+/** Pauses before the second, third … try of a build that failed by no fault of the kmod, in ms; the last one repeats. */
+export const RETRY_PAUSES = [60_000, 300_000, 900_000, 3_600_000] as const;
+
+const pauseBefore = (tries: number): number =>
+  RETRY_PAUSES[Math.min(tries, RETRY_PAUSES.length) - 1] ?? RETRY_PAUSES[0];
+
+export function isAttempt(intent: Intent): intent is Attempt {
+  return intent.write.kind === 'scratch-build';
+}
+
+/** Where each kmod of the run stands, in the run's order; `now` tells which waivers hold. */
+export function standings(gate: Judging, run: Run, now: number): KmodStanding[] {
+  const tries = new Map<string, Attempt[]>(run.kmods.map(({ name }) => [name, []]));
+  for (const attempt of run.intents.filter(isAttempt)) tries.get(attempt.write.kmod)?.push(attempt);
+  const context: Context = { ...gate, run, spent: countRetries([...tries.values()].flat()) };
   return run.kmods.map((kmod) => {
-    const tried = attempts.get(kmod.name) ?? [];
-    if (run.strategy === 'rebuild') return standing(run.kernel, kmod, tried);
-    const arches = symbols.get(kmod.name);
-    if (!arches) return { kmod, attempts: tried, state: 'unread', notBefore: 0 };
-    const shown = judgeSymbols(arches);
-    const spared = run.strategy === 'symbols-then-rebuild' && shown.outcome === 'ok';
-    if (run.strategy === 'symbols' || spared)
-      return { kmod, attempts: tried, state: 'judged', notBefore: 0, finding: shown };
-    const built = standing(run.kernel, kmod, tried);
-    if (built.state !== 'judged' || !built.finding) return built;
-    const finding =
-      run.strategy === 'symbols-and-rebuild' ? worse(shown, built.finding) : anew(built.finding);
-    return { ...built, finding };
+    const all = (tries.get(kmod.name) ?? []).filter(({ write }) => write.source === kmod.source);
+    const standing = late(run, afterRetries(context, kmod, all));
+    const waiver = waiverFor(run, kmod.name, now);
+    return waiver ? { ...standing, waiver } : standing;
   });
 }
+
+/** A run, how it is judged, and how many of its builds were tries after the first. */
+interface Context extends Judging {
+  readonly run: Run;
+  readonly spent: number;
+}
+
+/** Tries after the first of each kmod and kernel, but for those that never reached the hub. */
+export function countRetries(attempts: readonly Attempt[]): number {
+  const sent = attempts.filter(({ ending }) => ending?.how !== 'lost');
+  const firsts = new Set(sent.map(({ write }) => `${write.kmod} ${write.against?.id ?? ''}`));
+  return sent.length - firsts.size;
+}
+
+/** A verdict does not wait for what took too long. */
+function late(run: Run, standing: KmodStanding): KmodStanding {
+  if (!run.verdict || standing.state === 'judged') return standing;
+  return { ...standing, state: 'judged', finding: unfinished(standing) };
+}
+
+/** What is to be said of a kmod that is not judged when the run's time is over. */
+export function unfinished({ finding }: KmodStanding): Finding {
+  return inconclusive(`not judged in time${finding ? `; so far: ${finding.cause}` : ''}`, 'time', false);
+}
+
+/** A person's retry makes what ended before it void: of the kmods that it names, or else of those that were not fine. */
+function afterRetries(context: Context, kmod: Kmod, all: readonly Attempt[]): KmodStanding {
+  let standing = stand(context, kmod, all);
+  for (const order of context.run.orders.filter(({ kind }) => kind === 'retry')) {
+    const named = order.kmod !== null && matcher([order.kmod])(kmod.name);
+    const since = all.filter(({ ending }) => !ending || ending.at > order.at);
+    const old = order.kmod === null ? stand(context, kmod, without(all, since)) : undefined;
+    if (named || (old && old.finding?.outcome !== 'ok')) standing = stand(context, kmod, since);
+  }
+  return standing;
+}
+
+const without = <T>(all: readonly T[], some: readonly T[]): T[] => all.filter((one) => !some.includes(one));
+
+function stand(context: Context, kmod: Kmod, attempts: readonly Attempt[]): KmodStanding {
+  const { run } = context;
+  if (run.strategy === 'rebuild') return attributed(context, standing(context, kmod, attempts), []);
+  const arches = run.symbols?.kmods.find((of) => of.kmod === kmod.name)?.arches;
+  if (!arches) return { kmod, attempts, state: 'unread', notBefore: 0 };
+  const shown = judgeSymbols(arches, run.baseline);
+  const spared = run.strategy === 'symbols-then-rebuild' && shown.outcome === 'ok';
+  if (run.strategy === 'symbols' || spared) return judged(kmod, attempts, shown);
+  const built = attributed(context, standing(context, kmod, attempts), arches);
+  if (built.state !== 'judged' || !built.finding) return built;
+  const finding = run.strategy === 'symbols-and-rebuild' ? worse(shown, built.finding) : anew(built.finding);
+  return { ...built, finding };
+}
+
+const judged = (kmod: Kmod, attempts: readonly Attempt[], finding: Finding): KmodStanding => ({
+  kmod,
+  attempts,
+  state: 'judged',
+  notBefore: 0,
+  finding,
+});
 
 /** Of a kmod that does not load as it is the rebuild decides. */
 const anew = (built: Finding): Finding =>
   built.outcome === 'ok' ? { ...built, cause: 'needs a rebuild, and builds' } : built;
-
-const SEVERITY: readonly Outcome[] = ['ok', 'inconclusive', 'broken'];
 
 /** The worst of two; of equals, what the build shows. */
 function worse(shown: Finding, built: Finding): Finding {
   return SEVERITY.indexOf(shown.outcome) > SEVERITY.indexOf(built.outcome) ? shown : built;
 }
 
-export function isAttempt(intent: Intent): intent is Attempt {
-  return intent.write.kind === 'scratch-build';
+/** By the tries against the run's own kernel. */
+function standing(context: Context, kmod: Kmod, attempts: readonly Attempt[]): KmodStanding {
+  const own = attempts.filter(({ write }) => !write.against);
+  return { ...tryOn(context, kmod, own, context.run.kernel), attempts };
 }
 
-function standing(kernel: KernelBuild, kmod: Kmod, attempts: readonly Attempt[]): KmodStanding {
+/** What tries against one kernel come to. */
+function tryOn(
+  { policy, run, spent }: Context,
+  kmod: Kmod,
+  attempts: readonly Attempt[],
+  kernel: Kernel,
+): KmodStanding {
   const last = attempts.at(-1);
   if (!last) return { kmod, attempts, state: 'wanted', notBefore: 0 };
   if (!last.ending) return { kmod, attempts, state: 'active', notBefore: 0 };
-  const finding = findingOf(kernel, last);
-  const pause = last.ending.how === 'lost' ? lostPause(attempts) : retryPause(attempts);
-  if (!finding.again || pause === undefined)
-    return { kmod, attempts, state: 'judged', notBefore: 0, finding };
-  return { kmod, attempts, state: 'wanted', notBefore: last.ending.at + pause, finding };
+  const finding = findingOf(policy, run, kernel, last);
+  const lost = last.ending.how === 'lost';
+  const tries = attempts.filter(({ ending }) => (ending?.how === 'lost') === lost).length;
+  if (!finding.again) return judged(kmod, attempts, finding);
+  // A submission that never reached the hub is no try; but one that is only not found again is a build each.
+  if (lost) {
+    if (tries > LOST_MOST) return judged(kmod, attempts, finding);
+    const pause = tries === 1 ? 0 : pauseBefore(tries - 1);
+    return { kmod, attempts, state: 'wanted', notBefore: last.ending.at + pause, finding };
+  }
+  if (tries > policy.retries.kmod)
+    return judged(kmod, attempts, { ...finding, cause: `${finding.cause}${after(tries)}` });
+  if (spent >= policy.retries.run) {
+    const cause = `${finding.cause}; the run has used up its ${plural(policy.retries.run, 'retry', 'retries')}`;
+    return judged(kmod, attempts, { ...finding, cause });
+  }
+  return {
+    kmod,
+    attempts,
+    state: 'wanted',
+    retry: true,
+    notBefore: last.ending.at + pauseBefore(tries),
+    finding,
+  };
 }
 
-function retryPause(attempts: readonly Attempt[]): number | undefined {
-  const ended = attempts.filter(({ ending }) => ending && ending.how !== 'lost').length;
-  return RETRY_PAUSES[ended - 1];
-}
+const LOST_MOST = 3;
 
-/** A submission that never reached the hub is no try; but one that is only not found again is a build each. */
-function lostPause(attempts: readonly Attempt[]): number | undefined {
-  return [0, ...RETRY_PAUSES][attempts.filter(({ ending }) => ending?.how === 'lost').length - 1];
-}
+const after = (tries: number): string => (tries > 1 ? `, after ${tries} tries` : '');
+
+type Kernel = Pick<KernelBuild, 'id' | 'nvr' | 'name'>;
 
 /** What an ended attempt proves about `kernel`. */
-export function findingOf(kernel: KernelBuild, attempt: Attempt): Finding {
-  const { ending } = attempt;
-  if (!ending || ending.how === 'lost') return inconclusive('its build never reached the hub', true);
+export function findingOf(
+  policy: Policy,
+  run: Pick<Run, 'intents'>,
+  kernel: Kernel,
+  attempt: Attempt,
+): Finding {
+  const { ending, receipt, askedAt } = attempt;
+  if (!ending || ending.how === 'lost')
+    return inconclusive('its build never reached the hub', 'system', true);
+  const stopped = run.intents.some(({ write }) => write.kind === 'cancel' && write.task === receipt?.task);
+  if (stopped && ending.build?.state === 'canceled')
+    return inconclusive(`its build did not end within ${span(ending.at - askedAt)}`, 'time', true);
   if (!ending.build)
-    return inconclusive(ending.how === 'failed' ? ending.why : 'the hub tells nothing of it', true);
-  return judgeBuild(kernel, ending.build);
+    return inconclusive(ending.how === 'failed' ? ending.why : 'the hub tells nothing of it', 'system', true);
+  return judgeBuild(kernel, ending.build, policy.proof);
 }
 
-/** The rows of the decision table that begin with "rebuild". */
-export function judgeBuild(kernel: KernelBuild, build: BuildEvidence): Finding {
-  if (build.state === 'canceled') return inconclusive('its build was cancelled by a person', false);
+// ---- whose fault it is --------------------------------------------------------------------------
+
+/** A kmod that is broken is tried against the baseline: what fails there too is no fault of this kernel. */
+function attributed(context: Context, own: KmodStanding, symbols: readonly ArchSymbols[]): KmodStanding {
+  const { finding, kmod, attempts } = own;
+  const { run, policy, build } = context;
+  if (own.state !== 'judged' || finding?.outcome !== 'broken') return own;
+  const say = (outcome: Outcome, note: string): KmodStanding => ({
+    ...own,
+    finding: { ...finding, outcome, cause: `${finding.cause}; ${note}` },
+  });
+  const { baseline } = run;
+  if (!baseline) return say('unattributed', 'no kernel has passed yet to compare with');
+  if (baseline.id === run.kernel.id) return say('unattributed', 'the baseline is this very kernel');
+  if (symbols.length > 0 && symbols.every(({ before }) => before === 'compatible'))
+    return say('broken', `it loads into ${baseline.nvr} as it is`);
+  const failing = attempts.findLast(({ write, ending }) => !write.against && ending)?.ending;
+  const candidate = failing && failing.how !== 'lost' ? failing.build : undefined;
+  const compare = (shown: Finding, build: BuildEvidence | undefined, where: string): KmodStanding => {
+    if (shown.outcome === 'ok') return say('broken', `it builds against ${baseline.nvr}${where}`);
+    if (shown.outcome !== 'broken')
+      return say('unattributed', `nothing shows whether it builds against ${baseline.nvr}: ${shown.cause}`);
+    const fresh = candidate && build && newlyFailing(candidate, build);
+    if (fresh) return say('broken', `on ${fresh} it builds against ${baseline.nvr}${where}`);
+    return say('already-broken', `nor does it build against ${baseline.nvr}${where}`);
+  };
+  const kernel = { ...baseline, name: run.kernel.name };
+  for (const past of run.past.filter((one) => one.kmod === kmod.name)) {
+    const shown = judgeBuild(kernel, past.build, policy.proof);
+    if (shown.outcome === 'ok' || shown.outcome === 'broken')
+      return compare(shown, past.build, `, as run ${past.run} showed`);
+  }
+  const tries = attempts.filter(({ write }) => write.against?.id === baseline.id);
+  const shared = build?.repo !== 'sidetag';
+  if (tries.length === 0 && shared) {
+    if (!run.baselineRepo) return { ...own, state: 'unsought' };
+    if (run.baselineRepo.repo === null) return say('unattributed', run.baselineRepo.why);
+  }
+  const there = tryOn(context, kmod, tries, kernel);
+  if (there.state === 'judged' && there.finding) {
+    const last = there.attempts.at(-1)?.ending;
+    return compare(there.finding, last && last.how !== 'lost' ? last.build : undefined, '');
+  }
+  const { state, notBefore, retry } = there;
+  return {
+    ...own,
+    state,
+    notBefore,
+    ...(retry && { retry }),
+    ...(state === 'wanted' && { against: baseline }),
+  };
+}
+
+/** An architecture on which it fails now and was fine before; Koji may have cancelled it there, which says nothing. */
+function newlyFailing(now: BuildEvidence, before: BuildEvidence): string | undefined {
+  const fine = new Set(before.arches.filter(({ state }) => state === TASK.CLOSED).map(({ arch }) => arch));
+  return now.arches.find(({ arch, state }) => state === TASK.FAILED && fine.has(arch))?.arch;
+}
+
+// ---- the rows that begin with "rebuild" -------------------------------------------------------------
+
+/** What an ended scratch build proves about `kernel`, all architectures together. */
+export function judgeBuild(kernel: Kernel, build: BuildEvidence, proof: Policy['proof'] = 'repo'): Finding {
+  if (build.state === 'canceled') return inconclusive('its build was cancelled by a person', 'person', false);
   if (build.arches.length === 0) {
     const why = build.fault ? `: ${lastLine(build.fault.text)}` : '';
-    return inconclusive(`it was not built for any architecture${why}`, true);
+    return inconclusive(`it was not built for any architecture${why}`, 'system', true);
   }
   // Koji cancels the other architectures when one fails: those say nothing.
   const failed = build.arches.some(({ state }) => state === TASK.FAILED);
   const arches = build.arches.filter(({ state }) => !failed || state !== TASK.CANCELED);
-  const findings = arches.map((arch) => judgeArch(kernel, arch));
+  const findings = arches.map((arch) => judgeArch(kernel, arch, proof));
   const worst =
     findings.find(({ outcome }) => outcome === 'broken') ??
     findings.find(({ outcome, again }) => outcome === 'inconclusive' && !again) ??
@@ -135,64 +318,78 @@ export function judgeBuild(kernel: KernelBuild, build: BuildEvidence): Finding {
   if (build.state === 'failed') {
     return inconclusive(
       `its build failed outside of the architectures: ${lastLine(build.fault?.text ?? 'no result')}`,
+      'system',
       true,
     );
   }
-  return { outcome: 'ok', again: false, cause: 'builds' };
+  return { outcome: 'ok', again: false, cause: 'builds', whose: null };
 }
 
-/** The rows of the decision table that begin with "symbols": the worst over all architectures. */
-export function judgeSymbols(arches: readonly ArchSymbols[]): Finding {
-  if (arches.length === 0) return inconclusive('none of its rpms requires a symbol of a kernel', false);
-  const bad =
-    arches.find(({ answer }) => answer === 'incompatible') ??
-    arches.find(({ answer }) => answer === 'inconclusive');
-  if (bad?.answer === 'incompatible')
-    return {
-      outcome: 'broken',
-      again: false,
-      cause: `does not load on ${bad.arch}: ${describeSymbols(bad)}`,
-    };
-  if (bad) return inconclusive(`its symbols on ${bad.arch} tell nothing: ${bad.cause}`, false);
-  const most = Math.max(...arches.map(({ imports }) => imports));
-  return { outcome: 'ok', again: false, cause: `loads as it is: ${plural(most, 'symbol')} fit`, loads: true };
-}
-
-function judgeArch(kernel: KernelBuild, arch: ArchEvidence): Finding {
-  const proof = testedKernel(kernel, arch);
-  const failed = arch.state === TASK.FAILED && ownFailure(arch);
-  if (arch.state !== TASK.CLOSED && !failed) return inconclusive(trouble(arch), arch.state !== TASK.CANCELED);
-  if (proof) return proof;
-  if (!failed) return { outcome: 'ok', again: false, cause: 'builds' };
+function judgeArch(kernel: Kernel, arch: ArchEvidence, proof: Policy['proof']): Finding {
+  const failed = arch.state === TASK.FAILED;
+  const wanted = failed ? arch.errors.find(({ kind }) => kind === 'dependency') : undefined;
+  if (wanted) return judgeDependency(kernel, arch, wanted);
+  const own = failed && ownFailure(arch);
+  if (arch.state !== TASK.CLOSED && !own) return trouble(arch);
+  const unproven = testedKernel(kernel, arch, proof);
+  if (unproven) return unproven;
+  if (!own) return { outcome: 'ok', again: false, cause: 'builds', whose: null };
   const first = arch.errors[0];
   return {
     outcome: 'broken',
     again: false,
     cause: `does not build on ${arch.arch}: ${first ? describeError(first) : lastLine(arch.fault?.text ?? 'failed')}`,
+    whose: 'kmod',
+  };
+}
+
+/** A devel package of another kernel that is not there is a pin, too; what else is missing is the package's own trouble. */
+function judgeDependency(kernel: Kernel, { arch, repo }: ArchEvidence, error: LogError): Finding {
+  const wanted = error.identifier ?? '';
+  if (wanted.startsWith(kernel.name) && /^\S+-devel\S* *=/.test(wanted))
+    return inconclusive(
+      `tested no kernel on ${arch}: its BuildRequires pin ${wanted}, which is not there; the kernel under test is ${kernel.nvr}`,
+      'kernel',
+      false,
+    );
+  if (repo && repo.id !== kernel.id)
+    return inconclusive(`tested the wrong kernel on ${arch}: its repo held ${repo.nvr}`, 'kernel', true);
+  return {
+    outcome: 'broken',
+    again: false,
+    cause: `its build dependencies cannot be met on ${arch}: ${error.message}`,
+    whose: 'dependency',
   };
 }
 
 /**
  * Undefined where the build ran against this very kernel, by build id. The build root's content decides;
- * where the hub recorded none, the newest kernel of the repo that the build root was made from.
+ * where the hub recorded none, what the gate takes as proof.
  */
-function testedKernel(kernel: KernelBuild, arch: ArchEvidence): Finding | undefined {
+function testedKernel(kernel: Kernel, arch: ArchEvidence, proof: Policy['proof']): Finding | undefined {
   const { buildroot, repo } = arch;
   if (buildroot?.some((found) => found.id === kernel.id)) return undefined;
   const held = repo ? repo.id === kernel.id : undefined;
-  if (buildroot?.length === 0) {
-    return inconclusive(`its build root on ${arch.arch} held no devel package of ${kernel.name}`, false);
-  }
+  const say = (cause: string, again = false) => inconclusive(cause, 'kernel', again);
+  if (buildroot?.length === 0)
+    return say(`its build root on ${arch.arch} held no devel package of ${kernel.name}`);
   if (buildroot) {
-    const cause = held ? 'its BuildRequires pin another kernel' : 'the repo did not hold this one';
-    return inconclusive(
-      `tested the wrong kernel on ${arch.arch}: ${nameKernels(buildroot)}; ${cause}`,
-      !held,
-    );
+    const cause = held
+      ? 'its BuildRequires pin another kernel'
+      : 'the repo did not hold this one: was it regenerated?';
+    const wrong = `tested the wrong kernel on ${arch.arch}: ${nameKernels(buildroot)} and not ${kernel.nvr}`;
+    return say(`${wrong}; ${cause}`, !held);
   }
-  if (held) return undefined;
-  if (repo) return inconclusive(`tested the wrong kernel on ${arch.arch}: its repo held ${repo.nvr}`, true);
-  return inconclusive(`nothing shows which kernel it was built against on ${arch.arch}`, false);
+  if (repo && !held)
+    return say(
+      `tested the wrong kernel on ${arch.arch}: its repo held ${repo.nvr} and not ${kernel.nvr}`,
+      true,
+    );
+  if (proof === 'any' || (proof === 'repo' && held)) return undefined;
+  const known = held ? `, and its repo held ${kernel.nvr}, which the gate does not take as proof` : '';
+  return say(
+    `the hub recorded no build root on ${arch.arch}${known}: nothing shows what it was built against`,
+  );
 }
 
 /** A tool named an error in the source, or mock says that the package's build failed (status 10). */
@@ -203,52 +400,163 @@ function ownFailure({ errors, fault }: ArchEvidence): boolean {
   );
 }
 
-function trouble(arch: ArchEvidence): string {
-  if (arch.state === TASK.CANCELED) return `its build on ${arch.arch} was cancelled`;
+function trouble(arch: ArchEvidence): Finding {
+  if (arch.state === TASK.CANCELED)
+    return inconclusive(`its build on ${arch.arch} was cancelled`, 'person', false);
   const machine = arch.errors.find(({ kind }) => kind === 'machine');
-  return `trouble in the build system on ${arch.arch}: ${machine?.message ?? lastLine(arch.fault?.text ?? 'no result')}`;
+  const what = machine?.message ?? lastLine(arch.fault?.text ?? 'no result');
+  return inconclusive(
+    `trouble in the build system on ${arch.arch}: ${what}`,
+    machine ? 'builder' : 'system',
+    true,
+  );
 }
 
 /** Koji puts whole tracebacks into fault texts; the last line is the error itself. */
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1) ?? '';
 
-function inconclusive(cause: string, again: boolean): Finding {
-  return { outcome: 'inconclusive', again, cause };
+function inconclusive(cause: string, whose: Whose, again: boolean): Finding {
+  return { outcome: 'inconclusive', again, cause, whose };
+}
+
+// ---- the rows that begin with "symbols" -------------------------------------------------------------
+
+/** The worst over all architectures. */
+export function judgeSymbols(arches: readonly ArchSymbols[], baseline: KernelRef | null = null): Finding {
+  if (arches.length === 0)
+    return inconclusive('none of its rpms requires a symbol of a kernel', 'kmod', false);
+  const broken = arches.filter(({ answer }) => answer === 'incompatible');
+  const fresh = broken.find(({ before }) => before === 'compatible');
+  const unknown = broken.find(({ before }) => before !== 'incompatible');
+  const bad = fresh ?? unknown ?? broken[0];
+  if (bad) {
+    const cause = `does not load on ${bad.arch}: ${describeSymbols(bad)}`;
+    const say = (outcome: Outcome, note: string): Finding => ({
+      outcome,
+      again: false,
+      cause: note ? `${cause}; ${note}` : cause,
+      whose: 'kmod',
+    });
+    if (fresh) return say('broken', `it loads into ${baseline?.nvr ?? 'the baseline'} as it is`);
+    if (!unknown) return say('already-broken', `nor does it load into ${baseline?.nvr ?? 'the baseline'}`);
+    return say(
+      'unattributed',
+      baseline
+        ? `nothing shows whether it loads into ${baseline.nvr}`
+        : 'no kernel has passed yet to compare with',
+    );
+  }
+  const unclear = arches.find(({ answer }) => answer === 'inconclusive');
+  if (unclear)
+    return inconclusive(`its symbols on ${unclear.arch} tell nothing: ${unclear.cause}`, 'kmod', false);
+  const most = Math.max(...arches.map(({ imports }) => imports));
+  return {
+    outcome: 'ok',
+    again: false,
+    cause: `loads as it is: ${plural(most, 'symbol')} fit`,
+    whose: null,
+    loads: true,
+  };
+}
+
+// ---- waivers and the verdict ---------------------------------------------------------------------------
+
+/** The newest waiver that speaks of a kmod, or of the `stablelist`, at a time. */
+export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
+  return waivers.findLast(
+    (waiver) =>
+      matcher([waiver.kmod])(kmod) &&
+      !waiver.ended &&
+      waiver.at <= now &&
+      (waiver.until === null || now < waiver.until),
+  );
 }
 
 /**
- * The verdict over all kmods, and every reason in order: what blocks, what holds, what was only advisory,
+ * The verdict over all kmods, and every reason in order: what blocks, what holds, what was waived or is only told,
  * what is fine. Call it when each kmod is judged; an empty list holds.
  */
 export function verdictOf(
-  kernel: KernelBuild,
+  { policy }: Judging,
+  run: Run,
   kmods: readonly KmodStanding[],
-  symbols: SymbolsShown | undefined = undefined,
+  now: number,
 ): { verdict: Verdict; reasons: string[] } {
-  const found = (outcome: Outcome, required: boolean) =>
-    kmods.filter(({ finding, kmod }) => finding?.outcome === outcome && kmod.required === required);
-  const say = (list: readonly KmodStanding[], note = '') =>
-    list.map(({ kmod, finding }) => `${kmod.nvr}${note}: ${finding?.cause}`);
-  const blocking = found('broken', true);
-  const holding = found('inconclusive', true);
+  const { symbols } = run;
+  const sorted = kmods.map((standing) => ({ standing, effect: effectOf(policy, standing) }));
+  const of = (effect: Effect) =>
+    sorted.flatMap(({ standing, effect: has }) => (has === effect ? [standing] : []));
+  const say = (effect: Effect, note: (standing: KmodStanding) => string = noteOf) =>
+    of(effect).map((standing) => `${standing.kmod.nvr}${note(standing)}: ${standing.finding?.cause}`);
+  const advisory = kmods.filter(
+    ({ kmod, finding, waiver }) => !kmod.required && !waiver && finding?.outcome === 'broken',
+  ).length;
+  const tooMany = policy.advisory_limit !== null && advisory > policy.advisory_limit;
   const promised = symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
-  const broken = promised === 'broken';
+  const leave = waiverFor(run, 'stablelist', now);
   const promise = symbols?.stablelist ? [describeStablelist(symbols)] : [];
   const everything = symbols?.change && describeEverything(symbols.change);
+  const needing = needRebuild(run, kmods);
   const reasons = [
     ...(everything ? [everything] : []),
-    ...(promised === 'kept' ? [] : promise),
-    ...say(blocking),
-    ...say(holding, ' (inconclusive)'),
-    ...say(found('broken', false), ' (advisory)'),
-    ...say(found('inconclusive', false), ' (advisory, inconclusive)'),
-    ...(promised === 'kept' ? promise : []),
-    summary(kernel, kmods),
+    ...(promised === 'kept' || leave ? [] : promise),
+    ...say('block'),
+    ...(tooMany
+      ? [
+          `${plural(advisory, 'advisory kmod')} broken by this kernel, where the gate takes ${policy.advisory_limit}`,
+        ]
+      : []),
+    ...say('hold'),
+    ...say(
+      'waived',
+      (standing) => `${noteOf(standing)} (${standing.waiver && describeWaiver(standing.waiver)})`,
+    ),
+    ...say('told'),
+    ...(promised === 'kept'
+      ? promise
+      : leave
+        ? promise.map((text) => `${text} (${describeWaiver(leave)})`)
+        : []),
+    ...(needing.length > 0 ? [`needs a rebuild: ${needing.join(', ')}`] : []),
+    summary(run.kernel, kmods),
   ];
-  if (broken || blocking.length > 0) return { verdict: 'block', reasons };
-  const proven = kmods.some(({ finding }) => finding && finding.outcome !== 'inconclusive');
-  if (holding.length > 0 || promised === 'unclear' || !proven) return { verdict: 'hold', reasons };
-  return { verdict: 'promote', reasons };
+  const blocked = (promised === 'broken' && !leave) || of('block').length > 0 || tooMany;
+  if (blocked) return { verdict: 'block', reasons };
+  const proven = kmods.some(
+    ({ finding, waiver }) => waiver || (finding && finding.outcome !== 'inconclusive'),
+  );
+  const held = of('hold').length > 0 || (promised === 'unclear' && !leave) || !proven;
+  return { verdict: held ? 'hold' : 'promote', reasons };
+}
+
+/** What a judged kmod does to its kernel. `told`: nothing, but people should know. */
+type Effect = 'block' | 'hold' | 'waived' | 'told' | 'fine';
+
+function effectOf(policy: Policy, { kmod, finding, waiver }: KmodStanding): Effect {
+  if (!finding || finding.outcome === 'ok') return 'fine';
+  if (finding.outcome === 'already-broken') return 'told';
+  if (waiver) return 'waived';
+  if (!kmod.required) return 'told';
+  if (finding.outcome === 'broken') return 'block';
+  const effect = policy[finding.outcome];
+  return effect === 'pass' ? 'told' : effect;
+}
+
+function noteOf({ kmod, finding }: KmodStanding): string {
+  const notes = [
+    ...(kmod.required ? [] : ['advisory']),
+    ...(finding?.outcome === 'inconclusive' ? ['inconclusive'] : []),
+    ...(finding?.outcome === 'already-broken' ? ['already broken'] : []),
+  ];
+  return notes.length > 0 ? ` (${notes.join(', ')})` : '';
+}
+
+/** Names of the kmods that build against the kernel and do not load as they are. */
+export function needRebuild(run: Pick<Run, 'strategy'>, kmods: readonly KmodStanding[]): string[] {
+  if (run.strategy !== 'symbols-then-rebuild') return [];
+  return kmods
+    .filter(({ finding }) => finding?.outcome === 'ok' && !finding.loads)
+    .map(({ kmod }) => kmod.name);
 }
 
 /** `7 of 12 kmods load into kernel-… as they are, 4 build against it`. */

@@ -57,6 +57,40 @@ export interface Building {
   readonly max_active: number;
 }
 
+/** What evidence is worth to a gate, and how long it waits for it. Durations are milliseconds, null: no end. */
+export interface Policy {
+  /** What a required kmod does of which nothing can be said. */
+  readonly inconclusive: 'hold' | 'block' | 'pass';
+  /** What a required kmod does that is broken, where nothing shows whether it was so before this kernel. */
+  readonly unattributed: 'block' | 'hold' | 'pass';
+  /**
+   * What proves which kernel a build was made against. `buildroot`: only the content that the hub recorded of the
+   * build root. `repo`: where it recorded none, the newest kernel of the repo too. `any`: where that is not known
+   * either, the build is taken at its word.
+   */
+  readonly proof: 'buildroot' | 'repo' | 'any';
+  /** More advisory kmods than this that are broken by a kernel block it; null: any number is only told. */
+  readonly advisory_limit: number | null;
+  /** What a newer kernel before the same gate does to an older one: end it, let it finish what runs, or nothing. */
+  readonly supersede: 'cancel' | 'finish' | 'keep';
+  /** Builds tried again by no fault of the kmod: of one kmod, of a run, of the gate in 24 hours. */
+  readonly retries: { readonly kmod: number; readonly run: number; readonly day: number };
+  readonly longest_build: number | null;
+  /** After this, kmods that are not judged are inconclusive. */
+  readonly longest_run: number | null;
+  readonly longest_hold: number | null;
+  /** What ends a hold that lasted so long. */
+  readonly after_hold: 'block' | 'promote';
+  /** Nothing is promoted in these times. */
+  readonly quiet: readonly QuietTime[];
+}
+
+/** A time of each week, in minutes from Monday 00:00 UTC; one that runs over Sunday midnight has `to` before `from`. */
+export interface QuietTime {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A promise to keep symbols as they are. */
 export interface Stablelist {
   /** What a broken promise does. */
@@ -85,7 +119,14 @@ export interface Gate {
     readonly exclude: readonly string[];
     /** Patterns of kmods that never block alone. */
     readonly advisory: readonly string[];
+    /** Architectures of some kmods, by pattern of their names; the first that matches counts. */
+    readonly arches: Readonly<Record<string, readonly string[]>>;
   };
+  /** Where kmods are tried; null: wherever they are built. */
+  readonly arches: readonly string[] | null;
+  /** NVR of the kernel that "already broken" is measured by; null: the newest one that the gate let through. */
+  readonly baseline: string | null;
+  readonly policy: Policy;
   /** Symbols that a kernel must not change, whether a kmod uses them or not; null: none. */
   readonly stablelist: Stablelist | null;
   /** Null where nothing is ever built: with the strategy `symbols`. */
@@ -103,6 +144,8 @@ export interface Kmod {
   readonly source: string;
   /** False: advisory, never blocks alone. */
   readonly required: boolean;
+  /** Where it is tried; absent: wherever it is built. */
+  readonly arches?: readonly string[];
 }
 
 /** Something the gate does to the hub. Each is recorded as an Intent before it is sent. */
@@ -113,16 +156,28 @@ export type Write =
       readonly source: string;
       readonly target: string;
       readonly priority: number;
+      /** The baseline that it is tried against; absent: the run's kernel. */
+      readonly against?: KernelRef;
+      /** Build for these alone (`arch_override`). */
+      readonly arches?: readonly string[];
       /** NVRs that a current repo must hold (`wait_repo`, `wait_builds`), or the one repo to use (`repo_id`). */
       readonly waitFor?: readonly string[];
       readonly repoId?: number;
     }
   | { readonly kind: 'request-repo'; readonly tag: string }
-  /** `known`: own side tags of that base before, so that a new one can be told apart. */
-  | { readonly kind: 'create-side-tag'; readonly base: string; readonly known: readonly string[] }
+  /** `known`: own side tags of that base before, so that a new one can be told apart. `against`: it is for the baseline. */
+  | {
+      readonly kind: 'create-side-tag';
+      readonly base: string;
+      readonly known: readonly string[];
+      readonly against?: KernelRef;
+    }
   | { readonly kind: 'remove-side-tag'; readonly tag: string }
-  /** With `from` it is one move (`tagBuild`'s `fromtag`), which the hub does as one transaction. */
-  | { readonly kind: 'tag'; readonly tag: string; readonly from?: string }
+  /**
+   * With `from` it is one move (`tagBuild`'s `fromtag`), which the hub does as one transaction. `against`: the
+   * baseline is tagged, and not the run's kernel.
+   */
+  | { readonly kind: 'tag'; readonly tag: string; readonly from?: string; readonly against?: KernelRef }
   | { readonly kind: 'untag'; readonly tag: string }
   | { readonly kind: 'cancel'; readonly task: number };
 
@@ -189,6 +244,8 @@ export interface ArchEvidence {
   readonly buildroot: readonly KernelRef[] | null;
   /** The newest kernel of the repo that was used; null: not known. */
   readonly repo: KernelRef | null;
+  /** Id of that repo. */
+  readonly repoId?: number;
   /** First errors of build.log. */
   readonly errors: readonly LogError[];
 }
@@ -199,10 +256,14 @@ export interface ArchEvidence {
  * `machine`: the builder ran out of memory or disk.
  */
 export interface LogError {
-  readonly kind: 'source' | 'outcome' | 'machine';
+  readonly kind: 'source' | 'outcome' | 'machine' | 'dependency';
   readonly file: string;
   readonly line: number;
   readonly message: string;
+  /** What the message is about, where it names something: a function, a field, a type, a header, a package. */
+  readonly identifier?: string;
+  /** Where that is a symbol of the baseline that this kernel changed, or (`after` null) no longer has: its CRCs. */
+  readonly change?: { readonly before: number; readonly after: number | null; readonly provider: string };
 }
 
 /** What a kmod's rpms need of the kernel's, by architecture. */
@@ -218,6 +279,8 @@ export interface ArchSymbols
   readonly arch: string;
   /** Why the answer is inconclusive, in words; else null. */
   readonly cause: string | null;
+  /** The answer for the baseline; absent where there is none to compare with. */
+  readonly before?: KmodComparison['answer'];
 }
 
 /** What changed in the kernel's symbols since the baseline, the newest other kernel that has passed. */
@@ -261,6 +324,52 @@ export interface SymbolsShown {
 
 export type Verdict = 'promote' | 'block' | 'hold';
 
+/** A person's word that a kmod need not hold a kernel up. */
+export interface Waiver {
+  readonly id: number;
+  readonly at: number;
+  readonly by: string;
+  readonly reason: string;
+  /** Of one gate; null: of any. */
+  readonly gate: string | null;
+  /** Pattern of kernel NVRs, or `next`: the first one that comes before the gate after the waiver was made. */
+  readonly kernel: string;
+  /** Pattern of kmod package names, or `stablelist`. */
+  readonly kmod: string;
+  /** When it ends by itself; null: never. */
+  readonly until: number | null;
+  /** Who ended it before. */
+  readonly ended?: { readonly at: number; readonly by: string };
+}
+
+/**
+ * What a person asked of a run. `retry`: try again what is not fine, or the kmods that match. `hold`: leave its tags
+ * alone until `release`. `cancel`: end it.
+ */
+export interface Order {
+  readonly id: number;
+  readonly at: number;
+  readonly by: string;
+  readonly kind: 'retry' | 'hold' | 'release' | 'cancel';
+  readonly reason: string;
+  /** Of `retry`: pattern of kmod package names; null: all that are not fine. */
+  readonly kmod: string | null;
+}
+
+/** What an earlier run showed of a kmod build and the baseline. */
+export interface PastBuild {
+  readonly kmod: string;
+  readonly run: string;
+  readonly build: BuildEvidence;
+}
+
+/** Whether and where the baseline can be built against with a shared build tag: in a repo that still holds it. */
+export interface BaselineRepo {
+  /** Null: there is none, and `why`. */
+  readonly repo: number | null;
+  readonly why: string;
+}
+
 /** All facts of one run. What its state is follows from them. */
 export interface Run {
   /** `GATE/BUILD/GENERATION`. */
@@ -276,20 +385,33 @@ export interface Run {
   /** The gate's when the run began. */
   readonly strategy: Strategy;
   readonly kmods: readonly Kmod[];
+  /** When they were chosen last. */
+  readonly chosenAt: number;
+  /** What "already broken" is measured by: chosen when the run began; null: there was none. */
+  readonly baseline: KernelRef | null;
+  /** Once a baseline was wanted in a shared build tag. */
+  readonly baselineRepo?: BaselineRepo;
+  /** What earlier runs showed of these very kmods and the baseline. */
+  readonly past: readonly PastBuild[];
   /** Once they were read; never with the strategy `rebuild` and no stablelist. */
   readonly symbols?: SymbolsShown;
   readonly intents: readonly Intent[];
+  /** Waivers for this gate and kernel that nobody has ended. */
+  readonly waivers: readonly Waiver[];
+  readonly orders: readonly Order[];
+  /** The newest; undefined where a person has asked for a retry since. */
   readonly verdict?: { readonly at: number; readonly verdict: Verdict; readonly reasons: readonly string[] };
   readonly closing?: Closing;
 }
 
 /**
  * Why a run is over. `done`: its verdict was carried out. `observed`: it would have been.
- * `superseded`: a newer kernel already stands where this one would go. `taken-over`: a person moved the kernel.
+ * `superseded`: a newer kernel stands where this one would go, or before the gate. `taken-over`: a person moved the
+ * kernel. `cancelled`: a person ended the run.
  */
 export interface Closing {
   readonly at: number;
-  readonly how: 'done' | 'observed' | 'superseded' | 'taken-over';
+  readonly how: 'done' | 'observed' | 'superseded' | 'taken-over' | 'cancelled';
   readonly why: string;
 }
 
@@ -305,6 +427,7 @@ export interface Entry {
     | 'ended'
     | 'state'
     | 'verdict'
+    | 'person'
     | 'closed';
   /** Null where it is about the kernel alone. */
   readonly gate: string | null;

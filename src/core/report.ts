@@ -1,7 +1,16 @@
 /** A run as people and programs read it: derived from its facts alone. */
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
-import { judgeBuild, judgeSymbols, type KmodStanding, type Outcome, standings } from './judge.ts';
+import {
+  type Judging,
+  judgeBuild,
+  judgeSymbols,
+  type KmodStanding,
+  needRebuild,
+  type Outcome,
+  standings,
+  type Whose,
+} from './judge.ts';
 import type {
   ArchSymbols,
   Ending,
@@ -9,6 +18,7 @@ import type {
   Intent,
   KernelBuild,
   KernelChange,
+  KernelRef,
   LogError,
   Receipt,
   Run,
@@ -16,7 +26,7 @@ import type {
   SymbolsShown,
   Verdict,
 } from './model.ts';
-import { describeChange, describeStablelist, describeWrite, plural } from './wording.ts';
+import { describeChange, describeStablelist, describeWaiver, describeWrite, plural } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -36,6 +46,10 @@ export interface KmodReport {
   readonly outcome: Outcome | 'waiting' | 'building';
   /** Why, in a few words. */
   readonly cause: string;
+  /** Whose failure it is; null where it is none, or nothing is known yet. */
+  readonly whose: Whose | null;
+  /** Who waived it, until when, and why; null: nobody. */
+  readonly waived: string | null;
   /** The scratch builds that were tried, oldest first. */
   readonly tasks: readonly TaskReport[];
   /** First errors of the newest try's build.log, by architecture. */
@@ -76,12 +90,16 @@ export interface RunReport {
   readonly nvr: string;
   readonly url?: string;
   /** `running`, or how it ended. */
-  readonly status: 'running' | 'held' | 'done' | 'observed' | 'superseded' | 'taken-over';
+  readonly status: 'running' | 'held' | NonNullable<Run['closing']>['how'];
   /** One line: what it waits for, or how it ended. */
   readonly state: string;
   readonly verdict: Verdict | null;
   readonly reasons: readonly string[];
   readonly kmods: readonly KmodReport[];
+  /** What "already broken" is measured by; null: no kernel had passed when the run began. */
+  readonly baseline: KernelRef | null;
+  /** Names of the kmods that do not load as they are, and build: with the strategy `symbols-then-rebuild`. */
+  readonly needs_rebuild: readonly string[];
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
   readonly kernel_change: KernelChange | null;
   /** Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`. */
@@ -107,11 +125,20 @@ export interface Explanation {
 
 /**
  * Report of one run.
+ * @param gate as the configuration has it
  * @param said the last state line of the journal
+ * @param now which waivers of an undecided run hold
  */
-export function reportOf(run: Run, said: string | undefined, links: Links): RunReport {
+export function reportOf(
+  gate: Judging,
+  run: Run,
+  said: string | undefined,
+  links: Links,
+  now: number,
+): RunReport {
   const url = links.build(run.kernel.id);
-  const held = run.verdict?.verdict === 'hold' || said?.startsWith('held:');
+  const held = run.verdict?.verdict === 'hold' || said?.startsWith('held');
+  const kmods = standings(gate, run, run.verdict?.at ?? now);
   return {
     run: run.id,
     gate: run.gate,
@@ -122,7 +149,9 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
     state: run.closing?.why ?? said ?? 'just begun',
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
-    kmods: standings(run).map((standing) => kmodReport(run, standing, links)),
+    kmods: kmods.map((standing) => kmodReport(run, standing, links)),
+    baseline: run.baseline,
+    needs_rebuild: needRebuild(run, kmods),
     kernel_change: run.symbols?.change ?? null,
     blame: blameReport(run),
     tag_changes: run.intents
@@ -135,20 +164,23 @@ export function reportOf(run: Run, said: string | undefined, links: Links): RunR
 
 function kmodReport(
   { symbols }: Run,
-  { kmod, state, finding, attempts }: KmodStanding,
+  { kmod, state, finding, attempts, waiver }: KmodStanding,
   links: Links,
 ): KmodReport {
   const { name, nvr, required } = kmod;
   const judged = state === 'judged' && finding;
   const submitted = state === 'active' && attempts.at(-1)?.receipt !== undefined;
-  const last = attempts.at(-1)?.ending;
+  const last = attempts.findLast(({ write }) => !write.against)?.ending;
   const arches = last && last.how !== 'lost' ? (last.build?.arches ?? []) : [];
+  const soFar = finding?.outcome === 'broken' ? 'tried against the baseline' : 'tried again';
   return {
     name,
     nvr,
     required,
     outcome: judged ? finding.outcome : submitted ? 'building' : 'waiting',
-    cause: judged ? finding.cause : finding ? `tried again: ${finding.cause}` : '',
+    cause: judged ? finding.cause : finding ? `${soFar}: ${finding.cause}` : '',
+    whose: judged ? finding.whose : null,
+    waived: waiver ? describeWaiver(waiver) : null,
     tasks: attempts.flatMap(({ receipt }) =>
       receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
     ),
@@ -228,10 +260,12 @@ function taskReport(id: number, links: Links): TaskReport {
 
 const RANKS: Record<KmodReport['outcome'], number> = {
   broken: 0,
-  inconclusive: 1,
-  building: 2,
-  waiting: 3,
-  ok: 4,
+  unattributed: 1,
+  inconclusive: 2,
+  'already-broken': 3,
+  building: 4,
+  waiting: 5,
+  ok: 6,
 };
 
 /** What a reader looks for comes first; otherwise in the order given. */
@@ -257,7 +291,11 @@ export function describeReceipt({ task, repo, request, sideTag }: Receipt): stri
 export function describeEnding(kernel: KernelBuild, { write }: Intent, ending: Ending): string {
   const what = write.kind === 'scratch-build' ? write.kmod : describeWrite(write);
   if (ending.how === 'lost') return `${what}: never reached the hub`;
-  if (ending.build) return `${what}: ${judgeBuild(kernel, ending.build).cause}`;
+  if (ending.build) {
+    const against = write.kind === 'scratch-build' ? write.against : undefined;
+    const shown = judgeBuild(against ? { ...kernel, ...against } : kernel, ending.build).cause;
+    return `${what}: ${shown}${against ? ` (against ${against.nvr})` : ''}`;
+  }
   return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;
 }
 
@@ -278,8 +316,10 @@ const someOf = (names: readonly string[]): string =>
 
 function describeEvidence(evidence: readonly SymbolEvidence[]): string {
   const outcomes = evidence.map(({ kmod, arches }) => ({ kmod, ...judgeSymbols(arches) }));
-  const named = (outcome: Outcome) => outcomes.filter((of) => of.outcome === outcome).map(({ kmod }) => kmod);
-  const [ok, broken, unclear] = [named('ok'), named('broken'), named('inconclusive')];
+  const named = (...any: Outcome[]) =>
+    outcomes.filter(({ outcome }) => any.includes(outcome)).map(({ kmod }) => kmod);
+  const [ok, unclear] = [named('ok'), named('inconclusive')];
+  const broken = named('broken', 'unattributed', 'already-broken');
   const parts = [
     `${ok.length} of ${plural(evidence.length, 'kmod')} ${ok.length === 1 ? 'loads' : 'load'} as built`,
     ...(broken.length > 0 ? [`not ${someOf(broken)}`] : []),

@@ -1,10 +1,41 @@
 /** Sentences that more than one place says. */
 import { formatCrc } from '../kabi/crc.ts';
-import type { ArchSymbols, KernelChange, KernelRef, LogError, SymbolsShown, Write } from './model.ts';
+import type {
+  ArchSymbols,
+  KernelChange,
+  KernelRef,
+  LogError,
+  Order,
+  SymbolsShown,
+  Waiver,
+  Write,
+} from './model.ts';
 
-/** `1 kmod`, `2 kmods`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 kmod`, `2 kmods`, `2 retries`. */
+export function plural(count: number, noun: string, many = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`;
+}
+
+/** `2026-11-24 22:30 UTC`. */
+export function moment(ms: number): string {
+  // biome-ignore lint/style/noRestrictedGlobals: it reads no clock
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+/** `waived by ada until 2026-12-01 00:00 UTC: vendor will rebuild`. */
+export function describeWaiver({ by, until, reason }: Pick<Waiver, 'by' | 'until' | 'reason'>): string {
+  return `waived by ${by}${until === null ? '' : ` until ${moment(until)}`}: ${reason}`;
+}
+
+/** What a person asked of a run, as the journal has it. */
+export function describeOrder({ kind, by, reason, kmod }: Omit<Order, 'id'>): string {
+  const what = {
+    retry: `asks to try ${kmod ?? 'what is not fine'} again`,
+    hold: 'holds it',
+    release: 'releases it',
+    cancel: 'cancels the run',
+  }[kind];
+  return `${by} ${what}${reason ? `: ${reason}` : ''}`;
 }
 
 /** A span of time, `1 h 35 min`; clocks that disagree give no negative one. */
@@ -19,8 +50,15 @@ export function span(ms: number): string {
 
 /** `src/nl.c:205: initialization of …`. */
 export function describeError(error: LogError): string {
-  const place = error.line > 0 ? `${error.file}:${error.line}: ` : error.file ? `${error.file}: ` : '';
-  return `${place}${error.message}`;
+  const { file, line, message, identifier, change } = error;
+  const place = line > 0 ? `${file}:${line}: ` : file ? `${file}: ` : '';
+  if (!change) return `${place}${message}`;
+  const { before, after, provider } = change;
+  const what =
+    after === null
+      ? 'is gone from this kernel'
+      : `changed in this kernel, ${formatCrc(before)} → ${formatCrc(after)}`;
+  return `${place}${message} (${identifier} ${what}, in ${provider})`;
 }
 
 /** So many symbols are named in a sentence; a report has them all. */
@@ -100,17 +138,17 @@ export function nameKernels(kernels: readonly KernelRef[]): string {
 export function describeWrite(write: Write): string {
   switch (write.kind) {
     case 'scratch-build':
-      return `build ${write.kmod} in ${write.target}`;
+      return `build ${write.kmod} ${placeOf(write)}`;
     case 'request-repo':
       return `request a repo of ${write.tag}`;
     case 'create-side-tag':
-      return `create a side tag of ${write.base}`;
+      return `create a side tag of ${write.base}${write.against ? ` for ${write.against.nvr}` : ''}`;
     case 'remove-side-tag':
       return `remove the side tag ${write.tag}`;
     case 'tag':
       return write.from
         ? `move the kernel from ${write.from} to ${write.tag}`
-        : `tag the kernel into ${write.tag}`;
+        : `tag ${write.against?.nvr ?? 'the kernel'} into ${write.tag}`;
     case 'untag':
       return `untag the kernel from ${write.tag}`;
     case 'cancel':
@@ -118,12 +156,17 @@ export function describeWrite(write: Write): string {
   }
 }
 
+const placeOf = ({ target, against }: Extract<Write, { kind: 'scratch-build' }>): string =>
+  `in ${target}${against ? ` against ${against.nvr}` : ''}`;
+
 /** Writes that go out together; scratch builds, which may be many, as one phrase. */
 export function describeWrites(writes: readonly Write[]): string {
   const builds = writes.filter((write) => write.kind === 'scratch-build');
   const phrases = writes.filter((write) => write.kind !== 'scratch-build').map(describeWrite);
-  const target = builds[0]?.target;
-  if (target) phrases.push(`build ${builds.map(({ kmod }) => kmod).join(', ')} in ${target}`);
+  for (const place of new Set(builds.map(placeOf))) {
+    const names = builds.filter((write) => placeOf(write) === place).map(({ kmod }) => kmod);
+    phrases.push(`build ${names.join(', ')} ${place}`);
+  }
   return phrases.join(', ');
 }
 

@@ -306,6 +306,8 @@ export interface BuildOptions {
   readonly scratch: true;
   /** Build in this repo. For admins only, unless the hub's `build_from_repo_id` policy says otherwise. */
   readonly repo_id?: number;
+  /** Build for these architectures alone, with spaces between. */
+  readonly arch_override?: string;
   /** Build in a repo that is current when the task starts; `wait_builds` alone takes any repo that holds them. */
   readonly wait_repo?: true;
   /** Wait for a repo that holds these NVRs, be they the newest in it or not. */
@@ -417,6 +419,16 @@ export const listHosts = (
 ): Call<Host[]> => call('listHosts', z.array(host), [], filter);
 
 /** How a repo request stands; `repo` is null until it is fulfilled. */
+/** Koji's states of repos (koji.REPO_STATES) in which builds may name them: READY and EXPIRED. */
+export const REPO_USABLE: readonly number[] = [1, 2];
+
+/** A repo by its id. */
+export const repoInfo = (repo: number): Call<RepoState> =>
+  call('repoInfo', repoState, [repo], { strict: true });
+
+const repoState = z.object({ id, state: z.int(), tag_name: z.string() });
+export type RepoState = z.infer<typeof repoState>;
+
 export const repoCheckRequest = (request: number): Call<z.infer<typeof requestStatus>> =>
   call('repo.checkRequest', requestStatus, [request]);
 

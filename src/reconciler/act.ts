@@ -49,6 +49,7 @@ function scratchBuild({ store }: Context, { id, write }: Attempt) {
     scratch: true,
     ...(write.waitFor && { wait_repo: true, wait_builds: write.waitFor }),
     ...(write.repoId !== undefined && { repo_id: write.repoId }),
+    ...(write.arches && { arch_override: write.arches.join(' ') }),
     custom_user_metadata: koji.markBuild({ attempt: id, store: store.installation }),
   };
   return koji.build(write.source, write.target, options, write.priority);
@@ -74,10 +75,10 @@ async function sendOne(
 ): Promise<Omit<Receipt, 'at'>> {
   const build = run.kernel.id;
   switch (write.kind) {
-    case 'tag':
-      return {
-        task: await hub.write(koji.tagBuild(write.tag, build, write.from ? { fromtag: write.from } : {})),
-      };
+    case 'tag': {
+      const options = write.from ? { fromtag: write.from } : {};
+      return { task: await hub.write(koji.tagBuild(write.tag, write.against?.id ?? build, options)) };
+    }
     case 'untag':
       await hub.write(koji.untagBuild(write.tag, build));
       return {};

@@ -72,7 +72,7 @@ async function readBuildroot(
   hub: Hub,
   kernel: KernelBuild,
   root: koji.Buildroot,
-): Promise<Pick<ArchEvidence, 'buildroot' | 'repo'>> {
+): Promise<Pick<ArchEvidence, 'buildroot' | 'repo' | 'repoId'>> {
   const [rpms, latest] = await hub.readAll([
     koji.listRPMs({ componentBuildrootID: root.id }),
     koji.getLatestBuilds(root.tag_name, { package: kernel.name, event: root.repo_create_event_id }),
@@ -85,6 +85,7 @@ async function readBuildroot(
   return {
     buildroot: installed.length > 0 ? devel.map((rpm) => kernelRef(rpm.build_id, rpm.nvr)) : null,
     repo: newest ? { id: newest.build_id, nvr: newest.nvr } : null,
+    repoId: root.repo_id,
   };
 }
 

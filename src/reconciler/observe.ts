@@ -1,6 +1,7 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
 import { type BuildTag, type Observation, slotsFor } from '../core/decide.ts';
-import type { Gate, Run, Write } from '../core/model.ts';
+import type { Gate, KernelRef, Run, Write } from '../core/model.ts';
+import { compareEvr } from '../core/names.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
@@ -26,6 +27,7 @@ export async function observe(
   const otherKernels = live.filter(
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
   );
+  const ofGate = live.filter((other) => other.gate === gate.name);
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
   return {
     now: now(),
@@ -44,12 +46,24 @@ export async function observe(
     sideTags: usesSideTag(gate, run)
       ? (await hub.read(koji.listSideTags({ user: await user() }))).map(({ name }) => name)
       : [],
-    slots: slotsFor(
-      gate,
-      run,
-      live.filter((other) => other.gate === gate.name),
-    ),
+    slots: slotsFor(gate, run, ofGate, now()),
+    retriesToday: await store.retriesSince(gate.name, now() - DAY),
+    newer: newerOf(run, ofGate),
   };
+}
+
+const DAY = 24 * 3_600_000;
+
+/** The newest kernel of the package that stands before the same gate and may still be promoted. */
+function newerOf({ kernel }: Run, live: readonly Run[]): KernelRef | null {
+  const newer = live.filter(
+    ({ kernel: other, verdict }) =>
+      other.name === kernel.name &&
+      compareEvr(other, kernel) > 0 &&
+      (!verdict || verdict.verdict === 'promote'),
+  );
+  const [newest] = newer.toSorted((a, b) => compareEvr(b.kernel, a.kernel));
+  return newest ? { id: newest.kernel.id, nvr: newest.kernel.nvr } : null;
 }
 
 async function observeBuildTag(

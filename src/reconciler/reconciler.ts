@@ -3,13 +3,15 @@
  * decide, record and do what it says, and look again. Whatever was lost is found by looking the next time.
  */
 import type { Logger } from 'pino';
-import { decide } from '../core/decide.ts';
+import { decide, reopens } from '../core/decide.ts';
 import { BUILD, type Gate, type Hint, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
+import { matcher } from '../core/names.ts';
 import { selectKmods } from '../core/select.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
 import { act } from './act.ts';
+import { chooseBaseline, findBaselineRepo } from './baseline.ts';
 import type { Context } from './context.ts';
 import { observe } from './observe.ts';
 import { createQueue } from './queue.ts';
@@ -32,6 +34,8 @@ export interface ReconcilerOptions {
 export interface Reconciler {
   /** Look there soon. Never throws and does no I/O: once it returns, the message may be acknowledged. */
   hint(hint: Hint): void;
+  /** Look soon at what a new waiver or order in the store speaks of. */
+  hearPeople(): void;
   /**
    * Work on every key that is due. Returns when the next one is (ms). An error only delays its key.
    * @param signal stop after the key in hand
@@ -65,10 +69,11 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const strangers = new Set<number>();
   queue.add('sweep', now());
 
-  /** What a key means. Keys are `sweep`, `tag NAME`, `task ID` and `build ID`. */
+  /** What a key means. Keys are `sweep`, `people`, `tag NAME`, `task ID` and `build ID`. */
   async function work(key: string): Promise<void> {
     const [kind, rest = ''] = key.split(/ (.*)/s);
     if (kind === 'sweep') await sweep();
+    else if (kind === 'people') await visitWaived();
     else if (kind === 'tag') await visitTag(rest);
     else if (kind === 'task') await visitTask(Number(rest));
     else await visitBuild(Number(rest));
@@ -77,11 +82,23 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   /** All that any lost message would have told. */
   async function sweep(): Promise<void> {
     queue.add('sweep', now() + pace.every);
+    queue.add('people', now());
     for (const tag of new Set(gates.map((gate) => gate.watch))) queue.add(`tag ${tag}`, now());
     for (const run of await store.liveRuns()) {
       if (gates.some(({ name }) => name === run.gate)) queue.add(`build ${run.kernel.id}`, now());
       else await sayOrphaned(run);
     }
+  }
+
+  /** What persons said: every live run wants a look, and kernels that a waiver speaks of, which may be decided already. */
+  async function visitWaived(): Promise<void> {
+    for (const run of await store.liveRuns()) queue.add(`build ${run.kernel.id}`, now());
+    const patterns = (await store.waivers())
+      .filter(({ ended, until, kernel }) => !ended && (until === null || now() < until) && kernel !== 'next')
+      .map(({ kernel }) => kernel);
+    if (patterns.length === 0) return;
+    const waived = matcher(patterns);
+    for (const { id, nvr } of await store.kernels()) if (waived(nvr)) queue.add(`build ${id}`, now());
   }
 
   async function sayOrphaned({ gate, kernel, id }: Run): Promise<void> {
@@ -134,8 +151,14 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   async function visitGate(gate: Gate, build: koji.Build): Promise<void> {
     const run = await enter(gate, build);
-    if (!run || run.closing) return;
+    if (!run) return;
     let current: Run = run;
+    if (run.closing) {
+      const why = reopens(gate, run, now());
+      if (why === undefined) return;
+      await store.reopen(run, why, now());
+      current = (await store.run(run.id)) ?? run;
+    }
     for (let looks = 0; looks < LOOKS; looks++) {
       const wake = await reconcile(gate, current);
       if (wake !== 'again') {
@@ -176,6 +199,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       kmods,
       startedAt: now(),
       strategy: gate.strategy,
+      baseline: await chooseBaseline(context, gate, kernel),
     });
     return store.run(id);
   }
@@ -198,7 +222,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   /** One look at a run. Returns `again` after something was done, else when to look next. */
   async function reconcile(gate: Gate, before: Run): Promise<'again' | number | undefined> {
     const lostUntil = await settle(context, before);
-    if (before.kmods.length === 0) {
+    // A retry is there for kmods that were mended: their newest builds count.
+    const retry = before.orders.findLast(({ kind }) => kind === 'retry');
+    if (before.kmods.length === 0 || (retry && retry.at > before.chosenAt)) {
       const kmods = await chooseKmods(gate);
       if (kmods.length > 0) await store.select(before, kmods, now());
     }
@@ -208,6 +234,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const decision = decide(gate, pace, seen);
     if (decision.wantsSymbols) {
       await store.showSymbols(run, await readSymbols(context, gate, run), now());
+      return 'again';
+    }
+    if (decision.wantsBaseline) {
+      await store.findBaseline(run, await findBaselineRepo(context, gate, run), now());
       return 'again';
     }
     const acts = decision.verdict || decision.closing || decision.writes.length > 0;
@@ -230,6 +260,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   return {
     hint(hint) {
       queue.add(hint.kind === 'tag' ? `tag ${hint.name}` : `${hint.kind} ${hint.id}`, now());
+    },
+    hearPeople() {
+      queue.add('people', now());
     },
     async step(signal) {
       while (!signal?.aborted) {

@@ -67,7 +67,10 @@ async function readBackTag(
   task: koji.TaskInfo,
   at: number,
 ): Promise<Ending> {
-  const [tags, result] = await hub.readAll([koji.listTags(run.kernel.id), koji.getTaskResult(task.id)]);
+  const [tags, result] = await hub.readAll([
+    koji.listTags(taggedBuild(run, intent)),
+    koji.getTaskResult(task.id),
+  ]);
   if (
     isTrue(
       intent,
@@ -78,6 +81,10 @@ async function readBackTag(
   const fault = result.ok ? koji.faultIn(result.value)?.text : result.error.message;
   return { at, how: 'failed', why: fault ?? `task ${task.id} ended, yet the tags are not as asked` };
 }
+
+/** The build that a write tags: the run's kernel, or its baseline. */
+const taggedBuild = ({ kernel }: Run, { write }: Intent): number =>
+  (write.kind === 'tag' ? write.against?.id : undefined) ?? kernel.id;
 
 /** Whether the kernel's tags are as a write wanted them. */
 function isTrue({ write }: Intent, tags: readonly string[]): boolean {
@@ -170,9 +177,10 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
     case 'tag':
     case 'untag': {
       // The task before the tags: one that ends between the two looks has changed them by then.
-      const task = write.kind === 'tag' ? await findTagTask(context, run, write.tag) : undefined;
+      const build = taggedBuild(run, intent);
+      const task = write.kind === 'tag' ? await findTagTask(context, build, write.tag) : undefined;
       if (task) return { at: now(), task: task.id };
-      const tags = await hub.write(koji.listTags(run.kernel.id));
+      const tags = await hub.write(koji.listTags(build));
       const names = tags.map(({ name }) => name);
       return isTrue(intent, names) ? 'done' : undefined;
     }
@@ -197,10 +205,10 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
   }
 }
 
-/** An own task that still has to tag the run's kernel into a tag. */
+/** An own task that still has to tag a build into a tag. */
 async function findTagTask(
   { hub, user }: Context,
-  { kernel }: Run,
+  build: number,
   name: string,
 ): Promise<koji.TaskInfo | undefined> {
   const tasks = await hub.write(
@@ -214,6 +222,6 @@ async function findTagTask(
   if (!tag.ok && tag.error.kind === 'refused') return undefined;
   const { id } = unwrap(tag);
   return tasks.find(
-    ({ state, request }) => !hasEnded(state) && request?.[0] === id && request?.[1] === kernel.id,
+    ({ state, request }) => !hasEnded(state) && request?.[0] === id && request?.[1] === build,
   );
 }

@@ -106,18 +106,14 @@ function spelled(
 const heard = (arches: readonly ArchSymbols[]): ArchSymbols[] =>
   arches.every(({ imports }) => imports === 0) ? [] : [...arches];
 
-/** Against the newest kernel that the gate let through; null where there is none. */
+/** Since the baseline; null where there is none. */
 async function readChange(
   context: Context,
-  { on_pass, stablelist, variant }: Gate,
-  { kernel: { id, name } }: Run,
+  { stablelist, variant }: Gate,
+  { baseline, kernel: { name } }: Run,
   kernel: ReadonlyMap<string, SymbolTable>,
 ): Promise<KernelChange | null> {
-  const passed = await context.hub.readAll(on_pass.tag.map((tag) => koji.listTagged(tag, { package: name })));
-  const others = passed.flatMap(unwrap).filter(({ build_id }) => build_id !== id);
-  const newest = others.toSorted((a, b) => b.create_event - a.create_event)[0];
-  if (!newest) return null;
-  const baseline = { id: newest.build_id, nvr: newest.nvr };
+  if (!baseline) return null;
   try {
     const before = await readKernel(context, { id: baseline.id, name, variant });
     const arches = [...new Set([...before.keys(), ...kernel.keys()])].map((arch) =>

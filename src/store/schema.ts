@@ -1,5 +1,5 @@
 /** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted; but see `heard`. */
-import type { Generated, Kysely, Migration, MigrationProvider } from 'kysely';
+import { type Generated, type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
 
 /** JSON travels as text, times are milliseconds since the epoch: both databases take them. */
 export interface Tables {
@@ -23,7 +23,10 @@ export interface Tables {
     tags: string;
     started_at: number;
     strategy: string;
+    baseline: string | null;
   };
+  /** A repo that still holds a run's baseline, or why there is none. */
+  baseline_repo: { run_id: string; at: number; repo: number | null; why: string };
   /** What symbols show of a run; read anew when its kmods are chosen anew. */
   symbol_evidence: { run_id: string; at: number; evidence: string };
   /** Symbols that an rpm provides and requires; an rpm never changes. */
@@ -31,13 +34,53 @@ export interface Tables {
   /** The kmods of a run. An empty choice is made again. */
   selection: { run_id: string; at: number; kmods: string };
   /** What was asked of the hub, recorded before it was sent. `seq` keeps their order. */
-  intent: { id: string; run_id: string; seq: number; kind: string; write: string; asked_at: number };
+  intent: {
+    id: string;
+    run_id: string;
+    seq: number;
+    kind: string;
+    write: string;
+    asked_at: number;
+    /** Of scratch builds: what is built, and against which kernel build. */
+    kmod_build: number | null;
+    kernel_build: number | null;
+  };
   /** What the hub answered. */
   receipt: { intent_id: string; at: number; task_id: number | null; receipt: string };
   /** How it ended. */
   ending: { intent_id: string; at: number; how: string; ending: string };
-  verdict: { run_id: string; at: number; verdict: string; reasons: string };
-  closing: { run_id: string; at: number; how: string; why: string };
+  /** The newest of a run counts, unless a retry was ordered after `last_order`. */
+  verdict: {
+    seq: Generated<number>;
+    run_id: string;
+    at: number;
+    verdict: string;
+    reasons: string;
+    last_order: number;
+  };
+  /** The newest of a run counts; `reopened` makes it a live one again. */
+  closing: { seq: Generated<number>; run_id: string; at: number; how: string; why: string };
+  waiver: {
+    id: Generated<number>;
+    at: number;
+    by: string;
+    reason: string;
+    gate: string | null;
+    kernel: string;
+    kmod: string;
+    until: number | null;
+  };
+  waiver_end: { waiver_id: number; at: number; by: string };
+  /** What persons asked of runs. */
+  run_order: {
+    id: Generated<number>;
+    run_id: string;
+    at: number;
+    by: string;
+    kind: string;
+    reason: string;
+    kmod: string | null;
+  };
   journal: {
     seq: Generated<number>;
     at: number;
@@ -167,7 +210,78 @@ const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '004-people': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.alterTable('run').addColumn('baseline', 'text').execute();
+      await db.schema.alterTable('intent').addColumn('kmod_build', 'integer').execute();
+      await db.schema.alterTable('intent').addColumn('kernel_build', 'integer').execute();
+      await db.schema
+        .createIndex('intent_pair')
+        .on('intent')
+        .columns(['kernel_build', 'kmod_build'])
+        .execute();
+      await db.schema
+        .createTable('baseline_repo')
+        .addColumn('run_id', 'text', (c) => c.primaryKey().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('repo', 'integer')
+        .addColumn('why', 'text', (c) => c.notNull())
+        .execute();
+      await severalARun(db, 'verdict', ['verdict', 'reasons']);
+      await db.schema
+        .alterTable('verdict')
+        .addColumn('last_order', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      await severalARun(db, 'closing', ['how', 'why']);
+      await db.schema
+        .createTable('waiver')
+        .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('by', 'text', (c) => c.notNull())
+        .addColumn('reason', 'text', (c) => c.notNull())
+        .addColumn('gate', 'text')
+        .addColumn('kernel', 'text', (c) => c.notNull())
+        .addColumn('kmod', 'text', (c) => c.notNull())
+        .addColumn('until', 'bigint')
+        .execute();
+      await db.schema
+        .createTable('waiver_end')
+        .addColumn('waiver_id', 'integer', (c) => c.primaryKey().references('waiver.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('by', 'text', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('run_order')
+        .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('by', 'text', (c) => c.notNull())
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('reason', 'text', (c) => c.notNull())
+        .addColumn('kmod', 'text')
+        .execute();
+    },
+  },
 };
+
+/** Replace a table of one row a run by one of any number, in their order. */
+async function severalARun(db: Kysely<unknown>, name: string, texts: readonly string[]): Promise<void> {
+  const old = `${name}_once`;
+  await db.schema.alterTable(name).renameTo(old).execute();
+  let table = db.schema
+    .createTable(name)
+    .addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
+    .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+    .addColumn('at', 'bigint', (c) => c.notNull());
+  for (const text of texts) table = table.addColumn(text, 'text', (c) => c.notNull());
+  await table.execute();
+  const columns = sql.join(['run_id', 'at', ...texts].map((column) => sql.ref(column)));
+  await sql`INSERT INTO ${sql.table(name)} (${columns}) SELECT ${columns} FROM ${sql.table(old)} ORDER BY rowid`.execute(
+    db,
+  );
+  await db.schema.dropTable(old).execute();
+  await db.schema.createIndex(`${name}_run`).on(name).columns(['run_id', 'seq']).execute();
+}
 
 /** Migrations in the order of their names. */
 export const migrationProvider: MigrationProvider = { getMigrations: async () => migrations };

@@ -1,21 +1,26 @@
 /** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type {
+  BaselineRepo,
   Closing,
   Ending,
   Entry,
   Intent,
   KernelBuild,
   Kmod,
+  Order,
+  PastBuild,
   Receipt,
   Run,
   Strategy,
   SymbolsShown,
   Verdict,
+  Waiver,
   Write,
 } from '../core/model.ts';
+import { matcher } from '../core/names.ts';
 import { describeEnding, describeReceipt, describeShown } from '../core/report.ts';
-import { describeWrite, describeWrites, plural } from '../core/wording.ts';
+import { describeOrder, describeWaiver, describeWrite, describeWrites, plural } from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
 import type { Tables } from './schema.ts';
 
@@ -42,10 +47,19 @@ export interface Store {
   beginRun(
     run: Pick<
       Run,
-      'id' | 'gate' | 'kernel' | 'generation' | 'entry' | 'tags' | 'kmods' | 'startedAt' | 'strategy'
+      | 'id'
+      | 'gate'
+      | 'kernel'
+      | 'generation'
+      | 'entry'
+      | 'tags'
+      | 'kmods'
+      | 'startedAt'
+      | 'strategy'
+      | 'baseline'
     >,
   ): Promise<void>;
-  /** Choose the kmods of a run again; only for a run that has none. */
+  /** Choose the kmods of a run again: the newest choice counts, and what symbols showed of another one does not. */
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
   /** Record what symbols show of a run; the newest counts. */
   showSymbols(run: Run, shown: SymbolsShown, at: number): Promise<void>;
@@ -55,8 +69,18 @@ export interface Store {
   intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
+  /** Record whether a repo holds the run's baseline. */
+  findBaseline(run: Run, found: BaselineRepo, at: number): Promise<void>;
+  /** Record a verdict in place of the one before. */
   judge(run: Run, verdict: Verdict, reasons: readonly string[], at: number): Promise<void>;
   closeRun(run: Run, closing: Closing): Promise<void>;
+  /** Make a closed run a live one again. */
+  reopen(run: Run, why: string, at: number): Promise<void>;
+  /** Record a waiver, with a line in the journal of each run that it speaks of. Returns its id. */
+  waive(waiver: Omit<Waiver, 'id' | 'ended'>, runs: readonly Run[]): Promise<number>;
+  endWaiver(waiver: Waiver, by: string, at: number): Promise<void>;
+  /** Record what a person asks of a live run. */
+  order(run: Run, order: Omit<Order, 'id'>): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
   say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
   /** Keep the newest message of a queue, in place of the one before. */
@@ -72,6 +96,16 @@ export interface Store {
   liveRuns(gate?: string): Promise<Run[]>;
   /** Newest runs first. */
   runs(limit: number): Promise<Run[]>;
+  /** All waivers, newest first. */
+  waivers(): Promise<Waiver[]>;
+  /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
+  wordsOfPersons(): Promise<number>;
+  /** The newest run of a gate that was closed as promoted, of a kernel of this package other than `build`. */
+  lastPromoted(gate: string, name: string, build: number): Promise<Run | undefined>;
+  /** Ids of the repos whose build roots held a kernel build, newest evidence first. */
+  reposWith(kernel: number): Promise<number[]>;
+  /** Scratch builds of a gate since a time (ms) that were not the first try. */
+  retriesSince(gate: string, since: number): Promise<number>;
   /** Runs of a kernel build, newest first. */
   runsOf(build: number): Promise<Run[]>;
   /** The kernel build for which a task was started, and the gate. */
@@ -105,11 +139,7 @@ export function storeOver(
   async function record(entry: Entry, insert: (tx: Tx) => Promise<unknown> = async () => {}): Promise<void> {
     await db.transaction().execute(async (tx) => {
       await insert(tx);
-      const { at, kind, gate, text } = entry;
-      await tx
-        .insertInto('journal')
-        .values({ at, kind, gate, build_id: entry.build, run_id: entry.run, text })
-        .execute();
+      await insertEntry(tx, entry);
     });
     onEntry(entry);
   }
@@ -154,6 +184,7 @@ export function storeOver(
           tags: JSON.stringify(run.tags),
           started_at: startedAt,
           strategy,
+          baseline: run.baseline && JSON.stringify(run.baseline),
         };
         await tx.insertInto('run').values(row).execute();
         await tx
@@ -204,6 +235,7 @@ export function storeOver(
               kind: write.kind,
               write: JSON.stringify(write),
               asked_at: at,
+              ...pairOf(run, write),
             })),
           )
           .execute(),
@@ -229,8 +261,15 @@ export function storeOver(
         tx.insertInto('ending').values(row).execute(),
       );
     },
+    async findBaseline(run, { repo, why }, at) {
+      const text = repo === null ? why : `repo ${repo} holds ${run.baseline?.nvr}`;
+      await record({ at, kind: 'run', ...of(run), text }, (tx) =>
+        tx.insertInto('baseline_repo').values({ run_id: run.id, at, repo, why }).execute(),
+      );
+    },
     async judge(run, verdict, reasons, at) {
-      const row = { run_id: run.id, at, verdict, reasons: JSON.stringify(reasons) };
+      const last_order = run.orders.at(-1)?.id ?? 0;
+      const row = { run_id: run.id, at, verdict, reasons: JSON.stringify(reasons), last_order };
       await record(
         { at, kind: 'verdict', ...of(run), text: `verdict ${verdict}: ${reasons.join('; ')}` },
         (tx) => tx.insertInto('verdict').values(row).execute(),
@@ -240,6 +279,37 @@ export function storeOver(
       const { at, how, why } = closing;
       await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, (tx) =>
         tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute(),
+      );
+    },
+    async reopen(run, why, at) {
+      await record({ at, kind: 'person', ...of(run), text: `opened again: ${why}` }, (tx) =>
+        tx.insertInto('closing').values({ run_id: run.id, at, how: 'reopened', why }).execute(),
+      );
+    },
+    async waive(waiver, runs) {
+      const { at, by, reason, gate, kernel, kmod, until } = waiver;
+      const text = `${kmod} ${describeWaiver(waiver)}`;
+      const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
+      const id = await db.transaction().execute(async (tx) => {
+        const { insertId } = await tx
+          .insertInto('waiver')
+          .values({ at, by, reason, gate, kernel, kmod, until })
+          .executeTakeFirstOrThrow();
+        for (const entry of entries) await insertEntry(tx, entry);
+        return Number(insertId);
+      });
+      entries.forEach(onEntry);
+      return id;
+    },
+    async endWaiver(waiver, by, at) {
+      await db.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute();
+    },
+    async order(run, order) {
+      await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, (tx) =>
+        tx
+          .insertInto('run_order')
+          .values({ run_id: run.id, ...order })
+          .execute(),
       );
     },
     async say(gate, { id: build, nvr }, run, text, at) {
@@ -281,9 +351,7 @@ export function storeOver(
       let query = db
         .selectFrom('run')
         .select('id')
-        .where(({ not, exists, selectFrom }) =>
-          not(exists(selectFrom('closing').select('run_id').whereRef('closing.run_id', '=', 'run.id'))),
-        );
+        .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') = 'reopened'`);
       if (gate !== undefined) query = query.where('gate', '=', gate);
       return readRuns(db, await query.orderBy('build_id').execute());
     },
@@ -310,6 +378,72 @@ export function storeOver(
           .orderBy('generation', 'desc')
           .execute(),
       );
+    },
+    async waivers() {
+      const rows = await db
+        .selectFrom('waiver')
+        .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
+        .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
+        .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
+        .orderBy('id', 'desc')
+        .execute();
+      return rows.map(({ ended_at, ended_by, ...waiver }) => ({
+        ...waiver,
+        ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
+      }));
+    },
+    async wordsOfPersons() {
+      const { rows } = await sql<{ words: number }>`
+        SELECT (SELECT count(*) FROM waiver) + (SELECT count(*) FROM waiver_end)
+          + (SELECT count(*) FROM run_order) AS words`.execute(db);
+      return rows[0]?.words ?? 0;
+    },
+    async lastPromoted(gate, name, build) {
+      const row = await db
+        .selectFrom('run')
+        .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+        .select('run.id as id')
+        .where('gate', '=', gate)
+        .where('name', '=', name)
+        .where('build_id', '!=', build)
+        .where(sql<boolean>`${lastClosing} = 'done'`)
+        .where(sql<boolean>`${lastVerdict} = 'promote'`)
+        .orderBy('started_at', 'desc')
+        .executeTakeFirst();
+      return row && store.run(row.id);
+    },
+    async reposWith(kernel) {
+      const rows = await db
+        .selectFrom('intent')
+        .innerJoin('ending', 'ending.intent_id', 'intent.id')
+        .select('ending')
+        .where('kernel_build', '=', kernel)
+        .where('how', '!=', 'lost')
+        .orderBy('ending.at', 'desc')
+        .limit(PAST_LOOKED_AT)
+        .execute();
+      const ids = rows.flatMap(({ ending }) => {
+        const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
+        return (build?.arches ?? []).flatMap(({ buildroot, repoId }) =>
+          repoId !== undefined && buildroot?.some(({ id }) => id === kernel) ? [repoId] : [],
+        );
+      });
+      return [...new Set(ids)];
+    },
+    async retriesSince(gate, since) {
+      const rows = await db
+        .selectFrom('intent')
+        .innerJoin('run', 'run.id', 'intent.run_id')
+        .leftJoin('ending', 'ending.intent_id', 'intent.id')
+        .select(['run_id', 'kmod_build', 'kernel_build'])
+        .select(({ fn }) => fn.countAll<number>().as('tries'))
+        .where('gate', '=', gate)
+        .where('kind', '=', 'scratch-build')
+        .where('asked_at', '>=', since)
+        .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
+        .groupBy(['run_id', 'kmod_build', 'kernel_build'])
+        .execute();
+      return rows.reduce((sum, { tries }) => sum + tries - 1, 0);
     },
     async ownerOfTask(task) {
       return db
@@ -410,16 +544,40 @@ async function readRuns(db: Kysely<Tables>, rows: readonly { id: string }[]): Pr
   return runs;
 }
 
+/** How the last closing of `run` is, and its last verdict; NULL where there is none. */
+const lastClosing = sql`(SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY seq DESC LIMIT 1)`;
+const lastVerdict = sql`(SELECT verdict FROM verdict WHERE verdict.run_id = run.id ORDER BY seq DESC LIMIT 1)`;
+
+/** So many ended builds of a kernel are looked at for a repo that holds it. */
+const PAST_LOOKED_AT = 20;
+
+const insertEntry = (tx: Tx, { at, kind, gate, build, run, text }: Entry) =>
+  tx.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }).execute();
+
+/** Which kmod build a write tries against which kernel build. */
+function pairOf({ kmods, kernel }: Run, write: Write) {
+  if (write.kind !== 'scratch-build') return { kmod_build: null, kernel_build: null };
+  const kmod_build = kmods.find(({ source }) => source === write.source)?.buildId ?? null;
+  return { kmod_build, kernel_build: write.against?.id ?? kernel.id };
+}
+
 async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined> {
   const row = await db
     .selectFrom('run')
     .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-    .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at', 'strategy'])
+    .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at', 'strategy', 'baseline'])
     .select(['build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
     .where('run.id', '=', id)
     .executeTakeFirst();
   if (!row) return undefined;
-  const selections = await db.selectFrom('selection').select('kmods').where('run_id', '=', id).execute();
+  const selections = await db
+    .selectFrom('selection')
+    .select(['at', 'kmods'])
+    .where('run_id', '=', id)
+    .orderBy(sql`rowid`, 'desc')
+    .execute();
+  const chosen = selections.find(({ kmods }) => kmods !== '[]') ?? selections[0];
+  const kmods = chosen ? (JSON.parse(chosen.kmods) as Kmod[]) : [];
   const intents = await db
     .selectFrom('intent')
     .leftJoin('receipt', 'receipt.intent_id', 'intent.id')
@@ -430,23 +588,51 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     .execute();
   const shown = await db
     .selectFrom('symbol_evidence')
-    .select('evidence')
+    .select(['at', 'evidence'])
     .where('run_id', '=', id)
     .orderBy(sql`rowid`, 'desc')
     .executeTakeFirst();
-  const verdict = await db.selectFrom('verdict').selectAll().where('run_id', '=', id).executeTakeFirst();
-  const closing = await db.selectFrom('closing').selectAll().where('run_id', '=', id).executeTakeFirst();
+  const baselineRepo = await db
+    .selectFrom('baseline_repo')
+    .select(['repo', 'why'])
+    .where('run_id', '=', id)
+    .executeTakeFirst();
+  const orders = (await db
+    .selectFrom('run_order')
+    .select(['id', 'at', 'by', 'kind', 'reason', 'kmod'])
+    .where('run_id', '=', id)
+    .orderBy('id')
+    .execute()) as Order[];
+  const verdict = await db
+    .selectFrom('verdict')
+    .selectAll()
+    .where('run_id', '=', id)
+    .orderBy('seq', 'desc')
+    .executeTakeFirst();
+  const stands = verdict && !orders.some((order) => order.kind === 'retry' && order.id > verdict.last_order);
+  const closing = await db
+    .selectFrom('closing')
+    .selectAll()
+    .where('run_id', '=', id)
+    .orderBy('seq', 'desc')
+    .executeTakeFirst();
+  const kernel = kernelOf({ ...row, id: row.build_id });
+  const baseline = row.baseline === null ? null : (JSON.parse(row.baseline) as NonNullable<Run['baseline']>);
   return {
     id: row.id,
     gate: row.gate,
-    kernel: kernelOf({ ...row, id: row.build_id }),
+    kernel,
     generation: row.generation,
     entry: row.entry,
     tags: JSON.parse(row.tags),
     startedAt: row.started_at,
     strategy: row.strategy as Strategy,
-    ...(shown && { symbols: JSON.parse(shown.evidence) }),
-    kmods: selections.map(({ kmods }): Kmod[] => JSON.parse(kmods)).find((kmods) => kmods.length > 0) ?? [],
+    ...(shown && chosen && shown.at >= chosen.at && { symbols: JSON.parse(shown.evidence) }),
+    kmods,
+    chosenAt: chosen?.at ?? row.started_at,
+    baseline,
+    ...(baselineRepo && { baselineRepo }),
+    past: baseline ? await readPast(db, id, baseline.id) : [],
     intents: intents.map((intent) => ({
       id: intent.id,
       write: JSON.parse(intent.write),
@@ -454,9 +640,76 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
       ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
       ...(intent.ending && { ending: JSON.parse(intent.ending) }),
     })),
-    ...(verdict && {
+    waivers: await readWaivers(db, row.gate, kernel),
+    orders,
+    ...(stands && {
       verdict: { at: verdict.at, verdict: verdict.verdict as Verdict, reasons: JSON.parse(verdict.reasons) },
     }),
-    ...(closing && { closing: { at: closing.at, how: closing.how as Closing['how'], why: closing.why } }),
+    ...(closing &&
+      closing.how !== 'reopened' && {
+        closing: { at: closing.at, how: closing.how as Closing['how'], why: closing.why },
+      }),
   };
+}
+
+/** What other runs showed of the baseline and those kmod builds that have failed in this one; newest first. */
+async function readPast(db: Kysely<Tables>, run: string, baseline: number): Promise<PastBuild[]> {
+  const rows = await db
+    .selectFrom('intent')
+    .innerJoin('ending', 'ending.intent_id', 'intent.id')
+    .select(['run_id', 'write', 'ending'])
+    .where('kernel_build', '=', baseline)
+    .where('run_id', '!=', run)
+    .where('how', '!=', 'lost')
+    .where('kmod_build', 'in', (eb) =>
+      eb
+        .selectFrom('intent as own')
+        .innerJoin('ending as failed', 'failed.intent_id', 'own.id')
+        .select('own.kmod_build')
+        .where('own.run_id', '=', run)
+        .where('failed.how', '=', 'failed')
+        .where('own.kmod_build', 'is not', null),
+    )
+    .orderBy('ending.at', 'desc')
+    .execute();
+  return rows.flatMap(({ run_id, write, ending }) => {
+    const { kmod } = JSON.parse(write) as Extract<Write, { kind: 'scratch-build' }>;
+    const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
+    return build ? [{ kmod, run: run_id, build }] : [];
+  });
+}
+
+/** Waivers for a kernel at a gate that nobody has ended, oldest first. */
+async function readWaivers(db: Kysely<Tables>, gate: string, kernel: KernelBuild): Promise<Waiver[]> {
+  const rows = await db
+    .selectFrom('waiver')
+    .selectAll()
+    .where(({ or, eb }) => or([eb('gate', 'is', null), eb('gate', '=', gate)]))
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('waiver_end').select('at').whereRef('waiver_id', '=', 'waiver.id'))),
+    )
+    .orderBy('id')
+    .execute();
+  const speaking: Waiver[] = [];
+  for (const waiver of rows) {
+    const speaks =
+      waiver.kernel === 'next'
+        ? (await nextKernel(db, gate, waiver.at)) === kernel.id
+        : matcher([waiver.kernel])(kernel.nvr);
+    if (speaks) speaking.push(waiver);
+  }
+  return speaking;
+}
+
+/** The kernel build that was the first to come before a gate after a time. */
+async function nextKernel(db: Kysely<Tables>, gate: string, after: number): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('run')
+    .select('build_id')
+    .where('gate', '=', gate)
+    .where('started_at', '>=', after)
+    .orderBy('started_at')
+    .orderBy(sql`rowid`)
+    .executeTakeFirst();
+  return row?.build_id;
 }

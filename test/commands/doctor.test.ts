@@ -361,6 +361,7 @@ async function remember(url: string, writes: readonly Write[]): Promise<void> {
     kmods: [],
     startedAt: at,
     strategy: 'rebuild',
+    baseline: null,
   });
   const run = await store.run('c9s/30/1');
   if (!run) throw new Error('no run');

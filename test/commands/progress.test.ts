@@ -55,6 +55,8 @@ describe('progress', () => {
       verdict: null,
       reasons: [],
       kmods: [],
+      baseline: null,
+      needs_rebuild: [],
       kernel_change: null,
       blame: [],
       tag_changes: [],

@@ -11,6 +11,7 @@ import {
   parseConfig,
 } from '../../src/config/config.ts';
 import { formatDuration, parseDuration } from '../../src/config/schema.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../config/kmod-gate.toml', import.meta.url));
 const TEN_MISTAKES = fileURLToPath(new URL('ten-mistakes.toml', import.meta.url));
@@ -79,7 +80,10 @@ describe('a valid file', () => {
           strategy: 'rebuild',
           variant: '',
           stablelist: null,
-          kmods: { tag: 'kmods9s-release', include: ['*'], exclude: [], advisory: [] },
+          kmods: { tag: 'kmods9s-release', include: ['*'], exclude: [], advisory: [], arches: {} },
+          arches: null,
+          baseline: null,
+          policy: DEFAULT_POLICY,
           build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
           on_pass: { tag: ['c9s-candidate'], untag: [] },
           on_fail: { tag: ['c9s-blocked'], untag: [] },
@@ -94,6 +98,7 @@ describe('a valid file', () => {
     expect(config.bus).toEqual(withDefaults.bus);
     expect(config.sweep).toEqual(withDefaults.sweep);
     expect(config.gates[0]?.build).toEqual(withDefaults.gates[0]?.build);
+    expect(config.gates[0]?.policy).toEqual(DEFAULT_POLICY);
     expect(config.http).toEqual({ host: '127.0.0.1', port: 8642 });
     expect(config.koji).toEqual({
       server: 'https://koji.example.org/kojihub',
@@ -437,6 +442,7 @@ describe('what was understood', () => {
       '  mode     enforce, strategy rebuild',
       '  kmods    in tag kmods9s-release, include kmod-*, exclude kmod-redhat-*, advisory kmod-experimental-*',
       '  build    target kmods9s-gate, repo wait, priority 5, at most 20 at a time',
+      '  policy   inconclusive hold, unattributed block, proof repo; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
       '  on_pass  tag c9s-candidate, untag c9s-gate',
       '  on_fail  tag c9s-blocked, untag c9s-gate',
     ]);

@@ -1,5 +1,7 @@
 /** Facts for tests of the core: small builders with plain defaults. */
+
 import type { Observation } from '../../src/core/decide.ts';
+import { standings, verdictOf } from '../../src/core/judge.ts';
 import {
   type ArchEvidence,
   type BuildEvidence,
@@ -10,11 +12,13 @@ import {
   type KernelBuild,
   type Kmod,
   type LogError,
+  type Policy,
   type Receipt,
   type Run,
   TASK,
   type Write,
 } from '../../src/core/model.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 
 export const KERNEL: KernelBuild = {
   id: 30,
@@ -35,7 +39,10 @@ export const GATE: Gate & { readonly build: Building } = {
   strategy: 'rebuild',
   variant: '',
   stablelist: null,
-  kmods: { tag: 'kmods', include: ['*'], exclude: [], advisory: [] },
+  kmods: { tag: 'kmods', include: ['*'], exclude: [], advisory: [], arches: {} },
+  arches: null,
+  baseline: null,
+  policy: DEFAULT_POLICY,
   build: { target: 'try', repo: 'wait', priority: 5, max_active: 20 },
   on_pass: { tag: ['candidate'], untag: ['gate'] },
   on_fail: { tag: ['blocked'], untag: ['gate'] },
@@ -107,7 +114,7 @@ export function tried(name: string, build: BuildEvidence, at = 0): Intent {
 /** A scratch build of a kmod that runs as task 9. */
 export function building(name: string, at = 0): Intent {
   return intent(
-    { kind: 'scratch-build', kmod: name, source: 's', target: 'try', priority: 5 },
+    { kind: 'scratch-build', kmod: name, source: `${name}.src.rpm`, target: 'try', priority: 5 },
     { receipt: { task: 9 } },
     at,
   );
@@ -124,7 +131,12 @@ export function run(facts: Partial<Run> = {}): Run {
     startedAt: 0,
     strategy: 'rebuild',
     kmods: [kmod('kmod-a'), kmod('kmod-b')],
+    chosenAt: 0,
+    baseline: null,
+    past: [],
     intents: [],
+    waivers: [],
+    orders: [],
     ...facts,
   };
 }
@@ -142,6 +154,14 @@ export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {})
     otherGates: [],
     sideTags: [],
     slots: 20,
+    retriesToday: 0,
+    newer: null,
     ...world,
   };
 }
+
+/** Where the kmods of a run stand, and what comes of it, at the gate GATE. */
+export const stand = (of: Run, policy: Partial<Policy> = {}, now = 1_000_000) =>
+  standings({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, now);
+export const verdictFor = (of: Run, policy: Partial<Policy> = {}, now = 1_000_000) =>
+  verdictOf({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, stand(of, policy, now), now);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { judgeBuild, judgeSymbols, standings, verdictOf } from '../../src/core/judge.ts';
+import { judgeBuild, judgeSymbols } from '../../src/core/judge.ts';
 import {
   type ArchEvidence,
   type ArchSymbols,
@@ -19,7 +19,9 @@ import {
   NO_BUILDROOT,
   OTHER,
   run,
+  stand,
   tried,
+  verdictFor,
 } from './facts.ts';
 
 const old = { id: OTHER.id, nvr: 'kernel-devel-5.14.0-69.el9' };
@@ -40,22 +42,22 @@ const TABLE: [string, BuildEvidence, string][] = [
   [
     'builds, kernel-devel of another, repo too',
     closed({ buildroot: [old], repo: OTHER }),
-    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; the repo did not hold this one',
+    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; the repo did not hold this one: was it regenerated?',
   ],
   [
     'builds, kernel-devel of another, repo right',
     closed({ buildroot: [old] }),
-    'inconclusive: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; its BuildRequires pin another kernel',
+    'inconclusive: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; its BuildRequires pin another kernel',
   ],
   [
     'builds, no content, repo of another kernel',
     closed({ buildroot: null, repo: OTHER }),
-    'inconclusive, again: tested the wrong kernel on x86_64: its repo held kernel-5.14.0-69.el9',
+    'inconclusive, again: tested the wrong kernel on x86_64: its repo held kernel-5.14.0-69.el9 and not kernel-5.14.0-70.el9',
   ],
   [
     'builds, nothing known of the build root',
     closed({ buildroot: null, repo: null }),
-    'inconclusive: nothing shows which kernel it was built against on x86_64',
+    'inconclusive: the hub recorded no build root on x86_64: nothing shows what it was built against',
   ],
   [
     'fails with a compiler error',
@@ -70,7 +72,7 @@ const TABLE: [string, BuildEvidence, string][] = [
   [
     'fails with a compiler error, against another kernel',
     failed({ errors: [COMPILE_ERROR], buildroot: [old], repo: OTHER }),
-    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; the repo did not hold this one',
+    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; the repo did not hold this one: was it regenerated?',
   ],
   [
     'fails, mock could not make the build root',
@@ -182,23 +184,26 @@ const GONE = symbols({
 });
 const NOTHING = symbols({ answer: 'inconclusive', cause: 'it is for another architecture' });
 
+/** Of a run without a baseline. */
+const UNKNOWN = '; no kernel has passed yet to compare with';
+
 /** What a kmod's symbols show, and what that proves. */
 const SYMBOLS_TABLE: [string, ArchSymbols[], string][] = [
   ['every symbol is there with its CRC', [FITS], 'ok: loads as it is: 40 symbols fit'],
   [
     'a CRC changed',
     [CHANGED],
-    'broken: does not load on x86_64: 1 of its 40 symbols has another CRC (seq_printf: 0x00000001 → 0x2529ebe1, in kernel-core)',
+    `unattributed: does not load on x86_64: 1 of its 40 symbols has another CRC (seq_printf: 0x00000001 → 0x2529ebe1, in kernel-core)${UNKNOWN}`,
   ],
   [
     'symbols are gone on one architecture',
     [FITS, GONE],
-    'broken: does not load on aarch64: 4 of its 40 symbols are gone (a, b, c, …)',
+    `unattributed: does not load on aarch64: 4 of its 40 symbols are gone (a, b, c, …)${UNKNOWN}`,
   ],
   [
     'both',
     [{ ...CHANGED, missing: GONE.missing.slice(0, 1) }],
-    'broken: does not load on x86_64: 1 of its 40 symbols is gone (a), 1 of its 40 symbols has another CRC (seq_printf: 0x00000001 → 0x2529ebe1, in kernel-core)',
+    `unattributed: does not load on x86_64: 1 of its 40 symbols is gone (a), 1 of its 40 symbols has another CRC (seq_printf: 0x00000001 → 0x2529ebe1, in kernel-core)${UNKNOWN}`,
   ],
   [
     'one architecture tells nothing',
@@ -208,7 +213,7 @@ const SYMBOLS_TABLE: [string, ArchSymbols[], string][] = [
   [
     'one tells nothing, one breaks',
     [NOTHING, GONE],
-    'broken: does not load on aarch64: 4 of its 40 symbols are gone (a, b, c, …)',
+    `unattributed: does not load on aarch64: 4 of its 40 symbols are gone (a, b, c, …)${UNKNOWN}`,
   ],
   ['no rpm of it requires a symbol', [], 'inconclusive: none of its rpms requires a symbol of a kernel'],
 ];
@@ -227,26 +232,26 @@ const STRATEGY_TABLE: [Strategy, ArchSymbols[] | null, BuildEvidence | null, str
   ['rebuild', null, BUILDS, 'judged ok: builds'],
   ['symbols', null, null, 'unread'],
   ['symbols', [FITS], null, 'judged ok: loads as it is'],
-  ['symbols', [CHANGED], null, 'judged broken: does not load'],
+  ['symbols', [CHANGED], null, 'judged unattributed: does not load'],
   ['symbols', [NOTHING], null, 'judged inconclusive: its symbols'],
   ['symbols-then-rebuild', null, null, 'unread'],
   ['symbols-then-rebuild', [FITS], null, 'judged ok: loads as it is'],
   ['symbols-then-rebuild', [CHANGED], null, 'wanted'],
   ['symbols-then-rebuild', [CHANGED], BUILDS, 'judged ok: needs a rebuild, and builds$'],
-  ['symbols-then-rebuild', [CHANGED], FAILS, 'judged broken: does not build'],
+  ['symbols-then-rebuild', [CHANGED], FAILS, 'judged unattributed: does not build'],
   ['symbols-then-rebuild', [NOTHING], null, 'wanted'],
   ['symbols-and-rebuild', [FITS], null, 'wanted'],
   ['symbols-and-rebuild', [FITS], BUILDS, 'judged ok: builds'],
-  ['symbols-and-rebuild', [CHANGED], BUILDS, 'judged broken: does not load'],
-  ['symbols-and-rebuild', [CHANGED], FAILS, 'judged broken: does not build'],
+  ['symbols-and-rebuild', [CHANGED], BUILDS, 'judged unattributed: does not load'],
+  ['symbols-and-rebuild', [CHANGED], FAILS, 'judged unattributed: does not build'],
   ['symbols-and-rebuild', [NOTHING], BUILDS, 'judged inconclusive: its symbols'],
-  ['symbols-and-rebuild', [NOTHING], FAILS, 'judged broken: does not build'],
+  ['symbols-and-rebuild', [NOTHING], FAILS, 'judged unattributed: does not build'],
   ['symbols-and-rebuild', [FITS], NO_BUILDROOT, 'wanted'],
 ];
 
 describe('one kmod by strategy', () => {
   test.each(STRATEGY_TABLE)('%s: %j, %j', (strategy, arches, build, expected) => {
-    const [found] = standings(
+    const [found] = stand(
       run({
         strategy,
         kmods: [kmod('kmod-a')],
@@ -264,7 +269,7 @@ describe('one kmod by strategy', () => {
 describe('tries of one kmod', () => {
   const standing = (...builds: BuildEvidence[]) => {
     const intents = builds.map((build, i) => tried('kmod-a', build, i * 1000));
-    const [found] = standings(run({ kmods: [kmod('kmod-a')], intents }));
+    const [found] = stand(run({ kmods: [kmod('kmod-a')], intents }));
     return `${found?.state}${found?.notBefore ? ` after ${found.notBefore - (builds.length - 1) * 1000} ms` : ''}`;
   };
   test('trouble of the build system is tried three times, with growing pauses', () => {
@@ -280,7 +285,7 @@ describe('tries of one kmod', () => {
         ...tried('kmod-a', BUILDS, when),
         ending: { at: when, how: 'lost' as const },
       }));
-      const [found] = standings(run({ kmods: [kmod('kmod-a')], intents }));
+      const [found] = stand(run({ kmods: [kmod('kmod-a')], intents }));
       return [found?.state, (found?.notBefore ?? 0) - (at.at(-1) ?? 0)];
     };
     expect(lost(10)).toEqual(['wanted', 0]);
@@ -298,7 +303,7 @@ describe('verdict', () => {
   const WRONG = closed({ buildroot: [old] });
   const verdict = (...kmods: [Kmod, BuildEvidence][]) => {
     const intents = kmods.map(([{ name }, build]) => tried(name, build));
-    return verdictOf(KERNEL, standings(run({ kmods: kmods.map(([it]) => it), intents })));
+    return verdictFor(run({ kmods: kmods.map(([it]) => it), intents }));
   };
   const [a, b, advisory] = [kmod('kmod-a'), kmod('kmod-b'), kmod('kmod-c', false)];
 
@@ -359,9 +364,9 @@ describe('verdict', () => {
 
   test('lists every reason: what blocks, what holds, what was advisory, what is fine', () => {
     expect(verdict([advisory, FAILS], [a, BUILDS], [kmod('kmod-w'), WRONG], [b, FAILS]).reasons).toEqual([
-      'kmod-b-1-1: does not build on x86_64: src/nl.c:205: no member named pre_doit',
-      'kmod-w-1-1 (inconclusive): tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9; its BuildRequires pin another kernel',
-      'kmod-c-1-1 (advisory): does not build on x86_64: src/nl.c:205: no member named pre_doit',
+      `kmod-b-1-1: does not build on x86_64: src/nl.c:205: no member named pre_doit${UNKNOWN}`,
+      'kmod-w-1-1 (inconclusive): tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; its BuildRequires pin another kernel',
+      `kmod-c-1-1 (advisory): does not build on x86_64: src/nl.c:205: no member named pre_doit${UNKNOWN}`,
       '1 of 4 kmods builds against kernel-5.14.0-70.el9',
     ]);
   });
@@ -370,7 +375,7 @@ describe('verdict', () => {
     const kmods = ['kmod-a', 'kmod-b', 'kmod-c'].map((name) => kmod(name));
     const summary = (strategy: Strategy, evidence: ArchSymbols[]) => {
       const arches = (i: number) => [evidence[i] ?? FITS];
-      const found = standings(
+      return verdictFor(
         run({
           strategy,
           kmods,
@@ -381,8 +386,7 @@ describe('verdict', () => {
           },
           intents: kmods.map(({ name }) => tried(name, BUILDS)),
         }),
-      );
-      return verdictOf(KERNEL, found).reasons.at(-1);
+      ).reasons.at(-1);
     };
     const into = 'into kernel-5.14.0-70.el9 as they are';
     expect(summary('symbols', [])).toBe(`3 of 3 kmods load ${into}`);
@@ -410,11 +414,13 @@ describe('verdict', () => {
       ],
     };
     const judged = (stablelist: 'block' | 'warn' | null) =>
-      verdictOf(KERNEL, standings(run({ kmods: [a], intents: [tried(a.name, BUILDS)] })), {
-        kmods: [],
-        change,
-        stablelist,
-      });
+      verdictFor(
+        run({
+          kmods: [a],
+          intents: [tried(a.name, BUILDS)],
+          symbols: { kmods: [], change, stablelist },
+        }),
+      );
     const everything =
       'nearly every CRC changed since kernel-5.14.0-69.el9 (23900 of 24000 symbols on x86_64): the compiler or the generator of CRCs did, so every kmod must be built anew';
     const promise = (note: string) =>
@@ -437,7 +443,7 @@ describe('verdict', () => {
           const kmods = drawn.map(([, required], i) => kmod(`kmod-${i}`, required));
           const ended = drawn.map(([build, , at], i) => ({ at, intent: tried(`kmod-${i}`, build, at) }));
           const shuffled = ended.toSorted((x, y) => x.at - y.at).map(({ intent }) => intent);
-          const judged = (intents: typeof shuffled) => verdictOf(KERNEL, standings(run({ kmods, intents })));
+          const judged = (intents: typeof shuffled) => verdictFor(run({ kmods, intents }));
           expect(judged(shuffled)).toEqual(judged(ended.map(({ intent }) => intent)));
         },
       ),

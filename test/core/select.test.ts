@@ -11,9 +11,10 @@ const build = (name: string) => ({
   volume_name: 'DEFAULT',
 });
 const chosen = (kmods: Partial<typeof GATE.kmods>, ...names: string[]) =>
-  selectKmods({ kernels: ['kernel'], kmods: { ...GATE.kmods, ...kmods } }, names.map(build)).map(
-    ({ name, required }) => (required ? name : `${name} (advisory)`),
-  );
+  selectKmods(
+    { kernels: ['kernel'], arches: null, kmods: { ...GATE.kmods, ...kmods } },
+    names.map(build),
+  ).map(({ name, required }) => (required ? name : `${name} (advisory)`));
 
 test('kmods are chosen by pattern, exclude wins, and the kernel never is one', () => {
   expect(chosen({}, 'kmod-b', 'kernel', 'kmod-a')).toEqual(['kmod-a', 'kmod-b']);

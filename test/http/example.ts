@@ -45,6 +45,8 @@ const BROKEN: KmodReport = {
     },
   ],
   symbols: [],
+  whose: null,
+  waived: null,
 };
 
 const INCONCLUSIVE: KmodReport = {
@@ -56,6 +58,8 @@ const INCONCLUSIVE: KmodReport = {
   tasks: [task(9118), task(9131), task(9140)],
   errors: [],
   symbols: [],
+  whose: null,
+  waived: null,
 };
 
 function blockedRun(now: number): RunReport {
@@ -84,10 +88,14 @@ function blockedRun(now: number): RunReport {
         tasks: [task(9101 + i)],
         errors: [],
         symbols: [],
+        whose: null,
+        waived: null,
       })),
       BROKEN,
       INCONCLUSIVE,
     ],
+    baseline: { id: 4700, nvr: 'kernel-6.12.0-140.el10' },
+    needs_rebuild: [],
     kernel_change: null,
     blame: [
       {
@@ -131,6 +139,8 @@ function runningRun(now: number): RunReport {
         ? { ...kmod, ...open, outcome: 'building' as const }
         : { ...kmod, ...open, outcome: 'waiting' as const, tasks: [] };
     }),
+    baseline: { id: 4700, nvr: 'kernel-6.12.0-140.el10' },
+    needs_rebuild: [],
     kernel_change: null,
     blame: [],
     tag_changes: [],

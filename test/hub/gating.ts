@@ -66,7 +66,7 @@ export function gating(subject: Subject, gate: Gate, how: GateRun, { tell, faile
     test('tried each kmod by one build an attempt, which is found again by its mark', async ({ skip }) => {
       const { run, installation } = need(skip, tried, over);
       const sent = attemptsOf(run);
-      const built = standings(run).filter(({ finding }) => !finding?.loads);
+      const built = standings(gate, run, Date.now()).filter(({ finding }) => !finding?.loads);
       expect(new Set(sent.map(({ write }) => write.kmod))).toEqual(
         new Set(run.strategy === 'symbols' ? [] : built.map(({ kmod }) => kmod.name)),
       );
@@ -102,7 +102,7 @@ export function gating(subject: Subject, gate: Gate, how: GateRun, { tell, faile
 
     test('says ok of no kmod but those built with this kernel in their build root', async ({ skip }) => {
       const { run } = need(skip, tried, over);
-      const fine = standings(run).filter(({ finding }) => finding?.outcome === 'ok');
+      const fine = standings(gate, run, Date.now()).filter(({ finding }) => finding?.outcome === 'ok');
       const arches = fine.flatMap(({ attempts }) => attempts.slice(-1).flatMap(archesOf));
       for (const arch of arches.filter(({ state }) => state === TASK.CLOSED)) {
         const held = arch.buildroot ?? [arch.repo];

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { decode } from '../../src/bus/decode.ts';
 import type { BusMessage } from '../../src/bus/message.ts';
 import { type Building, type Gate, type Hint, type Run, TASK } from '../../src/core/model.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import { createReconciler } from '../../src/reconciler/reconciler.ts';
@@ -25,7 +26,10 @@ export const GATE: Gate & { readonly build: Building } = {
   strategy: 'rebuild',
   variant: '',
   stablelist: null,
-  kmods: { tag: 'kmods9s-release', include: ['kmod-*'], exclude: [], advisory: [] },
+  kmods: { tag: 'kmods9s-release', include: ['kmod-*'], exclude: [], advisory: [], arches: {} },
+  arches: null,
+  baseline: null,
+  policy: DEFAULT_POLICY,
   build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
   on_pass: { tag: ['c9s-candidate'], untag: ['c9s-gate'] },
   on_fail: { tag: ['c9s-blocked'], untag: ['c9s-gate'] },

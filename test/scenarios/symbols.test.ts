@@ -10,6 +10,8 @@ import type { Scenario } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
+const report = (run: Run) =>
+  reportOf(GATE, run, undefined, { task: () => undefined, build: () => undefined }, 0);
 afterEach(async () => stage.end());
 
 /** The whole way of NEW through a gate of that strategy. */
@@ -17,10 +19,7 @@ async function play(strategy: Strategy, gate: Partial<Gate> = {}, options: Stage
   stage = await setStage({ ...options, gate: { strategy, ...gate } });
   stage.world.completeKernel(NEW, { tag: GATE.watch });
   const run = await stage.closed(NEW);
-  const { kmods, verdict, reasons } = reportOf(run, undefined, {
-    task: () => undefined,
-    build: () => undefined,
-  });
+  const { kmods, verdict, reasons } = report(run);
   return {
     run,
     verdict,
@@ -71,7 +70,7 @@ describe('symbols', () => {
         ],
       },
     ]);
-    const { blame } = reportOf(run, undefined, { task: () => undefined, build: () => undefined });
+    const { blame } = report(run);
     expect(blame).toEqual([
       {
         arch: 'x86_64',
@@ -281,7 +280,7 @@ describe('a stablelist', () => {
   });
   test('is named in the report of the symbols that hit kmods', async () => {
     const { run } = await play('symbols', { stablelist: { effect: 'warn', ...list('seq_printf') } });
-    const { blame } = reportOf(run, undefined, { task: () => undefined, build: () => undefined });
+    const { blame } = report(run);
     expect(blame.map(({ symbol, listed }) => [symbol, listed])).toEqual([
       ['pci_clear_master', false],
       ['seq_printf', true],

@@ -1,13 +1,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Run, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
 import { openStore } from '../../src/store/open.ts';
+import { migrationProvider } from '../../src/store/schema.ts';
 import type { Store } from '../../src/store/store.ts';
-import { BUILDS, KERNEL, kmod } from '../core/facts.ts';
+import { BUILDS, KERNEL, kmod, OTHER } from '../core/facts.ts';
 
 let folder: string;
 let url: string;
@@ -27,6 +29,7 @@ const BEGUN = {
   kmods: [kmod('kmod-a')],
   startedAt: 1_000,
   strategy: 'rebuild' as const,
+  baseline: null,
 };
 const BUILD: Write = { kind: 'scratch-build', kmod: 'kmod-a', source: 's', target: 't', priority: 5 };
 
@@ -40,7 +43,7 @@ describe('facts', () => {
   test('of a whole run come back as they were told, also after the store was opened anew', async () => {
     const first = await openStore(url, { mode: 'write' });
     const run = await begin(first);
-    expect(run).toEqual({ ...BEGUN, intents: [] });
+    expect(run).toEqual({ ...BEGUN, chosenAt: 1_000, past: [], intents: [], waivers: [], orders: [] });
     const [intent] = await first.intend(run, [BUILD], 1_100);
     if (!intent) throw new Error('no intent');
     expect(intent.id).toBe('c9s/30/1/kmod-a/1');
@@ -54,6 +57,10 @@ describe('facts', () => {
     expect(again.installation).toBe(first.installation);
     expect(await again.run(run.id)).toEqual({
       ...BEGUN,
+      chosenAt: 1_000,
+      past: [],
+      waivers: [],
+      orders: [],
       intents: [
         { ...intent, receipt: { at: 1_200, task: 99 }, ending: { at: 1_300, how: 'done', build: BUILDS } },
       ],
@@ -145,18 +152,28 @@ describe('opening', () => {
   );
 
   test('a store of an older kmod-gate is brought up to date by a writer, and a reader is told so', async () => {
-    await (await openStore(url, { mode: 'write' })).close();
     const old = new Database(join(folder, 'gate.db'));
+    const db = new Kysely({ dialect: new SqliteDialect({ database: old as unknown as SqliteDatabase }) });
+    await new Migrator({ db, provider: migrationProvider }).migrateTo('001-facts');
     old.exec(`
-      DROP TABLE heard; DROP TABLE symbol_evidence; DROP TABLE rpm_symbols;
-      ALTER TABLE run DROP COLUMN strategy;
-      DELETE FROM kysely_migration WHERE name > '001-facts';`);
-    old.close();
+      INSERT INTO installation VALUES ('one');
+      INSERT INTO kernel_build VALUES (20, '${OTHER.nvr}', 'kernel', NULL, '5.14.0', '69.el9', 1);
+      INSERT INTO run VALUES ('c9s/20/1', 'c9s', 20, 1, 5, '["gate"]', 2);
+      INSERT INTO selection VALUES ('c9s/20/1', 2, '[]');
+      INSERT INTO verdict VALUES ('c9s/20/1', 3, 'block', '["why"]');
+      INSERT INTO closing VALUES ('c9s/20/1', 4, 'done', 'moved');`);
+    await db.destroy();
     await expect(openStore(url, { mode: 'read' })).rejects.toThrow(
       /gate\.db: of an older kmod-gate; "kmod-gate run" brings it up to date$/,
     );
     const writer = await openStore(url, { mode: 'write' });
-    expect(await begin(writer)).toMatchObject({ strategy: 'rebuild' });
+    expect(await writer.run('c9s/20/1')).toMatchObject({
+      strategy: 'rebuild',
+      baseline: null,
+      verdict: { at: 3, verdict: 'block', reasons: ['why'] },
+      closing: { at: 4, how: 'done', why: 'moved' },
+    });
+    expect(await begin(writer)).toMatchObject({ generation: 1 });
     await writer.close();
     await (await openStore(url, { mode: 'read' })).close();
   });
