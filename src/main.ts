@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CheckError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
+import type { OrderOptions, WaiveOptions } from './commands/people.ts';
 import { standardOutput } from './commands/text.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError, formatMistakes } from './config/error.ts';
@@ -69,6 +70,66 @@ function program(setExit: (code: number) => void): Command {
       if (!known)
         throw new InputError(`${kernel}: no such kernel in the store; "kmod-gate status" lists them`);
     });
+  const by = new Option('--by <who>', 'who says so (default: the user of this process)');
+  const gate = new Option('--gate <name>', 'at this gate (default: at any)');
+  kmodGate
+    .command('waive')
+    .description(
+      'let kernels through although a kmod is broken or inconclusive, those that are blocked already too',
+    )
+    .requiredOption('--kernel <nvr|glob|next>', 'which kernels; next: the one that comes next')
+    .requiredOption('--kmod <name|glob>', 'which kmods, or "stablelist"')
+    .requiredOption('--reason <text>', 'why')
+    .option('--until <date>', 'when it ends by itself: a date, or a duration such as 7d')
+    .addOption(by)
+    .addOption(gate)
+    .addOption(config)
+    .action(async (options: WaiveOptions & { config: string }) => {
+      const { waive } = await import('./commands/people.ts');
+      await waive(await loadConfig(options.config), output, options);
+    });
+  kmodGate
+    .command('waivers')
+    .description('list the waivers that hold')
+    .option('--all', 'those that ended, too')
+    .addOption(config)
+    .addOption(json)
+    .action(async (options: { config: string; json?: true; all?: true }) => {
+      const { listWaivers } = await import('./commands/people.ts');
+      const { all = false, json = false } = options;
+      await listWaivers(await loadConfig(options.config), output, { all, json });
+    });
+  kmodGate
+    .command('unwaive')
+    .argument('<id>', 'as "kmod-gate waivers" lists it')
+    .description('end a waiver; what it let through stays where it is')
+    .addOption(by)
+    .addOption(config)
+    .action(async (id: string, options: { config: string; by?: string }) => {
+      const { unwaive } = await import('./commands/people.ts');
+      await unwaive(await loadConfig(options.config), output, id, options.by);
+    });
+  const orders = {
+    retry: 'try again the kmods that are not fine, by their newest builds',
+    hold: 'keep a kernel where it is, whatever the verdict, until it is released',
+    release: 'end a hold',
+    cancel: "end a kernel's run: its builds are cancelled, its tags stay",
+  } as const;
+  for (const [kind, description] of Object.entries(orders) as [keyof typeof orders, string][]) {
+    const command = kmodGate
+      .command(kind)
+      .argument('<kernel>', 'NVR or Koji build id')
+      .description(description)
+      .option('--reason <text>', 'why')
+      .addOption(by)
+      .addOption(gate)
+      .addOption(config);
+    if (kind === 'retry') command.option('--kmod <name|glob>', 'these kmods, fine or not');
+    command.action(async (kernel: string, options: OrderOptions & { config: string }) => {
+      const { order } = await import('./commands/people.ts');
+      await order(await loadConfig(options.config), output, kind, kernel, options);
+    });
+  }
   kmodGate
     .command('doctor')
     .description('check hub, bus and store against the configuration; changes nothing')

@@ -92,6 +92,10 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
   const stopping = new AbortController();
+  const listening = hearPersons(store, log('store'), stopping.signal, () => {
+    reconciler.hearPeople();
+    alarm.ring();
+  });
   const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
     while (!stopping.signal.aborted) {
@@ -111,7 +115,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told]);
+      await Promise.all([loop, told, listening]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);
@@ -120,6 +124,24 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       await store.close();
     },
   };
+}
+
+/** How often the store is asked whether a person has spoken, in ms. */
+const LISTEN_EVERY = 1_000;
+
+/** Commands beside the gate put waivers and orders into the store: tell of them soon. Never rejects. */
+async function hearPersons(store: Store, log: Logger, stop: AbortSignal, onWord: () => void): Promise<void> {
+  let heard: number | undefined;
+  while (!stop.aborted) {
+    try {
+      const words = await store.wordsOfPersons();
+      if (heard !== undefined && words !== heard) onWord();
+      heard = words;
+    } catch (err) {
+      log.warn({ err }, 'cannot see whether a person has spoken');
+    }
+    await sleep(LISTEN_EVERY, undefined, { signal: stop }).catch(() => {});
+  }
 }
 
 /** A hub, and since when it does not answer. */

@@ -2,7 +2,15 @@
  * What a run needs next. `decide` is called again and again with what is true now, and answers with the
  * writes that are due; it remembers nothing, so a lost message or a killed process costs only time.
  */
-import { isAttempt, type KmodStanding, standings, unfinished, verdictOf, waiverFor } from './judge.ts';
+import {
+  countRetries,
+  isAttempt,
+  type KmodStanding,
+  standings,
+  unfinished,
+  verdictOf,
+  waiverFor,
+} from './judge.ts';
 import type {
   Closing,
   Gate,
@@ -150,15 +158,13 @@ function submit(gate: Gate, pace: Pace, seen: Observation, kmods: readonly KmodS
   if (overdue.length > 0) return act(`${progress}; stops what takes too long`, ...overdue);
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');
   const ripe = wanted.filter((kmod) => kmod.notBefore <= now);
-  const left = Math.max(0, gate.policy.retries.day - seen.retriesToday);
-  const retries = ripe.filter(({ retry }) => retry).slice(left);
+  const { retries: most } = gate.policy;
+  const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(kmods));
+  const retries = ripe.filter(({ retry }) => retry).slice(Math.max(0, left));
   const due = ripe.filter((kmod) => !retries.includes(kmod));
   if (due.length === 0) {
     if (retries.length > 0)
-      return wait(
-        `${progress}; no more retries: the gate has had its ${gate.policy.retries.day} of 24 hours`,
-        later,
-      );
+      return wait(`${progress}; no more retries: the gate has had its ${most.day} of 24 hours`, later);
     const next = Math.min(...wanted.map((kmod) => kmod.notBefore));
     return wait(progress, kmods.some((kmod) => kmod.state === 'active') ? Math.min(later, next) : next);
   }

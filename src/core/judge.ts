@@ -94,9 +94,10 @@ export function isAttempt(intent: Intent): intent is Attempt {
 export function standings(gate: Judging, run: Run, now: number): KmodStanding[] {
   const tries = new Map<string, Attempt[]>(run.kmods.map(({ name }) => [name, []]));
   for (const attempt of run.intents.filter(isAttempt)) tries.get(attempt.write.kmod)?.push(attempt);
-  const context: Context = { ...gate, run, spent: countRetries([...tries.values()].flat()) };
+  const counted = run.kmods.map((kmod) => ({ attempts: ofThisBuild(kmod, tries.get(kmod.name)) }));
+  const context: Context = { ...gate, run, spent: countRetries(counted) };
   return run.kmods.map((kmod) => {
-    const all = (tries.get(kmod.name) ?? []).filter(({ write }) => write.source === kmod.source);
+    const all = ofThisBuild(kmod, tries.get(kmod.name));
     const standing = late(run, afterRetries(context, kmod, all));
     const waiver = waiverFor(run, kmod.name, now);
     return waiver ? { ...standing, waiver } : standing;
@@ -109,9 +110,13 @@ interface Context extends Judging {
   readonly spent: number;
 }
 
+/** Attempts of this very build of a kmod: an older one says nothing of it. */
+const ofThisBuild = ({ source }: Kmod, attempts: readonly Attempt[] = []): Attempt[] =>
+  attempts.filter(({ write }) => write.source === source);
+
 /** Tries after the first of each kmod and kernel, but for those that never reached the hub. */
-export function countRetries(attempts: readonly Attempt[]): number {
-  const sent = attempts.filter(({ ending }) => ending?.how !== 'lost');
+export function countRetries(kmods: readonly Pick<KmodStanding, 'attempts'>[]): number {
+  const sent = kmods.flatMap(({ attempts }) => attempts).filter(({ ending }) => ending?.how !== 'lost');
   const firsts = new Set(sent.map(({ write }) => `${write.kmod} ${write.against?.id ?? ''}`));
   return sent.length - firsts.size;
 }

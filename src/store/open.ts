@@ -8,8 +8,11 @@ import { migrationProvider, type Tables } from './schema.ts';
 import { type Store, storeOver } from './store.ts';
 
 export interface StoreOptions {
-  /** `read`: for commands beside a running gate; the file must exist. `write`: one process at a time. */
-  readonly mode: 'read' | 'write';
+  /**
+   * `write`: for the gate, one process at a time. For commands beside a running gate, on a file that is there:
+   * `read`, and `append`, which adds what a person says.
+   */
+  readonly mode: 'read' | 'append' | 'write';
   /** Called with each journal line once it is on disk. */
   readonly onEntry?: (entry: Entry) => void;
 }
@@ -69,6 +72,7 @@ function connect(path: string, mode: StoreOptions['mode']): Kysely<Tables> {
   const database = new Database(path);
   database.exec('PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON');
   if (mode === 'write') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  else if (mode === 'append') database.exec('PRAGMA synchronous = FULL');
   else database.exec('PRAGMA query_only = ON');
   // libsql has the interface of better-sqlite3, which kysely expects.
   return new Kysely<Tables>({

@@ -103,6 +103,8 @@ export async function setStage(options: StageOptions = {}) {
     server,
     gate,
     hint: (hint: Hint) => process.reconciler.hint(hint),
+    /** The gate hears that a person has spoken. */
+    heard: () => process.reconciler.hearPeople(),
     /** The gate hears of everything that happens, as the bus would tell it. */
     hear(deliver: (hints: Hint[]) => void = (hints) => hints.forEach(stage.hint)): void {
       unlisten.add(world.onMessage((event) => deliver(hintsOf(busMessage(event, { family: 'fedora' })))));

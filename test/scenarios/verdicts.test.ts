@@ -1,0 +1,477 @@
+/** Whose fault a failure is, and how persons overrule the gate: on a Koji in memory over real HTTP. */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Building, Gate, Order, Policy, Run, Waiver } from '../../src/core/model.ts';
+import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
+import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
+
+let stage: Stage;
+const set = async (options: StageOptions = {}) => {
+  stage = await setStage(options);
+};
+afterEach(async () => stage.end());
+
+const GATE_TAG = { tag: GATE.watch };
+const NEWEST = 'kernel-6.1.187-53.el9';
+const HOUR = 3_600_000;
+const repo = (mode: Building['repo'], more: Partial<Building> = {}): Partial<Gate> => ({
+  build: { ...GATE.build, repo: mode, ...more },
+});
+/** Without kmod-gamma, whose symbol is gone in NEW, every kmod builds. */
+const FINE: Partial<Gate> = { kmods: { ...GATE.kmods, exclude: ['kmod-gamma'] } };
+const policy = (more: Partial<Policy>): Partial<Gate> => ({ policy: { ...DEFAULT_POLICY, ...more } });
+const ERROR = '/builddir/build/BUILD/kmod-alpha-1.0/alpha.c:12:3: error: too few arguments to function ‘f’';
+
+const rule = (of: Partial<Rule> & Pick<Rule, 'result'>): Rule => ({
+  kmod: 'kmod-alpha',
+  kernel: '*',
+  arch: '*',
+  log: of.result === 'fails' ? [ERROR] : [],
+  times: null,
+  ...of,
+});
+const withRules =
+  (...rules: Rule[]) =>
+  (scenario: Scenario): Scenario => ({ ...scenario, rules });
+/** One more kernel, newer than NEW and the same otherwise. */
+const withNewest =
+  (...rules: Rule[]) =>
+  (scenario: Scenario): Scenario => {
+    const model = scenario.kernels.find(({ nvr }) => nvr === NEW);
+    if (!model) throw new Error('no model');
+    return { ...scenario, rules, kernels: [...scenario.kernels, { ...model, ...splitNvr(NEWEST) }] };
+  };
+/** No kernel has ever passed. */
+const withoutBaseline = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  kernels: scenario.kernels.map((kernel) =>
+    kernel.nvr === OLD ? { ...kernel, tags: ['c9s-build'] } : kernel,
+  ),
+});
+const reasons = (run: Run) => run.verdict?.reasons ?? [];
+const waive = (more: Partial<Waiver> = {}) =>
+  stage.store.waive(
+    {
+      at: stage.world.now(),
+      by: 'ada',
+      reason: 'the vendor knows',
+      gate: null,
+      kernel: NEW,
+      kmod: 'kmod-gamma',
+      until: null,
+      ...more,
+    },
+    [],
+  );
+const order = async (kind: Order['kind'], kmod: string | null = null) => {
+  const run = await stage.run(NEW);
+  if (!run) throw new Error('no run yet');
+  await stage.store.order(run, { at: stage.world.now(), by: 'ada', kind, reason: 'says so', kmod });
+  stage.heard();
+};
+const held = (what: string) =>
+  stage.until(`it is held: ${what}`, async () => (await stage.said(NEW))?.includes(what));
+const pass = async (ms: number) => {
+  const end = stage.world.now() + ms;
+  while (stage.world.now() < end) await stage.step();
+};
+
+describe('the baseline', () => {
+  test('sidetag: a kmod that fails there too is already broken, and does not block', async () => {
+    await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: withRules(rule({ result: 'fails' })) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict).toMatchObject({ verdict: 'promote' });
+    expect(reasons(run)).toEqual([
+      `kmod-alpha-1.0-1.el9 (already broken): does not build on x86_64: alpha.c:12: too few arguments to function ‘f’; nor does it build against ${OLD}`,
+      `1 of 2 kmods builds against ${NEW}`,
+    ]);
+    expect(stage.world.tags(OLD)).toEqual(['c9s-build', 'c9s-candidate']);
+    expect(stage.world.call({ method: 'listSideTags', params: [] })).toEqual([]);
+  });
+
+  test('sidetag: a kmod that builds there is broken by this kernel', async () => {
+    await set({ gate: repo('sidetag') });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict?.verdict).toBe('block');
+    expect(reasons(run)[0]).toMatch(
+      new RegExp(`^kmod-gamma-0.8-1.el9: does not build on x86_64: .*; it builds against ${OLD}$`),
+    );
+  });
+
+  test.each(['wait', 'pin'] as const)(
+    '%s: what its own run showed counts, and is not built again',
+    async (mode) => {
+      const scenario = withNewest(rule({ result: 'fails', kernel: NEWEST }));
+      await set({ gate: { ...FINE, ...repo(mode) }, scenario });
+      stage.world.completeKernel(NEW, GATE_TAG);
+      expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+      stage.world.completeKernel(NEWEST, GATE_TAG);
+      const run = await stage.closed(NEWEST);
+      expect(run.verdict?.verdict).toBe('block');
+      expect(reasons(run)[0]).toContain(
+        `; it builds against ${NEW}, as run c9s/${stage.buildId(NEW)}/1 showed`,
+      );
+      expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(2);
+    },
+  );
+
+  test.each(['wait', 'pin'] as const)(
+    '%s: a kmod that is new is tried in a repo that still holds it',
+    async (mode) => {
+      const only = (include: string[]): Gate => ({
+        ...GATE,
+        ...repo(mode),
+        kmods: { ...GATE.kmods, include },
+      });
+      await set({ gate: only(['kmod-beta']), scenario: withNewest(rule({ result: 'fails' })) });
+      stage.world.completeKernel(NEW, GATE_TAG);
+      await stage.closed(NEW);
+      await stage.restart([only(['kmod-alpha', 'kmod-beta'])]);
+      stage.world.completeKernel(NEWEST, GATE_TAG);
+      const run = await stage.closed(NEWEST);
+      expect(run.verdict?.verdict).toBe('promote');
+      expect(reasons(run)[0]).toContain(`; nor does it build against ${NEW}`);
+      const [candidate, baseline] = stage.scratchBuilds('kmod-alpha');
+      expect(candidate?.request[2]).not.toMatchObject({ repo_id: run.baselineRepo?.repo });
+      expect(baseline?.request[2]).toMatchObject({ repo_id: run.baselineRepo?.repo });
+    },
+  );
+
+  test.each([
+    ['block', 'block'],
+    ['hold', 'hold'],
+    ['pass', 'promote'],
+  ] as const)(
+    'unattributed = "%s": where no kernel has passed yet the verdict is %s',
+    async (unattributed, verdict) => {
+      await set({ gate: policy({ unattributed }), scenario: withoutBaseline });
+      stage.world.completeKernel(NEW, GATE_TAG);
+      await stage.until('there is a verdict', async () => (await stage.run(NEW))?.verdict);
+      const run = (await stage.run(NEW)) as Run;
+      expect(run.verdict?.verdict).toBe(verdict);
+      expect(run.baseline).toBeNull();
+      expect(reasons(run)[0]).toContain('; no kernel has passed yet to compare with');
+    },
+  );
+
+  test('may be configured, and one that the hub does not know is said', async () => {
+    await set({ gate: { ...FINE, baseline: 'kernel-1-1' } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('the hub knows no build kernel-1-1; mend baseline in gate c9s');
+    await stage.restart([{ ...GATE, ...FINE, baseline: OLD }]);
+    expect((await stage.closed(NEW)).baseline).toEqual({ id: stage.buildId(OLD), nvr: OLD });
+  });
+
+  test('four architectures: the one on which it newly fails is named', async () => {
+    const arches = ['x86_64', 'aarch64', 'ppc64le', 's390x'];
+    await set({
+      gate: { ...FINE, ...repo('sidetag') },
+      scenario: (small) => ({
+        ...small,
+        arches,
+        tags: small.tags.map((tag) => (tag.arches.length > 0 ? { ...tag, arches } : tag)),
+        rules: [rule({ result: 'fails', arch: 's390x', kernel: NEW })],
+      }),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict?.verdict).toBe('block');
+    expect(reasons(run)[0]).toMatch(/^kmod-alpha-1.0-1.el9: does not build on s390x: .*; it builds against/);
+  });
+});
+
+describe('architectures', () => {
+  test('a gate tries its own, a kmod those that are said of it', async () => {
+    const arches = ['x86_64', 'aarch64'];
+    await set({
+      gate: {
+        arches: ['x86_64', 'aarch64'],
+        kmods: { ...GATE.kmods, exclude: ['kmod-gamma'], arches: { 'kmod-al*': ['x86_64'] } },
+      },
+      scenario: (small) => ({
+        ...small,
+        arches,
+        tags: small.tags.map((tag) => (tag.arches.length > 0 ? { ...tag, arches } : tag)),
+        rules: [rule({ result: 'fails', arch: 'aarch64' })],
+      }),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(stage.scratchBuilds('kmod-alpha')[0]?.request[2]).toMatchObject({ arch_override: 'x86_64' });
+    expect(stage.scratchBuilds('kmod-beta')[0]?.request[2]).toMatchObject({
+      arch_override: 'x86_64 aarch64',
+    });
+  });
+});
+
+describe('trouble', () => {
+  test('a builder that fails twice and then works costs two tries', async () => {
+    await set({ gate: FINE, scenario: withRules(rule({ result: 'traceback', times: 2 })) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(3);
+  });
+
+  test('mock that fails for hours: held, and then what the gate chose', async () => {
+    await set({
+      gate: { ...FINE, ...policy({ longest_hold: 2 * HOUR }) },
+      scenario: withRules(rule({ result: 'mock-error' })),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('or it is blocked at');
+    const run = await stage.closed(NEW, 180);
+    expect(run.verdict?.verdict).toBe('block');
+    expect(reasons(run)[0]).toBe('held for 2 h 0 min, and nobody acted');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  test('retries of a run are capped', async () => {
+    await set({
+      gate: { ...FINE, ...policy({ retries: { kmod: 9, run: 3, day: 100 } }) },
+      scenario: withRules(rule({ kmod: '*', result: 'mock-error' })),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('the run has used up its 3 retries');
+    expect(stage.scratchBuilds('kmod-alpha').length + stage.scratchBuilds('kmod-beta').length).toBe(5);
+  });
+
+  test('a build that hangs is cancelled, tried again, and then it is over', async () => {
+    await set({
+      gate: { ...FINE, ...policy({ longest_build: HOUR }) },
+      scenario: withRules(rule({ result: 'hangs' })),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is held', async () => (await stage.said(NEW))?.startsWith('held: kmod-alpha'), 300);
+    expect(await stage.said(NEW)).toMatch(
+      /kmod-alpha-1.0-1.el9 \(inconclusive\): its build did not end within 1 h/,
+    );
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(3);
+  });
+
+  test('a run that takes too long is judged by what is known', async () => {
+    await set({
+      gate: { ...FINE, ...policy({ longest_run: 2 * HOUR, inconclusive: 'pass' }) },
+      scenario: withRules(rule({ result: 'hangs' })),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW, 180);
+    expect(run.verdict?.verdict).toBe('promote');
+    expect(reasons(run)).toContain('kmod-alpha-1.0-1.el9 (inconclusive): not judged in time');
+    expect(stage.world.tasks().filter(({ state }) => state < 2 || state === 4)).toEqual([]);
+  });
+});
+
+describe('a newer kernel', () => {
+  test.each(['cancel', 'finish'] as const)(
+    'supersede = "%s" ends the run of the older one',
+    async (supersede) => {
+      await set({ gate: { ...FINE, ...repo('sidetag'), ...policy({ supersede }) }, scenario: withNewest() });
+      stage.hear();
+      stage.world.completeKernel(NEW, GATE_TAG);
+      await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
+      stage.world.completeKernel(NEWEST, GATE_TAG);
+      const older = await stage.closed(NEW);
+      expect(older.closing).toMatchObject({ how: 'superseded', why: expect.stringContaining(NEWEST) });
+      const own = (task: { request: readonly unknown[] }) =>
+        JSON.stringify(task.request).includes(`"${older.id}/`);
+      const states = stage.world
+        .tasks()
+        .filter(own)
+        .map(({ state }) => state);
+      expect(new Set(states)).toEqual(new Set([supersede === 'cancel' ? 3 : 2]));
+      expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+      expect((await stage.closed(NEWEST)).verdict?.verdict).toBe('promote');
+    },
+  );
+
+  test('one that is blocked supersedes nothing', async () => {
+    const broken = rule({ result: 'fails', kernel: NEWEST });
+    await set({
+      gate: { ...FINE, ...repo('sidetag'), ...policy({ supersede: 'cancel' }) },
+      scenario: withNewest(broken),
+    });
+    stage.hear();
+    stage.world.completeKernel(NEWEST, GATE_TAG);
+    await stage.closed(NEWEST);
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.how).toBe('done');
+  });
+});
+
+describe('a waiver', () => {
+  const waived = 'waived by ada: the vendor knows';
+  test('that is there before: the kernel passes, and the verdict says why', async () => {
+    await set();
+    await waive({ kernel: 'kernel-6.1.*', kmod: 'kmod-g*' });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict?.verdict).toBe('promote');
+    expect(reasons(run)[0]).toContain(`kmod-gamma-0.8-1.el9 (${waived}): does not build on x86_64`);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test('that comes while the kernel is held lets it through at once', async () => {
+    await set({ gate: FINE, scenario: withRules(rule({ result: 'init-error' })) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    await waive({ kmod: 'kmod-alpha' });
+    stage.heard();
+    expect((await stage.closed(NEW, 2)).verdict?.verdict).toBe('promote');
+  });
+
+  test('that comes after a block takes the kernel out of the blocked ones', async () => {
+    await set();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.how).toBe('done');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    await waive();
+    stage.heard();
+    await stage.until('it is let through', () => stage.world.tags(NEW).includes('c9s-candidate'), 2);
+    const run = await stage.closed(NEW);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+    expect(run.verdict?.verdict).toBe('promote');
+    expect(stage.scratchBuilds('kmod-gamma')).toHaveLength(1);
+    expect(await stage.story()).toContain('opened again: a waiver by ada lets it through: the vendor knows');
+  });
+
+  test('is found by the sweep, too', async () => {
+    await set();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    await waive();
+    await stage.restart();
+    await stage.until('it is let through', () => stage.world.tags(NEW).includes('c9s-candidate'), 10);
+  });
+
+  test('for a kernel that a person has moved since changes nothing', async () => {
+    await set();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    stage.world.as('release-manager').untagBuild('c9s-blocked', NEW);
+    await waive();
+    stage.heard();
+    await pass(5 * 60_000);
+    expect((await stage.run(NEW))?.closing).toMatchObject({
+      how: 'taken-over',
+      why: 'taken out of c9s-blocked by hand',
+    });
+    expect(stage.world.tags(NEW)).toEqual([]);
+  });
+
+  test('does not let an older kernel take the place of a newer one', async () => {
+    await set({ scenario: withNewest() });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW);
+    await waive({ kernel: NEWEST });
+    stage.world.completeKernel(NEWEST, GATE_TAG);
+    await stage.closed(NEWEST);
+    await waive();
+    stage.heard();
+    await pass(5 * 60_000);
+    expect((await stage.run(NEW))?.closing?.how).toBe('superseded');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+  });
+
+  test('that was ended, has expired, or is for the next kernel, says nothing of this one', async () => {
+    await set({ scenario: withNewest() });
+    const id = await waive();
+    const [ended] = await stage.store.waivers();
+    expect(ended?.id).toBe(id);
+    if (ended) await stage.store.endWaiver(ended, 'ada', stage.world.now());
+    await waive({ until: stage.world.now() + 60_000 });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('block');
+    await waive({ kernel: 'next' });
+    stage.heard();
+    await pass(5 * 60_000);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
+    stage.world.completeKernel(NEWEST, GATE_TAG);
+    expect((await stage.closed(NEWEST)).verdict?.verdict).toBe('promote');
+  });
+
+  test('in observe mode says what would be done now', async () => {
+    await set({ gate: { mode: 'observe' } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).closing?.why).toBe('would move the kernel from c9s-gate to c9s-blocked');
+    await waive();
+    stage.heard();
+    await pass(60_000);
+    expect((await stage.run(NEW))?.closing?.why).toBe('would move the kernel from c9s-gate to c9s-candidate');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+  });
+});
+
+describe('an order', () => {
+  test('hold keeps the kernel where it is, release lets the verdict be carried out', async () => {
+    await set({ gate: FINE });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    await order('hold');
+    await held('held by ada: says so');
+    await pass(HOUR);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+    await order('release');
+    await stage.closed(NEW, 2);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test('retry tries again what was not fine, and nothing else', async () => {
+    await set({ gate: FINE, scenario: withRules(rule({ result: 'mock-error', times: 3 })) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    await order('retry');
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(4);
+    expect(stage.scratchBuilds('kmod-beta')).toHaveLength(1);
+  });
+
+  test('retry of a kmod by name tries it again although it was fine', async () => {
+    await set({ gate: FINE, scenario: withRules(rule({ result: 'mock-error', times: 3 })) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    await order('retry', 'kmod-*');
+    await stage.closed(NEW);
+    expect(stage.scratchBuilds('kmod-beta')).toHaveLength(2);
+  });
+
+  test('cancel ends the run, its builds, and nothing else', async () => {
+    await set({ gate: { ...FINE, ...repo('sidetag') } });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    await order('cancel');
+    expect((await stage.closed(NEW)).closing).toMatchObject({
+      how: 'cancelled',
+      why: 'cancelled by ada: says so',
+    });
+    expect(stage.scratchBuilds('kmod-alpha').map(({ state }) => state)).toEqual([3]);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+    expect(stage.world.call({ method: 'listSideTags', params: [] })).toEqual([]);
+  });
+});
+
+test('nothing is promoted in a quiet time, and then it is', async () => {
+  // The stage begins on a Monday at 08:00 UTC.
+  await set({ gate: { ...FINE, ...policy({ quiet: [{ from: 7 * 60, to: 12 * 60 }] }) } });
+  stage.world.completeKernel(NEW, GATE_TAG);
+  await held('promote: waits for 2026-01-05 12:00 UTC, the end of the quiet time');
+  expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+  await stage.closed(NEW, 5 * 60);
+  expect(stage.world.now()).toBeGreaterThanOrEqual(Date.UTC(2026, 0, 5, 12));
+  expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+});
+
+test('more advisory kmods than the gate takes block', async () => {
+  await set({
+    gate: {
+      ...repo('sidetag'),
+      ...policy({ advisory_limit: 0 }),
+      kmods: { ...GATE.kmods, advisory: ['kmod-gamma'] },
+    },
+  });
+  stage.world.completeKernel(NEW, GATE_TAG);
+  const run = await stage.closed(NEW);
+  expect(run.verdict?.verdict).toBe('block');
+  expect(reasons(run)[0]).toBe('1 advisory kmod broken by this kernel, where the gate takes 0');
+});
