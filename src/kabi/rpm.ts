@@ -110,6 +110,29 @@ export function kernelOfPart(rpm: string): string | null {
   return /^(.+?)-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm)?.[1] ?? null;
 }
 
+/** A kernel of a build: `name` is the build's package, `variant` as a Gate has it. */
+export interface KernelName {
+  readonly name: string;
+  readonly variant: string;
+}
+
+/** What its rpms' names begin with: `kernel`, `kernel-rt`, `kernel-default`. */
+export const kernelPrefix = ({ name, variant }: KernelName): string =>
+  variant === '' ? name : `${name}-${variant}`;
+
+/**
+ * The rpms of a build that form one kernel, for all architectures: its `-core` and `-modules`, or the one rpm that is
+ * all of a kernel of SUSE's, or of EL 7 and before.
+ */
+export function rpmsOfKernel<Rpm extends { readonly name: string; readonly arch: string }>(
+  kernel: KernelName,
+  rpms: readonly Rpm[],
+): Rpm[] {
+  const prefix = kernelPrefix(kernel);
+  const parts = rpms.filter(({ name, arch }) => arch !== 'src' && kernelOfPart(name) === prefix);
+  return parts.length > 0 ? parts : rpms.filter(({ name, arch }) => arch !== 'src' && name === prefix);
+}
+
 /**
  * The variant in the name of an rpm that holds a kernel or modules of it: `kernel-core` is the plain one (`''`),
  * `kernel-rt-modules-core` is `rt`, `kernel-64k-debug-core` is `64k-debug`.

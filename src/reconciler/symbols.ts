@@ -12,7 +12,7 @@ import type {
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
 import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
-import { kernelOfPart, parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
+import { type KernelName, parseDependencies, rpmsOfKernel, type SymbolDependency } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { RpmDependencies, Store } from '../store/store.ts';
@@ -41,23 +41,17 @@ export interface SymbolSource {
   readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
 }
 
-/** A kernel of a build: `name` is the build's package, `variant` as a Gate has it. */
-export interface KernelOfBuild {
+/** A kernel, and the id of the build that makes it. */
+export interface KernelOfBuild extends KernelName {
   readonly id: number;
-  readonly name: string;
-  readonly variant: string;
 }
 
 /** What the rpms of a kernel provide, by architecture. Throws HubError. */
 export async function readKernel(
   source: SymbolSource,
-  { id, name, variant }: KernelOfBuild,
+  { id, ...kernel }: KernelOfBuild,
 ): Promise<ReadonlyMap<string, SymbolTable>> {
-  const prefix = variant === '' ? name : `${name}-${variant}`;
-  const all = await source.hub.read(koji.listBuildRPMs(id));
-  const parts = all.filter((rpm) => kernelOfPart(rpm.name) === prefix);
-  // SUSE's kernels, and those of EL 7 and before, are one rpm.
-  const rpms = parts.length > 0 ? parts : all.filter((rpm) => rpm.name === prefix && rpm.arch !== 'src');
+  const rpms = rpmsOfKernel(kernel, await source.hub.read(koji.listBuildRPMs(id)));
   const known = await symbolsOf(source, rpms, KERNEL_RPMS);
   return new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
 }

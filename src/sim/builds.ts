@@ -130,23 +130,26 @@ function selfProvides(name: string, version: string, arch: string): Dep[] {
   return [name, `${name}(${isa})`].map((provided) => ({ name: provided, version, flags: EQUAL }));
 }
 
-/** vmlinux's exports are in -core, those of modules in -modules; and so for each variant. */
+/** vmlinux's exports are in -core, those of modules in -modules, unless all are one rpm; and so for each variant. */
 function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
-  const { name, version, release, variants } = kernel;
+  const { name, version, release, variants, single } = kernel;
   const uname = { version: `${version}-${release}.${arch}`, flags: EQUAL };
   const partsOf = (prefix: string, symbols: Kernel['symbols']) => {
-    const exported = (vmlinux: boolean) =>
-      symbols
-        .filter((symbol) => symbol.vmlinux === vmlinux)
-        .map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+    const exported = (from: Kernel['symbols']) =>
+      from.map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+    const itself = { name: 'kernel-uname-r', ...uname };
+    if (single) return [rpmOf(build, prefix, arch, [...exported(symbols), itself])];
+    const [core, modules] = [true, false].map((vmlinux) =>
+      exported(symbols.filter((symbol) => symbol.vmlinux === vmlinux)),
+    );
     return [
-      rpmOf(build, `${prefix}-modules`, arch, exported(false)),
-      rpmOf(build, `${prefix}-core`, arch, [...exported(true), { name: 'kernel-uname-r', ...uname }]),
+      rpmOf(build, `${prefix}-modules`, arch, modules ?? []),
+      rpmOf(build, `${prefix}-core`, arch, [...(core ?? []), itself]),
     ];
   };
   return [
     ...partsOf(name, kernel.symbols),
-    rpmOf(build, name, arch, []),
+    ...(single ? [] : [rpmOf(build, name, arch, [])]),
     rpmOf(build, `${name}-devel`, arch, [{ name: `${name}-devel-uname-r`, ...uname }]),
     ...Object.entries(variants).flatMap(([variant, symbols]) => partsOf(`${name}-${variant}`, symbols)),
   ];

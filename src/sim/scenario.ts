@@ -29,6 +29,8 @@ export interface Kernel extends Nvr {
   readonly exports: ReadonlySet<string>;
   /** Other kernels that the same build makes, by variant: `rt`, `64k`. */
   readonly variants: Readonly<Record<string, readonly KernelSymbol[]>>;
+  /** Each kernel is one rpm, as SUSE's are and EL's were; else it is one of -core and one of -modules. */
+  readonly single: boolean;
 }
 
 /** A built third-party module package. */
@@ -213,6 +215,7 @@ const FileSchema = z.strictObject({
       nvr: z.string().regex(NVR),
       symvers: Name,
       variants: z.record(Name, Name).default({}),
+      single: z.boolean().default(false),
       tags: Names,
       built: z.boolean().default(true),
     }),

@@ -210,6 +210,20 @@ describe('a hundred kmods', () => {
   });
 });
 
+test('a kernel that is one rpm, as SUSE has them, is judged like one of parts', async () => {
+  const { outcomes } = await play(
+    'symbols',
+    {},
+    {
+      scenario: (small) => ({
+        ...small,
+        kernels: small.kernels.map((kernel) => ({ ...kernel, single: true })),
+      }),
+    },
+  );
+  expect(outcomes).toEqual(['kmod-alpha ok', 'kmod-beta broken', 'kmod-gamma broken']);
+});
+
 describe('a variant of the kernel', () => {
   const scenario = (small: Scenario): Scenario => {
     const old = small.kernels.find(({ nvr }) => nvr === OLD)?.symbols ?? [];
