@@ -37,10 +37,10 @@ export async function kernelOnHub(
     if (!build) throw new CheckError(`${ref}: there is no such file, and the hub has no such build`);
     const nothingKept = { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} };
     const kernel = { id: build.build_id, name: build.name, variant };
-    const arches = await readKernel({ hub, store: nothingKept }, kernel);
-    const symbols = arches.get(arch);
-    if (symbols && symbols.size > 0) return { arch, variant: null, symbols };
-    const there = [...arches].filter(([, table]) => table.size > 0).map(([name]) => name);
+    const { tables, variant: of } = await readKernel({ hub, store: nothingKept }, kernel);
+    const symbols = tables.get(arch);
+    if (symbols && symbols.size > 0) return { arch, variant: of, symbols };
+    const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);
     throw new CheckError(
       `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${there.length > 0 ? `, but for ${there.join(', ')}: see --arch` : ''}`,
     );

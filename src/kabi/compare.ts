@@ -25,7 +25,7 @@ export const CAUSES = {
   'no-requirements': 'it requires no symbol of a kernel, so nothing tells what it was built against',
   'no-modversions': 'it was built without CONFIG_MODVERSIONS, so it has no CRCs to compare',
   'other-arch': 'it is for another architecture',
-  'other-variant': 'it is for another variant of the kernel',
+  'other-variant': 'none of it is for this variant of the kernel, of which it requires nothing',
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
   'no-crc-in-common':
     'every symbol that it needs has another CRC: it is for another kernel, or the compiler or the generator of CRCs changed',

@@ -133,6 +133,16 @@ export function rpmsOfKernel<Rpm extends { readonly name: string; readonly arch:
   return parts.length > 0 ? parts : rpms.filter(({ name, arch }) => arch !== 'src' && name === prefix);
 }
 
+/** A kernel's variant as Target has it: SUSE's flavours, and EL's separate `kernel-rt`, are packages of their own. */
+export const variantOfKernel = ({ name, variant }: KernelName): string =>
+  [/^kernel-(.+)$/.exec(name)?.[1], variant].filter(Boolean).join('-');
+
+/** The variants of all kernels that the rpms of a build hold parts of. */
+export function variantsOfBuild(rpms: readonly { readonly name: string }[]): string[] {
+  const found = rpms.map(({ name }) => variantOf(name)).filter((variant) => variant !== null);
+  return [...new Set(found)];
+}
+
 /**
  * The variant in the name of an rpm that holds a kernel or modules of it: `kernel-core` is the plain one (`''`),
  * `kernel-rt-modules-core` is `rt`, `kernel-64k-debug-core` is `64k-debug`.

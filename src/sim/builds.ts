@@ -70,7 +70,7 @@ function buildArch(
   const request = [parent.request[0] ?? null, spec.tags[0] ?? 'none', arch, true, {}];
   const task = makeTask(state, { method: 'buildArch', request, owner: owner.id, parent, label: arch, arch });
   runNow(state, task);
-  const rpms = 'symbols' in spec ? kernelRpms(spec, build, arch) : [kmodRpm(spec, build, arch)];
+  const rpms = 'symbols' in spec ? kernelRpms(spec, build, arch) : kmodRpms(spec, build, arch);
   const names = rpms.map((rpm) => `${addRpm(state, rpm).name}-${build.version}-${build.release}.${arch}.rpm`);
   const files = Object.fromEntries([...names, `${build.nvr}.src.rpm`].map((name) => [name, 'rpm']));
   const paths = upload(state, task, {
@@ -155,14 +155,18 @@ function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
   ];
 }
 
-function kmodRpm(kmod: Kmod, build: Build, arch: string): NewRpm {
-  const imports = kmod.imports.map(({ name, crc }) => ({
-    name: `kernel(${name})`,
-    version: crc,
-    flags: FOUND_REQUIRES,
-  }));
+function kmodRpms({ name, imports, variants }: Kmod, build: Build, arch: string): NewRpm[] {
   const rpmlib = { name: 'rpmlib(CompressedFileNames)', version: '3.0.4-1', flags: RPMLIB };
-  return rpmOf(build, kmod.name, arch, [], [...imports, rpmlib]);
+  const importing = (rpm: string, symbols: Kmod['imports']) => {
+    const found = symbols.map(({ name: symbol, crc }) => ({
+      name: `kernel(${symbol})`,
+      version: crc,
+      flags: FOUND_REQUIRES,
+    }));
+    return rpmOf(build, rpm, arch, [], [...found, rpmlib]);
+  };
+  const others = Object.entries(variants).map(([variant, own]) => importing(`${name}-${variant}`, own));
+  return [importing(name, imports), ...others];
 }
 
 /** The kernel of that NVR in the scenario. Throws an Error that lists the others. */
