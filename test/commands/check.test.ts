@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -63,6 +64,27 @@ describe('check', () => {
     expect(text).toContain('Since the baseline, of 24618 symbols: 7 added, 3 removed, 18107 changed.');
     expect(text).toMatch(/^kmod-jool-dkms-4\.1\.9-1\.el9 +126 +0 +53 +incompatible$/m);
     expect(text).toMatch(/^module_layout +0x160c03af → 0xbce1a965 +vmlinux +kmod-acpi-call.* and 9 more$/m);
+  });
+
+  test('of a kernel with all CRCs anew: no kmod loads, and why is said of those large enough to tell', async () => {
+    const symvers = gunzipSync(readFileSync(kernel('6.1.170'))).toString();
+    const rebuilt = join(folder, 'rebuilt.symvers');
+    writeFileSync(
+      rebuilt,
+      symvers.replaceAll(/^0x(.)/gm, (_, digit) => `0x${digit === '0' ? 1 : 0}`),
+    );
+    const { answer, text } = await checked({
+      kernel: [rebuilt],
+      baseline: [kernel('6.1.170')],
+      kmods: [KMODS],
+    });
+    expect(answer).toBe(false);
+    expect(text).toContain('Nearly every CRC changed: the compiler or the CRC generator did, not the code.');
+    expect(text.match(/ incompatible( |$)/gm)).toHaveLength(12);
+    expect(text).toMatch(
+      /^kmod-jool-dkms-4\.1\.9-1\.el9 .* incompatible +not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs$/m,
+    );
+    expect(text).not.toContain('Symbols that are not as kmods need them');
   });
 
   test('as JSON: counts, and each symbol with its CRCs', async () => {

@@ -122,6 +122,24 @@ describe('symbols', () => {
   });
 });
 
+test('a kmod of which not one CRC fits is broken, and that is the reason; no symbol is blamed', async () => {
+  const gone = Array.from({ length: 19 }, (_, i) => ({ name: `gone_${i}`, crc: '0x00000001' }));
+  const { outcomes, reasons, run } = await play('symbols', without('kmod-beta', 'kmod-gamma'), {
+    scenario: (small) => ({
+      ...small,
+      kmods: small.kmods.map((kmod) => ({
+        ...kmod,
+        imports: [{ name: 'kfree', crc: '0x00000bad' }, ...gone],
+      })),
+    }),
+  });
+  expect(outcomes).toEqual(['kmod-alpha broken']);
+  expect(reasons[0]).toMatch(
+    /^kmod-alpha-1\.0-1\.el9: does not load on x86_64: not one CRC fits: .*; 19 of its 20 symbols are gone/,
+  );
+  expect(reportOf(run, undefined, { task: () => undefined, build: () => undefined }).blame).toEqual([]);
+});
+
 describe('an rpm whose file the hub has no more', () => {
   const NO_FILE = {
     PROVIDENAME: [],
