@@ -146,18 +146,20 @@ function program(setExit: (code: number) => void): Command {
     });
   kmodGate
     .command('check')
-    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
+    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, folders of them, or builds on the hub')
     .requiredOption(
       '--kernel <file...>',
       'Module.symvers or rpms that form one kernel, or a build on the hub',
     )
     .option('--baseline <file...>', 'an older kernel, to tell what changed')
     .option('--stablelist <file>', 'symbols that must not change since the baseline')
-    .option('--arch <arch>', 'of a build on the hub')
-    .option('--variant <variant>', 'of a build on the hub, such as rt or 64k')
+    .option('--arch <arch>', 'of builds on the hub')
+    .option('--variant <variant>', 'of builds on the hub, such as rt or 64k')
     .addOption(config)
     .addOption(json)
-    .description('do kmods load into a kernel? by their symbols, with no Koji needed')
+    .description(
+      'do kmods load into a kernel? by their symbols; files need no Koji, builds are named by NVR or id',
+    )
     .action(async (kmods: string[], options: CheckArguments) => {
       const { check } = await import('./commands/check.ts');
       if (!(await check(output, { ...options, kmods, ...common(options) }))) setExit(EXIT.no);

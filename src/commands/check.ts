@@ -13,7 +13,8 @@ import {
 } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import { combineKernel } from '../kabi/kernel.ts';
-import type { KernelSymbols } from '../kabi/model.ts';
+import type { KernelKind } from '../kabi/kmod.ts';
+import type { KernelSymbols, Kmod } from '../kabi/model.ts';
 import { variantOf } from '../kabi/rpm.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
@@ -24,13 +25,13 @@ export interface CheckOptions {
   readonly kernel: readonly string[];
   readonly baseline?: readonly string[];
   readonly stablelist?: string;
-  /** Rpms, modules, lists of modversions, or folders of such. */
+  /** Rpms, modules, lists of modversions, folders of such, or NVRs or build ids on the hub. */
   readonly kmods: readonly string[];
-  /** Of a kernel on the hub: the plain one for x86_64 unless told. */
+  /** Of builds on the hub: for x86_64, the plain kernel, and kmods for the same as the kernel, unless told. */
   readonly arch?: string;
   readonly variant?: string;
   readonly json: boolean;
-  /** Read when a kernel is named that is no file. */
+  /** Read when something is named that is no file. */
   readonly config: () => Promise<Config>;
 }
 
@@ -46,10 +47,12 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   const kernel = await kernelOf(named.kernel, options);
   const stable = await readStablelist(options.stablelist, options.arch ?? kernel.arch);
   const baseline = options.baseline && (await kernelOf(named.baseline, options));
-  const kmodFiles = named.kmods.flatMap(({ files }) => files ?? []);
-  if (kmodFiles.length === 0 && !baseline)
-    throw new CheckError('no kmod to check: name rpms, modules, lists of modversions, or a folder of them');
-  const comparisons = compareKmods(kmodFiles, kernel);
+  const kmods = await kmodsOf(named.kmods, kernel, options);
+  if (kmods.length === 0 && !baseline)
+    throw new CheckError(
+      'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
+    );
+  const comparisons = compareKmods(kmods, kernel);
   const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
   output.write(
@@ -111,7 +114,7 @@ function filesOf(path: string): string[] {
 
 /**
  * An option that takes several files takes the kmods after it too. Where none are named apart, an argument is a
- * kernel's if all its files are.
+ * kernel's if all its files are; of builds on the hub the first, since one is a whole kernel.
  */
 async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
   const all = async (names: readonly string[]) => {
@@ -120,18 +123,18 @@ async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
     return named;
   };
   const named = { kernel: await all(kernel), baseline: await all(baseline), kmods: await all(kmods) };
-  const missing = named.kmods.find(({ files }) => !files);
-  if (missing) throw new CheckError(`${missing.name}: there is no such file or folder`);
   const isKernel = ({ files = [] }: Named) => files.every(isKernelPart);
   if (kmods.length === 0) {
-    if (!named.kernel.some(isKernel))
+    const isOfKernel = (argument: Named, i: number) => isKernel(argument) && (argument.files || i === 0);
+    if (!named.kernel.some(isOfKernel))
       throw new CheckError(
         `--kernel: ${kernel.join(', ')} is a kmod's; name Module.symvers or the kernel's rpms`,
       );
+    const kmodsAmong = (some: readonly Named[]) => some.filter((argument, i) => !isOfKernel(argument, i));
     return {
-      kernel: named.kernel.filter(isKernel),
-      baseline: named.baseline.filter(isKernel),
-      kmods: [...named.kernel, ...named.baseline].filter((argument) => !isKernel(argument)),
+      kernel: named.kernel.filter(isOfKernel),
+      baseline: named.baseline.filter(isOfKernel),
+      kmods: [...kmodsAmong(named.kernel), ...kmodsAmong(named.baseline)],
     };
   }
   const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument));
@@ -167,21 +170,43 @@ async function readStablelist(
   );
 }
 
-// ---- kernels ----------------------------------------------------------------------------------------
+// ---- kernels and kmods ------------------------------------------------------------------------------
+
+type Told = Pick<CheckOptions, 'arch' | 'variant' | 'config'>;
+
+/** With Koji's client and all that it needs, which takes longer to load than the rest. */
+const hubBuilds = () => import('./hubbuild.ts');
+
+/** Of a build on the hub, where nothing tells. */
+const ARCH = 'x86_64';
+
+/** A kernel, and the variants that its build makes, where it is one on the hub. */
+type Kernel = KernelSymbols & Partial<Pick<KernelKind, 'siblings'>>;
 
 /** One kernel of all the files that form it, or of the hub. Throws SymbolFileError for files of several kernels. */
 async function kernelOf(
   named: readonly Named[],
-  options: Pick<CheckOptions, 'arch' | 'variant' | 'config'>,
-): Promise<KernelSymbols> {
+  { arch = ARCH, variant = '', config }: Told,
+): Promise<Kernel> {
   const [build] = named.filter(({ files }) => !files);
   if (build && named.length === 1) {
-    // With Koji's client and all that it needs, which takes longer to load than the rest.
-    const { kernelOnHub } = await import('./hubkernel.ts');
-    return kernelOnHub(build.name, options);
+    const { kernelOnHub } = await hubBuilds();
+    return kernelOnHub(build.name, { arch, variant, config });
   }
   if (build) throw new CheckError(`${build.name}: there is no such file`);
   return combineKernel(named.flatMap(({ files = [] }) => files));
+}
+
+/** Kmods of files, and those of the hub that are for this kernel. */
+async function kmodsOf(named: readonly Named[], kernel: Kernel, told: Told): Promise<Kmod[]> {
+  const inFiles = named.flatMap(({ files = [] }) => files);
+  const builds = named.filter(({ files }) => !files).map(({ name }) => name);
+  if (builds.length === 0) return inFiles;
+  const variant = kernel.variant ?? told.variant ?? null;
+  const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
+  const { kmodsOnHub } = await hubBuilds();
+  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
+  return [...inFiles, ...(await kmodsOnHub(builds, { variant, siblings }, options))];
 }
 
 // ---- what is shown ----------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ export function describeChange({ baseline, unreadable, arches }: KernelChange): 
 }
 
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
-export function describeSymbols({ imports, missing, changed, fromBroken }: ArchSymbols): string {
+export function describeSymbols({ imports, missing, changed, fromBroken, cause }: ArchSymbols): string {
   const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
   const gone = missing.map(({ symbol }) => symbol);
   const moved = changed.map(
@@ -127,7 +127,7 @@ export function describeSymbols({ imports, missing, changed, fromBroken }: ArchS
       .slice(0, 1)
       .map(({ symbol, provider }) => `it needs ${symbol} of ${provider}, which does not load`),
   ];
-  return parts.join(', ');
+  return [...(cause === null ? [] : [cause]), parts.join(', ')].join('; ');
 }
 
 export function nameKernels(kernels: readonly KernelRef[]): string {

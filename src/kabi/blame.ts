@@ -24,11 +24,14 @@ export interface Blame {
 }
 
 /** What of a comparison is looked at. */
-export type Blamable = Pick<KmodComparison, 'kmod' | 'missing' | 'changed' | 'answer'>;
+export interface Blamable extends Pick<KmodComparison, 'kmod' | 'missing' | 'changed' | 'answer'> {
+  /** In whatever words. */
+  readonly cause: string | null;
+}
 
 /**
  * Which symbols break the incompatible kmods. Inconclusive ones are left out: what a kmod for another
- * architecture misses is nobody's change.
+ * architecture misses is nobody's change. So are those of which not one CRC fits: no symbol is to blame.
  * @param comparisons of kmods with one kernel
  */
 export function blame(comparisons: readonly Blamable[]): Blame {
@@ -42,8 +45,8 @@ export function blame(comparisons: readonly Blamable[]): Blame {
     if (known) known.hits.push({ kmod, required });
     else symbols.set(symbol, { provided, hits: [{ kmod, required }] });
   };
-  for (const { kmod, missing, changed, answer } of comparisons) {
-    if (answer !== 'incompatible') continue;
+  for (const { kmod, missing, changed, answer, cause } of comparisons) {
+    if (answer !== 'incompatible' || cause !== null) continue;
     for (const { symbol, crc } of missing) hit(symbol, null, kmod, crc);
     for (const { symbol, required, provided, provider } of changed)
       hit(symbol, { crc: provided, provider }, kmod, required);

@@ -18,17 +18,17 @@ export interface KmodImport {
   readonly provider: string;
 }
 
-/** Why nothing can be said. */
+/** Why nothing can be said, or what all that does not fit has in common. */
 export type Cause = keyof typeof CAUSES;
 
 export const CAUSES = {
   'no-requirements': 'it requires no symbol of a kernel, so nothing tells what it was built against',
   'no-modversions': 'it was built without CONFIG_MODVERSIONS, so it has no CRCs to compare',
   'other-arch': 'it is for another architecture',
-  'other-variant': 'it is for another variant of the kernel',
+  'other-variant': 'none of it is for this variant of the kernel, of which it requires nothing',
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
   'no-crc-in-common':
-    'every symbol that it needs has another CRC: it is for another kernel, or the compiler or the generator of CRCs changed',
+    'not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
 } as const;
 
@@ -45,13 +45,14 @@ export interface KmodComparison {
   /** Those of `fromKmods` whose kmod does not load itself. */
   readonly fromBroken: readonly KmodImport[];
   readonly answer: 'compatible' | 'incompatible' | 'inconclusive';
-  /** Of the answer inconclusive, else null. */
+  /** Of the answer inconclusive, and of incompatible where not one CRC fits; else null. */
   readonly cause: Cause | null;
 }
 
 /**
- * A kmod of at least so many imports that shares not one CRC with a kernel was built for something else. Over
- * real updates of a stable kernel, third-party modules of 21 to 126 imports keep four CRCs of ten and more.
+ * A kmod of at least so many imports that shares not one CRC with a kernel was built for something else, or the kernel
+ * in another way. Over real updates of a stable kernel, third-party modules of 21 to 126 imports keep four CRCs of ten
+ * and more. Of fewer, all may have changed by chance. It loads neither way, so this is said, and decides nothing.
  */
 const IMPORTS_TO_TELL = 20;
 
@@ -103,11 +104,13 @@ export function compareKmod(
   const kmodImports = settle(kmod.kmodImports, find);
   const missing = [...imports.missing, ...kmodImports.missing];
   const changed = [...imports.changed, ...kmodImports.changed];
-  const cause =
+  const unclear =
     unlike(kmod, kernel) ??
     unfounded(kmod, imports) ??
     (changed.length === 0 && imports.missing.length === 0 && missing.length > 0 ? 'kmod-not-given' : null);
   const fits = missing.length === 0 && changed.length === 0;
+  const needed = kmod.imports.length;
+  const noCrc = needed >= IMPORTS_TO_TELL && imports.missing.length + imports.changed.length === needed;
   return {
     kmod: kmod.name,
     imports: kmod.imports.length + kmod.kmodImports.length,
@@ -115,8 +118,8 @@ export function compareKmod(
     changed,
     fromKmods: [...imports.fromKmods, ...kmodImports.fromKmods],
     fromBroken: [],
-    answer: cause ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
-    cause,
+    answer: unclear ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
+    cause: unclear ?? (noCrc ? 'no-crc-in-common' : null),
   };
 }
 
@@ -146,13 +149,11 @@ function unlike(kmod: Target, kernel: Target): Cause | null {
   return null;
 }
 
-function unfounded(kmod: Kmod, { missing, changed }: ReturnType<typeof settle>): Cause | null {
+function unfounded(kmod: Kmod, { missing }: ReturnType<typeof settle>): Cause | null {
   const imports = kmod.imports.length;
   if (kmod.unversioned) return 'no-modversions';
   if (imports === 0) return 'no-requirements';
-  if (missing.length === imports) return 'nothing-in-common';
-  const noCrc = missing.length + changed.length === imports && imports >= IMPORTS_TO_TELL;
-  return noCrc ? 'no-crc-in-common' : null;
+  return missing.length === imports ? 'nothing-in-common' : null;
 }
 
 /** A symbol that only one of two kernels exports. */

@@ -110,6 +110,39 @@ export function kernelOfPart(rpm: string): string | null {
   return /^(.+?)-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm)?.[1] ?? null;
 }
 
+/** A kernel of a build: `name` is the build's package, `variant` as a Gate has it. */
+export interface KernelName {
+  readonly name: string;
+  readonly variant: string;
+}
+
+/** What its rpms' names begin with: `kernel`, `kernel-rt`, `kernel-default`. */
+export const kernelPrefix = ({ name, variant }: KernelName): string =>
+  variant === '' ? name : `${name}-${variant}`;
+
+/**
+ * The rpms of a build that form one kernel, for all architectures: its `-core` and `-modules`, or the one rpm that is
+ * all of a kernel of SUSE's, or of EL 7 and before.
+ */
+export function rpmsOfKernel<Rpm extends { readonly name: string; readonly arch: string }>(
+  kernel: KernelName,
+  rpms: readonly Rpm[],
+): Rpm[] {
+  const prefix = kernelPrefix(kernel);
+  const parts = rpms.filter(({ name, arch }) => arch !== 'src' && kernelOfPart(name) === prefix);
+  return parts.length > 0 ? parts : rpms.filter(({ name, arch }) => arch !== 'src' && name === prefix);
+}
+
+/** A kernel's variant as Target has it: SUSE's flavours, and EL's separate `kernel-rt`, are packages of their own. */
+export const variantOfKernel = ({ name, variant }: KernelName): string =>
+  [/^kernel-(.+)$/.exec(name)?.[1], variant].filter(Boolean).join('-');
+
+/** The variants of all kernels that the rpms of a build hold parts of. */
+export function variantsOfBuild(rpms: readonly { readonly name: string }[]): string[] {
+  const found = rpms.map(({ name }) => variantOf(name)).filter((variant) => variant !== null);
+  return [...new Set(found)];
+}
+
 /**
  * The variant in the name of an rpm that holds a kernel or modules of it: `kernel-core` is the plain one (`''`),
  * `kernel-rt-modules-core` is `rt`, `kernel-64k-debug-core` is `64k-debug`.

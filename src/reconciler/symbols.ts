@@ -11,8 +11,15 @@ import type {
   SymbolsShown,
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
-import type { ExportedSymbol, Kmod as KmodSymbols, SymbolTable } from '../kabi/model.ts';
-import { kernelOfPart, parseDependencies, type SymbolDependency } from '../kabi/rpm.ts';
+import { type KernelKind, type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
+import type { ExportedSymbol, SymbolTable } from '../kabi/model.ts';
+import {
+  type KernelName,
+  parseDependencies,
+  rpmsOfKernel,
+  variantOfKernel,
+  variantsOfBuild,
+} from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import type { RpmDependencies, Store } from '../store/store.ts';
@@ -30,7 +37,7 @@ export async function readSymbols(context: Context, gate: Gate, run: Run): Promi
   const kernel = await readKernel(context, { id, name, variant: gate.variant });
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel),
-    change: await readChange(context, gate, run, kernel),
+    change: await readChange(context, gate, run, kernel.tables),
     stablelist: gate.stablelist?.effect ?? null,
   };
 }
@@ -41,48 +48,60 @@ export interface SymbolSource {
   readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
 }
 
-/** A kernel of a build: `name` is the build's package, `variant` as a Gate has it. */
-export interface KernelOfBuild {
+/** A kernel, and the id of the build that makes it. */
+export interface KernelOfBuild extends KernelName {
   readonly id: number;
-  readonly name: string;
-  readonly variant: string;
 }
 
-/** What the rpms of a kernel provide, by architecture. Throws HubError. */
+/** What the rpms of a kernel provide, by architecture. */
+export interface BuiltKernel extends KernelKind {
+  readonly tables: ReadonlyMap<string, SymbolTable>;
+}
+
+/** Throws HubError. */
 export async function readKernel(
   source: SymbolSource,
-  { id, name, variant }: KernelOfBuild,
-): Promise<ReadonlyMap<string, SymbolTable>> {
-  const prefix = variant === '' ? name : `${name}-${variant}`;
+  { id, ...kernel }: KernelOfBuild,
+): Promise<BuiltKernel> {
   const all = await source.hub.read(koji.listBuildRPMs(id));
-  const parts = all.filter((rpm) => kernelOfPart(rpm.name) === prefix);
-  // SUSE's kernels, and those of EL 7 and before, are one rpm.
-  const rpms = parts.length > 0 ? parts : all.filter((rpm) => rpm.name === prefix && rpm.arch !== 'src');
+  const rpms = rpmsOfKernel(kernel, all);
   const known = await symbolsOf(source, rpms, KERNEL_RPMS);
-  return new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
+  const tables = new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
+  return { variant: variantOfKernel(kernel), siblings: variantsOfBuild(all), tables };
 }
 
-const archesOf = (rpms: readonly koji.Rpm[]): string[] => [...new Set(rpms.map(({ arch }) => arch))];
+const archesOf = (rpms: readonly Pick<koji.Rpm, 'arch'>[]): string[] => [
+  ...new Set(rpms.map(({ arch }) => arch)),
+];
+
+/** What the rpms of kmods' builds offer and need, in the order of the builds. Throws HubError. */
+export async function readKmodRpms(source: SymbolSource, builds: readonly number[]): Promise<KmodRpm[][]> {
+  const answers = await source.hub.readAll(builds.map((id) => koji.listBuildRPMs(id)));
+  const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
+  const known = await symbolsOf(source, rpms.flat());
+  const none: RpmDependencies = { provides: [], requires: [] };
+  return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
+}
 
 async function readKmods(
-  { hub, store }: Context,
+  source: SymbolSource,
   kmods: readonly Kmod[],
-  kernel: ReadonlyMap<string, SymbolTable>,
+  { tables, ...kind }: BuiltKernel,
 ): Promise<SymbolEvidence[]> {
-  const answers = await hub.readAll(kmods.map(({ buildId }) => koji.listBuildRPMs(buildId)));
-  const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
-  const known = await symbolsOf({ hub, store }, rpms.flat());
+  const rpms = await readKmodRpms(
+    source,
+    kmods.map(({ buildId }) => buildId),
+  );
   const evidence: ArchSymbols[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
-    const table = kernel.get(arch) ?? new Map();
-    const needs = kmods.map((kmod, i) => needsOf(kmod, rpms[i] ?? [], arch, known));
+    const needs = kmods.map(({ nvr }, i) => kmodOfBuild(nvr, rpms[i] ?? [], arch, kind));
     const found = compareKmods(
       needs.filter((need) => need !== undefined),
-      { arch, variant: null, symbols: table },
+      { arch, variant: kind.variant, symbols: tables.get(arch) ?? new Map() },
     );
     for (const [i, need] of needs.entries()) {
       const comparison = need && found.find(({ kmod }) => kmod === need.name);
-      if (comparison) evidence[i]?.push({ arch, ...spelled(comparison, kernel.get(arch), arch) });
+      if (comparison) evidence[i]?.push({ arch, ...spelled(comparison, tables.get(arch), arch) });
     }
   }
   return kmods.map(({ name }, i) => ({ kmod: name, arches: heard(evidence[i] ?? []) }));
@@ -97,14 +116,21 @@ function spelled(
   table: SymbolTable | undefined,
   arch: string,
 ): Omit<ArchSymbols, 'arch'> {
-  if (table && table.size > 0) return { ...found, cause: cause && CAUSES[cause] };
+  if (cause === 'other-variant' || (table && table.size > 0))
+    return { ...found, cause: cause && CAUSES[cause] };
   const why = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
   return { ...found, missing: [], changed: [], answer: 'inconclusive', cause: why };
 }
 
-/** A kmod that nowhere speaks of symbols is one case; else each architecture that does not is one of its own. */
-const heard = (arches: readonly ArchSymbols[]): ArchSymbols[] =>
-  arches.every(({ imports }) => imports === 0) ? [] : [...arches];
+/**
+ * A kmod that nowhere speaks of symbols is one case; else each architecture that does not is one of its own. One on
+ * which it is for other variants only, as a 64k kernel is on aarch64 alone, counts where there is no other.
+ */
+function heard(arches: readonly ArchSymbols[]): ArchSymbols[] {
+  const own = arches.filter(({ cause }) => cause !== CAUSES['other-variant']);
+  if (own.length === 0) return [...arches];
+  return own.every(({ imports }) => imports === 0) ? [] : own;
+}
 
 /** Since the baseline; null where there is none. */
 async function readChange(
@@ -115,7 +141,7 @@ async function readChange(
 ): Promise<KernelChange | null> {
   if (!baseline) return null;
   try {
-    const before = await readKernel(context, { id: baseline.id, name, variant });
+    const { tables: before } = await readKernel(context, { id: baseline.id, name, variant });
     const arches = [...new Set([...before.keys(), ...kernel.keys()])].map((arch) =>
       changeOf(arch, before.get(arch), kernel.get(arch), stablelist),
     );
@@ -196,28 +222,4 @@ function exportsOf(
       table.set(symbol, { name: symbol, crc, provider: rpm.name });
   }
   return table;
-}
-
-/** What its rpms of one architecture need and offer; undefined where it has none. */
-function needsOf(
-  { nvr }: Kmod,
-  rpms: readonly koji.Rpm[],
-  arch: string,
-  known: ReadonlyMap<number, RpmDependencies>,
-): KmodSymbols | undefined {
-  const own = rpms.filter((rpm) => rpm.arch === arch);
-  if (own.length === 0) return undefined;
-  const requires = new Map<string, SymbolDependency>();
-  for (const { id } of own)
-    for (const dependency of known.get(id)?.requires ?? [])
-      requires.set(`${dependency.symbol} ${dependency.crc}`, dependency);
-  const all = [...requires.values()];
-  return {
-    name: nvr,
-    arch,
-    variant: null,
-    imports: all.filter(({ from }) => from !== 'kmod'),
-    kmodImports: all.filter(({ from }) => from === 'kmod'),
-    exports: exportsOf(rpms, arch, known),
-  };
 }

@@ -70,7 +70,7 @@ function buildArch(
   const request = [parent.request[0] ?? null, spec.tags[0] ?? 'none', arch, true, {}];
   const task = makeTask(state, { method: 'buildArch', request, owner: owner.id, parent, label: arch, arch });
   runNow(state, task);
-  const rpms = 'symbols' in spec ? kernelRpms(spec, build, arch) : [kmodRpm(spec, build, arch)];
+  const rpms = 'symbols' in spec ? kernelRpms(spec, build, arch) : kmodRpms(spec, build, arch);
   const names = rpms.map((rpm) => `${addRpm(state, rpm).name}-${build.version}-${build.release}.${arch}.rpm`);
   const files = Object.fromEntries([...names, `${build.nvr}.src.rpm`].map((name) => [name, 'rpm']));
   const paths = upload(state, task, {
@@ -130,36 +130,43 @@ function selfProvides(name: string, version: string, arch: string): Dep[] {
   return [name, `${name}(${isa})`].map((provided) => ({ name: provided, version, flags: EQUAL }));
 }
 
-/** vmlinux's exports are in -core, those of modules in -modules; and so for each variant. */
+/** vmlinux's exports are in -core, those of modules in -modules, unless all are one rpm; and so for each variant. */
 function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
-  const { name, version, release, variants } = kernel;
+  const { name, version, release, variants, single } = kernel;
   const uname = { version: `${version}-${release}.${arch}`, flags: EQUAL };
   const partsOf = (prefix: string, symbols: Kernel['symbols']) => {
-    const exported = (vmlinux: boolean) =>
-      symbols
-        .filter((symbol) => symbol.vmlinux === vmlinux)
-        .map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+    const exported = (from: Kernel['symbols']) =>
+      from.map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
+    const itself = { name: 'kernel-uname-r', ...uname };
+    if (single) return [rpmOf(build, prefix, arch, [...exported(symbols), itself])];
+    const [core, modules] = [true, false].map((vmlinux) =>
+      exported(symbols.filter((symbol) => symbol.vmlinux === vmlinux)),
+    );
     return [
-      rpmOf(build, `${prefix}-modules`, arch, exported(false)),
-      rpmOf(build, `${prefix}-core`, arch, [...exported(true), { name: 'kernel-uname-r', ...uname }]),
+      rpmOf(build, `${prefix}-modules`, arch, modules ?? []),
+      rpmOf(build, `${prefix}-core`, arch, [...(core ?? []), itself]),
     ];
   };
   return [
     ...partsOf(name, kernel.symbols),
-    rpmOf(build, name, arch, []),
+    ...(single ? [] : [rpmOf(build, name, arch, [])]),
     rpmOf(build, `${name}-devel`, arch, [{ name: `${name}-devel-uname-r`, ...uname }]),
     ...Object.entries(variants).flatMap(([variant, symbols]) => partsOf(`${name}-${variant}`, symbols)),
   ];
 }
 
-function kmodRpm(kmod: Kmod, build: Build, arch: string): NewRpm {
-  const imports = kmod.imports.map(({ name, crc }) => ({
-    name: `kernel(${name})`,
-    version: crc,
-    flags: FOUND_REQUIRES,
-  }));
+function kmodRpms({ name, imports, variants }: Kmod, build: Build, arch: string): NewRpm[] {
   const rpmlib = { name: 'rpmlib(CompressedFileNames)', version: '3.0.4-1', flags: RPMLIB };
-  return rpmOf(build, kmod.name, arch, [], [...imports, rpmlib]);
+  const importing = (rpm: string, symbols: Kmod['imports']) => {
+    const found = symbols.map(({ name: symbol, crc }) => ({
+      name: `kernel(${symbol})`,
+      version: crc,
+      flags: FOUND_REQUIRES,
+    }));
+    return rpmOf(build, rpm, arch, [], [...found, rpmlib]);
+  };
+  const others = Object.entries(variants).map(([variant, own]) => importing(`${name}-${variant}`, own));
+  return [importing(name, imports), ...others];
 }
 
 /** The kernel of that NVR in the scenario. Throws an Error that lists the others. */

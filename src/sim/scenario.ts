@@ -29,6 +29,8 @@ export interface Kernel extends Nvr {
   readonly exports: ReadonlySet<string>;
   /** Other kernels that the same build makes, by variant: `rt`, `64k`. */
   readonly variants: Readonly<Record<string, readonly KernelSymbol[]>>;
+  /** Each kernel is one rpm, as SUSE's are and EL's were; else it is one of -core and one of -modules. */
+  readonly single: boolean;
 }
 
 /** A built third-party module package. */
@@ -36,6 +38,8 @@ export interface Kmod extends Nvr {
   readonly tags: readonly string[];
   /** Symbols that its modules import, with the CRCs it was built with. */
   readonly imports: readonly { readonly name: string; readonly crc: string }[];
+  /** What other rpms of the same build, `NAME-VARIANT`, import. */
+  readonly variants: Readonly<Record<string, Kmod['imports']>>;
   /** The package whose `-devel` it builds against. */
   readonly kernel: string;
   /** NVR of the one kernel that its spec file asks for, whatever else is there. */
@@ -144,11 +148,11 @@ export function loadScenario(file: string): Scenario {
       const others = Object.entries(variants).map(([name, file]) => [name, read(file)] as const);
       return { ...kernel, ...splitNvr(nvr), symbols, exports, variants: Object.fromEntries(others) };
     }),
-    kmods: kmods.map(({ nvr, modversions, ...kmod }) => ({
-      ...kmod,
-      ...splitNvr(nvr),
-      imports: parseModversions(near(modversions), modversions),
-    })),
+    kmods: kmods.map(({ nvr, modversions, variants, ...kmod }) => {
+      const read = (file: string) => parseModversions(near(file), file);
+      const others = Object.entries(variants).map(([name, file]) => [name, read(file)] as const);
+      return { ...kmod, ...splitNvr(nvr), imports: read(modversions), variants: Object.fromEntries(others) };
+    }),
   };
   assertNames(scenario, file);
   return scenario;
@@ -213,6 +217,7 @@ const FileSchema = z.strictObject({
       nvr: z.string().regex(NVR),
       symvers: Name,
       variants: z.record(Name, Name).default({}),
+      single: z.boolean().default(false),
       tags: Names,
       built: z.boolean().default(true),
     }),
@@ -221,6 +226,7 @@ const FileSchema = z.strictObject({
     z.strictObject({
       nvr: z.string().regex(NVR),
       modversions: Name,
+      variants: z.record(Name, Name).default({}),
       tags: Names,
       kernel: Name.default('kernel'),
       pins: z.string().regex(NVR).nullable().default(null),

@@ -1,12 +1,13 @@
 /** `kmod-gate check` and `diff` on four real kernels and twelve real kmods, which the demo has too. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
 import type { Config } from '../../src/config/config.ts';
-import { loadScenario } from '../../src/sim/scenario.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
 import { OLD, SMALL } from '../scenarios/stage.ts';
@@ -65,6 +66,27 @@ describe('check', () => {
     expect(text).toMatch(/^module_layout +0x160c03af → 0xbce1a965 +vmlinux +kmod-acpi-call.* and 9 more$/m);
   });
 
+  test('of a kernel with all CRCs anew: no kmod loads, and why is said of those large enough to tell', async () => {
+    const symvers = gunzipSync(readFileSync(kernel('6.1.170'))).toString();
+    const rebuilt = join(folder, 'rebuilt.symvers');
+    writeFileSync(
+      rebuilt,
+      symvers.replaceAll(/^0x(.)/gm, (_, digit) => `0x${digit === '0' ? 1 : 0}`),
+    );
+    const { answer, text } = await checked({
+      kernel: [rebuilt],
+      baseline: [kernel('6.1.170')],
+      kmods: [KMODS],
+    });
+    expect(answer).toBe(false);
+    expect(text).toContain('Nearly every CRC changed: the compiler or the CRC generator did, not the code.');
+    expect(text.match(/ incompatible( |$)/gm)).toHaveLength(12);
+    expect(text).toMatch(
+      /^kmod-jool-dkms-4\.1\.9-1\.el9 .* incompatible +not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs$/m,
+    );
+    expect(text).not.toContain('Symbols that are not as kmods need them');
+  });
+
   test('as JSON: counts, and each symbol with its CRCs', async () => {
     const result = await checkedJson({
       kernel: [kernel('6.1.176')],
@@ -121,7 +143,7 @@ describe('check', () => {
     [
       'no such kmod',
       () => ({ kernel: [kernel('6.1.170')], kmods: ['nope'] }),
-      /^nope: there is no such file or folder$/,
+      /^nope: there is no such file, and it is no build of a hub either \(NAME-VERSION-RELEASE\)$/,
     ],
     ['no kmod', () => ({ kernel: [kernel('6.1.170')] }), /^no kmod to check: name rpms/],
     [
@@ -201,17 +223,27 @@ describe('diff', () => {
   });
 });
 
-describe('a kernel on the hub', () => {
+describe('builds on the hub', () => {
   let server: WorldServer;
+  /** kmod-beta is built for rt too, against a kernel that has none of the CRCs. */
+  const withVariant = (small: Scenario): Scenario => ({
+    ...small,
+    kmods: small.kmods.map((of) =>
+      of.name === 'kmod-beta'
+        ? { ...of, variants: { rt: of.imports.map((symbol) => ({ ...symbol, crc: '0x00000bad' })) } }
+        : of,
+    ),
+  });
   beforeAll(async () => {
-    server = await serveWorld(createWorld(loadScenario(SMALL)));
+    server = await serveWorld(createWorld(withVariant(loadScenario(SMALL))));
   });
   afterAll(() => server.close());
   const config = async () =>
     ({ koji: { server: server.url, authtype: 'noauth', timeout: 2_000 } }) as unknown as Config;
   const small = (name: string) => fileURLToPath(new URL(`../sim/small/${name}`, import.meta.url));
+  const BETA = 'kmod-beta-2.1-3.el9';
 
-  test('is read by its NVR or build id', async () => {
+  test('a kernel is read by its NVR or build id', async () => {
     const options = { kmods: [small('beta.modversions')], config };
     expect(await checkedJson({ kernel: [OLD], ...options })).toMatchObject({
       kernel: { symbols: 6 },
@@ -219,7 +251,7 @@ describe('a kernel on the hub', () => {
     });
     expect(await checkedJson({ kernel: ['1'], ...options })).toMatchObject({ kernel: { symbols: 6 } });
   });
-  test('that is not there, or not for that architecture, is told', async () => {
+  test('a kernel that is not there, or not for that architecture, is told', async () => {
     const options = { kmods: [small('beta.modversions')], config };
     await expect(checked({ kernel: ['kernel-1-1'], ...options })).rejects.toThrow(
       /the hub has no such build$/,
@@ -227,5 +259,62 @@ describe('a kernel on the hub', () => {
     await expect(checked({ kernel: [OLD], arch: 's390x', ...options })).rejects.toThrow(
       /its rpms provide no symbol for s390x, but for x86_64: see --arch$/,
     );
+  });
+
+  test('a kmod too, by NVR or id, of which the rpms for that kernel count', async () => {
+    const id = createWorld(withVariant(loadScenario(SMALL))).build('kmod-gamma-0.8-1.el9')?.id;
+    const result = await checkedJson({ kernel: [OLD], kmods: [BETA, String(id)], config });
+    expect(result.kmods).toMatchObject([
+      { name: BETA, imports: 2, outcome: 'compatible' },
+      { name: 'kmod-gamma-0.8-1.el9', imports: 3, outcome: 'compatible' },
+    ]);
+  });
+  test('kmods against files, and beside files', async () => {
+    const { kmods } = await checkedJson({
+      kernel: [small('6.1.176.symvers')],
+      kmods: ['kmod-gamma-0.8-1.el9', small('alpha.modversions')],
+      config,
+    });
+    expect(kmods).toMatchObject([
+      { name: 'alpha', outcome: 'compatible' },
+      { name: 'kmod-gamma-0.8-1.el9', outcome: 'incompatible', missing: [{ symbol: 'pci_clear_master' }] },
+    ]);
+  });
+  test('kmods behind the kernel, as a shell hands them over', async () => {
+    const { kmods } = await checkedJson({ kernel: [OLD, BETA, small('alpha.modversions')], config });
+    expect(kmods).toMatchObject([{ name: 'alpha' }, { name: BETA }]);
+  });
+  test('a file of that name wins', async () => {
+    const here = process.cwd();
+    process.chdir(folder);
+    try {
+      writeFileSync(BETA, readFileSync(small('alpha.modversions')));
+      expect(await checkedJson({ kernel: [kernel('6.1.170')], kmods: [BETA] })).toMatchObject({
+        kmods: [{ name: BETA }],
+      });
+    } finally {
+      process.chdir(here);
+    }
+  });
+  test.each<[string, Partial<CheckOptions>, RegExp]>([
+    ['that is not there', { kmods: ['kmod-beta-9-9'] }, /^kmod-beta-9-9: there is no such file, and the hub/],
+    [
+      'that has nothing for that architecture',
+      { kernel: [small('6.1.176.symvers')], kmods: [BETA], arch: 's390x' },
+      /^kmod-beta-2\.1-3\.el9: it has no rpm for s390x, but for x86_64: see --arch$/,
+    ],
+    [
+      'for several variants, and the kernel does not tell which it is',
+      { kernel: [small('6.1.176.symvers')], kmods: [BETA] },
+      /^kmod-beta-2\.1-3\.el9: it has rpms for several variants of the kernel \(plain, rt\): see --variant$/,
+    ],
+  ])('a kmod %s is told', async (_, options, expected) => {
+    await expect(checked({ kernel: [OLD], config, ...options })).rejects.toThrow(expected);
+  });
+  test('the variant of a kernel in files may be told', async () => {
+    const options = { kernel: [small('6.1.176.symvers')], kmods: [BETA], variant: 'rt', config };
+    expect(await checkedJson(options)).toMatchObject({
+      kmods: [{ changed: [{ required: '0x00000bad' }, { required: '0x00000bad' }] }],
+    });
   });
 });

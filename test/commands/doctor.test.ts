@@ -119,9 +119,7 @@ describe('a gate that looks at symbols', () => {
   test('needs no target and no builders, and a kernel that says what it provides', async () => {
     const told = await linesOf({ gate: symbols });
     expect(told).toContain('info gate c9s: it judges by symbols alone, and builds nothing');
-    expect(told).toContain(
-      'ok gate c9s: kernel-core-6.1.170-47.el9 provides 5 symbols, as kernel(SYMBOL) = CRC',
-    );
+    expect(told).toContain('ok gate c9s: kernel-core-6.1.170-47.el9 provides 5 symbols, with their CRCs');
     expect(told.filter((line) => /^\w+ gate .*(builders|scratch builds|repo)/.test(line))).toEqual([]);
   });
   test('can tell nothing of a kernel that does not say', async () => {
@@ -133,6 +131,19 @@ describe('a gate that looks at symbols', () => {
       expect.stringMatching(
         /^gate c9s: kernel-core-6\.1\.170-47\.el9 provides no symbol.* \| build the kernel with/,
       ),
+    ]);
+  });
+  test('looks at a kernel that is one rpm, as SUSE has them', async () => {
+    const scenario = (small: Scenario): Scenario => ({
+      ...small,
+      kernels: small.kernels.map((kernel) => ({ ...kernel, single: true })),
+    });
+    const told = await linesOf({ gate: symbols, scenario });
+    expect(told).toContain('ok gate c9s: kernel-6.1.170-47.el9 provides 6 symbols, with their CRCs');
+  });
+  test('finds that the kernel is not built in its variant', async () => {
+    expect(await wrongs({ gate: { ...symbols, variant: 'rt' } })).toEqual([
+      'gate c9s: kernel-6.1.170-47.el9 has no rpm kernel-rt-core, and none kernel-rt | set variant to one that the kernel is built in',
     ]);
   });
   test('has none to look at yet', async () => {

@@ -124,11 +124,18 @@ describe('a kmod against a kernel', () => {
     expect(found[0]?.fromBroken).toEqual([{ symbol: 'of_q', crc: 6, provider: 'kmod-q' }]);
     expect(compareKmods([r, q, { ...p, imports: [] }], KERNEL)[0]?.answer).toBe('compatible');
   });
-  test('many imports, and not one CRC is the same: built for something else', () => {
+  describe('not one CRC is the same: it does not load, however many it needs', () => {
     const rebuilt = kernel(many(0, 100, 2));
-    expect(compareKmod(kmod(many(0, 20)), rebuilt).cause).toBe('no-crc-in-common');
-    expect(compareKmod(kmod(many(0, 19)), rebuilt).answer).toBe('incompatible');
-    expect(compareKmod(kmod({ ...many(0, 40), symbol_50: 2 }), rebuilt).answer).toBe('incompatible');
+    test.each<[string, Crcs, string]>([
+      ['one', many(0, 1), 'incompatible'],
+      ['few: that may be so by chance', many(0, 19), 'incompatible'],
+      ['many: that has one cause', many(0, 20), 'incompatible: no-crc-in-common'],
+      ['many, and some are gone', many(90, 120), 'incompatible: no-crc-in-common'],
+      ['many, and one fits', { ...many(0, 40), symbol_50: 2 }, 'incompatible'],
+      ['many, and not even a name is there', many(200, 240), 'inconclusive: nothing-in-common'],
+    ])('%s', (_, imports, expected) => {
+      expect(told(kmod(imports), rebuilt).split(',')[0]).toBe(expected);
+    });
   });
   test('names that every object has are symbols like others', () => {
     expect(told(kmod({ constructor: 1, __proto__x: 1 }))).toBe(
@@ -177,6 +184,15 @@ describe('two kernels', () => {
       }),
     );
   });
+});
+
+test('blame leaves out a kmod of which not one CRC fits: no symbol is to blame', () => {
+  const against = kernel(many(0, 100, 2));
+  const foreign = kmod(many(0, 50), { name: 'kmod-foreign' });
+  const hit = kmod({ symbol_1: 2, symbol_2: 1 }, { name: 'kmod-hit' });
+  expect(blame(compareKmods([foreign, hit], against)).kmods).toEqual([
+    { kmod: 'kmod-hit', symbols: ['symbol_2'] },
+  ]);
 });
 
 test('blame: the symbols that hit most kmods first, and what hits each kmod', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseDependency, symbolsOfRpm, variantOf } from '../../src/kabi/rpm.ts';
+import { parseDependency, rpmsOfKernel, symbolsOfRpm, variantOf } from '../../src/kabi/rpm.ts';
 
 /** rpm's flags as real rpms have them: RPMSENSE_EQUAL, and RPMSENSE_FIND_REQUIRES (1 << 14) with it. */
 const EQUAL = 8;
@@ -46,6 +46,27 @@ test.each([
   ['kernel-devel', null],
   ['kmod-core', null],
 ])('%s is of variant %s', (rpm, variant) => expect(variantOf(rpm)).toBe(variant));
+
+describe('the rpms of a build that form one kernel', () => {
+  const EL9 =
+    'kernel kernel-core kernel-modules kernel-modules-core kernel-devel kernel-debug-core kernel-rt-core kernel-rt-modules';
+  const EL7 = 'kernel kernel-devel kernel-debug kernel-debug-devel';
+  const SUSE = 'kernel-default kernel-default-base kernel-default-devel';
+  test.each([
+    ['kernel', '', EL9, 'kernel-core kernel-modules kernel-modules-core'],
+    ['kernel', 'rt', EL9, 'kernel-rt-core kernel-rt-modules'],
+    ['kernel', '64k', EL9, ''],
+    ['kernel', '', EL7, 'kernel'],
+    ['kernel', 'debug', EL7, 'kernel-debug'],
+    ['kernel-default', '', SUSE, 'kernel-default'],
+    ['kernel-rt', 'debug', 'kernel-rt kernel-rt-core kernel-rt-debug-core', 'kernel-rt-debug-core'],
+  ])('%s, variant "%s", of %s: %s', (name, variant, built, expected) => {
+    const rpms = built.split(' ').flatMap((rpm) => ['x86_64', 'src'].map((arch) => ({ name: rpm, arch })));
+    const found = rpmsOfKernel({ name, variant }, rpms);
+    expect(found.map((rpm) => rpm.name).join(' ')).toBe(expected);
+    expect(found.every(({ arch }) => arch === 'x86_64')).toBe(true);
+  });
+});
 
 describe('an rpm', () => {
   const NONE = { names: [], versions: [] };

@@ -6,8 +6,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Gate, Run, Strategy } from '../../src/core/model.ts';
 import { reportOf } from '../../src/core/report.ts';
 import type { Call } from '../../src/koji/hub.ts';
-import type { Scenario } from '../../src/sim/scenario.ts';
-import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
+import { GATE, NEW, OLD, SMALL, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
 const report = (run: Run) =>
@@ -121,6 +121,24 @@ describe('symbols', () => {
   });
 });
 
+test('a kmod of which not one CRC fits is broken, and that is the reason; no symbol is blamed', async () => {
+  const gone = Array.from({ length: 19 }, (_, i) => ({ name: `gone_${i}`, crc: '0x00000001' }));
+  const { outcomes, reasons, run } = await play('symbols', without('kmod-beta', 'kmod-gamma'), {
+    scenario: (small) => ({
+      ...small,
+      kmods: small.kmods.map((kmod) => ({
+        ...kmod,
+        imports: [{ name: 'kfree', crc: '0x00000bad' }, ...gone],
+      })),
+    }),
+  });
+  expect(outcomes).toEqual(['kmod-alpha broken']);
+  expect(reasons[0]).toMatch(
+    /^kmod-alpha-1\.0-1\.el9: does not load on x86_64: not one CRC fits: .*; 19 of its 20 symbols are gone/,
+  );
+  expect(reportOf(run, undefined, { task: () => undefined, build: () => undefined }).blame).toEqual([]);
+});
+
 describe('an rpm whose file the hub has no more', () => {
   const NO_FILE = {
     PROVIDENAME: [],
@@ -209,6 +227,20 @@ describe('a hundred kmods', () => {
   });
 });
 
+test('a kernel that is one rpm, as SUSE has them, is judged like one of parts', async () => {
+  const { outcomes } = await play(
+    'symbols',
+    {},
+    {
+      scenario: (small) => ({
+        ...small,
+        kernels: small.kernels.map((kernel) => ({ ...kernel, single: true })),
+      }),
+    },
+  );
+  expect(outcomes).toEqual(['kmod-alpha ok', 'kmod-beta broken', 'kmod-gamma broken']);
+});
+
 describe('a variant of the kernel', () => {
   const scenario = (small: Scenario): Scenario => {
     const old = small.kernels.find(({ nvr }) => nvr === OLD)?.symbols ?? [];
@@ -225,6 +257,74 @@ describe('a variant of the kernel', () => {
     const { verdict, reasons } = await play('symbols', { variant: '64k', mode: 'observe' }, { scenario });
     expect(verdict).toBe('hold');
     expect(reasons[0]).toContain('its symbols on x86_64 tell nothing: this kernel is not built for x86_64');
+  });
+
+  /** A hub on which nothing of a 64k kernel is built for x86_64. */
+  const without64k: NonNullable<StageOptions['around']> = ({ hub, store }) => {
+    const cut = <T>(answer: T): T =>
+      Array.isArray(answer)
+        ? (answer.filter(({ name, arch }) => arch !== 'x86_64' || !`${name}-`.includes('-64k-')) as T)
+        : answer;
+    const read: typeof hub.read = async (call) => {
+      const answer = await hub.read(call);
+      return call.method === 'listBuildRPMs' ? cut(answer) : answer;
+    };
+    const readAll = async (calls: readonly Call<unknown>[]) =>
+      (await hub.readAll(calls)).map((answer, i) =>
+        calls[i]?.method === 'listBuildRPMs' && answer.ok ? { ...answer, value: cut(answer.value) } : answer,
+      );
+    return { store, hub: { ...hub, read, readAll: readAll as typeof hub.readAll } };
+  };
+
+  describe('and kmods that make an rpm for each', () => {
+    /** Of kmod-alpha the plain one loads into NEW, and that for rt needs what the rt kernel has with another CRC. */
+    const both = (small: Scenario): Scenario => ({
+      ...scenario(small),
+      kmods: small.kmods
+        .filter(({ name }) => name === 'kmod-alpha')
+        .map((kmod) => ({
+          ...kmod,
+          variants: { rt: kmod.imports.map((of) => ({ ...of, crc: '0x00000bad' })) },
+        })),
+    });
+    test.each([
+      ['', 'promote', `1 of 1 kmod loads into ${NEW} as it is`],
+      ['rt', 'block', 'kmod-alpha-1.0-1.el9: does not load on x86_64: '],
+    ])('of variant "%s" only its own rpm counts: %s', async (variant, expected, reason) => {
+      const { verdict, reasons } = await play('symbols', { variant }, { scenario: both });
+      expect(verdict).toBe(expected);
+      expect(reasons[0]).toContain(reason);
+    });
+    test('that is built for one architecture alone, as 64k is: the others do not count', async () => {
+      const old = loadScenario(SMALL).kernels.find(({ nvr }) => nvr === OLD)?.symbols ?? [];
+      const { verdict, run } = await play(
+        'symbols',
+        { variant: '64k' },
+        {
+          scenario: (small) => ({
+            ...small,
+            arches: ['x86_64', 'aarch64'],
+            kernels: small.kernels.map((kernel) => ({ ...kernel, variants: { '64k': old } })),
+            kmods: small.kmods.map((kmod) => ({ ...kmod, variants: { '64k': kmod.imports } })),
+          }),
+          around: without64k,
+        },
+      );
+      expect(verdict).toBe('promote');
+      expect(run.symbols?.kmods[0]?.arches.map(({ arch }) => arch)).toEqual(['aarch64']);
+    });
+    test('of a third one: it is said that none is for it', async () => {
+      const { verdict, reasons, run } = await play(
+        'symbols',
+        { variant: '64k', mode: 'observe' },
+        { scenario: both },
+      );
+      expect(verdict).toBe('hold');
+      expect(reasons[0]).toBe(
+        'kmod-alpha-1.0-1.el9 (inconclusive): its symbols on x86_64 tell nothing: none of it is for this variant of the kernel, of which it requires nothing',
+      );
+      expect(run.symbols?.kmods[0]?.arches).toMatchObject([{ imports: 0, missing: [], changed: [] }]);
+    });
   });
 });
 

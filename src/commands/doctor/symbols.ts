@@ -1,6 +1,6 @@
 /** Whether the kernel's rpms say which symbols they provide: not every build of a kernel lets them. */
 import type { Gate } from '../../core/model.ts';
-import { parseDependencies } from '../../kabi/rpm.ts';
+import { kernelPrefix, parseDependencies, rpmsOfKernel } from '../../kabi/rpm.ts';
 import * as koji from '../../koji/calls.ts';
 import type { Hub } from '../../koji/hub.ts';
 import { attempt, type Check, ok, unsure, wrong } from './check.ts';
@@ -14,18 +14,25 @@ export async function examineSymbols(hub: Hub, gate: Gate, area: string): Promis
   const { value } = found;
   if (!value)
     return [unsure(area, `${what}: there is no kernel to look at`, `koji tag-build ${gate.watch} KERNEL`)];
+  if (value.rpm === null) {
+    const { kernel, prefix } = value;
+    const mend = 'set variant to one that the kernel is built in';
+    return [wrong(area, `${kernel} has no rpm ${prefix}-core, and none ${prefix}`, mend)];
+  }
   const { rpm, symbols } = value;
-  if (symbols > 0) return [ok(area, `${rpm} provides ${symbols} symbols, as kernel(SYMBOL) = CRC`)];
+  if (symbols > 0) return [ok(area, `${rpm} provides ${symbols} symbols, with their CRCs`)];
   const mend =
     'build the kernel with the dependency generators of kernel-rpm-macros, or set strategy = "rebuild" and no stablelist';
   return [wrong(area, `${rpm} provides no symbol, so nothing can be told of any kmod`, mend)];
 }
 
-/** Its core rpm, and how many symbols that provides; undefined where there is no kernel. Throws HubError. */
-async function readNewest(
-  hub: Hub,
-  { kernels, watch, on_pass, variant }: Gate,
-): Promise<{ rpm: string; symbols: number } | undefined> {
+/** One rpm of the newest kernel, null where it has none of that variant, and how many symbols that provides. */
+type Newest =
+  | { readonly rpm: string; readonly symbols: number }
+  | { readonly rpm: null; readonly kernel: string; readonly prefix: string };
+
+/** Undefined where there is no kernel. Throws HubError. */
+async function readNewest(hub: Hub, { kernels, watch, on_pass, variant }: Gate): Promise<Newest | undefined> {
   const lists = await hub.readAll(
     [watch, ...on_pass.tag].flatMap((tag) =>
       kernels.map((name) => koji.listTagged(tag, { package: name, latest: true })),
@@ -33,10 +40,12 @@ async function readNewest(
   );
   const kernel = lists.flatMap((list) => (list.ok ? list.value : []))[0];
   if (!kernel) return undefined;
-  const rpms = await hub.read(koji.listBuildRPMs(kernel.build_id));
-  const name = [kernel.name, variant, 'core'].filter(Boolean).join('-');
-  const core = rpms.find((rpm) => rpm.name === name);
-  if (!core) return { rpm: `${kernel.nvr}, without an rpm ${name},`, symbols: 0 };
+  const named = { name: kernel.name, variant };
+  const rpms = rpmsOfKernel(named, await hub.read(koji.listBuildRPMs(kernel.build_id)));
+  const prefix = kernelPrefix(named);
+  // That of vmlinux: a kernel's modules may well export nothing.
+  const core = rpms.find(({ name }) => name === `${prefix}-core`) ?? rpms[0];
+  if (!core) return { rpm: null, kernel: kernel.nvr, prefix };
   const {
     PROVIDENAME: names,
     PROVIDEVERSION: versions,

@@ -1,0 +1,109 @@
+/** The symbols of builds on the hub, kernels and kmods, for `check` and `diff`. */
+import type { Config } from '../config/config.ts';
+import { type KernelKind, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
+import type { KernelSymbols, Kmod } from '../kabi/model.ts';
+import * as koji from '../koji/calls.ts';
+import { connectHub } from '../koji/client.ts';
+import type { Hub } from '../koji/hub.ts';
+import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/symbols.ts';
+import { CheckError } from './error.ts';
+
+export interface HubOptions {
+  readonly arch: string;
+  readonly config: () => Promise<Config>;
+}
+
+/** A build id, or an NVR; and what is named as files are. */
+const BUILD = /^(\d+|[^/\s]+-[^-/\s]+-[^-/\s]+)$/;
+const FILE = /\.(rpm|ko|gz|xz|zst|symvers|modversions)$/;
+
+/**
+ * What a kernel build provides for one architecture, from its rpms' headers.
+ * @param ref NVR or build id
+ * @param options.variant '' is the plain kernel
+ * @throws CheckError where there is none, HubError
+ */
+export async function kernelOnHub(
+  ref: string,
+  options: HubOptions & { readonly variant: string },
+): Promise<KernelSymbols & KernelKind> {
+  const { arch, variant } = options;
+  assertBuild(ref);
+  return withHub(options, async (source) => {
+    const build = await buildOf(source.hub, ref);
+    const kernel = { id: build.build_id, name: build.name, variant };
+    const { tables, ...kind } = await readKernel(source, kernel);
+    const symbols = tables.get(arch);
+    if (symbols && symbols.size > 0) return { arch, ...kind, symbols };
+    const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);
+    throw new CheckError(
+      `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${butFor(there)}`,
+    );
+  });
+}
+
+/**
+ * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel's variant.
+ * @param refs NVRs or build ids
+ * @throws CheckError where one is not there, has nothing for that architecture, or is for several variants and it is
+ * not known which is meant; HubError
+ */
+export async function kmodsOnHub(
+  refs: readonly string[],
+  kind: KernelKind,
+  options: HubOptions,
+): Promise<Kmod[]> {
+  const { arch } = options;
+  for (const ref of refs) assertBuild(ref);
+  return withHub(options, async (source) => {
+    const builds = await Promise.all(refs.map((ref) => buildOf(source.hub, ref)));
+    const rpms = await readKmodRpms(
+      source,
+      builds.map(({ build_id }) => build_id),
+    );
+    return builds.map(({ nvr }, i) => {
+      const of = rpms[i] ?? [];
+      const kmod = kmodOfBuild(nvr, of, arch, kind);
+      if (!kmod)
+        throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
+      if (kind.variant !== null) return kmod;
+      const variants = new Set([...variantsOfRpms(of, []).values()].filter((variant) => variant !== null));
+      if (variants.size <= 1) return kmod;
+      const names = [...variants].map((variant) => variant || 'plain').join(', ');
+      throw new CheckError(
+        `${nvr}: it has rpms for several variants of the kernel (${names}): see --variant`,
+      );
+    });
+  });
+}
+
+const butFor = (arches: readonly string[]): string =>
+  arches.length > 0 ? `, but for ${[...new Set(arches)].join(', ')}: see --arch` : '';
+
+/** Ask the hub, and keep nothing. Anybody may read. */
+async function withHub<T>(
+  { config }: HubOptions,
+  ask: (source: SymbolSource & { readonly hub: Hub }) => Promise<T>,
+): Promise<T> {
+  const { koji: settings } = await config();
+  const hub = connectHub({ ...settings, authtype: 'noauth' });
+  try {
+    return await ask({ hub, store: { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} } });
+  } finally {
+    await hub.close();
+  }
+}
+
+/** Throws CheckError where it names no build of any hub; before the hub is known. */
+function assertBuild(ref: string): void {
+  if (BUILD.test(ref) && !FILE.test(ref)) return;
+  throw new CheckError(
+    `${ref}: there is no such file, and it is no build of a hub either (NAME-VERSION-RELEASE)`,
+  );
+}
+
+async function buildOf(hub: Hub, ref: string): Promise<koji.Build> {
+  const build = await hub.read(koji.getBuild(/^\d+$/.test(ref) ? Number(ref) : ref));
+  if (!build) throw new CheckError(`${ref}: there is no such file, and the hub has no such build`);
+  return build;
+}

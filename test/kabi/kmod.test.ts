@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+import { compareKmod } from '../../src/kabi/compare.ts';
+import { type KmodRpm, kmodOfBuild, variantsOfRpms } from '../../src/kabi/kmod.ts';
+import { parseDependency } from '../../src/kabi/rpm.ts';
+
+/** `NAME[.ARCH] NEED…`: a need is `SYMBOL=CRC`, with SUSE `FLAVOUR:SYMBOL=CRC`, offered where it begins with `+`. */
+function rpm(text: string): KmodRpm {
+  const [nameArch = '', ...words] = text.split(' ');
+  const [name = '', arch = 'x86_64'] = nameArch.split('.');
+  const parse = (word: string) => {
+    const [symbol = '', crc = ''] = word.replace('+', '').split('=');
+    const form = symbol.includes(':') || word.startsWith('+') ? 'ksym' : 'kernel';
+    return parseDependency(`${form}(${symbol})`, crc) ?? [];
+  };
+  const offered = words.filter((word) => word.startsWith('+'));
+  const needed = words.filter((word) => !word.startsWith('+'));
+  return { name, arch, provides: offered.flatMap(parse), requires: needed.flatMap(parse) };
+}
+
+const EL = ['', 'debug', 'rt', '64k', '64k-debug'];
+
+describe('the variant that an rpm is for', () => {
+  test.each<[string, string[], (string | null)[], string[]?]>([
+    ['one rpm may be for any', ['kmod-foo a=1'], [null]],
+    ['a name that ends with a variant of the kernel', ['kmod-foo-rt a=1'], ['rt']],
+    ['the longest such ending', ['kmod-foo-64k-debug a=1'], ['64k-debug']],
+    ['one beside it is for the plain kernel', ['kmod-foo a=1', 'kmod-foo-rt a=1'], ['', 'rt']],
+    ['of another architecture too', ['kmod-foo.x86_64 a=1', 'kmod-foo-64k.aarch64 a=1'], ['', '64k']],
+    ['a part of a kmod is for any', ['kmod-foo a=1', 'kmod-foo-extra a=1 b=2'], [null, null]],
+    ['what cannot be loaded beside another', ['kmod-foo a=1 b=1', 'kmod-foo-rt a=2 b=1'], ['', 'rt'], ['']],
+    [
+      'CRCs of two architectures say nothing',
+      ['kmod-foo.x86_64 a=1', 'kmod-foo-x.aarch64 a=2'],
+      [null, null],
+    ],
+    ['what needs no symbols', ['kmod-foo-rt'], []],
+    ['flavours of SUSE', ['foo-kmp-default default:a=1', 'foo-kmp-rt rt:a=2'], ['default', 'rt']],
+    ['a flavour, whatever its name says', ['odd-rt azure:a=1'], ['azure']],
+    ['the name of a KMP that only offers', ['foo-kmp-rt_debug +a=1'], ['rt_debug']],
+    ['two flavours in one rpm', ['odd default:a=1 rt:b=1'], [null]],
+  ])('%s', (_, rpms, expected, siblings = EL) => {
+    expect([...variantsOfRpms(rpms.map(rpm), siblings).values()]).toEqual(expected);
+  });
+});
+
+describe('a kmod of several rpms', () => {
+  const needs = (variant: string | null, rpms: string[], arch = 'x86_64') => {
+    const kmod = kmodOfBuild('foo-1-1', rpms.map(rpm), arch, { variant, siblings: EL });
+    return (
+      kmod && { imports: kmod.imports.map(({ symbol, crc }) => `${symbol}=${crc}`), variant: kmod.variant }
+    );
+  };
+  const KMP = ['foo', 'foo-kmp-default default:a=1', 'foo-kmp-rt rt:a=2'];
+  const EL_BOTH = ['kmod-foo a=1', 'kmod-foo-rt a=2'];
+  test.each<[string | null, string[], unknown]>([
+    ['default', KMP, { imports: ['a=1'], variant: 'default' }],
+    ['rt', KMP, { imports: ['a=2'], variant: 'rt' }],
+    ['azure', KMP, { imports: [], variant: 'default' }],
+    ['', EL_BOTH, { imports: ['a=1'], variant: '' }],
+    ['rt', EL_BOTH, { imports: ['a=2'], variant: 'rt' }],
+    ['64k', EL_BOTH, { imports: [], variant: '' }],
+    ['', ['kmod-foo-rt a=2'], { imports: [], variant: 'rt' }],
+    ['rt', ['kmod-foo a=1', 'kmod-foo-extra a=1 b=2'], { imports: ['a=1', 'b=2'], variant: 'rt' }],
+    ['rt', ['kmod-foo'], { imports: [], variant: 'rt' }],
+    [null, ['kmod-foo a=1'], { imports: ['a=1'], variant: null }],
+  ])('needs of a kernel of variant %s, of %j: %j', (variant, rpms, expected) => {
+    expect(needs(variant, rpms)).toEqual(expected);
+  });
+  test('has none for that architecture', () => expect(needs('', EL_BOTH, 's390x')).toBeUndefined());
+  test('offers what its rpms for this variant offer, and tells needs of kmods apart', () => {
+    const rpms = ['foo-kmp-default +default:x=1', 'foo-kmp-rt +rt:x=2 rt:y=3'].map(rpm);
+    const kmod = kmodOfBuild('foo-1-1', rpms, 'x86_64', { variant: 'rt', siblings: [] });
+    expect([...(kmod?.exports.values() ?? [])]).toEqual([{ name: 'x', crc: 2, provider: 'foo-kmp-rt' }]);
+    const el = [{ ...rpm('kmod-b a=1'), requires: [parseDependency('ksym(o)', '7') ?? []].flat() }];
+    expect(kmodOfBuild('b', el, 'x86_64', { variant: '', siblings: [] })).toMatchObject({
+      imports: [],
+      kmodImports: [{ symbol: 'o', crc: 7 }],
+    });
+  });
+  test('with none for this variant proves nothing', () => {
+    const kmod = kmodOfBuild('foo-1-1', KMP.map(rpm), 'x86_64', { variant: 'azure', siblings: [] });
+    const symbols = new Map([['a', { name: 'a', crc: 9, provider: 'vmlinux' }]]);
+    const kernel = { arch: 'x86_64', variant: 'azure', symbols };
+    expect(kmod && compareKmod(kmod, kernel)).toMatchObject({
+      answer: 'inconclusive',
+      cause: 'other-variant',
+    });
+  });
+});
