@@ -4,6 +4,7 @@ import type {
   ArchSymbols,
   Gate,
   KernelChange,
+  KernelRef,
   Kmod,
   Run,
   Stablelist,
@@ -35,9 +36,11 @@ const KERNEL_RPMS = 8;
 export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown> {
   const { id, name } = run.kernel;
   const kernel = await readKernel(context, { id, name, variant: gate.variant });
+  const before = await readBaseline(context, gate, run);
   return {
-    kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel),
-    change: await readChange(context, gate, run, kernel.tables),
+    kmods:
+      run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel, before?.kernel ?? null),
+    change: before && changeSince(before, kernel, gate.stablelist),
     stablelist: gate.stablelist?.effect ?? null,
   };
 }
@@ -83,15 +86,38 @@ export async function readKmodRpms(source: SymbolSource, builds: readonly number
   return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
 }
 
+/** What each kmod needs of the kernel, and whether that fits the baseline, where there is one. */
 async function readKmods(
   source: SymbolSource,
   kmods: readonly Kmod[],
-  { tables, ...kind }: BuiltKernel,
+  kernel: BuiltKernel,
+  baseline: BuiltKernel | null,
 ): Promise<SymbolEvidence[]> {
   const rpms = await readKmodRpms(
     source,
     kmods.map(({ buildId }) => buildId),
   );
+  const now = compareAll(kmods, rpms, kernel);
+  const then = baseline && compareAll(kmods, rpms, baseline);
+  return kmods.map(({ name, arches }, i) => {
+    const before = new Map(then?.[i]?.map(({ arch, answer }) => [arch, answer]));
+    const tried = (now[i] ?? []).filter(({ arch }) => !arches || arches.includes(arch));
+    return {
+      kmod: name,
+      arches: heard(tried).map((found) => {
+        const answer = before.get(found.arch);
+        return answer ? { ...found, before: answer } : found;
+      }),
+    };
+  });
+}
+
+/** Each kmod on each architecture that it has rpms for. */
+function compareAll(
+  kmods: readonly Kmod[],
+  rpms: readonly KmodRpm[][],
+  { tables, ...kind }: BuiltKernel,
+): ArchSymbols[][] {
   const evidence: ArchSymbols[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
     const needs = kmods.map(({ nvr }, i) => kmodOfBuild(nvr, rpms[i] ?? [], arch, kind));
@@ -104,7 +130,7 @@ async function readKmods(
       if (comparison) evidence[i]?.push({ arch, ...spelled(comparison, tables.get(arch), arch) });
     }
   }
-  return kmods.map(({ name }, i) => ({ kmod: name, arches: heard(evidence[i] ?? []) }));
+  return evidence;
 }
 
 const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
@@ -132,25 +158,38 @@ function heard(arches: readonly ArchSymbols[]): ArchSymbols[] {
   return own.every(({ imports }) => imports === 0) ? [] : own;
 }
 
-/** Since the baseline; null where there is none. */
-async function readChange(
-  context: Context,
-  { stablelist, variant }: Gate,
-  { baseline, kernel: { name } }: Run,
-  kernel: ReadonlyMap<string, SymbolTable>,
-): Promise<KernelChange | null> {
-  if (!baseline) return null;
+/** The baseline, and its kernel, or why that cannot be read. */
+interface Baseline {
+  readonly ref: KernelRef;
+  readonly kernel: BuiltKernel | null;
+  readonly unreadable: string | null;
+}
+
+/** Null where there is none. */
+async function readBaseline(context: Context, { variant }: Gate, run: Run): Promise<Baseline | null> {
+  const { baseline: ref, kernel } = run;
+  if (!ref) return null;
   try {
-    const { tables: before } = await readKernel(context, { id: baseline.id, name, variant });
-    const arches = [...new Set([...before.keys(), ...kernel.keys()])].map((arch) =>
-      changeOf(arch, before.get(arch), kernel.get(arch), stablelist),
-    );
-    return { baseline, unreadable: null, arches };
+    const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
+    return { ref, kernel: read, unreadable: null };
   } catch (error) {
     // Files of old builds are removed in time: that is no reason to judge nothing.
     if (!(error instanceof HubError) || error.kind !== 'refused') throw error;
-    return { baseline, unreadable: error.message, arches: [] };
+    return { ref, kernel: null, unreadable: error.message };
   }
+}
+
+function changeSince(
+  { ref, kernel: before, unreadable }: Baseline,
+  { tables: now }: BuiltKernel,
+  stablelist: Stablelist | null,
+): KernelChange {
+  const arches = before ? [...new Set([...before.tables.keys(), ...now.keys()])] : [];
+  return {
+    baseline: ref,
+    unreadable,
+    arches: arches.map((arch) => changeOf(arch, before?.tables.get(arch), now.get(arch), stablelist)),
+  };
 }
 
 function changeOf(
