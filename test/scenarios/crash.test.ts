@@ -37,6 +37,7 @@ const RECORDS: ReadonlySet<string> = new Set<keyof Store>([
   'select',
   'showSymbols',
   'keepRpmSymbols',
+  'findBaseline',
   'intend',
   'receive',
   'end',
@@ -131,25 +132,26 @@ async function play(repo: Repo, crash?: Crash) {
 }
 
 /** What must be the same at the end. */
-const END: Awaited<ReturnType<typeof endOf>> = {
+const END = (repo: Repo): Awaited<ReturnType<typeof endOf>> => ({
   tags: ['c9s-blocked'],
   runs: ['done'],
   scratchBuilds: [
     ['kmod-alpha', 1],
     ['kmod-beta', 1],
-    ['kmod-gamma', 1],
+    // Broken: and once more against the baseline, where a side tag can be had for it.
+    ['kmod-gamma', repo === 'sidetag' ? 2 : 1],
   ],
   sideTags: [],
   openIntents: [],
   liveTasks: [],
-};
+});
 
 /** Play, and check the end. Throws an Error that tells where the crash was, and the story. */
 async function check(repo: Repo, crash?: Crash) {
   const { stage, ...played } = await play(repo, crash);
   try {
     if (crash) expect(played.killed, 'the moment has come').toBeDefined();
-    expect(await endOf(stage)).toEqual(END);
+    expect(await endOf(stage)).toEqual(END(repo));
     return played;
   } catch (error) {
     const where = crash ? `killed where ${crash.moment}: number ${crash.n}, ${played.killed}` : 'no crash';
