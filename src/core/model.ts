@@ -251,16 +251,17 @@ export interface ArchEvidence {
 }
 
 /**
- * An error in a build log; `file` and `line` are empty and 0 where the log names none. `source`: a compiler,
- * modpost or the linker says it of the package. `outcome`: make or rpmbuild only say that something failed.
- * `machine`: the builder ran out of memory or disk.
+ * An error in a log of a build; `file` and `line` are empty and 0 where the log names none. `source`: a
+ * compiler, modpost or the linker says it of the package. `dependency`: something that the package's build
+ * needs cannot be installed. `outcome`: make, rpmbuild or dnf only say that something failed. `machine`: the
+ * builder ran out of memory or disk, or could not reach a repository.
  */
 export interface LogError {
-  readonly kind: 'source' | 'outcome' | 'machine' | 'dependency';
+  readonly kind: 'source' | 'dependency' | 'outcome' | 'machine';
   readonly file: string;
   readonly line: number;
   readonly message: string;
-  /** What the message is about, where it names something: a function, a field, a type, a header, a package. */
+  /** The function, field, type, header, symbol, or (of a dependency) package that the message names. */
   readonly identifier?: string;
   /** Where that is a symbol of the baseline that this kernel changed, or (`after` null) no longer has: its CRCs. */
   readonly change?: { readonly before: number; readonly after: number | null; readonly provider: string };

@@ -1,5 +1,5 @@
 /** What an ended scratch build left on the hub, read once and kept. */
-import { findErrors } from '../core/buildlog.ts';
+import { createErrorFinder, findRootErrors } from '../core/buildlog.ts';
 import {
   type ArchEvidence,
   type BuildEvidence,
@@ -13,9 +13,13 @@ import * as koji from '../koji/calls.ts';
 import { type Answer, type Hub, HubError } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
 
-/** build.log is read in pieces of this size, and no more than `LOG_MOST` of it, in bytes. */
+/** Logs are read in pieces of this size, in bytes; of root.log, which is only longer before things go wrong, the last. */
 const LOG_PIECE = 512 * 1024;
-const LOG_MOST = 16 * LOG_PIECE;
+/** So much of build.log's beginning is read, and one piece of its end. */
+const LOG_BEGINNING = 15 * LOG_PIECE;
+
+/** koji.BuildrootError: mock could not make the build root. */
+const BUILDROOT_FAULT = 1012;
 
 const STATES: Record<number, BuildEvidence['state']> = {
   [TASK.CLOSED]: 'closed',
@@ -28,7 +32,7 @@ export const hasEnded = (state: number): boolean => state in STATES;
 
 /**
  * Read the evidence of ended `build` tasks: results, one `buildArch` an architecture, the kernel-devel
- * packages of their build roots, and the first errors of build.log.
+ * packages of their build roots, and the first errors of build.log or root.log.
  * @returns in the order of `tasks`
  * @throws HubError where the hub cannot be asked now
  */
@@ -63,7 +67,7 @@ async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Pro
     state: task.state,
     ...(fault && { fault }),
     ...(root ? await readBuildroot(hub, kernel, root) : { buildroot: null, repo: null }),
-    errors: task.state === TASK.FAILED ? await readErrors(hub, task.id) : [],
+    errors: task.state === TASK.FAILED ? await readErrors(hub, task.id, fault) : [],
   };
 }
 
@@ -91,28 +95,49 @@ async function readBuildroot(
 
 const kernelRef = (id: number | null, nvr: string): KernelRef => ({ id: id ?? 0, nvr });
 
-/** The log's first errors; an empty list where there is no log that can be read. */
-async function readErrors(hub: Hub, task: number): Promise<LogError[]> {
+/** Whether the package was not even begun, so that only root.log tells why: see mock's exit statuses. */
+function rootFailed(fault: Fault | undefined): boolean {
+  const status = /mock exited with status (\d+)/.exec(fault?.text ?? '')?.[1];
+  return fault?.code === BUILDROOT_FAULT || (status !== undefined && status !== '1' && status !== '10');
+}
+
+/** First errors of build.log, else of root.log; an empty list where there is no log that can be read. */
+async function readErrors(hub: Hub, task: number, fault: Fault | undefined): Promise<LogError[]> {
   try {
-    return findErrors(await readLog(hub, task));
+    const files = await hub.read(koji.listTaskOutput(task));
+    const size = (name: string) => files[name]?.st_size ?? 0;
+    const errors = rootFailed(fault) ? [] : await readBuildLog(hub, task, size('build.log'));
+    return errors.length > 0 ? errors : await readRootLog(hub, task, size('root.log'));
   } catch (error) {
     if (error instanceof HubError && error.kind === 'refused') return [];
     throw error;
   }
 }
 
-async function readLog(hub: Hub, task: number): Promise<string> {
-  const output = await hub.read(koji.listTaskOutput(task));
-  const size = Math.min(output['build.log']?.st_size ?? 0, LOG_MOST);
-  let log = '';
-  for (let offset = 0; offset < size; offset += LOG_PIECE) {
-    const bytes = await hub.read(
-      koji.downloadTaskOutput(task, 'build.log', { offset, size: Math.min(LOG_PIECE, size - offset) }),
-    );
-    log += Buffer.from(bytes).toString('utf8');
+/** Piece by piece, and no further than to what is looked for. */
+async function readBuildLog(hub: Hub, task: number, size: number): Promise<LogError[]> {
+  const finder = createErrorFinder();
+  let decoder = new TextDecoder();
+  for (let offset = 0; offset < size && !finder.done(); offset += LOG_PIECE) {
+    if (offset >= LOG_BEGINNING && size - offset > LOG_PIECE) {
+      offset = size - LOG_PIECE;
+      decoder = new TextDecoder();
+      finder.skip();
+    }
+    const bytes = await readPiece(hub, task, 'build.log', offset, size);
+    finder.push(decoder.decode(bytes, { stream: true }));
   }
-  return log;
+  return finder.finish();
 }
+
+async function readRootLog(hub: Hub, task: number, size: number): Promise<LogError[]> {
+  if (size === 0) return [];
+  const bytes = await readPiece(hub, task, 'root.log', Math.max(0, size - LOG_PIECE), size);
+  return findRootErrors(new TextDecoder().decode(bytes));
+}
+
+const readPiece = (hub: Hub, task: number, name: string, offset: number, size: number): Promise<Uint8Array> =>
+  hub.read(koji.downloadTaskOutput(task, name, { offset, size: Math.min(LOG_PIECE, size - offset) }));
 
 /** Undefined where the hub has no such thing. What it only cannot say now is no evidence: that throws. */
 function value<T>(answer: Answer<T> | undefined): T | undefined {

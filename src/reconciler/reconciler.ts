@@ -221,7 +221,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   /** One look at a run. Returns `again` after something was done, else when to look next. */
   async function reconcile(gate: Gate, before: Run): Promise<'again' | number | undefined> {
-    const lostUntil = await settle(context, before);
+    const lostUntil = await settle(context, gate, before);
     // A retry is there for kmods that were mended: their newest builds count.
     const retry = before.orders.findLast(({ kind }) => kind === 'retry');
     if (before.kmods.length === 0 || (retry && retry.at > before.chosenAt)) {

@@ -2,16 +2,17 @@
  * What became of writes that have no ending yet. One with a receipt is followed to its end; one without
  * lost its reply, or the process died: then its effect is looked for, and found or declared lost.
  */
-import type { BuildEvidence, Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
+import type { BuildEvidence, Ending, Gate, Intent, Receipt, Run, Write } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
+import { tieErrors } from './symbols.ts';
 
 /** Bring the open intents of a run up to date. Returns when the next lost one may be looked for. */
-export async function settle(context: Context, run: Run): Promise<number | undefined> {
+export async function settle(context: Context, gate: Gate, run: Run): Promise<number | undefined> {
   const open = run.intents.filter((intent) => !intent.ending);
-  await followTasks(context, run, open);
+  await followTasks(context, gate, run, open);
   for (const intent of open.filter(({ write, receipt }) => write.kind === 'request-repo' && receipt))
     await followRepo(context, run, intent);
   for (const intent of open.filter(({ write, receipt }) => receipt && isDoneByReply(write))) {
@@ -30,7 +31,8 @@ function isDoneByReply({ kind }: Write): boolean {
   return kind !== 'scratch-build' && kind !== 'tag' && kind !== 'request-repo';
 }
 
-async function followTasks({ hub, store, now }: Context, run: Run, open: readonly Intent[]): Promise<void> {
+async function followTasks(context: Context, gate: Gate, run: Run, open: readonly Intent[]): Promise<void> {
+  const { hub, store, now } = context;
   const running = open.filter(({ receipt }) => receipt?.task !== undefined);
   const answers = await hub.readAll(running.map(({ receipt }) => koji.getTaskInfo(receipt?.task ?? 0)));
   const seen = running.map((intent, i) => ({ intent, task: unwrap(answers[i]) }));
@@ -47,7 +49,10 @@ async function followTasks({ hub, store, now }: Context, run: Run, open: readonl
   );
   for (const [i, build] of evidence.entries()) {
     const intent = builds[i]?.intent;
-    if (intent) await store.end(run, intent, endingOf(build, now()));
+    if (!intent) continue;
+    const against = intent.write.kind === 'scratch-build' && intent.write.against;
+    const tied = against ? build : await tieErrors(context, gate, run, build);
+    await store.end(run, intent, endingOf(tied, now()));
   }
   for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'tag')) {
     await store.end(run, intent, await readBackTag(hub, run, intent, task, now()));

@@ -2,10 +2,12 @@
 import type {
   ArchChange,
   ArchSymbols,
+  BuildEvidence,
   Gate,
   KernelChange,
   KernelRef,
   Kmod,
+  LogError,
   Run,
   Stablelist,
   SymbolEvidence,
@@ -177,6 +179,40 @@ async function readBaseline(context: Context, { variant }: Gate, run: Run): Prom
     if (!(error instanceof HubError) || error.kind !== 'refused') throw error;
     return { ref, kernel: null, unreadable: error.message };
   }
+}
+
+/**
+ * Errors of a failed build, tied to the kernel difference: where one names a symbol that this kernel changed since the
+ * baseline, or no longer has, it says so. Throws HubError where the hub cannot be asked now.
+ */
+export async function tieErrors(
+  context: Context,
+  gate: Gate,
+  run: Run,
+  build: BuildEvidence,
+): Promise<BuildEvidence> {
+  const named = build.arches.some(({ errors }) => errors.some(isNamed));
+  const before = named ? (await readBaseline(context, gate, run))?.kernel : undefined;
+  if (!before) return build;
+  const { id, name } = run.kernel;
+  const { tables: now } = await readKernel(context, { id, name, variant: gate.variant });
+  const arches = build.arches.map((evidence) => {
+    const [old, fresh] = [before.tables.get(evidence.arch), now.get(evidence.arch)];
+    // Where everything changed, that says nothing of one symbol.
+    if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
+    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
+  });
+  return { ...build, arches };
+}
+
+const isNamed = ({ kind, identifier }: LogError): boolean => kind === 'source' && identifier !== undefined;
+
+function tie(error: LogError, old: SymbolTable, fresh: SymbolTable): LogError {
+  const before = isNamed(error) ? old.get(error.identifier ?? '') : undefined;
+  const after = fresh.get(error.identifier ?? '');
+  if (!before || before.crc === after?.crc) return error;
+  const { provider } = after ?? before;
+  return { ...error, change: { before: before.crc, after: after?.crc ?? null, provider } };
 }
 
 function changeSince(

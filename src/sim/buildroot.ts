@@ -5,6 +5,7 @@ import {
   badBuildLog,
   goodBuildLog,
   missingSymbols,
+  NO_METADATA,
   noSuchPackage,
   rootLog,
 } from './logs.ts';
@@ -127,7 +128,7 @@ function unresolved(kmod: Kmod, arch: string): Outcome {
 
 function noBuildroot(fault: Fault, log: readonly string[]): Outcome {
   return {
-    files: { 'root.log': rootLog([], log.length > 0 ? log : ['Error: Failed to download metadata']) },
+    files: { 'root.log': rootLog([], log.length > 0 ? log : NO_METADATA) },
     fault,
   };
 }

@@ -92,15 +92,23 @@ export function missingSymbols(kmod: Kmod, symbols: readonly string[]): string[]
 
 /** root.log: what was installed, then what went wrong, if anything did. */
 export function rootLog(installed: readonly string[], errors: readonly string[] = []): string {
+  const said = [
+    ...(installed.length > 0 ? ['Installed:'] : []),
+    ...installed.map((nvra) => `  ${nvra}`),
+    ...errors,
+  ];
   return text([
-    'DEBUG util.py:  Installed:',
-    ...installed.map((nvra) => `DEBUG util.py:    ${nvra}`),
-    ...errors.map((line) => `DEBUG util.py:  ${line}`),
-    errors.length === 0
-      ? 'DEBUG util.py:  Child return code was: 0'
-      : 'DEBUG util.py:  Child return code was: 1',
+    ...said.map((line) => `DEBUG util.py:461:  ${line}`),
+    `DEBUG util.py:610:  Child return code was: ${errors.length === 0 ? 0 : 1}`,
   ]);
 }
+
+/** What dnf says when a repository cannot be reached. */
+export const NO_METADATA: readonly string[] = [
+  "Errors during downloading metadata for repository 'build':",
+  '  - Status code: 503 for http://koji.example.org/kojifiles/repos/repodata/repomd.xml',
+  "Error: Failed to download metadata for repo 'build': Cannot download repomd.xml: Cannot download repodata/repomd.xml: All mirrors were tried",
+];
 
 /** What dnf says when the package that a spec file asks for is in no repo. */
 export function noSuchPackage(wanted: string): string[] {
