@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts';
 import type { Gate, Run } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
-import type { Explanation, Links, RunReport } from '../core/report.ts';
+import type { Explanation, KmodReport, Links, RunReport } from '../core/report.ts';
 import { BLAME_SHOWN, describeBlamed, reportOf, tallyOf, worstFirst } from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
 import { openStore } from '../store/open.ts';
@@ -108,25 +108,45 @@ function runText(output: Output, report: RunReport): string {
 }
 
 function kmodTable(output: Output, report: RunReport): string {
-  const rows = worstFirst(report.kmods).map(({ nvr, required, outcome, cause, tasks }) => {
+  const shared = sharedErrors(report);
+  const rows = worstFirst(report.kmods).map(({ nvr, required, outcome, cause, tasks, errors }) => {
     const task = tasks.map(({ id, url }) => url ?? `task ${id}`).join(' ') || '-';
-    return [outcome, required ? nvr : `${nvr} (advisory)`, task, cause];
+    const first = errors.find((error) => cause.includes(describeError(error)));
+    const kmods = first && shared.get(keyOf(first))?.kmods;
+    const said = kmods ? cause.replace(first.message, () => `an error of ${kmods} kmods, see below`) : cause;
+    return [outcome, required ? nvr : `${nvr} (advisory)`, task, said];
   });
   return table([['OUTCOME', 'KMOD', 'TASK', 'CAUSE'], ...rows], (padded, cell) =>
     paint(output, cell, padded),
   );
 }
 
+type BuildError = KmodReport['errors'][number];
+
+/** Errors with the same words are one, wherever they are: what the kernel took away, each kmod misses somewhere else. */
+const keyOf = ({ arch, message }: BuildError): string => `${arch}  ${message}`;
+
+/** By their key the errors that several kmods have: how many kmods, and where each has it. */
+function sharedErrors({ kmods }: RunReport): Map<string, { kmods: number; places: string[][] }> {
+  const all = kmods.flatMap(({ nvr, errors }) => errors.map((error) => ({ nvr, ...error })));
+  const keys = new Set(all.map(keyOf));
+  const found = [...keys].map((key) => {
+    const having = all.filter((error) => keyOf(error) === key);
+    const places = having.map(({ nvr, file, line }) => [nvr, line > 0 ? `${file}:${line}` : file]);
+    return [key, { kmods: new Set(having.map(({ nvr }) => nvr)).size, places }] as const;
+  });
+  return new Map(found.filter(([, { kmods }]) => kmods > 1));
+}
+
 function errorText(report: RunReport): string[] {
-  const broken = report.kmods.filter(({ errors }) => errors.length > 0);
-  if (broken.length === 0) return [];
-  return [
-    '\nFirst errors of build.log\n',
-    ...broken.flatMap(({ nvr, errors }) => [
-      `  ${nvr}\n`,
-      ...errors.map((error) => `    ${error.arch}  ${describeError(error)}\n`),
-    ]),
-  ];
+  const shared = sharedErrors(report);
+  const lines = [...shared].flatMap(([key, { places }]) => [`  ${key}\n`, indent(indent(table(places)))]);
+  for (const { nvr, errors } of report.kmods) {
+    const own = errors.filter((error) => !shared.has(keyOf(error)));
+    if (own.length > 0)
+      lines.push(`  ${nvr}\n`, ...own.map((error) => `    ${error.arch}  ${describeError(error)}\n`));
+  }
+  return lines.length > 0 ? ['\nFirst errors of build.log\n', ...lines] : [];
 }
 
 function blameText({ blame }: RunReport): string[] {

@@ -278,7 +278,7 @@ export interface SymbolEvidence {
 export interface ArchSymbols
   extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'fromBroken' | 'answer'> {
   readonly arch: string;
-  /** Why the answer is inconclusive, in words; else null. */
+  /** Why the answer is inconclusive, or that not one CRC fits, in words; else null. */
   readonly cause: string | null;
   /** The answer for the baseline; absent where there is none to compare with. */
   readonly before?: KmodComparison['answer'];
