@@ -510,7 +510,10 @@ export function storeOver(
 /** Ids say what they are for: `GATE/BUILD/GENERATION/KMOD/TRY`, or `…/KIND/N`. */
 function nameIntents(run: Run, writes: readonly Write[], at: number): Intent[] {
   const counts = new Map<string, number>();
-  const subject = (write: Write) => (write.kind === 'scratch-build' ? write.kmod : write.kind);
+  const subject = (write: Write) => {
+    if (write.kind === 'scratch-build') return write.kmod;
+    return write.kind === 'rebuild' ? `rebuild/${write.kmod}` : write.kind;
+  };
   const next = (name: string) => {
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);

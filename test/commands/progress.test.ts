@@ -57,6 +57,7 @@ describe('progress', () => {
       kmods: [],
       baseline: null,
       needs_rebuild: [],
+      rebuilds: [],
       kernel_change: null,
       blame: [],
       tag_changes: [],

@@ -96,6 +96,7 @@ function blockedRun(now: number): RunReport {
     ],
     baseline: { id: 4700, nvr: 'kernel-6.12.0-140.el10' },
     needs_rebuild: [],
+    rebuilds: [],
     kernel_change: null,
     blame: [
       {
