@@ -471,7 +471,7 @@ export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: 
   return waivers.findLast(
     (waiver) =>
       matcher([waiver.kmod])(kmod) &&
-      !waiver.ended &&
+      (!waiver.ended || now < waiver.ended.at) &&
       waiver.at <= now &&
       (waiver.until === null || now < waiver.until),
   );

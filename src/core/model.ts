@@ -418,7 +418,7 @@ export interface Run {
   /** Once they were read; never with the strategy `rebuild` and no stablelist. */
   readonly symbols?: SymbolsShown;
   readonly intents: readonly Intent[];
-  /** Waivers for this gate and kernel that nobody has ended. */
+  /** Those that speak of this gate and kernel, also such as have ended. */
   readonly waivers: readonly Waiver[];
   readonly orders: readonly Order[];
   /** The newest; undefined where a person has asked for a retry since. */

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Building, Gate, Order, Policy, Run, Waiver } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import type { Call } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
@@ -582,4 +583,61 @@ test('drafts with one NVR stand side by side, each judged by its own builds', as
   expect([first.verdict?.verdict, second.verdict?.verdict]).toEqual(['block', 'promote']);
   expect(stage.world.tags(drafts[0])).toEqual(['c9s-blocked']);
   expect(stage.world.tags(drafts[1])).toEqual(['c9s-candidate']);
+});
+
+describe('a build root with another kernel', () => {
+  const pinning =
+    (pins: string) =>
+    (small: Scenario): Scenario => ({
+      ...small,
+      kmods: small.kmods.map((kmod) => (kmod.name === 'kmod-alpha' ? { ...kmod, pins } : kmod)),
+    });
+  test('a pinned kernel that is no longer there is found out, and not tried again', async () => {
+    await set({ gate: FINE, scenario: pinning('kernel-5.14.0-1.el9') });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    expect(reasons((await stage.run(NEW)) as Run)[0]).toBe(
+      `kmod-alpha-1.0-1.el9 (inconclusive): tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which is not there; the kernel under test is ${NEW}`,
+    );
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
+  });
+  test('a pinned kernel that is there is found out, both are named', async () => {
+    await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: pinning(OLD) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    expect(reasons((await stage.run(NEW)) as Run)[0]).toContain(
+      'tested the wrong kernel on x86_64: kernel-devel-6.1.170-47.el9',
+    );
+    expect(reasons((await stage.run(NEW)) as Run)[0]).toContain(
+      `and not ${NEW}; its BuildRequires pin another kernel`,
+    );
+  });
+  test('a repo that does not hold the kernel is said to be stale, and another one is waited for', async () => {
+    // A hub whose repo requests are answered with the repo that is there, as one does where kojira hangs.
+    let stale = 2;
+    await set({
+      gate: FINE,
+      around: ({ hub, store }) => ({
+        store,
+        hub: {
+          ...hub,
+          writeAll: ((calls: readonly Call<unknown>[]) =>
+            hub.writeAll(
+              calls.map((call) => {
+                if (call.method !== 'build' || stale-- <= 0) return call;
+                const [src, target, options] = call.params;
+                const { wait_repo: _, wait_builds: __, ...rest } = options as Record<string, never>;
+                return { ...call, params: [src ?? null, target ?? null, rest] };
+              }),
+            )) as typeof hub.writeAll,
+        },
+      }),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict?.verdict).toBe('promote');
+    expect(await stage.story()).toContain(
+      `tested the wrong kernel on x86_64: kernel-devel-6.1.170-47.el9 and not ${NEW}; the repo did not hold this one: was it regenerated?`,
+    );
+  });
 });
