@@ -191,7 +191,7 @@ function program(setExit: (code: number) => void): Command {
     });
   kmodGate
     .command('demo')
-    .description('play three kernels on a Koji in memory')
+    .description('play four kernels on a Koji in memory')
     .option('--json', 'print the result as JSON, in the last line')
     .option('--serve', 'keep serving, dashboard included, until stopped')
     .action(async (options: { json?: true; serve?: true }) => {

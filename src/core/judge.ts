@@ -522,8 +522,8 @@ export function verdictOf(
       : leave
         ? promise.map((text) => `${text} (${describeWaiver(leave)})`)
         : []),
-    ...(needing.length > 0 ? [`needs a rebuild: ${needing.join(', ')}`] : []),
     summary(run.kernel, kmods),
+    ...(needing.length > 0 ? [`needs a rebuild: ${needing.join(', ')}`] : []),
   ];
   const blocked = (promised === 'broken' && !leave) || of('block').length > 0 || tooMany;
   if (blocked) return { verdict: 'block', reasons };

@@ -80,6 +80,7 @@ const pass = async (ms: number) => {
 describe('the baseline', () => {
   test('sidetag: a kmod that fails there too is already broken, and does not block', async () => {
     await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: withRules(rule({ result: 'fails' })) });
+    stage.hear();
     stage.world.completeKernel(NEW, GATE_TAG);
     const run = await stage.closed(NEW);
     expect(run.verdict).toMatchObject({ verdict: 'promote' });
@@ -88,6 +89,7 @@ describe('the baseline', () => {
       `1 of 2 kmods builds against ${NEW}`,
     ]);
     expect(stage.world.tags(OLD)).toEqual(['c9s-build', 'c9s-candidate']);
+    expect((await stage.store.kernels()).map(({ nvr }) => nvr)).toEqual([NEW]);
     expect(stage.world.call({ method: 'listSideTags', params: [] })).toEqual([]);
   });
 
