@@ -57,6 +57,7 @@ describe('a healthy set-up', () => {
         'ok gate c9s: tag c9s-candidate',
         'ok gate c9s: target kmods9s-gate builds in kmods9s-build, which inherits from c9s-gate',
         'ok gate c9s: package kernel is listed in kmods9s-build',
+        'ok gate c9s: baseline: kernel-6.1.170-47.el9, the newest in c9s-candidate',
         'ok gate c9s: 3 kmods in kmods9s-release: kmod-alpha, kmod-beta, kmod-gamma',
         expect.stringMatching(
           /^unsure gate c9s: whether it may move the kernel from c9s-gate to c9s-blocked \| .*"user kmod-gate && package kernel && tag c9s-blocked :: allow"/,
@@ -110,6 +111,57 @@ describe('a healthy set-up', () => {
       expect.stringMatching(
         /^ok gate c9s: newest repo of kmods9s-build is 1, .* the tag has not changed since$/,
       ),
+    );
+  });
+});
+
+describe('a baseline and a rebuild', () => {
+  const about = async (setUp: SetUp) =>
+    (await linesOf(setUp)).filter((line) => /gate c9s: (baseline|no kernel|rebuild)/.test(line));
+  test('that are configured and there are fine', async () => {
+    const rebuild = { target: 'kmods9s-gate', draft: true };
+    expect(
+      await about({
+        gate: { baseline: 'kernel-6.1.170-47.el9', rebuild, on_pass: { tag: ['c9s-gate'], untag: [] } },
+      }),
+    ).toEqual([
+      'ok gate c9s: baseline kernel-6.1.170-47.el9',
+      'ok gate c9s: rebuild target kmods9s-gate builds in kmods9s-build, which sees c9s-gate',
+    ]);
+  });
+  test.each<[string, SetUp['gate'], RegExp]>([
+    [
+      'a baseline that nobody knows',
+      { baseline: 'kernel-1-1' },
+      /^wrong .* is no build that the hub knows \| mend/,
+    ],
+    [
+      'a baseline that is no kernel',
+      { baseline: 'kmod-alpha-1.0-1.el9' },
+      /^wrong .* is no kernel of the gate \|/,
+    ],
+    [
+      'a rebuild target that is not there',
+      { rebuild: { target: 'none', draft: false } },
+      /^wrong .*none.* \| koji add-target none/,
+    ],
+    [
+      'a rebuild target that never sees a kernel that passed',
+      { rebuild: { target: 'kmods9s-gate', draft: false } },
+      /^wrong .* sees no tag that a kernel passes into \| koji add-tag-inheritance kmods9s-build c9s-candidate/,
+    ],
+  ])('%s is wrong', async (_, gate, expected) => {
+    expect((await about({ gate: gate ?? {} })).find((line) => line.startsWith('wrong'))).toMatch(expected);
+  });
+  test('of which there is none yet is said', async () => {
+    const [line] = await about({
+      scenario: (small) => ({
+        ...small,
+        kernels: small.kernels.map((kernel) => ({ ...kernel, tags: ['c9s-build'] })),
+      }),
+    });
+    expect(line).toMatch(
+      /^info gate c9s: no kernel has passed yet, .* \| koji tag-build c9s-candidate KERNEL/,
     );
   });
 });

@@ -4,6 +4,7 @@ import { selectKmods } from '../../core/select.ts';
 import { plural } from '../../core/wording.ts';
 import * as koji from '../../koji/calls.ts';
 import type { Hub } from '../../koji/hub.ts';
+import { examineBaseline, examineRebuild } from './baseline.ts';
 import { ASK, attempt, type Check, list, ok, wrong } from './check.ts';
 import type { KnownHub } from './hub.ts';
 import type { Past } from './past.ts';
@@ -25,6 +26,8 @@ export async function examineGate(known: KnownHub, gate: Gate, past: Past): Prom
     ...(await examinePackages(hub, gate, area, tags, buildTag)),
     ...(tags.has(gate.kmods.tag) ? [await examineKmods(hub, gate, area)] : []),
     ...(await examineSymbols(hub, gate, area)),
+    ...(await examineBaseline(hub, gate, area)),
+    ...(await examineRebuild(hub, gate, area)),
     ...(await examineRights(known, gate, area, tags, buildTag, past)),
     ...(buildTag ? await examineRepos(known, area, buildTag) : []),
   ];
