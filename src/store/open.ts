@@ -74,11 +74,26 @@ function connect(path: string, mode: StoreOptions['mode']): Kysely<Tables> {
   if (mode === 'write') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
   else if (mode === 'append') database.exec('PRAGMA synchronous = FULL');
   else database.exec('PRAGMA query_only = ON');
-  // libsql has the interface of better-sqlite3, which kysely expects.
-  return new Kysely<Tables>({
-    dialect: new SqliteDialect({ database: database as unknown as SqliteDatabase }),
-  });
+  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: withStatements(database) }) });
 }
+
+/** Kysely prepares a statement for each query; those that are asked again and again are prepared once. */
+function withStatements(database: Database.Database): SqliteDatabase {
+  const prepared = new Map<string, Database.Statement>();
+  const prepare = (query: string) => {
+    const known = prepared.get(query);
+    if (known) return known;
+    if (prepared.size >= STATEMENTS) prepared.clear();
+    const statement = database.prepare(query);
+    prepared.set(query, statement);
+    return statement;
+  };
+  // libsql has the interface of better-sqlite3, which kysely expects.
+  return { prepare, close: () => database.close() } as unknown as SqliteDatabase;
+}
+
+/** Far more than there are queries, but for lists of many lengths. */
+const STATEMENTS = 500;
 
 /**
  * A transaction that stays open in a file beside the store: SQLite's own lock, which the system takes away
