@@ -551,7 +551,10 @@ const leaves = (tag: string) => (write: Write) =>
 function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>): Decision {
   const cancels = cancelsFor(seen.run, () => true, seen.run.intents.filter(isBuild));
   if (cancels.length > 0) return act(closing.why, ...cancels);
-  const open = seen.run.intents.filter(({ ending }) => !ending).length;
+  // A repo that is still awaited does no harm, and with an older hub it may never come.
+  const open = seen.run.intents.filter(
+    ({ ending, write }) => !ending && write.kind !== 'request-repo',
+  ).length;
   if (open > 0)
     return wait(`${closing.why}; waits for ${plural(open, 'request')} to end`, seen.now + pace.poll);
   return tidyUp(pace, seen) ?? { state: closing.why, writes: [], closing };

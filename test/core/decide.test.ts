@@ -220,6 +220,14 @@ describe('carrying the verdict out', () => {
   });
 });
 
+test('a repo that was requested and never comes keeps no run open', () => {
+  const request = intent({ kind: 'request-repo', tag: 'try-build' }, { receipt: {} });
+  const facts = judged('promote', { intents: [request] });
+  expect(told(ask(seen(facts, { heads: new Map([['candidate', NEWER]]) })))).toMatch(
+    /^closed \(superseded\)/,
+  );
+});
+
 describe('a person wins', () => {
   test.each<[string, Partial<Run>, Parameters<typeof seen>[1], string]>([
     ['untags it', {}, { tags: [], entry: null }, 'taken out of gate by hand'],
