@@ -275,6 +275,14 @@ const migrations: Record<string, Migration> = {
       await splitEvidence(db);
     },
   },
+  '006-indexes': {
+    async up(db: Kysely<unknown>) {
+      for (const table of ['symbol_evidence', 'selection', 'run_order'])
+        await db.schema.createIndex(`${table}_run`).on(table).column('run_id').execute();
+      // Each look counts the retries of the last day.
+      await db.schema.createIndex('intent_asked').on('intent').columns(['kind', 'asked_at']).execute();
+    },
+  },
 };
 
 /** JSON in a fraction of its size: symbols repeat from kmod to kmod, farther apart than gzip looks back. */
