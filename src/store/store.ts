@@ -103,6 +103,8 @@ export interface Store {
   run(id: string): Promise<Run | undefined>;
   /** Runs that are not closed, oldest first; of one gate or of all. */
   liveRuns(gate?: string): Promise<Run[]>;
+  /** Only which those are: to want a look at each, its facts need not be read. */
+  liveKernels(gate?: string): Promise<Pick<Run, 'id' | 'gate' | 'kernel'>[]>;
   /** Newest runs first. */
   runs(limit: number): Promise<Run[]>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
@@ -358,12 +360,21 @@ export function storeOver(
       return readRun(db, id);
     },
     async liveRuns(gate) {
+      return readRuns(db, await store.liveKernels(gate));
+    },
+    async liveKernels(gate) {
       let query = db
         .selectFrom('run')
-        .select('id')
+        .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+        .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
         .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') = 'reopened'`);
       if (gate !== undefined) query = query.where('gate', '=', gate);
-      return readRuns(db, await query.orderBy('build_id').execute());
+      const rows = await query.orderBy('build_id').execute();
+      return rows.map((row) => ({
+        id: row.id,
+        gate: row.gate,
+        kernel: kernelOf({ ...row, id: row.build_id }),
+      }));
     },
     async runs(limit) {
       return readRuns(

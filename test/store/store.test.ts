@@ -94,6 +94,7 @@ describe('facts', () => {
     const store = await openStore(url, { mode: 'write' });
     const run = await begin(store);
     expect((await store.liveRuns('c9s')).map(({ id }) => id)).toEqual([run.id]);
+    expect(await store.liveKernels()).toEqual([{ id: run.id, gate: 'c9s', kernel: KERNEL }]);
     expect(await store.liveRuns('other')).toEqual([]);
     await store.say('c9s', KERNEL, run.id, 'waits', 1);
     await store.say('c9s', KERNEL, run.id, 'waits', 2);
