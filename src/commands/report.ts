@@ -1,6 +1,6 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
-import type { Gate, Run } from '../core/model.ts';
+import type { ArchDetail, Gate, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
 import type { Explanation, KmodReport, Links, RunReport } from '../core/report.ts';
 import { BLAME_SHOWN, describeBlamed, reportOf, tallyOf, worstFirst } from '../core/report.ts';
@@ -32,16 +32,20 @@ export const reporting = ({ gates, koji }: Config, store: Store): Reporting => (
   links: webLinks(koji.weburl),
 });
 
-/** Reports of the newest runs, newest first. */
+/** Reports of the newest runs, newest first, without each symbol. */
 export async function newestReports(reporting: Reporting, limit: number): Promise<RunReport[]> {
   const runs = await reporting.store.runs(limit);
   return Promise.all(runs.map((run) => report(reporting, run)));
 }
 
 /** A gate that the configuration has no more is judged by a plain one. */
-async function report({ store, gates, links }: Reporting, run: Run): Promise<RunReport> {
+async function report(
+  { store, gates, links }: Reporting,
+  run: Run,
+  detail?: SymbolEvidence<ArchDetail>[],
+): Promise<RunReport> {
   const gate = gates.find(({ name }) => name === run.gate) ?? { policy: DEFAULT_POLICY, build: null };
-  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, Date.now());
+  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, Date.now(), detail);
 }
 
 /** One row a run. */
@@ -78,7 +82,7 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
   return {
     build: kernel.id,
     nvr: kernel.nvr,
-    runs: await Promise.all(runs.map((run) => report(reporting, run))),
+    runs: await Promise.all(runs.map(async (run) => report(reporting, run, await store.symbolDetail(run)))),
     journal: await store.journal(kernel.id),
   };
 }
@@ -149,7 +153,7 @@ function errorText(report: RunReport): string[] {
   return lines.length > 0 ? ['\nFirst errors of build.log\n', ...lines] : [];
 }
 
-function blameText({ blame }: RunReport): string[] {
+function blameText({ blame = [] }: RunReport): string[] {
   if (blame.length === 0) return [];
   const rows = blame.slice(0, BLAME_SHOWN).map((blamed) => {
     const { arch, symbol, provider, listed, kmods } = blamed;

@@ -3,7 +3,8 @@
  * Times are milliseconds since the Unix epoch, ids are Koji's own.
  */
 
-import type { KmodComparison } from '../kabi/compare.ts';
+import type { ChangedImport, KmodComparison, KmodImport } from '../kabi/compare.ts';
+import type { ImportedSymbol } from '../kabi/model.ts';
 
 /** Koji's task states (koji.TASK_STATES). */
 export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
@@ -287,16 +288,31 @@ export interface LogError {
 }
 
 /** What a kmod's rpms need of the kernel's, by architecture. */
-export interface SymbolEvidence {
+export interface SymbolEvidence<A = ArchSymbols> {
   /** Its package name. */
   readonly kmod: string;
-  readonly arches: readonly ArchSymbols[];
+  readonly arches: readonly A[];
   /** Package names of the kmods whose symbols it needs. */
   readonly needs?: readonly string[];
 }
 
-/** One architecture of a kmod, compared with the kernel. Providers are the kernel's rpms, or other kmods. */
-export interface ArchSymbols
+/** One architecture of a kmod, compared with the kernel: as much of it as is judged and said. */
+export interface ArchSymbols extends Pick<ArchDetail, 'arch' | 'imports' | 'answer' | 'cause' | 'before'> {
+  readonly missing: Few<ImportedSymbol>;
+  readonly changed: Few<ChangedImport>;
+  readonly fromBroken: Few<KmodImport>;
+}
+
+/** How many there are, and the first of them. */
+export interface Few<T> {
+  readonly count: number;
+  readonly first: readonly T[];
+}
+
+/**
+ * The same with every symbol: megabytes a run, so no run carries it. Providers are the kernel's rpms, or other kmods.
+ */
+export interface ArchDetail
   extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'fromBroken' | 'answer'> {
   readonly arch: string;
   /** Why the answer is inconclusive, or that not one CRC fits, in words; else null. */
@@ -335,9 +351,9 @@ export interface ArchChange {
 }
 
 /** What symbols show of a run. */
-export interface SymbolsShown {
+export interface SymbolsShown<A = ArchSymbols> {
   /** Empty with the strategy `rebuild`. */
-  readonly kmods: readonly SymbolEvidence[];
+  readonly kmods: readonly SymbolEvidence<A>[];
   /** Null where no kernel has passed yet. */
   readonly change: KernelChange | null;
   /** What a change of a listed symbol does; null for a gate without a stablelist. */

@@ -12,7 +12,7 @@ import {
   type Whose,
 } from './judge.ts';
 import type {
-  ArchSymbols,
+  ArchDetail,
   Ending,
   Entry,
   Intent,
@@ -55,11 +55,14 @@ export interface KmodReport {
   readonly tasks: readonly TaskReport[];
   /** First errors of the newest try's build.log, by architecture. */
   readonly errors: readonly (LogError & { readonly arch: string })[];
-  /** What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`. */
-  readonly symbols: readonly SymbolReport[];
+  /**
+   * What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`, absent from a
+   * list of runs.
+   */
+  readonly symbols?: readonly SymbolReport[];
 }
 
-export interface SymbolReport extends Pick<ArchSymbols, 'arch' | 'imports' | 'answer' | 'cause'> {
+export interface SymbolReport extends Pick<ArchDetail, 'arch' | 'imports' | 'answer' | 'cause'> {
   readonly missing: readonly { readonly symbol: string; readonly required: string }[];
   readonly changed: readonly {
     readonly symbol: string;
@@ -103,8 +106,11 @@ export interface RunReport {
   readonly needs_rebuild: readonly string[];
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
   readonly kernel_change: KernelChange | null;
-  /** Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`. */
-  readonly blame: readonly BlameReport[];
+  /**
+   * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent from a list of
+   * runs.
+   */
+  readonly blame?: readonly BlameReport[];
   /** What the gate did to tags, in order. */
   readonly tag_changes: readonly {
     readonly change: string;
@@ -138,6 +144,7 @@ export interface Explanation {
  * @param gate as the configuration has it
  * @param said the last state line of the journal
  * @param now which waivers of an undecided run hold
+ * @param detail every symbol that was compared; without it the report has no `symbols` of kmods and no `blame`
  */
 export function reportOf(
   gate: Judging,
@@ -145,6 +152,7 @@ export function reportOf(
   said: string | undefined,
   links: Links,
   now: number,
+  detail?: readonly SymbolEvidence<ArchDetail>[],
 ): RunReport {
   const url = links.build(run.kernel.id);
   const held = run.verdict?.verdict === 'hold' || said?.startsWith('held');
@@ -159,11 +167,11 @@ export function reportOf(
     state: run.closing?.why ?? said ?? 'just begun',
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
-    kmods: kmods.map((standing) => kmodReport(run, standing, links)),
+    kmods: kmods.map((standing) => kmodReport(standing, links, detail)),
     baseline: run.baseline,
     needs_rebuild: needRebuild(run, kmods),
     kernel_change: run.symbols?.change ?? null,
-    blame: blameReport(run),
+    ...(detail && { blame: blameReport(run, detail) }),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
       .map((intent) => tagReport(intent, links)),
@@ -183,9 +191,9 @@ export function reportOf(
 }
 
 function kmodReport(
-  { symbols }: Run,
   { kmod, state, finding, attempts, waiver }: KmodStanding,
   links: Links,
+  detail: readonly SymbolEvidence<ArchDetail>[] | undefined,
 ): KmodReport {
   const { name, nvr, required } = kmod;
   const judged = state === 'judged' && finding;
@@ -205,11 +213,11 @@ function kmodReport(
       receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
     ),
     errors: arches.flatMap(({ arch, errors }) => errors.map((error) => ({ arch, ...error }))),
-    symbols: (symbols?.kmods.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport),
+    ...(detail && { symbols: (detail.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport) }),
   };
 }
 
-function symbolReport({ arch, answer, cause, ...found }: ArchSymbols): SymbolReport {
+function symbolReport({ arch, answer, cause, ...found }: ArchDetail): SymbolReport {
   return { arch, answer, cause, ...spellSymbols(found) };
 }
 
@@ -220,7 +228,7 @@ export function spellSymbols({
   changed,
   fromKmods,
   fromBroken,
-}: Omit<ArchSymbols, 'arch' | 'answer' | 'cause'>) {
+}: Omit<ArchDetail, 'arch' | 'answer' | 'cause'>) {
   return {
     imports,
     missing: missing.map(({ symbol, crc }) => ({ symbol, required: formatCrc(crc) })),
@@ -243,8 +251,8 @@ export function describeBlamed({ provided, kmods }: BlameReport): string {
   return `${kmods[0]?.required ?? ''} → ${provided ?? 'gone'}`;
 }
 
-function blameReport({ symbols }: Run): BlameReport[] {
-  const all = (symbols?.kmods ?? []).flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
+function blameReport({ symbols }: Run, detail: readonly SymbolEvidence<ArchDetail>[]): BlameReport[] {
+  const all = detail.flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];
   const listed = new Set(
     symbols?.change?.arches.flatMap(({ arch, listed }) =>

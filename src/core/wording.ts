@@ -1,7 +1,9 @@
 /** Sentences that more than one place says. */
 import { formatCrc } from '../kabi/crc.ts';
 import type {
+  ArchDetail,
   ArchSymbols,
+  Few,
   KernelChange,
   KernelRef,
   LogError,
@@ -64,8 +66,8 @@ export function describeError(error: LogError): string {
 /** So many symbols are named in a sentence; a report has them all. */
 const NAMED = 3;
 
-const few = (texts: readonly string[]): string =>
-  `(${texts.slice(0, NAMED).join(', ')}${texts.length > NAMED ? ', …' : ''})`;
+const few = (texts: readonly string[], count = texts.length): string =>
+  `(${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
 
 /** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
 export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
@@ -110,20 +112,30 @@ export function describeChange({ baseline, unreadable, arches }: KernelChange): 
   return `since ${baseline.nvr} ${counts.join('; ')}`;
 }
 
+/** A comparison without the symbols that are neither judged nor named in a sentence. */
+export function summarize({ fromKmods: _, missing, changed, fromBroken, ...found }: ArchDetail): ArchSymbols {
+  const some = <T>(all: readonly T[]): Few<T> => ({ count: all.length, first: all.slice(0, NAMED) });
+  return { ...found, missing: some(missing), changed: some(changed), fromBroken: some(fromBroken) };
+}
+
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
 export function describeSymbols({ imports, missing, changed, fromBroken, cause }: ArchSymbols): string {
   const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
-  const gone = missing.map(({ symbol }) => symbol);
-  const moved = changed.map(
+  const gone = missing.first.map(({ symbol }) => symbol);
+  const moved = changed.first.map(
     ({ symbol, required, provided, provider }) =>
       `${symbol}: ${formatCrc(required)} → ${formatCrc(provided)}, in ${provider}`,
   );
   const parts = [
-    ...(gone.length > 0 ? [`${of(gone.length)} ${gone.length === 1 ? 'is' : 'are'} gone ${few(gone)}`] : []),
-    ...(moved.length > 0
-      ? [`${of(moved.length)} ${moved.length === 1 ? 'has' : 'have'} another CRC ${few(moved)}`]
+    ...(missing.count > 0
+      ? [`${of(missing.count)} ${missing.count === 1 ? 'is' : 'are'} gone ${few(gone, missing.count)}`]
       : []),
-    ...fromBroken
+    ...(changed.count > 0
+      ? [
+          `${of(changed.count)} ${changed.count === 1 ? 'has' : 'have'} another CRC ${few(moved, changed.count)}`,
+        ]
+      : []),
+    ...fromBroken.first
       .slice(0, 1)
       .map(({ symbol, provider }) => `it needs ${symbol} of ${provider}, which does not load`),
   ];

@@ -2,6 +2,7 @@
 import type { Entry, Verdict } from '../core/model.ts';
 import {
   BLAME_SHOWN,
+  type BlameReport,
   describeBlamed,
   type Explanation,
   type KmodReport,
@@ -107,7 +108,7 @@ function busLine({ bus }: Health, now: number): Content {
 }
 
 function runSection(report: RunReport, now: number): Html {
-  const { started_at, ended_at, reasons, tag_changes } = report;
+  const { started_at, ended_at, reasons, tag_changes, blame = [] } = report;
   const length = span((ended_at ?? now) - started_at);
   return html`<section>
 <h2>Gate ${report.gate} ${report.verdict && word(report.verdict)} ${word(report.status)}</h2>
@@ -116,7 +117,7 @@ function runSection(report: RunReport, now: number): Html {
 ${reasons.length > 0 && html`<h3>Why</h3><ol>${reasons.map((reason) => html`<li>${reason}</li>`)}</ol>`}
 <h3>Kmods</h3>
 ${report.kmods.length > 0 ? kmodTable(report.kmods) : html`<p>None was found to try.</p>`}
-${report.blame.length > 0 && html`<h3>Symbols that are not as kmods need them</h3>${blameTable(report.blame)}`}
+${blame.length > 0 && html`<h3>Symbols that are not as kmods need them</h3>${blameTable(blame)}`}
 ${tag_changes.length > 0 && html`<h3>Tag changes</h3>${tagTable(tag_changes)}`}
 </section>`;
 }
@@ -141,7 +142,7 @@ function errorList({ errors }: KmodReport): Content {
   return html`<ol class="errors">${items}</ol>`;
 }
 
-function blameTable(blame: RunReport['blame']): Html {
+function blameTable(blame: readonly BlameReport[]): Html {
   const rows = blame
     .slice(0, BLAME_SHOWN)
     .map((blamed) => [

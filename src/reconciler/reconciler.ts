@@ -84,7 +84,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     queue.add('sweep', now() + pace.every);
     queue.add('people', now());
     for (const tag of new Set(gates.map((gate) => gate.watch))) queue.add(`tag ${tag}`, now());
-    for (const run of await store.liveRuns()) {
+    for (const run of await store.liveKernels()) {
       if (gates.some(({ name }) => name === run.gate)) queue.add(`build ${run.kernel.id}`, now());
       else await sayOrphaned(run);
     }
@@ -92,7 +92,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   /** What persons said: every live run wants a look, and kernels that a waiver speaks of, which may be decided already. */
   async function visitWaived(): Promise<void> {
-    for (const run of await store.liveRuns()) queue.add(`build ${run.kernel.id}`, now());
+    for (const run of await store.liveKernels()) queue.add(`build ${run.kernel.id}`, now());
     const patterns = (await store.waivers())
       .filter(({ ended, until, kernel }) => !ended && (until === null || now() < until) && kernel !== 'next')
       .map(({ kernel }) => kernel);
@@ -101,7 +101,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     for (const { id, nvr } of await store.kernels()) if (waived(nvr)) queue.add(`build ${id}`, now());
   }
 
-  async function sayOrphaned({ gate, kernel, id }: Run): Promise<void> {
+  async function sayOrphaned({ gate, kernel, id }: Pick<Run, 'gate' | 'kernel' | 'id'>): Promise<void> {
     await store.say(gate, kernel, id, `held: the configuration has no gate ${gate} any more`, now());
   }
 
@@ -114,7 +114,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       for (const build of answers.flatMap(unwrap)) queue.add(`build ${build.build_id}`, now());
     }
     for (const gate of gates.filter((other) => buildTags.get(other.name) === name)) {
-      for (const run of await store.liveRuns(gate.name)) queue.add(`build ${run.kernel.id}`, now());
+      for (const run of await store.liveKernels(gate.name)) queue.add(`build ${run.kernel.id}`, now());
     }
   }
 
@@ -257,7 +257,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   /** A run that is over may be what others wait for: their turn, or the slots that it used. */
   async function close(run: Run, closing: NonNullable<Run['closing']>): Promise<void> {
     await store.closeRun(run, closing);
-    for (const other of await store.liveRuns(run.gate)) queue.add(`build ${other.kernel.id}`, now());
+    for (const other of await store.liveKernels(run.gate)) queue.add(`build ${other.kernel.id}`, now());
   }
 
   return {

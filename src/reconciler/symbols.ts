@@ -1,7 +1,7 @@
 /** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
 import type {
   ArchChange,
-  ArchSymbols,
+  ArchDetail,
   BuildEvidence,
   Gate,
   KernelChange,
@@ -35,7 +35,7 @@ const KERNEL_RPMS = 8;
  * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever.
  * @throws HubError where the hub cannot be asked now, or has no file of an rpm that matters
  */
-export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown> {
+export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
   const kernel = await readKernel(context, { id, name, variant: gate.variant });
   const before = await readBaseline(context, gate, run);
@@ -94,7 +94,7 @@ async function readKmods(
   kmods: readonly Kmod[],
   kernel: BuiltKernel,
   baseline: BuiltKernel | null,
-): Promise<SymbolEvidence[]> {
+): Promise<SymbolEvidence<ArchDetail>[]> {
   const rpms = await readKmodRpms(
     source,
     kmods.map(({ buildId }) => buildId),
@@ -122,8 +122,8 @@ function compareAll(
   kmods: readonly Kmod[],
   rpms: readonly KmodRpm[][],
   { tables, ...kind }: BuiltKernel,
-): ArchSymbols[][] {
-  const evidence: ArchSymbols[][] = kmods.map(() => []);
+): ArchDetail[][] {
+  const evidence: ArchDetail[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
     const needs = kmods.map(({ nvr }, i) => kmodOfBuild(nvr, rpms[i] ?? [], arch, kind));
     const found = compareKmods(
@@ -146,7 +146,7 @@ function spelled(
   { kmod: _, cause, ...found }: KmodComparison,
   table: SymbolTable | undefined,
   arch: string,
-): Omit<ArchSymbols, 'arch'> {
+): Omit<ArchDetail, 'arch'> {
   if (cause === 'other-variant' || (table && table.size > 0))
     return { ...found, cause: cause && CAUSES[cause] };
   const why = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
@@ -157,7 +157,7 @@ function spelled(
  * A kmod that nowhere speaks of symbols is one case; else each architecture that does not is one of its own. One on
  * which it is for other variants only, as a 64k kernel is on aarch64 alone, counts where there is no other.
  */
-function heard(arches: readonly ArchSymbols[]): ArchSymbols[] {
+function heard(arches: readonly ArchDetail[]): ArchDetail[] {
   const own = arches.filter(({ cause }) => cause !== CAUSES['other-variant']);
   if (own.length === 0) return [...arches];
   return own.every(({ imports }) => imports === 0) ? [] : own;

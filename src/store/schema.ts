@@ -1,7 +1,8 @@
 /** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted; but see `heard`. */
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { type Generated, type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
 
-/** JSON travels as text, times are milliseconds since the epoch: both databases take them. */
+/** JSON travels as text, or packed where it is much; times are milliseconds since the epoch. */
 export interface Tables {
   /** One row: an id of this store, so that two installations tell their scratch builds apart. */
   installation: { id: string };
@@ -27,8 +28,11 @@ export interface Tables {
   };
   /** A repo that still holds a run's baseline, or why there is none. */
   baseline_repo: { run_id: string; at: number; repo: number | null; why: string };
-  /** What symbols show of a run; read anew when its kmods are chosen anew. */
-  symbol_evidence: { run_id: string; at: number; evidence: string };
+  /**
+   * What symbols show of a run; read anew when its kmods are chosen anew. `detail`, the packed list of every symbol,
+   * comes last: SQLite reads no further than the last column that is asked for.
+   */
+  symbol_evidence: { run_id: string; at: number; evidence: string; detail: Uint8Array };
   /** Symbols that an rpm provides and requires; an rpm never changes. */
   rpm_symbols: { rpm_id: number; symbols: string };
   /** The kmods of a run. An empty choice is made again. */
@@ -262,7 +266,62 @@ const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '005-detail': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .alterTable('symbol_evidence')
+        .addColumn('detail', 'blob', (c) => c.notNull().defaultTo(sql`x''`))
+        .execute();
+      await splitEvidence(db);
+    },
+  },
+  '006-indexes': {
+    async up(db: Kysely<unknown>) {
+      for (const table of ['symbol_evidence', 'selection', 'run_order'])
+        await db.schema.createIndex(`${table}_run`).on(table).column('run_id').execute();
+      // Each look counts the retries of the last day.
+      await db.schema.createIndex('intent_asked').on('intent').columns(['kind', 'asked_at']).execute();
+    },
+  },
 };
+
+/** JSON in a fraction of its size: symbols repeat from kmod to kmod, farther apart than gzip looks back. */
+export function pack(value: unknown): Uint8Array {
+  return brotliCompressSync(JSON.stringify(value), { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
+}
+
+/** What was packed. */
+export const unpack = (packed: Uint8Array): unknown => JSON.parse(brotliDecompressSync(packed).toString());
+
+/** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */
+async function splitEvidence(db: Kysely<unknown>): Promise<void> {
+  interface Comparison {
+    readonly fromKmods: unknown;
+    readonly missing: unknown[];
+    readonly changed: unknown[];
+    readonly fromBroken: unknown[];
+  }
+  const some = (all: unknown[]) => ({ count: all.length, first: all.slice(0, 3) });
+  const { rows } = await sql<{ id: number }>`SELECT rowid AS id FROM symbol_evidence`.execute(db);
+  for (const { id } of rows) {
+    const found = await sql<{ evidence: string }>`
+      SELECT evidence FROM symbol_evidence WHERE rowid = ${id}`.execute(db);
+    const shown = JSON.parse(found.rows[0]?.evidence ?? '') as {
+      kmods: { kmod: string; arches: Comparison[] }[];
+    };
+    const kmods = shown.kmods.map(({ kmod, arches }) => ({
+      kmod,
+      arches: arches.map(({ fromKmods: _, missing, changed, fromBroken, ...rest }) => ({
+        ...rest,
+        missing: some(missing),
+        changed: some(changed),
+        fromBroken: some(fromBroken),
+      })),
+    }));
+    await sql`UPDATE symbol_evidence SET evidence = ${JSON.stringify({ ...shown, kmods })},
+      detail = ${pack(shown.kmods)} WHERE rowid = ${id}`.execute(db);
+  }
+}
 
 /** Replace a table of one row a run by one of any number, in their order. */
 async function severalARun(db: Kysely<unknown>, name: string, texts: readonly string[]): Promise<void> {

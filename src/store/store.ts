@@ -1,6 +1,7 @@
 /** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type {
+  ArchDetail,
   BaselineRepo,
   Closing,
   Ending,
@@ -13,6 +14,7 @@ import type {
   Receipt,
   Run,
   Strategy,
+  SymbolEvidence,
   SymbolsShown,
   Verdict,
   Waiver,
@@ -20,9 +22,16 @@ import type {
 } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import { describeEnding, describeReceipt, describeShown } from '../core/report.ts';
-import { describeOrder, describeWaiver, describeWrite, describeWrites, plural } from '../core/wording.ts';
+import {
+  describeOrder,
+  describeWaiver,
+  describeWrite,
+  describeWrites,
+  plural,
+  summarize,
+} from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
-import type { Tables } from './schema.ts';
+import { pack, type Tables, unpack } from './schema.ts';
 
 /** The newest message that a queue of the bus brought. */
 export interface Heard {
@@ -62,7 +71,7 @@ export interface Store {
   /** Choose the kmods of a run again: the newest choice counts, and what symbols showed of another one does not. */
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
   /** Record what symbols show of a run; the newest counts. */
-  showSymbols(run: Run, shown: SymbolsShown, at: number): Promise<void>;
+  showSymbols(run: Run, shown: SymbolsShown<ArchDetail>, at: number): Promise<void>;
   /** Keep what rpms provide and require; again is harmless. */
   keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
   /** Record writes before they are sent. The ids are new; recording one twice is an error. */
@@ -94,8 +103,12 @@ export interface Store {
   run(id: string): Promise<Run | undefined>;
   /** Runs that are not closed, oldest first; of one gate or of all. */
   liveRuns(gate?: string): Promise<Run[]>;
+  /** Only which those are: to want a look at each, its facts need not be read. */
+  liveKernels(gate?: string): Promise<Pick<Run, 'id' | 'gate' | 'kernel'>[]>;
   /** Newest runs first. */
   runs(limit: number): Promise<Run[]>;
+  /** Every symbol that was compared for what a run shows; it is much, and only told. */
+  symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
@@ -202,12 +215,11 @@ export function storeOver(
       );
     },
     async showSymbols(run, shown, at) {
-      const text = describeShown(shown);
-      await record({ at, kind: 'symbols', ...of(run), text }, (tx) =>
-        tx
-          .insertInto('symbol_evidence')
-          .values({ run_id: run.id, at, evidence: JSON.stringify(shown) })
-          .execute(),
+      const kmods = shown.kmods.map(({ arches, ...of }) => ({ ...of, arches: arches.map(summarize) }));
+      const summary: SymbolsShown = { ...shown, kmods };
+      const row = { run_id: run.id, at, evidence: JSON.stringify(summary), detail: pack(shown.kmods) };
+      await record({ at, kind: 'symbols', ...of(run), text: describeShown(summary) }, (tx) =>
+        tx.insertInto('symbol_evidence').values(row).execute(),
       );
     },
     async keepRpmSymbols(rpms) {
@@ -348,12 +360,21 @@ export function storeOver(
       return readRun(db, id);
     },
     async liveRuns(gate) {
+      return readRuns(db, await store.liveKernels(gate));
+    },
+    async liveKernels(gate) {
       let query = db
         .selectFrom('run')
-        .select('id')
+        .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+        .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
         .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') = 'reopened'`);
       if (gate !== undefined) query = query.where('gate', '=', gate);
-      return readRuns(db, await query.orderBy('build_id').execute());
+      const rows = await query.orderBy('build_id').execute();
+      return rows.map((row) => ({
+        id: row.id,
+        gate: row.gate,
+        kernel: kernelOf({ ...row, id: row.build_id }),
+      }));
     },
     async runs(limit) {
       return readRuns(
@@ -378,6 +399,16 @@ export function storeOver(
           .orderBy('generation', 'desc')
           .execute(),
       );
+    },
+    async symbolDetail({ id, symbols }) {
+      if (!symbols) return [];
+      const row = await db
+        .selectFrom('symbol_evidence')
+        .select('detail')
+        .where('run_id', '=', id)
+        .orderBy(sql`rowid`, 'desc')
+        .executeTakeFirst();
+      return row ? (unpack(row.detail) as SymbolEvidence<ArchDetail>[]) : [];
     },
     async waivers() {
       return (await allWaivers(db)).reverse();

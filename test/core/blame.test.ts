@@ -145,10 +145,9 @@ describe('a kmod that does not build', () => {
                 {
                   arch: 'x86_64',
                   imports: 3,
-                  missing: [{ symbol: 'a', crc: 1 }],
-                  changed: [],
-                  fromKmods: [],
-                  fromBroken: [],
+                  missing: { count: 1, first: [{ symbol: 'a', crc: 1 }] },
+                  changed: { count: 0, first: [] },
+                  fromBroken: { count: 0, first: [] },
                   answer: 'incompatible',
                   cause: null,
                   before: 'compatible',

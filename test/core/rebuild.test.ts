@@ -13,10 +13,9 @@ const REBUILDS: Gate = {
 const CHANGED: ArchSymbols = {
   arch: 'x86_64',
   imports: 2,
-  missing: [],
-  changed: [{ symbol: 'a', required: 1, provided: 2, provider: 'kernel-core' }],
-  fromKmods: [],
-  fromBroken: [],
+  missing: { count: 0, first: [] },
+  changed: { count: 1, first: [{ symbol: 'a', required: 1, provided: 2, provider: 'kernel-core' }] },
+  fromBroken: { count: 0, first: [] },
   answer: 'incompatible',
   cause: null,
 };

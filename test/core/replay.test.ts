@@ -16,10 +16,9 @@ const said = (gate: Partial<Gate>, facts: Partial<Run> = {}) => {
 const FITS: ArchSymbols = {
   arch: 'x86_64',
   imports: 2,
-  missing: [],
-  changed: [],
-  fromKmods: [],
-  fromBroken: [],
+  missing: { count: 0, first: [] },
+  changed: { count: 0, first: [] },
+  fromBroken: { count: 0, first: [] },
   answer: 'compatible',
   cause: null,
 };

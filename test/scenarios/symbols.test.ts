@@ -3,6 +3,7 @@
  * kmod-beta a symbol with another CRC, kmod-gamma one that is gone.
  */
 import { afterEach, describe, expect, test } from 'vitest';
+import { explain, newestReports } from '../../src/commands/report.ts';
 import type { Gate, Run, Strategy } from '../../src/core/model.ts';
 import { reportOf } from '../../src/core/report.ts';
 import type { Call } from '../../src/koji/hub.ts';
@@ -10,8 +11,10 @@ import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, SMALL, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
-const report = (run: Run) =>
-  reportOf(GATE, run, undefined, { task: () => undefined, build: () => undefined }, 0);
+const LINKS = { task: () => undefined, build: () => undefined };
+/** As `explain` has it, with every symbol. */
+const report = async (run: Run) =>
+  reportOf(GATE, run, undefined, LINKS, 0, await stage.store.symbolDetail(run));
 afterEach(async () => stage.end());
 
 /** The whole way of NEW through a gate of that strategy. */
@@ -19,7 +22,7 @@ async function play(strategy: Strategy, gate: Partial<Gate> = {}, options: Stage
   stage = await setStage({ ...options, gate: { strategy, ...gate } });
   stage.world.completeKernel(NEW, { tag: GATE.watch });
   const run = await stage.closed(NEW);
-  const { kmods, verdict, reasons } = report(run);
+  const { kmods, verdict, reasons } = await report(run);
   return {
     run,
     verdict,
@@ -70,7 +73,7 @@ describe('symbols', () => {
         ],
       },
     ]);
-    const { blame } = report(run);
+    const { blame } = await report(run);
     expect(blame).toEqual([
       {
         arch: 'x86_64',
@@ -92,6 +95,18 @@ describe('symbols', () => {
     expect(await stage.story()).toContain(
       'by their symbols 1 of 3 kmods loads as built; not kmod-beta, kmod-gamma',
     );
+  });
+
+  test('are in what explains one kernel, and not in the list of runs', async () => {
+    await play('symbols');
+    const reports = { store: stage.store, gates: [stage.gate], links: LINKS };
+    const [listed] = await newestReports(reports, 1);
+    const explained = (await explain(reports, NEW))?.runs[0];
+    expect(explained?.blame).toHaveLength(2);
+    expect(explained?.kmods.map(({ symbols }) => symbols?.length)).toEqual([1, 1, 1]);
+    const kmods = explained?.kmods.map(({ symbols: _, ...kmod }) => kmod);
+    const { blame: _, ...rest } = { ...explained, kmods };
+    expect(listed).toStrictEqual(rest);
   });
 
   test('of an rpm are asked for once ever', async () => {
@@ -136,7 +151,7 @@ test('a kmod of which not one CRC fits, nor did before, is already broken, and t
   expect(reasons[0]).toMatch(
     /^kmod-alpha-1\.0-1\.el9 \(already broken\): does not load on x86_64: not one CRC fits: .*; 19 of its 20 symbols are gone/,
   );
-  expect(report(run).blame).toEqual([]);
+  expect((await report(run)).blame).toEqual([]);
 });
 
 describe('an rpm whose file the hub has no more', () => {
@@ -323,7 +338,9 @@ describe('a variant of the kernel', () => {
       expect(reasons[0]).toBe(
         'kmod-alpha-1.0-1.el9 (inconclusive): its symbols on x86_64 tell nothing: none of it is for this variant of the kernel, of which it requires nothing',
       );
-      expect(run.symbols?.kmods[0]?.arches).toMatchObject([{ imports: 0, missing: [], changed: [] }]);
+      expect(run.symbols?.kmods[0]?.arches).toMatchObject([
+        { imports: 0, missing: { count: 0 }, changed: { count: 0 } },
+      ]);
     });
   });
 });
@@ -383,8 +400,8 @@ describe('a stablelist', () => {
   });
   test('is named in the report of the symbols that hit kmods', async () => {
     const { run } = await play('symbols', { stablelist: { effect: 'warn', ...list('seq_printf') } });
-    const { blame } = report(run);
-    expect(blame.map(({ symbol, listed }) => [symbol, listed])).toEqual([
+    const { blame } = await report(run);
+    expect(blame?.map(({ symbol, listed }) => [symbol, listed])).toEqual([
       ['pci_clear_master', false],
       ['seq_printf', true],
     ]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Run, Write } from '../../src/core/model.ts';
+import type { ArchDetail, Run, SymbolsShown, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { migrationProvider } from '../../src/store/schema.ts';
@@ -94,6 +94,7 @@ describe('facts', () => {
     const store = await openStore(url, { mode: 'write' });
     const run = await begin(store);
     expect((await store.liveRuns('c9s')).map(({ id }) => id)).toEqual([run.id]);
+    expect(await store.liveKernels()).toEqual([{ id: run.id, gate: 'c9s', kernel: KERNEL }]);
     expect(await store.liveRuns('other')).toEqual([]);
     await store.say('c9s', KERNEL, run.id, 'waits', 1);
     await store.say('c9s', KERNEL, run.id, 'waits', 2);
@@ -110,6 +111,75 @@ describe('facts', () => {
     await store.intend(run, [BUILD], 1);
     await store.intend(run, [BUILD], 1).catch(() => {});
     expect(told).toEqual(['kernel', 'run', 'asked']);
+    await store.close();
+  });
+});
+
+/** What symbols show of kmod-a: five changed, none gone. */
+const CHANGED = ['a', 'b', 'c', 'd', 'e'].map((symbol, i) => ({
+  symbol,
+  required: i,
+  provided: 9,
+  provider: 'kernel-core',
+}));
+const DETAIL: ArchDetail = {
+  arch: 'x86_64',
+  imports: 40,
+  missing: [],
+  changed: CHANGED,
+  fromKmods: [{ symbol: 'o_get', crc: 1, provider: 'kmod-o' }],
+  fromBroken: [],
+  answer: 'incompatible',
+  cause: null,
+  before: 'compatible',
+};
+const SHOWN: SymbolsShown<ArchDetail> = {
+  kmods: [{ kmod: 'kmod-a', arches: [DETAIL] }],
+  change: null,
+  stablelist: 'warn',
+};
+/** The same as a run has it. */
+const BRIEF: SymbolsShown = {
+  ...SHOWN,
+  kmods: [
+    {
+      kmod: 'kmod-a',
+      arches: [
+        {
+          arch: 'x86_64',
+          imports: 40,
+          missing: { count: 0, first: [] },
+          changed: { count: 5, first: CHANGED.slice(0, 3) },
+          fromBroken: { count: 0, first: [] },
+          answer: 'incompatible',
+          cause: null,
+          before: 'compatible',
+        },
+      ],
+    },
+  ],
+};
+
+describe('what symbols show', () => {
+  test('is in a run with the first few of them, and apart from it with all', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    const run = await begin(store);
+    expect(await store.symbolDetail(run)).toEqual([]);
+    await store.showSymbols(run, { ...SHOWN, kmods: [] }, 1_100);
+    await store.showSymbols(run, SHOWN, 1_200);
+    const shown = (await store.run(run.id)) as Run;
+    expect(shown.symbols).toEqual(BRIEF);
+    expect(await store.symbolDetail(shown)).toEqual(SHOWN.kmods);
+    await store.close();
+  });
+  test('of an earlier choice of kmods does not count', async () => {
+    const store = await openStore(url, { mode: 'write' });
+    const run = await begin(store);
+    await store.showSymbols(run, SHOWN, 1_100);
+    await store.select(run, [kmod('kmod-b')], 1_200);
+    const chosen = (await store.run(run.id)) as Run;
+    expect(chosen.symbols).toBeUndefined();
+    expect(await store.symbolDetail(chosen)).toEqual([]);
     await store.close();
   });
 });
@@ -151,18 +221,25 @@ describe('opening', () => {
     },
   );
 
-  test('a store of an older kmod-gate is brought up to date by a writer, and a reader is told so', async () => {
+  /** A store with the tables of a migration, and these rows. */
+  async function storeOf(migration: string, rows: string): Promise<void> {
     const old = new Database(join(folder, 'gate.db'));
     const db = new Kysely({ dialect: new SqliteDialect({ database: old as unknown as SqliteDatabase }) });
-    await new Migrator({ db, provider: migrationProvider }).migrateTo('001-facts');
-    old.exec(`
-      INSERT INTO installation VALUES ('one');
+    await new Migrator({ db, provider: migrationProvider }).migrateTo(migration);
+    old.exec(`INSERT INTO installation VALUES ('one'); ${rows}`);
+    await db.destroy();
+  }
+
+  test('a store of an older kmod-gate is brought up to date by a writer, and a reader is told so', async () => {
+    await storeOf(
+      '001-facts',
+      `
       INSERT INTO kernel_build VALUES (20, '${OTHER.nvr}', 'kernel', NULL, '5.14.0', '69.el9', 1);
       INSERT INTO run VALUES ('c9s/20/1', 'c9s', 20, 1, 5, '["gate"]', 2);
       INSERT INTO selection VALUES ('c9s/20/1', 2, '[]');
       INSERT INTO verdict VALUES ('c9s/20/1', 3, 'block', '["why"]');
-      INSERT INTO closing VALUES ('c9s/20/1', 4, 'done', 'moved');`);
-    await db.destroy();
+      INSERT INTO closing VALUES ('c9s/20/1', 4, 'done', 'moved');`,
+    );
     await expect(openStore(url, { mode: 'read' })).rejects.toThrow(
       /gate\.db: of an older kmod-gate; "kmod-gate run" brings it up to date$/,
     );
@@ -176,6 +253,24 @@ describe('opening', () => {
     expect(await begin(writer)).toMatchObject({ generation: 1 });
     await writer.close();
     await (await openStore(url, { mode: 'read' })).close();
+  });
+
+  test('symbols of an older store stay what they were: few in a run, all apart from it', async () => {
+    const row = (at: number, shown: unknown) =>
+      `INSERT INTO symbol_evidence VALUES ('c9s/20/1', ${at}, '${JSON.stringify(shown)}');`;
+    await storeOf(
+      '004-people',
+      `
+      INSERT INTO kernel_build VALUES (20, '${OTHER.nvr}', 'kernel', NULL, '5.14.0', '69.el9', 1);
+      INSERT INTO run VALUES ('c9s/20/1', 'c9s', 20, 1, 5, '["gate"]', 2, 'symbols', NULL);
+      INSERT INTO selection VALUES ('c9s/20/1', 2, '[]');
+      ${row(3, { ...SHOWN, kmods: [] })} ${row(4, SHOWN)}`,
+    );
+    const store = await openStore(url, { mode: 'write' });
+    const run = (await store.run('c9s/20/1')) as Run;
+    expect(run.symbols).toEqual(BRIEF);
+    expect(await store.symbolDetail(run)).toEqual(SHOWN.kmods);
+    await store.close();
   });
 
   test('a second writer is refused, a reader is not', async () => {
