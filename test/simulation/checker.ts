@@ -220,7 +220,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     if (!packages.has(state.builds[Number(build) - 1]?.name ?? '')) say(4, `task ${id} tags no kernel`);
   }
 
-  function checkBuild(view: View, task: Task, say: Say): void {
+  function checkBuild(view: View, task: Task, say: Say) {
     const [source, target, options] = task.request;
     const opts = (options ?? {}) as Record<string, unknown>;
     const mark = (opts['custom_user_metadata'] as Record<string, Record<string, unknown>> | undefined)?.[
@@ -331,7 +331,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
         .map((intent) => ({ run, intent })),
     );
 
-  function checkTagged({ state }: View, listing: Listing, say: Say): void {
+  function checkTagged({ state }: View, listing: Listing, say: Say) {
     const tag = state.tags.find(({ id }) => id === listing.tag_id);
     const build = state.builds[listing.build_id - 1];
     if (!tag || !build || isOwnSideTag(tag)) return;
@@ -380,7 +380,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     );
   }
 
-  function checkUntagged({ state }: View, listing: Listing, say: Say): void {
+  function checkUntagged({ state }: View, listing: Listing, say: Say) {
     const tag = state.tags.find(({ id }) => id === listing.tag_id);
     const build = state.builds[listing.build_id - 1];
     if (!tag || !build || listing.revoke_event === null || isOwnSideTag(tag)) return;
@@ -398,7 +398,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
 
   // ---- 6: evidence ----------------------------------------------------------------------------------------
 
-  function checkEvidence({ state }: View, run: Run, intent: Intent, say: Say): void {
+  function checkEvidence({ state }: View, run: Run, intent: Intent, say: Say) {
     const { write, ending, id } = intent;
     if (write.kind !== 'scratch-build' || !ending) return;
     if (ending.how === 'lost') {
@@ -470,19 +470,27 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
 
   const standsIn = ({ watch, on_pass, on_fail }: Gate) => new Set([watch, ...on_pass.tag, ...on_fail.tag]);
 
-  /** How the tags of a run's kernel differ, just before a time, from what the gate's own hand left. */
+  /**
+   * How the tags of a run's kernel differ from what the gate's own hand left, when it acts at a time. What happens in that
+   * same moment may be before or after, so it counts neither way.
+   */
   function movedByHand(state: State, gate: Gate, run: Run, time: number): string | undefined {
+    const before = differs(state, gate, run, (at) => at < time);
+    return before && differs(state, gate, run, (at) => at <= time);
+  }
+
+  function differs(state: State, gate: Gate, run: Run, past: (at: number) => boolean): string | undefined {
     for (const name of standsIn(gate)) {
       const tag = state.tags.find((one) => one.name === name);
       if (!tag) continue;
       const stays = listingsIn(state, tag).filter(({ build }) => build.id === run.kernel.id);
-      const stands = stays.find(({ since, till }) => since < time && till >= time);
+      const stands = stays.find(({ since, till }) => past(since) && !past(till));
       const own = stays
         .flatMap(({ listing, since, till }) => [
           { event: listing.create_event, at: since, by: listing.creator_id, is: true },
           { event: listing.revoke_event ?? 0, at: till, by: listing.revoker_id, is: false },
         ])
-        .filter(({ by, at }) => by === me && at >= run.startedAt && at < time)
+        .filter(({ by, at }) => by === me && at >= run.startedAt && past(at))
         .toSorted((a, b) => a.event - b.event);
       const should = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
       if (should && !stands) return `it was taken out of ${name} by hand`;

@@ -435,7 +435,9 @@ export function wrongChoice(state: State, gate: Gate, run: Run): string | undefi
   if (!tag) return undefined;
   const [from, to] = [run.chosenAt - LOOK, run.chosenAt];
   const all = listingsIn(state, tag).filter(({ build }) => isChosen(state, gate, tag, build));
-  const stood = all.filter(({ since, till }) => since < from && till > to);
+  // What the world began with was there all the time.
+  const begin = Math.max(from, state.events[0]?.time ?? 0);
+  const stood = all.filter(({ since, till }) => since <= begin && till > to);
   const missing = stood.find(({ build }) => !run.kmods.some(({ name }) => name === build.name));
   if (missing) return `${missing.build.nvr} stands in ${tag.name} and is not tried`;
   for (const kmod of run.kmods) {
