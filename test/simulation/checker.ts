@@ -1,0 +1,636 @@
+/**
+ * Holds a gate to what it promises (DESIGN.md, "What is always true"), from what the hub in memory really holds and what
+ * the store recorded. It looks at what is new since its last look, and knows nothing of the code that it checks.
+ */
+import type { Entry, Gate, Intent, Run, Waiver, Write } from '../../src/core/model.ts';
+import { compareEvr } from '../../src/core/names.ts';
+import {
+  eventTime,
+  type Listing,
+  matches,
+  type State,
+  TASK,
+  type Tag,
+  type Task,
+} from '../../src/sim/state.ts';
+import { allowed, archesOf, develIn, listingsIn, loadsOf, newestIn, taskOf, wrongChoice } from './truth.ts';
+
+/** What there is to see. */
+export interface View {
+  readonly state: State;
+  /** All runs; those that a new line of the journal names will do, the others are remembered. */
+  readonly runs: readonly Run[];
+  /** All lines so far, in the order in which they were recorded. */
+  readonly journal: readonly Entry[];
+  readonly now: number;
+}
+
+export interface Violation {
+  /** 1 to 9, as DESIGN.md counts. */
+  readonly promise: number;
+  readonly text: string;
+}
+
+export interface Setting {
+  readonly gates: readonly Gate[];
+  /** Name of the hub's user that the gate is. */
+  readonly gateUser: string;
+  /** Id of the store. */
+  readonly installation: () => string;
+}
+
+export interface Checker {
+  /** What is newly broken. Costs as much as there is new. */
+  check(view: View): Violation[];
+  /** The same, and what must hold once faults have stopped and everything had time to end. */
+  final(view: View): Violation[];
+}
+
+/** A build of the gate's that stands by itself on the hub. */
+interface OwnBuild {
+  readonly task: Task;
+  readonly gate: Gate;
+  readonly run: Run;
+  readonly intent: Intent;
+  /** What there may be one of at a time. */
+  readonly key: string;
+}
+
+/** An old hand's word for what a run's verdict was, by the journal. */
+interface Said {
+  readonly at: number;
+  readonly verdict: string;
+}
+
+type Say = (promise: number, text: string) => void;
+type TagWrite = Intent<Extract<Write, { kind: 'tag' | 'untag' }>>;
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** What is counted by the day may be counted so much later, since calls take time. */
+const LATE = HOUR / 4;
+
+export function createChecker({ gates, gateUser, installation }: Setting): Checker {
+  const runs = new Map<string, Run>();
+  /** Runs as they were before they were last given. */
+  const earlier = new Map<string, Run>();
+  const intents = new Map<string, { run: Run; intent: Intent }>();
+  const ended = new Set<string>();
+  const verdicts = new Map<string, Said[]>();
+  const said = new Map<string, string>();
+  const seen = { journal: 0, listings: 0, tasks: 0, tags: 0, requests: 0 };
+  const open = new Set<Listing>();
+  const builds: OwnBuild[] = [];
+  const attempts = new Map<string, Task>();
+  let me = -1;
+
+  const gateOf = (run: Run) => gates.find(({ name }) => name === run.gate);
+  const enforcing = gates.filter(({ mode }) => mode === 'enforce');
+  const into = new Set(enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.tag, ...on_fail.tag]));
+  const outOf = new Set(
+    enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]),
+  );
+  const packages = new Set(gates.flatMap(({ kernels }) => kernels));
+  const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
+  const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
+  const ofKernel = (build: number) => [...runs.values()].filter(({ kernel }) => kernel.id === build);
+
+  function look(view: View, say: Say): void {
+    me = view.state.users.find(({ name }) => name === gateUser)?.id ?? -1;
+    const fresh = remember(view, say);
+    const lines = view.journal.slice(seen.journal);
+    seen.journal = view.journal.length;
+    for (const line of lines) hear(view, line, say);
+    for (const { run, intent } of fresh.intents) checkAsked(view, run, intent, say);
+    for (const { run, intent } of fresh.ended) checkEvidence(view, run, intent, say);
+    for (const run of fresh.closed) checkClosing(view, run, say);
+    for (const tag of view.state.tags.slice(seen.tags)) checkSideTag(view, tag, say);
+    seen.tags = view.state.tags.length;
+    for (const task of view.state.tasks.slice(seen.tasks)) checkTask(view, task, say);
+    seen.tasks = view.state.tasks.length;
+    for (const { owner, tag_id } of view.state.requests.slice(seen.requests))
+      if (owner === me && !buildsIn(view.state, tag_id))
+        say(4, `a repo of ${nameOf(view.state, tag_id)} is requested`);
+    seen.requests = view.state.requests.length;
+    for (const listing of view.state.listings.slice(seen.listings)) {
+      open.add(listing);
+      if (listing.creator_id === me) checkTagged(view, listing, say);
+    }
+    seen.listings = view.state.listings.length;
+    for (const listing of open) {
+      if (listing.revoke_event === null) continue;
+      open.delete(listing);
+      if (listing.revoker_id === me) checkUntagged(view, listing, say);
+    }
+  }
+
+  // ---- what was recorded ----------------------------------------------------------------------------
+
+  /** Take in runs; what was once recorded of them must be there still. */
+  function remember(view: View, say: Say) {
+    const fresh: Record<'intents' | 'ended', { run: Run; intent: Intent }[]> & { closed: Run[] } = {
+      intents: [],
+      ended: [],
+      closed: [],
+    };
+    for (const run of view.runs) {
+      const before = runs.get(run.id);
+      if (before === run) continue;
+      if (before) {
+        earlier.set(run.id, before);
+        const lost = lostOf(before, run);
+        if (lost) say(8, `${run.id} has lost ${lost}`);
+      }
+      runs.set(run.id, run);
+      for (const intent of run.intents) {
+        if (!intents.has(intent.id)) fresh.intents.push({ run, intent });
+        intents.set(intent.id, { run, intent });
+        if (!intent.ending || ended.has(intent.id)) continue;
+        ended.add(intent.id);
+        fresh.ended.push({ run, intent });
+      }
+      if (run.closing && run.closing.at !== before?.closing?.at) fresh.closed.push(run);
+    }
+    return fresh;
+  }
+
+  function hear(view: View, { kind, gate, build, run: id, text, at }: Entry, say: Say): void {
+    if (kind === 'state') said.set(`${gate} ${build}`, text);
+    const run = id === null ? undefined : runs.get(id);
+    const own = run && gateOf(run);
+    if (!run || !own) return;
+    if (kind === 'symbols') checkSymbols(view, own, run, say);
+    if (kind !== 'verdict') return;
+    const verdict = /^verdict (\w+)/.exec(text)?.[1] ?? '';
+    const all = verdicts.get(run.id) ?? [];
+    if (verdict === 'promote') checkVerdict(view, own, run, at, all.at(-1), say);
+    verdicts.set(run.id, [...all, { at, verdict }]);
+  }
+
+  // ---- 1: no kernel passes unless ---------------------------------------------------------------------
+
+  function checkVerdict(
+    view: View,
+    gate: Gate,
+    given: Run,
+    at: number,
+    before: Said | undefined,
+    say: Say,
+  ): void {
+    // Since the verdict a retry may have chosen kmods anew.
+    const known = given.chosenAt > at ? earlier.get(given.id) : given;
+    if (!known || known.chosenAt > at) return;
+    const wrong = wrongChoice(view.state, gate, known);
+    if (wrong) say(1, `${given.id} is promoted, and ${wrong}`);
+    const found = allowed(view.state, gate, known, at, (waiver) => isNext(waiver, known));
+    const { longest_hold, after_hold } = gate.policy;
+    const held =
+      before?.verdict === 'hold' &&
+      after_hold === 'promote' &&
+      longest_hold !== null &&
+      before.at + longest_hold <= at &&
+      !known.orders.some((order) => order.kind === 'retry' && order.at > before.at && order.at <= at);
+    if (found.verdict === 'promote' || (found.verdict === 'hold' && held)) return;
+    say(1, `${given.id} is promoted where the truth says ${found.verdict}: ${found.why}`);
+  }
+
+  /** Whether a run's kernel was the first to come before its gate after the waiver was made. */
+  function isNext({ at }: Waiver, { gate, startedAt }: Run): boolean {
+    if (startedAt < at) return false;
+    return ![...runs.values()].some(
+      (other) => other.gate === gate && other.startedAt >= at && other.startedAt < startedAt,
+    );
+  }
+
+  // ---- 3 and 4: tasks ---------------------------------------------------------------------------------
+
+  function checkTask(view: View, task: Task, say: Say): void {
+    if (task.owner !== me || task.parent !== null) return;
+    if (task.method === 'build') checkBuild(view, task, say);
+    else if (task.method === 'tagBuild') checkTagTask(view, task, say);
+    else say(4, `task ${task.id} is a ${task.method}`);
+  }
+
+  function checkTagTask({ state }: View, { id, request }: Task, say: Say): void {
+    const [to, build, , from] = request;
+    const allows = (tag: unknown, names: ReadonlySet<string>) =>
+      state.tags.some((one) => one.id === tag && (names.has(one.name) || isOwnSideTag(one)));
+    if (!allows(to, into)) say(4, `task ${id} tags into ${nameOf(state, Number(to))}`);
+    if (from != null && !allows(from, outOf)) say(4, `task ${id} untags from ${nameOf(state, Number(from))}`);
+    if (!packages.has(state.builds[Number(build) - 1]?.name ?? '')) say(4, `task ${id} tags no kernel`);
+  }
+
+  function checkBuild(view: View, task: Task, say: Say) {
+    const [source, target, options] = task.request;
+    const opts = (options ?? {}) as Record<string, unknown>;
+    const mark = (opts['custom_user_metadata'] as Record<string, Record<string, unknown>> | undefined)?.[
+      'kmod-gate'
+    ];
+    const known = intents.get(String(mark?.['attempt']));
+    if (mark?.['store'] !== installation()) return say(3, `task ${task.id} does not tell whose it is`);
+    const gate = known && gateOf(known.run);
+    if (!known || !gate) return say(8, `task ${task.id} was recorded nowhere before it was sent`);
+    const { run, intent } = known;
+    const same = attempts.get(intent.id);
+    if (same) say(3, `tasks ${same.id} and ${task.id} are both ${intent.id}`);
+    attempts.set(intent.id, task);
+    if (intent.ending?.how === 'lost') say(3, `${intent.id} was given up, and is task ${task.id}`);
+    if (intent.askedAt > task.created) say(8, `task ${task.id} was recorded after it was sent`);
+    const { write } = intent;
+    const kmod = 'kmod' in write ? write.kmod : '';
+    if (write.kind === 'scratch-build') {
+      const own = view.state.tags.some((tag) => tag.name === target && isOwnSideTag(tag));
+      if (opts['scratch'] !== true) say(4, `task ${task.id} is no scratch build`);
+      if (target !== gate.build?.target && !own) say(4, `task ${task.id} builds in ${String(target)}`);
+      if (
+        !run.kmods.some((one) => one.name === kmod && one.source === source) &&
+        run.chosenAt <= task.created
+      )
+        say(3, `task ${task.id} builds ${String(source)}, which ${run.id} did not choose`);
+    } else if (write.kind === 'rebuild') {
+      if (opts['scratch'] === true || target !== gate.rebuild?.target || gate.mode === 'observe')
+        say(4, `task ${task.id} rebuilds in ${String(target)}`);
+      if (verdicts.get(run.id)?.at(-1)?.verdict !== 'promote')
+        say(4, `task ${task.id} rebuilds ${kmod} for a kernel that was not promoted`);
+    } else say(3, `task ${task.id} was recorded as ${write.kind}`);
+    const against = write.kind === 'scratch-build' ? (write.against?.id ?? '') : 'rebuild';
+    const build = { task, gate, run, intent, key: `${run.id} ${kmod} ${against}` };
+    checkTries(build, say);
+    builds.push(build);
+  }
+
+  /** One at a time, no more than may be, and no more tries than may be. */
+  function checkTries(build: OwnBuild, say: Say): void {
+    const { task, gate, run, intent, key } = build;
+    const lives = (other: Task) => other.completion === null || other.completion > task.created;
+    const before = builds.filter((other) => other.key === key);
+    const twin = before.find((other) => lives(other.task));
+    if (twin) say(3, `tasks ${twin.task.id} and ${task.id} are both alive for ${key}`);
+    if (intent.write.kind !== 'scratch-build') return;
+    const { kmod } = intent.write;
+    const ofGate = builds.filter(
+      (other) => other.gate === gate && other.intent.write.kind === 'scratch-build',
+    );
+    const alive = ofGate.filter((other) => lives(other.task)).length + 1;
+    if (alive > (gate.build?.max_active ?? 0)) say(3, `gate ${gate.name} has ${alive} builds alive`);
+    const retried = run.orders.filter(
+      (order) =>
+        order.kind === 'retry' &&
+        order.at <= task.created &&
+        (order.kmod === null || matches(order.kmod, kmod)),
+    );
+    const since = retried.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
+    const tries = before.filter((other) => other.task.created >= since);
+    if (tries.length === 0) return;
+    const { retries } = gate.policy;
+    if (tries.length > retries.kmod) say(3, `${key} is tried ${tries.length + 1} times`);
+    const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= task.created)?.at ?? 0;
+    const ofRun = again(ofGate.filter((other) => other.run.id === run.id && other.task.created >= anyRetry));
+    if (ofRun + 1 > retries.run) say(3, `${run.id} has had ${ofRun + 1} retries`);
+    const today = again(ofGate.filter((other) => other.task.created > task.created - DAY + LATE));
+    if (today + 1 > retries.day) say(3, `gate ${gate.name} has had ${today + 1} retries in a day`);
+  }
+
+  /** Builds that were not the first of their kind. */
+  const again = (some: readonly OwnBuild[]): number => some.length - new Set(some.map(({ key }) => key)).size;
+
+  /** Whether a gate may want repos of a tag. */
+  function buildsIn(state: State, id: number): boolean {
+    const names = gates.flatMap(({ build, rebuild }) => [build?.target, rebuild?.target]);
+    return (
+      state.targets.some(({ name, build_tag }) => build_tag === id && names.includes(name)) ||
+      state.tags.some((tag) => tag.id === id && isOwnSideTag(tag))
+    );
+  }
+
+  function checkSideTag({ state }: View, tag: Tag, say: Say): void {
+    if (!isOwnSideTag(tag)) return;
+    const bases = gates
+      .filter(({ build }) => build?.repo === 'sidetag')
+      .map(({ build }) => state.targets.find(({ name }) => name === build?.target)?.build_tag);
+    if (!tag.parents.some(({ id }) => bases.includes(id))) say(4, `${tag.name} is made of another tag`);
+    const asked = [...runs.values()].some((run) =>
+      run.intents.some(
+        ({ write, askedAt }) =>
+          write.kind === 'create-side-tag' && askedAt <= eventTime(state, tag.create_event),
+      ),
+    );
+    if (!asked) say(8, `${tag.name} was recorded nowhere before it was made`);
+  }
+
+  // ---- 4 and 5: tags ------------------------------------------------------------------------------------
+
+  const tagWrites = (run: Run, does: (write: Write) => boolean) =>
+    run.intents.filter((intent): intent is TagWrite => does(intent.write));
+
+  /** Intents that a change of a tag may come from. */
+  const causes = (build: number, time: number, does: (write: Write) => boolean) =>
+    ofKernel(build).flatMap((run) =>
+      tagWrites(run, does)
+        .filter(({ askedAt, ending }) => askedAt <= time && (!ending || ending.at >= time))
+        .map((intent) => ({ run, intent })),
+    );
+
+  function checkTagged({ state }: View, listing: Listing, say: Say) {
+    const tag = state.tags.find(({ id }) => id === listing.tag_id);
+    const build = state.builds[listing.build_id - 1];
+    if (!tag || !build || isOwnSideTag(tag)) return;
+    const what = `${build.nvr} into ${tag.name}`;
+    if (!packages.has(build.name)) {
+      if (!isRebuilt(state, build.task_id, tag)) say(4, `tagged ${what}`);
+      return;
+    }
+    if (!into.has(tag.name)) return say(4, `tagged ${what}`);
+    const time = eventTime(state, listing.create_event);
+    const asked = causes(
+      build.id,
+      time,
+      (write) => write.kind === 'tag' && write.tag === tag.name && !write.against,
+    );
+    if (asked.length === 0) say(8, `tagged ${what}, and it was recorded nowhere before`);
+    const fits = asked.some(({ run, intent }) => {
+      const gate = gateOf(run);
+      const verdict = verdicts.get(run.id)?.findLast(({ at }) => at <= intent.askedAt)?.verdict;
+      return (
+        (verdict === 'promote' && gate?.on_pass.tag.includes(tag.name)) ||
+        (verdict === 'block' && gate?.on_fail.tag.includes(tag.name))
+      );
+    });
+    if (!fits) say(1, `tagged ${what} without a verdict for it`);
+    const stays = listingsIn(state, tag).filter((stay) => stay.build.name === build.name);
+    const latest = stays.findLast(
+      (stay) =>
+        stay.listing.create_event < listing.create_event &&
+        (stay.listing.revoke_event ?? Number.POSITIVE_INFINITY) > listing.create_event,
+    );
+    if (!latest || compareEvr({ ...latest.build, epoch: null }, { ...build, epoch: null }) <= 0) return;
+    // What a person tags while the hub has the gate's order cannot be known.
+    const crossed =
+      latest.listing.creator_id !== me && asked.every(({ intent }) => intent.askedAt <= latest.since);
+    if (!crossed) say(5, `tagged ${what}, in place of ${latest.build.nvr}`);
+  }
+
+  /** Whether a build comes from a rebuild, and belongs where its target says. */
+  function isRebuilt(state: State, task: number, tag: Tag): boolean {
+    return builds.some(
+      (build) =>
+        build.task.id === task &&
+        build.intent.write.kind === 'rebuild' &&
+        state.targets.some(({ name, dest_tag }) => name === build.task.request[1] && dest_tag === tag.id),
+    );
+  }
+
+  function checkUntagged({ state }: View, listing: Listing, say: Say) {
+    const tag = state.tags.find(({ id }) => id === listing.tag_id);
+    const build = state.builds[listing.build_id - 1];
+    if (!tag || !build || listing.revoke_event === null || isOwnSideTag(tag)) return;
+    const what = `${build.nvr} from ${tag.name}`;
+    if (!outOf.has(tag.name) || !packages.has(build.name)) return say(4, `untagged ${what}`);
+    const asked = causes(
+      build.id,
+      eventTime(state, listing.revoke_event),
+      (write) =>
+        (write.kind === 'untag' && write.tag === tag.name) ||
+        (write.kind === 'tag' && write.from === tag.name),
+    );
+    if (asked.length === 0) say(8, `untagged ${what}, and it was recorded nowhere before`);
+  }
+
+  // ---- 6: evidence ----------------------------------------------------------------------------------------
+
+  function checkEvidence({ state }: View, run: Run, intent: Intent, say: Say) {
+    const { write, ending, id } = intent;
+    if (write.kind !== 'scratch-build' || !ending) return;
+    if (ending.how === 'lost') {
+      const task = attempts.get(id);
+      if (task) say(3, `${id} was given up, and is task ${task.id}`);
+      return;
+    }
+    if (!ending.build) return;
+    const wrong = (what: string) => say(6, `evidence of ${id}: ${what}`);
+    const task = taskOf(state, intent);
+    const mark = JSON.stringify(task?.request[2] ?? null).includes(`"attempt":${JSON.stringify(id)}`);
+    if (!task || !mark) return wrong(`task ${intent.receipt?.task} is not its own`);
+    const states = { closed: TASK.CLOSED, failed: TASK.FAILED, canceled: TASK.CANCELED };
+    if (states[ending.build.state] !== task.state)
+      wrong(`task ${task.id} is ${task.state}, not ${ending.build.state}`);
+    const truth = archesOf(state, task);
+    if (truth.length !== ending.build.arches.length) wrong(`it has ${truth.length} architectures`);
+    for (const arch of ending.build.arches) {
+      const real = truth.find((one) => one.task.id === arch.task);
+      if (!real) return wrong(`task ${arch.task} is no part of it`);
+      if (real.task.state !== arch.state || real.task.label !== arch.arch)
+        wrong(`task ${arch.task} is ${real.task.state} on ${real.task.label}`);
+      const { root } = real;
+      const held = root && root.rpms.length > 0 ? develIn(root, run.kernel.name) : null;
+      const told = arch.buildroot?.map((kernel) => kernel.id) ?? null;
+      if (JSON.stringify(held) !== JSON.stringify(told)) wrong(`its build root on ${arch.arch} held ${held}`);
+      if (root?.repo_id !== arch.repoId) wrong(`its repo on ${arch.arch} was ${root?.repo_id}`);
+      const newest = root && newestIn(state, root, run.kernel.name);
+      if ((newest?.id ?? null) !== (arch.repo?.id ?? null))
+        wrong(`its repo on ${arch.arch} held ${newest?.nvr}`);
+    }
+  }
+
+  function checkSymbols({ state }: View, gate: Gate, run: Run, say: Say): void {
+    if (!run.symbols || run.strategy === 'rebuild') return;
+    const truth = loadsOf(state, gate, run);
+    for (const { kmod, arches } of run.symbols.kmods) {
+      const real = truth.get(kmod) ?? [];
+      const told = arches.map(({ arch, answer, before }) => `${arch} ${answer} ${before}`).toSorted();
+      const held = real.map(({ arch, answer, before }) => `${arch} ${answer} ${before}`).toSorted();
+      if (told.join() !== held.join())
+        say(6, `symbols of ${kmod} in ${run.id} are told as ${told}, and are ${held}`);
+    }
+  }
+
+  // ---- 7: persons -------------------------------------------------------------------------------------------
+
+  function checkAsked({ state }: View, run: Run, { write, askedAt, id }: Intent, say: Say): void {
+    const gate = gateOf(run);
+    if (!gate || (write.kind !== 'tag' && write.kind !== 'untag')) return;
+    if (state.tags.some((tag) => tag.name === write.tag && tag.extra['sidetag'] === true)) return;
+    if (gate.mode === 'observe') say(4, `${id} changes a tag, and gate ${gate.name} only observes`);
+    const moved = movedByHand(state, gate, run, askedAt);
+    if (moved) say(7, `${id} is asked although ${moved}`);
+  }
+
+  function checkClosing({ state }: View, run: Run, say: Say): void {
+    const gate = gateOf(run);
+    const { closing } = run;
+    if (!gate || !closing) return;
+    if (closing.how !== 'taken-over') {
+      const moved = movedByHand(state, gate, run, closing.at);
+      if (moved) say(7, `${run.id} is closed as ${closing.how} although ${moved}`);
+      return;
+    }
+    if (!isTouched(state, gate, run, closing.at))
+      say(7, `${run.id} is taken over by hand, and nobody touched it`);
+  }
+
+  const standsIn = ({ watch, on_pass, on_fail }: Gate) => new Set([watch, ...on_pass.tag, ...on_fail.tag]);
+
+  /**
+   * How the tags of a run's kernel differ from what the gate's own hand left, when it acts at a time. What happens in that
+   * same moment may be before or after, so it counts neither way.
+   */
+  function movedByHand(state: State, gate: Gate, run: Run, time: number): string | undefined {
+    const before = differs(state, gate, run, (at) => at < time);
+    return before && differs(state, gate, run, (at) => at <= time);
+  }
+
+  function differs(state: State, gate: Gate, run: Run, past: (at: number) => boolean): string | undefined {
+    for (const name of standsIn(gate)) {
+      const tag = state.tags.find((one) => one.name === name);
+      if (!tag) continue;
+      const stays = listingsIn(state, tag).filter(({ build }) => build.id === run.kernel.id);
+      const stands = stays.find(({ since, till }) => past(since) && !past(till));
+      const own = stays
+        .flatMap(({ listing, since, till }) => [
+          { event: listing.create_event, at: since, by: listing.creator_id, is: true },
+          { event: listing.revoke_event ?? 0, at: till, by: listing.revoker_id, is: false },
+        ])
+        .filter(({ by, at }) => by === me && at >= run.startedAt && past(at))
+        .toSorted((a, b) => a.event - b.event);
+      const should = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
+      if (should && !stands) return `it was taken out of ${name} by hand`;
+      if (!should && stands) return `it was tagged into ${name} by hand`;
+      if (name === gate.watch && stands && own.length === 0 && stands.listing.create_event !== run.entry)
+        return `it was tagged into ${name} again`;
+    }
+    return undefined;
+  }
+
+  /** Whether anything moved the kernel in a run's time but the run itself. */
+  function isTouched(state: State, gate: Gate, run: Run, time: number): boolean {
+    const names = standsIn(gate);
+    const own = (name: string, is: boolean, at: number) =>
+      run.intents.some(
+        ({ write, askedAt }) =>
+          askedAt <= at &&
+          ((write.kind === 'tag' && (is ? write.tag === name : write.from === name)) ||
+            (write.kind === 'untag' && !is && write.tag === name)),
+      );
+    return [...names].some((name) => {
+      const tag = state.tags.find((one) => one.name === name);
+      const stays = tag ? listingsIn(state, tag).filter(({ build }) => build.id === run.kernel.id) : [];
+      return stays.some(({ listing, since, till }) => {
+        const came = listing.create_event > run.entry && since <= time;
+        const went = (listing.revoke_event ?? 0) > run.entry && till <= time;
+        return (
+          (came && (listing.creator_id !== me || !own(name, true, since))) ||
+          (went && (listing.revoker_id !== me || !own(name, false, till)))
+        );
+      });
+    });
+  }
+
+  // ---- 2, 7 and 9: the end --------------------------------------------------------------------------------------
+
+  function end(view: View, say: Say): void {
+    for (const gate of gates) checkWatched(view, gate, say);
+    for (const run of runs.values()) {
+      const gate = gateOf(run);
+      if (!gate) continue;
+      if (run.closing) {
+        const left = run.intents.filter(({ ending }) => !ending).map(({ id }) => id);
+        if (left.length > 0) say(9, `${run.id} is closed, and ${left.join(', ')} open`);
+        continue;
+      }
+      const moved = movedByHand(view.state, gate, run, view.now);
+      if (moved) say(7, `${run.id} still goes on although ${moved}`);
+      const stuck = stuckOf(view, gate, run);
+      if (stuck) say(9, `${run.id} does not end: ${stuck}`);
+    }
+    const live = [...runs.values()].filter(({ closing }) => !closing);
+    for (const tag of view.state.tags) {
+      if (!isOwnSideTag(tag) || tag.revoke_event !== null) continue;
+      const used = live.some((run) => run.intents.some(({ receipt }) => receipt?.sideTag === tag.name));
+      if (!used) say(9, `${tag.name} is left`);
+    }
+    for (const task of view.state.live) {
+      if (task.owner !== me || task.parent !== null) continue;
+      const used = live.some((run) => run.intents.some(({ receipt }) => receipt?.task === task.id));
+      if (!used) say(9, `task ${task.id} (${task.method}) is left`);
+    }
+  }
+
+  /** Every kernel in a watched tag has a run for this stay, or it is said why it has none. */
+  function checkWatched({ state }: View, gate: Gate, say: Say): void {
+    const tag = state.tags.find(({ name }) => name === gate.watch);
+    for (const { listing, build } of tag ? listingsIn(state, tag) : []) {
+      if (listing.revoke_event !== null || !gate.kernels.includes(build.name)) continue;
+      const stay = ofKernel(build.id).filter((run) => run.gate === gate.name);
+      const known = stay.some(({ entry }) => entry === listing.create_event);
+      if (known || isHeld(said.get(`${gate.name} ${build.id}`))) continue;
+      say(2, `${build.nvr} stands in ${gate.watch}, and gate ${gate.name} has no run for that`);
+    }
+  }
+
+  const isHeld = (state: string | undefined) => /^held( by .|: .)/.test(state ?? '');
+
+  /** Why a live run should have ended; undefined where it is held, and somebody is named who must act. */
+  function stuckOf({ now }: View, { policy, name, mode }: Gate, run: Run): string | undefined {
+    const state = said.get(`${name} ${run.kernel.id}`);
+    const order = run.orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
+    const byPerson = order?.kind === 'hold';
+    const { verdict } = run;
+    const { longest_hold, longest_build, longest_run } = policy;
+    if (verdict?.verdict === 'hold' && longest_hold !== null && mode === 'enforce' && !byPerson)
+      if (verdict.at + longest_hold + HOUR < now) return `held for longer than ${longest_hold} ms`;
+    if (isHeld(state)) return undefined;
+    if (!state) return 'nothing is said of it';
+    if (state.startsWith('promote: waits for ') && state.endsWith('the end of the quiet time'))
+      return policy.quiet.length > 0 ? undefined : state;
+    // One that waits behind a held one is held by it, and says which.
+    const ahead = [...runs.values()].find(
+      (other) =>
+        other.gate === run.gate &&
+        other !== run &&
+        !other.closing &&
+        state.includes(`: ${other.kernel.nvr} `),
+    );
+    if (state.startsWith('waits for its turn: ') && ahead && isHeld(said.get(`${name} ${ahead.kernel.id}`)))
+      return undefined;
+    const endless = longest_build === null && longest_run === null;
+    if (endless && run.intents.some(({ write, ending }) => write.kind === 'scratch-build' && !ending))
+      return undefined;
+    return state;
+  }
+
+  const collect = (work: (say: Say) => void): Violation[] => {
+    const found: Violation[] = [];
+    work((promise, text) => void found.push({ promise, text }));
+    return found;
+  };
+  return {
+    check: (view) => collect((say) => look(view, say)),
+    final: (view) =>
+      collect((say) => {
+        look(view, say);
+        end(view, say);
+      }),
+  };
+}
+
+/** What a run no longer has that was once recorded; nothing may ever go. */
+function lostOf(before: Run, run: Run): string | undefined {
+  for (const [i, old] of before.intents.entries()) {
+    const now = run.intents[i];
+    if (now?.id !== old.id) return old.id;
+    if (old.receipt && JSON.stringify(now.receipt) !== JSON.stringify(old.receipt))
+      return `the receipt of ${old.id}`;
+    if (old.ending && (now.ending?.at !== old.ending.at || now.ending.how !== old.ending.how))
+      return `the ending of ${old.id}`;
+  }
+  if (run.orders.length < before.orders.length) return 'an order';
+  if (run.waivers.length < before.waivers.length) return 'a waiver';
+  if (before.symbols && !run.symbols && run.chosenAt === before.chosenAt) return 'its symbols';
+  return undefined;
+}
+
+/** All that is shown, as text: before and after the store is opened again it must be the same. */
+export function digestOf({ runs, journal }: Pick<View, 'runs' | 'journal'>): string {
+  const sorted = runs.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  return [...sorted, ...journal].map((one) => JSON.stringify(one)).join('\n');
+}
