@@ -204,23 +204,31 @@ const isBuild = (intent: Intent): boolean => isAttempt(intent) || isRebuild(inte
 /** Cancel what has run for longer than a build may. */
 function overdueBuilds({ policy }: Gate, run: Run, now: number): Write[] {
   const most = policy.longest_build;
-  return most === null ? [] : cancelsFor(run, (askedAt) => askedAt + most <= now);
+  if (most === null) return [];
+  return cancelsFor(
+    run,
+    now,
+    activeOf(run).filter(({ askedAt }) => askedAt + most <= now),
+  );
 }
 
-/** A cancel for each running build that was asked for at a time that counts, and is not cancelled yet. */
+/** A cancel for each of the builds that run, where none is on its way or was refused just now. */
 function cancelsFor(
-  run: Run,
-  counts: (askedAt: number) => boolean,
-  builds: readonly Intent[] = run.intents.filter(isAttempt),
+  { intents }: Run,
+  now: number,
+  builds: readonly Intent[] = intents.filter(isAttempt),
 ): Write[] {
-  const cancelled = new Set(
-    run.intents.flatMap(({ write }) => (write.kind === 'cancel' ? [write.task] : [])),
-  );
-  return builds.flatMap(({ askedAt, receipt, ending }): Write[] =>
-    ending || receipt?.task === undefined || cancelled.has(receipt.task) || !counts(askedAt)
-      ? []
-      : [{ kind: 'cancel', task: receipt.task }],
-  );
+  const before = (task: number) =>
+    intents.filter(({ write }) => write.kind === 'cancel' && write.task === task).map(({ ending }) => ending);
+  return builds.flatMap(({ receipt, ending }): Write[] => {
+    const task = receipt?.task;
+    if (ending || task === undefined) return [];
+    const tries = before(task);
+    const last = tries.at(-1);
+    const pause = REFUSED_PAUSES[Math.min(tries.length, REFUSED_PAUSES.length) - 1] ?? 0;
+    const again = last?.how === 'lost' || (last?.how === 'failed' && last.at + pause <= now);
+    return tries.length === 0 || again ? [{ kind: 'cancel', task }] : [];
+  });
 }
 
 function describeProgress(kmods: readonly KmodStanding[]): string {
@@ -335,7 +343,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
   const better = reconsider(gate, run, now);
   if (better) return { state: `verdict: ${better.verdict}`, writes: [], verdict: better };
-  const stops = cancelsFor(run, () => true);
+  const stops = cancelsFor(run, now);
   if (stops.length > 0) return act('stops what is still built', ...stops);
   const change = changeFor(verdict.verdict, gate, changes);
   const plan = planTagChanges(change, seen.tags);
@@ -549,7 +557,7 @@ const leaves = (tag: string) => (write: Write) =>
 
 /** Close the run once nothing of it is left on the hub. */
 function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>): Decision {
-  const cancels = cancelsFor(seen.run, () => true, seen.run.intents.filter(isBuild));
+  const cancels = cancelsFor(seen.run, seen.now, seen.run.intents.filter(isBuild));
   if (cancels.length > 0) return act(closing.why, ...cancels);
   // A repo that is still awaited does no harm, and with an older hub it may never come.
   const open = seen.run.intents.filter(

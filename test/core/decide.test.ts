@@ -220,6 +220,25 @@ describe('carrying the verdict out', () => {
   });
 });
 
+test('a cancellation that never reached the hub is sent again, one that was refused later', () => {
+  const runs = building('kmod-a');
+  const gone = { tags: [] as string[], entry: null };
+  const after = (ending?: Intent['ending'], now = 1_000_000) =>
+    told(
+      ask(
+        seen(
+          { intents: [runs, intent({ kind: 'cancel', task: 9 }, ending ? { ending } : {})] },
+          { ...gone, now },
+        ),
+      ),
+    );
+  expect(after()).toMatch(/waits for 2 requests to end$/);
+  expect(after({ at: 5, how: 'lost' })).toBe('cancel task 9');
+  expect(after({ at: 5, how: 'done' })).toMatch(/waits for 1 request to end$/);
+  expect(after({ at: 990_000, how: 'failed', why: 'no' })).toMatch(/waits for 1 request to end$/);
+  expect(after({ at: 900_000, how: 'failed', why: 'no' })).toBe('cancel task 9');
+});
+
 test('a repo that was requested and never comes keeps no run open', () => {
   const request = intent({ kind: 'request-repo', tag: 'try-build' }, { receipt: {} });
   const facts = judged('promote', { intents: [request] });

@@ -533,7 +533,9 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       const gate = gateOf(run);
       if (!gate) continue;
       if (run.closing) {
-        const left = run.intents.filter(({ ending }) => !ending).map(({ id }) => id);
+        // A repo that was asked for and has not come does no harm.
+        const open = run.intents.filter(({ ending, write }) => !ending && write.kind !== 'request-repo');
+        const left = open.map(({ id }) => id);
         if (left.length > 0) say(9, `${run.id} is closed, and ${left.join(', ')} open`);
         continue;
       }

@@ -1,0 +1,178 @@
+/** `npm run sim -- --seeds N [--seed S] [--minutes M]`: worlds that are broken on purpose, many of them. */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { MISHAPS } from './network.ts';
+import { type Played, play } from './play.ts';
+import { watch } from './watch.ts';
+
+const HELP = `Usage: npm run sim -- [--seeds N] [--seed S] [--minutes M]
+
+Plays N worlds (default: 100), each drawn from a seed, with everything that goes wrong in it; --seed plays that one alone
+and prints its journal; --minutes stops after so long. A world in which a promise is broken is told with the end of its
+journal. With 100 seeds and more, a fault that never strikes or a state that is never reached fails too.
+
+Exit codes: 0 fine, 1 a promise was broken, 2 the arguments are wrong.
+`;
+
+/** What must strike and be reached in a run of 100 seeds and more. */
+const FAULTS = [
+  ...MISHAPS.map((mishap) => `request ${mishap}`),
+  ...['lost', 'repeated', 'late'].map((kind) => `message ${kind}`),
+  'write to the store fails',
+  'killed between two steps',
+  ...['offline', 'online', 'expire', 'restart-hub', 'cut-bus', 'join-bus', 'kill'],
+];
+const STATES = [
+  ...['promote', 'block', 'hold'].map((verdict) => `verdict: ${verdict}`),
+  ...['done', 'observed', 'superseded', 'taken-over', 'cancelled'].map((how) => `closed: ${how}`),
+  'opened again',
+  ...['tag', 'untag', 'cancel', 'waive', 'side-tag'].map((kind) => `person: ${kind}`),
+  ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),
+];
+/** Below so many seeds not everything can be expected to happen. */
+const ENOUGH = 100;
+/** Lines of a journal that are printed where a promise was broken. */
+const SHOWN = 60;
+
+/** What a worker sends of a seed: the maps as lists, the journal only where something is wrong. */
+interface Report extends Omit<Played, 'struck' | 'reached'> {
+  readonly struck: readonly (readonly [string, number])[];
+  readonly reached: readonly (readonly [string, number])[];
+}
+
+async function report(seed: string): Promise<Report> {
+  try {
+    const played = await play(seed, { watch });
+    const journal = played.violations.length > 0 ? played.journal.slice(-SHOWN) : [];
+    return { ...played, journal, struck: [...played.struck], reached: [...played.reached] };
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { seed, steps: 0, journal: [], violations: [`a bug: ${text}`], struck: [], reached: [] };
+  }
+}
+
+function work(): void {
+  parentPort?.on('message', (seed: string) => {
+    report(seed).then((played) => parentPort?.postMessage(played));
+  });
+}
+
+interface Totals {
+  seeds: number;
+  steps: number;
+  violations: number;
+  readonly struck: Map<string, number>;
+  readonly reached: Map<string, number>;
+}
+
+async function main(): Promise<number> {
+  const options = readArguments();
+  if (options.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (options.seed !== undefined) return playOne(options.seed);
+  const totals: Totals = { seeds: 0, steps: 0, violations: 0, struck: new Map(), reached: new Map() };
+  const start = Date.now();
+  const until = options.minutes === undefined ? Number.POSITIVE_INFINITY : start + options.minutes * 60_000;
+  let next = 1;
+  const draw = () => (next <= options.seeds && Date.now() < until ? String(next++) : undefined);
+  await Promise.all(Array.from({ length: availableParallelism() }, () => employ(draw, totals, start)));
+  process.stdout.write(`\n${histogram('struck', totals.struck)}${histogram('reached', totals.reached)}`);
+  const missing = totals.seeds < ENOUGH ? [] : absent(totals);
+  for (const what of missing) process.stdout.write(`never: ${what}\n`);
+  const faults = [...totals.struck.values()].reduce((sum, count) => sum + count, 0);
+  process.stdout.write(
+    `seeds ${totals.seeds}, steps ${totals.steps}, faults ${faults}, violations ${totals.violations}\n`,
+  );
+  return totals.violations > 0 || missing.length > 0 ? 1 : 0;
+}
+
+/** A worker plays one seed after the other. */
+async function employ(draw: () => string | undefined, totals: Totals, start: number): Promise<void> {
+  const worker = new Worker(new URL(import.meta.url));
+  await new Promise<void>((resolve, reject) => {
+    const give = () => {
+      const seed = draw();
+      if (seed === undefined) resolve();
+      else worker.postMessage(seed);
+    };
+    worker.on('error', reject);
+    worker.on('message', (played: Report) => {
+      count(totals, played, start);
+      give();
+    });
+    give();
+  });
+  await worker.terminate();
+}
+
+function count(
+  totals: Totals,
+  { seed, steps, violations, journal, struck, reached }: Report,
+  start: number,
+): void {
+  totals.seeds += 1;
+  totals.steps += steps;
+  totals.violations += violations.length;
+  for (const [name, times] of struck) totals.struck.set(name, (totals.struck.get(name) ?? 0) + times);
+  for (const [name, times] of reached) totals.reached.set(name, (totals.reached.get(name) ?? 0) + times);
+  for (const violation of violations) process.stdout.write(`\nseed ${seed}: ${violation}\n`);
+  if (journal.length > 0) process.stdout.write(`${journal.map((line) => `  ${line}\n`).join('')}`);
+  if (totals.seeds % 100 === 0) {
+    const speed = (1000 * totals.seeds) / (Date.now() - start);
+    process.stdout.write(
+      `${totals.seeds} seeds, ${speed.toFixed(1)} a second, ${totals.violations} violations\n`,
+    );
+  }
+}
+
+function histogram(title: string, counts: ReadonlyMap<string, number>): string {
+  const rows = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `${title}\n${rows.map(([name, times]) => `  ${String(times).padStart(8)}  ${name}\n`).join('')}`;
+}
+
+const absent = ({ struck, reached }: Totals): string[] => [
+  ...FAULTS.filter((name) => !struck.has(name)),
+  ...STATES.filter((name) => !reached.has(name)),
+];
+
+async function playOne(seed: string): Promise<number> {
+  const { journal, violations, steps } = await play(seed, { watch });
+  process.stdout.write(journal.map((line) => `${line}\n`).join(''));
+  for (const violation of violations) process.stdout.write(`${violation}\n`);
+  process.stdout.write(`seed ${seed}, steps ${steps}, violations ${violations.length}\n`);
+  return violations.length > 0 ? 1 : 0;
+}
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '100' },
+      seed: { type: 'string' },
+      minutes: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const number = (name: string, text: string) => {
+    const value = Number(text);
+    if (!(value > 0)) throw new Error(`--${name} ${text}: a number above 0`);
+    return value;
+  };
+  return {
+    help: values.help,
+    seed: values.seed,
+    seeds: Math.ceil(number('seeds', values.seeds)),
+    minutes: values.minutes === undefined ? undefined : number('minutes', values.minutes),
+  };
+}
+
+if (isMainThread) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
+    process.exitCode = 2;
+  }
+} else work();

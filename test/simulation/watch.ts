@@ -1,0 +1,20 @@
+/** The checker beside a play: it is told the facts that are new, and all that the hub holds. */
+import type { World } from '../../src/sim/world.ts';
+import { type Checker, createChecker, type Violation } from './checker.ts';
+import { GATE_USER } from './draw.ts';
+import type { PlayOptions } from './play.ts';
+
+export const watch: NonNullable<PlayOptions['watch']> = ({ gates }, store, journal) => {
+  const checker = createChecker({ gates, gateUser: GATE_USER, installation: () => store.installation });
+  let told = 0;
+  const look = async (which: keyof Checker, { state, now }: World): Promise<string[]> => {
+    const names = new Set(journal.slice(told).flatMap(({ run }) => run ?? []));
+    told = journal.length;
+    const runs = await Promise.all([...names].map((id) => store.run(id)));
+    const view = { state, runs: runs.filter((run) => run !== undefined), journal, now: now() };
+    return checker[which](view).map(inWords);
+  };
+  return { check: (world) => look('check', world), final: (world) => look('final', world) };
+};
+
+const inWords = ({ promise, text }: Violation): string => `${promise}: ${text}`;
