@@ -131,6 +131,17 @@ function program(setExit: (code: number) => void): Command {
     });
   }
   kmodGate
+    .command('replay')
+    .description('what the policy in a configuration would have said of the kernels that the store has seen')
+    .option('--since <date>', 'runs that began since: a date, or a duration before now such as 14d')
+    .addOption(config)
+    .addOption(json)
+    .action(async (options: { config: string; json?: true; since?: string }) => {
+      const { replayCommand } = await import('./commands/replay.ts');
+      const { config, json = false, ...since } = options;
+      await replayCommand(await loadConfig(config), output, { ...since, json });
+    });
+  kmodGate
     .command('doctor')
     .description('check hub, bus and store against the configuration; changes nothing')
     .addOption(config)
@@ -180,7 +191,7 @@ function program(setExit: (code: number) => void): Command {
     });
   kmodGate
     .command('demo')
-    .description('play three kernels on a Koji in memory')
+    .description('play four kernels on a Koji in memory')
     .option('--json', 'print the result as JSON, in the last line')
     .option('--serve', 'keep serving, dashboard included, until stopped')
     .action(async (options: { json?: true; serve?: true }) => {

@@ -1,4 +1,4 @@
-/** `kmod-gate demo`: three kernels on a Koji in memory, with the real gate, the real protocols and a real bus if there is one. */
+/** `kmod-gate demo`: four kernels on a Koji in memory, with the real gate, the real protocols and a real bus if there is one. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,8 +29,9 @@ const WATCH = 'c9s-gate';
 const TICK = 50;
 /** No act of the play takes longer, in ms. */
 const PATIENCE = 30_000;
+const WEEK = 7 * 24 * 3_600_000;
 
-/** The play: each kernel, what the audience is told, whether messages arrive, and how it must end. */
+/** The play: each kernel, what the audience is told, whether messages arrive, what a person says, and how it must end. */
 const ACTS = [
   {
     nvr: 'kernel-6.1.176-50.el9',
@@ -50,6 +51,14 @@ const ACTS = [
     nvr: 'kernel-6.1.192-56.el9',
     title: 'every message about it is lost; the sweep finds it',
     heard: false,
+    verdict: 'promote',
+    tags: ['c9s-candidate'],
+  },
+  {
+    nvr: 'kernel-6.1.192-63.el9',
+    title: 'the backport is there again, and this time a person waives the kmod',
+    heard: true,
+    waiver: { kmod: 'kmod-jool-dkms', reason: 'its vendor ships a new one next week' },
     verdict: 'promote',
     tags: ['c9s-candidate'],
   },
@@ -111,6 +120,7 @@ async function perform(
     heard = act.heard;
     world.completeKernel(act.nvr, { tag: WATCH });
     await decided(gate, act.nvr, stop);
+    if ('waiver' in act) await waive(gate, act.nvr, act.waiver, progress.line, stop);
   }
   const reports = (await newestReports(reporting(config, gate.store), ACTS.length)).reverse();
   output.write(`\n${statusTable(output, reports)}`);
@@ -180,14 +190,30 @@ async function removeFromBroker(name: string): Promise<void> {
 }
 
 /** Until the run on a kernel is over. */
-async function decided({ store }: RunningGate, nvr: string, stop: AbortSignal): Promise<void> {
+async function decided({ store }: RunningGate, nvr: string, stop: AbortSignal, after = 0): Promise<void> {
   const end = Date.now() + PATIENCE;
   while (Date.now() < end && !stop.aborted) {
     const kernel = await store.kernel(nvr);
     const run = kernel && (await store.runsOf(kernel.id))[0];
-    if (run?.closing) return;
+    if (run?.closing && run.closing.at > after) return;
     await new Promise((resolve) => setTimeout(resolve, TICK));
   }
+}
+
+/** What `kmod-gate waive` does beside a gate with a store in a file that has a name. */
+async function waive(
+  gate: RunningGate,
+  nvr: string,
+  { kmod, reason }: { readonly kmod: string; readonly reason: string },
+  say: (line: string) => void,
+  stop: AbortSignal,
+): Promise<void> {
+  say(`\n$ kmod-gate waive --kernel ${nvr} --kmod ${kmod} --reason "${reason}" --until 7d`);
+  const at = Date.now();
+  const waiver = { at, by: 'release-manager', reason, gate: null, kernel: nvr, kmod, until: at + WEEK };
+  const kernel = await gate.store.kernel(nvr);
+  await gate.store.waive(waiver, kernel ? await gate.store.runsOf(kernel.id) : []);
+  await decided(gate, nvr, stop, at);
 }
 
 /** The kernel's tags as the hub has them now. */

@@ -1,7 +1,6 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
-import { parseDuration } from '../config/schema.ts';
 import { standings, verdictOf } from '../core/judge.ts';
 import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
@@ -9,6 +8,7 @@ import { holdOf, waiverReport } from '../core/report.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
 import { waiverReports } from './report.ts';
 import { type Output, paint, table } from './text.ts';
@@ -228,20 +228,6 @@ async function runsSpokenOf(
 function assertGate({ gates }: Config, gate: string | undefined): void {
   if (gate === undefined || gates.some(({ name }) => name === gate)) return;
   throw new CheckError(`--gate ${gate}: no such gate, only ${gates.map(({ name }) => name).join(', ')}`);
-}
-
-/** A date (a day begins at midnight UTC), or a duration such as `7d`. */
-function parseUntil(text: string, now: number): number {
-  const duration = parseDuration(text);
-  const iso = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?$/.test(text);
-  const zoned = /^\d{4}-\d\d-\d\d$|(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`;
-  const at = duration === undefined ? (iso ? Date.parse(zoned) : Number.NaN) : now + duration;
-  if (Number.isNaN(at))
-    throw new CheckError(
-      `--until ${text}: a date such as 2026-12-01 or 2026-12-01T16:00Z, or a duration such as 7d`,
-    );
-  if (at <= now) throw new CheckError(`--until ${text}: is over already`);
-  return at;
 }
 
 /** Who speaks: as said, else who is logged in, before sudo. */

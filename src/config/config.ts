@@ -127,8 +127,10 @@ export function parseConfig(
     ...(http && { http: http.listen }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
-    gates: gates.map(({ on_stablelist: effect, ...gate }, i) => ({
+    gates: gates.map(({ on_stablelist: effect, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
       ...gate,
+      on_pass,
+      rebuild: rebuild ?? null,
       build: gate.build ?? null,
       arches: gate.arches ?? null,
       baseline: gate.baseline ?? null,
@@ -283,6 +285,7 @@ function describeGate({
   arches,
   baseline,
   policy,
+  rebuild,
   ...ends
 }: Gate): [string, string][] {
   const patterns = (['include', 'exclude', 'advisory'] as const)
@@ -304,6 +307,14 @@ function describeGate({
     ...(baseline === null ? [] : [['  baseline', baseline] as [string, string]]),
     ['  policy', describePolicy(policy)],
     ['  on_pass', describeTagChange(ends.on_pass)],
+    ...(rebuild
+      ? [
+          ['  rebuild', `what needs it, in ${rebuild.target}${rebuild.draft ? ', as drafts' : ''}`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     ['  on_fail', describeTagChange(ends.on_fail)],
   ];
 }

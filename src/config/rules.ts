@@ -14,6 +14,7 @@ export function checkGates(document: unknown): Finding[] {
   const each = gates.flatMap((gate, index) => [
     ...checkBuild(gate, ['gate', index]),
     ...checkTagChanges(gate, ['gate', index]),
+    ...checkRebuild(gate, ['gate', index]),
   ]);
   return [...each, ...sharedNames(gates), ...sharedKernels(gates)];
 }
@@ -23,6 +24,15 @@ function checkBuild(gate: unknown, path: KeyPath): Finding[] {
   if (typeof gate !== 'object' || gate === null) return [];
   if (valueAt(gate, ['build']) !== undefined || valueAt(gate, ['strategy']) === 'symbols') return [];
   return [{ path: [...path, 'build'], message: 'missing, expected a [gate.build] table with a target' }];
+}
+
+/** Which kmods need a rebuild is only known where symbols are looked at first, and builds are tried. */
+function checkRebuild(gate: unknown, path: KeyPath): Finding[] {
+  if (valueAt(gate, ['on_pass', 'rebuild']) === undefined) return [];
+  if (valueAt(gate, ['strategy']) === 'symbols-then-rebuild') return [];
+  const message =
+    'nothing is known to need a rebuild with this strategy: set strategy = "symbols-then-rebuild"';
+  return [{ path: [...path, 'on_pass', 'rebuild'], message }];
 }
 
 function sharedNames(gates: readonly unknown[]): Finding[] {

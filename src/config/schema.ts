@@ -172,8 +172,9 @@ const policy = z
   )
   .prefault({});
 
-const tagChange = (name: string) =>
-  z.strictObject({ tag: tags, untag: tags }, { error: `a [gate.${name}] table` }).prefault({});
+const tagChange = z
+  .strictObject({ tag: tags, untag: tags }, { error: 'a [gate.on_fail] table' })
+  .prefault({});
 
 const gate = z.strictObject(
   {
@@ -218,8 +219,25 @@ const gate = z.strictObject(
         { error: 'a [gate.build] table with a target' },
       )
       .optional(),
-    on_pass: tagChange('on_pass'),
-    on_fail: tagChange('on_fail'),
+    on_pass: z
+      .strictObject(
+        {
+          tag: tags,
+          untag: tags,
+          rebuild: z
+            .strictObject(
+              {
+                target: matching(/^\S+$/, 'the name of a build target'),
+                draft: z.boolean({ error: 'true or false' }).default(false),
+              },
+              { error: 'a table with a target' },
+            )
+            .optional(),
+        },
+        { error: 'a [gate.on_pass] table' },
+      )
+      .prefault({}),
+    on_fail: tagChange,
   },
   { error: 'a [[gate]] table' },
 );

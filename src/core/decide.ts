@@ -6,6 +6,7 @@ import {
   countRetries,
   isAttempt,
   type KmodStanding,
+  needRebuild,
   standings,
   unfinished,
   verdictOf,
@@ -25,7 +26,8 @@ import type {
 } from './model.ts';
 import { compareEvr } from './names.ts';
 import { quietUntil } from './policy.ts';
-import { describeTagged, describeWrite, moment, plural, span } from './wording.ts';
+import { describeRebuilds, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
+import { describeTagged, describeWrite, describeWrites, moment, plural, span } from './wording.ts';
 
 /** A target's build tag and the newest build of the kernel's package that is visible in it. */
 export interface BuildTag {
@@ -197,6 +199,8 @@ const withProgress = (decision: Decision, progress: string): Decision => ({
 
 const activeOf = ({ intents }: Run) => intents.filter(isAttempt).filter(({ ending }) => !ending);
 
+const isBuild = (intent: Intent): boolean => isAttempt(intent) || isRebuild(intent);
+
 /** Cancel what has run for longer than a build may. */
 function overdueBuilds({ policy }: Gate, run: Run, now: number): Write[] {
   const most = policy.longest_build;
@@ -204,12 +208,16 @@ function overdueBuilds({ policy }: Gate, run: Run, now: number): Write[] {
 }
 
 /** A cancel for each running build that was asked for at a time that counts, and is not cancelled yet. */
-function cancelsFor(run: Run, counts: (askedAt: number) => boolean): Write[] {
+function cancelsFor(
+  run: Run,
+  counts: (askedAt: number) => boolean,
+  builds: readonly Intent[] = run.intents.filter(isAttempt),
+): Write[] {
   const cancelled = new Set(
     run.intents.flatMap(({ write }) => (write.kind === 'cancel' ? [write.task] : [])),
   );
-  return activeOf(run).flatMap(({ askedAt, receipt }): Write[] =>
-    receipt?.task === undefined || cancelled.has(receipt.task) || !counts(askedAt)
+  return builds.flatMap(({ askedAt, receipt, ending }): Write[] =>
+    ending || receipt?.task === undefined || cancelled.has(receipt.task) || !counts(askedAt)
       ? []
       : [{ kind: 'cancel', task: receipt.task }],
   );
@@ -334,7 +342,9 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   if (gate.mode === 'observe') {
     const would = plan.map((write) => describeWrite(write)).join(', ') || 'change no tag';
     const held = verdict.verdict === 'hold' ? `hold, and ` : '';
-    return standDown(pace, seen, { how: 'observed', why: `would ${held}${would}` });
+    const names = rebuildsWanted(gate, run, verdict);
+    const build = names.length > 0 ? `, then rebuild ${names.join(', ')} in ${gate.rebuild?.target}` : '';
+    return standDown(pace, seen, { how: 'observed', why: `would ${held}${would}${build}` });
   }
   const person = heldBy(run);
   if (person) return tidyUp(pace, seen) ?? wait(`held by ${wordOf(person)}; kmod-gate release ends it`);
@@ -342,7 +352,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   const newer = newerHead(change.tag, seen);
   if (newer) return standDown(pace, seen, { how: 'superseded', why: newer });
   const next = plan[0];
-  if (!next) return standDown(pace, seen, { how: 'done', why: describeEnd(changes) });
+  if (!next) return rebuildThenClose(gate, pace, seen, verdict, describeEnd(changes));
   const quiet = verdict.verdict === 'promote' ? quietUntil(gate.policy.quiet, now) : undefined;
   if (quiet !== undefined)
     return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet);
@@ -429,6 +439,27 @@ function enteredLast(changes: readonly TagIntent[], tag: string): boolean {
   const done = changes.filter(({ ending }) => ending?.how === 'done').map(({ write }) => write);
   const last = done.findLast((write) => enters(tag)(write) || leaves(tag)(write));
   return last !== undefined && enters(tag)(last);
+}
+
+/** Names of the kmods that are to be built for real after a promotion. */
+function rebuildsWanted(gate: Gate, run: Run, { at, verdict }: NonNullable<Run['verdict']>): string[] {
+  return gate.rebuild && verdict === 'promote' ? needRebuild(run, standings(gate, run, at)) : [];
+}
+
+function rebuildThenClose(
+  gate: Gate,
+  pace: Pace,
+  seen: Observation,
+  verdict: NonNullable<Run['verdict']>,
+  end: string,
+): Decision {
+  const found = rebuilds(seen.run, rebuildsWanted(gate, seen.run, verdict));
+  const writes = rebuildWrites(gate, seen.run, found);
+  if (writes.length > 0) return act(describeWrites(writes), ...writes);
+  const open = found.filter(({ state }) => state === 'active' || state === 'waits').length;
+  if (open > 0) return wait(`${end}; waits for ${plural(open, 'rebuild')}`, seen.now + pace.poll);
+  const told = describeRebuilds(found);
+  return standDown(pace, seen, { how: 'done', why: told ? `${end}; ${told}` : end });
 }
 
 function describeEnd(changes: readonly TagIntent[]): string {
@@ -518,7 +549,7 @@ const leaves = (tag: string) => (write: Write) =>
 
 /** Close the run once nothing of it is left on the hub. */
 function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>): Decision {
-  const cancels = cancelsFor(seen.run, () => true);
+  const cancels = cancelsFor(seen.run, () => true, seen.run.intents.filter(isBuild));
   if (cancels.length > 0) return act(closing.why, ...cancels);
   const open = seen.run.intents.filter(({ ending }) => !ending).length;
   if (open > 0)

@@ -471,7 +471,7 @@ export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: 
   return waivers.findLast(
     (waiver) =>
       matcher([waiver.kmod])(kmod) &&
-      !waiver.ended &&
+      (!waiver.ended || now < waiver.ended.at) &&
       waiver.at <= now &&
       (waiver.until === null || now < waiver.until),
   );
@@ -522,8 +522,8 @@ export function verdictOf(
       : leave
         ? promise.map((text) => `${text} (${describeWaiver(leave)})`)
         : []),
-    ...(needing.length > 0 ? [`needs a rebuild: ${needing.join(', ')}`] : []),
     summary(run.kernel, kmods),
+    ...(needing.length > 0 ? [`needs a rebuild: ${needing.join(', ')}`] : []),
   ];
   const blocked = (promised === 'broken' && !leave) || of('block').length > 0 || tooMany;
   if (blocked) return { verdict: 'block', reasons };

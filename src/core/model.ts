@@ -133,6 +133,8 @@ export interface Gate {
   readonly build: Building | null;
   readonly on_pass: TagChange;
   readonly on_fail: TagChange;
+  /** Where kmods that need a rebuild are built for real once the kernel has passed; null: nowhere. */
+  readonly rebuild: { readonly target: string; readonly draft: boolean } | null;
 }
 
 /** The kmod builds that a run tries, as chosen when it began. */
@@ -163,6 +165,16 @@ export type Write =
       /** NVRs that a current repo must hold (`wait_repo`, `wait_builds`), or the one repo to use (`repo_id`). */
       readonly waitFor?: readonly string[];
       readonly repoId?: number;
+    }
+  /** A real build of the kmod's source, which Koji imports and tags as the target says. */
+  | {
+      readonly kind: 'rebuild';
+      readonly kmod: string;
+      readonly buildId: number;
+      readonly target: string;
+      readonly draft: boolean;
+      /** NVRs that the repo must hold: the kernel, and rebuilds of the kmods whose symbols it needs. */
+      readonly waitFor: readonly string[];
     }
   | { readonly kind: 'request-repo'; readonly tag: string }
   /** `known`: own side tags of that base before, so that a new one can be told apart. `against`: it is for the baseline. */
@@ -195,7 +207,14 @@ export interface Receipt {
  * `lost`: no reply came, and looking found no effect, so it never happened.
  */
 export type Ending =
-  | { readonly at: number; readonly how: 'done'; readonly repo?: number; readonly build?: BuildEvidence }
+  | {
+      readonly at: number;
+      readonly how: 'done';
+      readonly repo?: number;
+      readonly build?: BuildEvidence;
+      /** The build that a rebuild made. */
+      readonly nvr?: string;
+    }
   | { readonly at: number; readonly how: 'failed'; readonly why: string; readonly build?: BuildEvidence }
   | { readonly at: number; readonly how: 'lost' };
 
@@ -272,6 +291,8 @@ export interface SymbolEvidence {
   /** Its package name. */
   readonly kmod: string;
   readonly arches: readonly ArchSymbols[];
+  /** Package names of the kmods whose symbols it needs. */
+  readonly needs?: readonly string[];
 }
 
 /** One architecture of a kmod, compared with the kernel. Providers are the kernel's rpms, or other kmods. */
@@ -397,7 +418,7 @@ export interface Run {
   /** Once they were read; never with the strategy `rebuild` and no stablelist. */
   readonly symbols?: SymbolsShown;
   readonly intents: readonly Intent[];
-  /** Waivers for this gate and kernel that nobody has ended. */
+  /** Those that speak of this gate and kernel, also such as have ended. */
   readonly waivers: readonly Waiver[];
   readonly orders: readonly Order[];
   /** The newest; undefined where a person has asked for a retry since. */

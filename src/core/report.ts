@@ -28,6 +28,7 @@ import type {
   Verdict,
   Waiver,
 } from './model.ts';
+import { isRebuild } from './rebuild.ts';
 import { describeChange, describeStablelist, describeWaiver, describeWrite, plural } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
@@ -114,6 +115,15 @@ export interface RunReport {
     readonly result: string;
     readonly task?: TaskReport;
   }[];
+  /** Real builds of kmods after a promotion, in order. */
+  readonly rebuilds: readonly {
+    readonly kmod: string;
+    readonly target: string;
+    readonly result: string;
+    /** The build that was made; null: none yet. */
+    readonly nvr: string | null;
+    readonly task?: TaskReport;
+  }[];
   /** Milliseconds since the epoch. */
   readonly started_at: number;
   readonly ended_at: number | null;
@@ -170,6 +180,16 @@ export function reportOf(
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
       .map((intent) => tagReport(intent, links)),
+    rebuilds: run.intents.filter(isRebuild).map((intent) => {
+      const { write, receipt, ending } = intent;
+      return {
+        kmod: write.kmod,
+        target: write.target,
+        result: resultOf(intent),
+        nvr: ending?.how === 'done' ? (ending.nvr ?? null) : null,
+        ...(receipt?.task !== undefined && { task: taskReport(receipt.task, links) }),
+      };
+    }),
     started_at: run.startedAt,
     ended_at: run.closing?.at ?? null,
   };
@@ -268,12 +288,15 @@ function blameReport({ symbols }: Run): BlameReport[] {
   );
 }
 
-function tagReport({ write, receipt, ending }: Intent, links: Links) {
-  const result = ending?.how === 'failed' ? ending.why : (ending?.how ?? 'asked');
-  const task = receipt?.task;
+/** How a write ended, or that it was asked for. */
+const resultOf = ({ ending }: Intent): string =>
+  ending?.how === 'failed' ? ending.why : (ending?.how ?? 'asked');
+
+function tagReport(intent: Intent, links: Links) {
+  const task = intent.receipt?.task;
   return {
-    change: describeWrite(write),
-    result,
+    change: describeWrite(intent.write),
+    result: resultOf(intent),
     ...(task !== undefined && { task: taskReport(task, links) }),
   };
 }

@@ -139,6 +139,8 @@ export function describeWrite(write: Write): string {
   switch (write.kind) {
     case 'scratch-build':
       return `build ${write.kmod} ${placeOf(write)}`;
+    case 'rebuild':
+      return `rebuild ${write.kmod} in ${write.target}${write.draft ? ' as a draft' : ''}`;
     case 'request-repo':
       return `request a repo of ${write.tag}`;
     case 'create-side-tag':

@@ -70,10 +70,16 @@ const build_ = z.object({
   task_id: id.nullable(),
   owner_name: z.string(),
   volume_name: z.string(),
+  /** The SCM URL, with the commit, that it was built from; null where that was a source rpm. */
+  source: z.string().nullish(),
   /** Hubs before 1.33 have no drafts. */
   draft: z.boolean().default(false),
 });
 export type Build = z.infer<typeof build_>;
+
+/** The builds that a `build` task made. */
+export const listBuildsOf = (taskID: number): Call<{ nvr: string }[]> =>
+  call('listBuilds', z.array(z.object({ nvr: z.string() })), [], { taskID });
 
 /** A build by id or NVR; null if there is none. */
 export const getBuild = (build: number | string): Call<Build | null> =>
@@ -303,7 +309,9 @@ export const listTasks = (
 
 /** Options of a scratch build. */
 export interface BuildOptions {
-  readonly scratch: true;
+  readonly scratch?: true;
+  /** A build that may have the NVR of another one, until it is promoted (hub 1.34 and newer). */
+  readonly draft?: true;
   /** Build in this repo. For admins only, unless the hub's `build_from_repo_id` policy says otherwise. */
   readonly repo_id?: number;
   /** Build for these architectures alone, with spaces between. */

@@ -8,7 +8,7 @@ import { failure, isFault, type Purpose, SESSION_OVER, UNEXPECTED, withoutTraceb
 import { type Answer, type Answers, type Call, type Hub, HubError } from './hub.ts';
 import { negotiateToken } from './kerberos.ts';
 import { proxyFor } from './proxy.ts';
-import { createTransport, type Transport, TransportError } from './transport.ts';
+import { createTransport, type Transport, TransportError, type TransportOptions } from './transport.ts';
 import { decodeResponse, encodeCall, Fault, XmlRpcError, type XmlValue } from './xmlrpc.ts';
 
 export interface HubOptions {
@@ -34,7 +34,19 @@ export interface HubOptions {
   readonly random?: () => number;
   /** Where `https_proxy` and its like are looked for; the process's environment unless told. */
   readonly env?: NodeJS.ProcessEnv;
+  /** How calls travel; over HTTP unless told. */
+  readonly transport?: (options: TransportOptions) => Transport;
+  /** Time as pauses between tries know it; real time unless told. */
+  readonly clock?: Clock;
 }
+
+interface Clock {
+  /** In milliseconds, since whenever. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+}
+
+const REAL_TIME: Clock = { now: () => performance.now(), sleep: (ms) => sleep(ms) };
 
 const USER_AGENT = 'kmod-gate';
 /** Calls of a `readAll` that go into one request. */
@@ -53,6 +65,7 @@ const LOGOUT_WAIT = 5000;
  */
 export function connectHub(options: HubOptions): Hub {
   const { server, timeout, log, random = Math.random, env = process.env } = options;
+  const { transport: connect = createTransport, clock = REAL_TIME } = options;
   if (options.authtype === 'password' && !(options.user && options.password)) {
     throw new TypeError('authtype password needs user and password');
   }
@@ -60,7 +73,7 @@ export function connectHub(options: HubOptions): Hub {
   const proxy = proxyFor(server, env);
   const verify = options.no_ssl_verify ? { rejectUnauthorized: false } : {};
   const open = (to: string, tls: ConnectionOptions, patience = timeout) =>
-    createTransport({
+    connect({
       server: to,
       timeout: patience,
       userAgent: USER_AGENT,
@@ -85,7 +98,7 @@ export function connectHub(options: HubOptions): Hub {
     return exchangeOver(entrance, log)(...call).finally(() => entrance?.close());
   };
   const session = openSession(options, exchangeOver(transport, log), door, closing.signal);
-  const ask = withRetries(exchangeOver(transport, log), random);
+  const ask = withRetries(exchangeOver(transport, log), random, clock);
 
   const send = async (method: string, params: readonly XmlValue[]) => {
     try {
@@ -140,17 +153,17 @@ function exchangeOver(transport: Transport, log: Logger | undefined): Exchange {
 }
 
 /** Reads may be asked again, where no answer came quickly: who has waited for one asks later. Throws HubError. */
-function withRetries(exchange: Exchange, random: () => number): Exchange {
+function withRetries(exchange: Exchange, random: () => number, clock: Clock): Exchange {
   return async (method, params) => {
-    const start = performance.now();
+    const start = clock.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await exchange(method, params);
       } catch (error) {
         const failed = failure(error, method, 'read');
-        const patient = attempt < READ_TRIES && performance.now() - start < RETRY_WITHIN;
+        const patient = attempt < READ_TRIES && clock.now() - start < RETRY_WITHIN;
         if (failed.kind !== 'unavailable' || !patient) throw failed;
-        await sleep(RETRY_WAIT * 2 ** (attempt - 1) * (0.5 + random()));
+        await clock.sleep(RETRY_WAIT * 2 ** (attempt - 1) * (0.5 + random()));
       }
     }
   };

@@ -32,7 +32,7 @@ export async function act(context: Context, run: Run, writes: readonly Write[]):
   }
   for (const intent of intents) {
     const { write } = intent;
-    if (write.kind !== 'scratch-build') await receive(intent, await send(context, run, write));
+    if (write.kind !== 'scratch-build') await receive(intent, await send(context, run, intent, write));
   }
   if (lost) throw lost;
 }
@@ -55,13 +55,32 @@ function scratchBuild({ store }: Context, { id, write }: Attempt) {
   return koji.build(write.source, write.target, options, write.priority);
 }
 
+/** From the sources that the kmod's build was made from: its place in version control, else its source rpm. */
+async function realBuild(
+  { hub, store }: Context,
+  run: Run,
+  { id }: Intent,
+  { kmod, buildId, target, draft, waitFor }: Extract<Write, { kind: 'rebuild' }>,
+) {
+  const known = run.kmods.find(({ name }) => name === kmod)?.source ?? '';
+  const source = (await hub.read(koji.getBuild(buildId)))?.source ?? known;
+  const options: koji.BuildOptions = {
+    ...(draft && { draft }),
+    wait_repo: true,
+    wait_builds: waitFor,
+    custom_user_metadata: koji.markBuild({ attempt: id, store: store.installation }),
+  };
+  return koji.build(source, target, options);
+}
+
 async function send(
   context: Context,
   run: Run,
+  intent: Intent,
   write: Exclude<Write, Attempt['write']>,
 ): Promise<Answer<Receipt>> {
   try {
-    return { ok: true, value: { at: context.now(), ...(await sendOne(context, run, write)) } };
+    return { ok: true, value: { at: context.now(), ...(await sendOne(context, run, intent, write)) } };
   } catch (error) {
     if (error instanceof HubError) return { ok: false, error };
     throw error;
@@ -69,12 +88,16 @@ async function send(
 }
 
 async function sendOne(
-  { hub }: Context,
+  context: Context,
   run: Run,
+  intent: Intent,
   write: Exclude<Write, Attempt['write']>,
 ): Promise<Omit<Receipt, 'at'>> {
+  const { hub } = context;
   const build = run.kernel.id;
   switch (write.kind) {
+    case 'rebuild':
+      return { task: await hub.write(await realBuild(context, run, intent, write)) };
     case 'tag': {
       const options = write.from ? { fromtag: write.from } : {};
       return { task: await hub.write(koji.tagBuild(write.tag, write.against?.id ?? build, options)) };

@@ -2,7 +2,16 @@
  * What became of writes that have no ending yet. One with a receipt is followed to its end; one without
  * lost its reply, or the process died: then its effect is looked for, and found or declared lost.
  */
-import type { BuildEvidence, Ending, Gate, Intent, Receipt, Run, Write } from '../core/model.ts';
+import {
+  type BuildEvidence,
+  type Ending,
+  type Gate,
+  type Intent,
+  type Receipt,
+  type Run,
+  TASK,
+  type Write,
+} from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
@@ -28,7 +37,7 @@ export async function settle(context: Context, gate: Gate, run: Run): Promise<nu
 
 /** Tasks and repos are followed to their end; anything else is done when it is answered. */
 function isDoneByReply({ kind }: Write): boolean {
-  return kind !== 'scratch-build' && kind !== 'tag' && kind !== 'request-repo';
+  return kind !== 'scratch-build' && kind !== 'rebuild' && kind !== 'tag' && kind !== 'request-repo';
 }
 
 async function followTasks(context: Context, gate: Gate, run: Run, open: readonly Intent[]): Promise<void> {
@@ -54,6 +63,9 @@ async function followTasks(context: Context, gate: Gate, run: Run, open: readonl
     const tied = against ? build : await tieErrors(context, gate, run, build);
     await store.end(run, intent, endingOf(tied, now()));
   }
+  for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'rebuild')) {
+    await store.end(run, intent, await readRebuild(hub, task, now()));
+  }
   for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'tag')) {
     await store.end(run, intent, await readBackTag(hub, run, intent, task, now()));
   }
@@ -62,6 +74,16 @@ async function followTasks(context: Context, gate: Gate, run: Run, open: readonl
 function endingOf(build: BuildEvidence, at: number): Ending {
   if (build.state === 'closed') return { at, how: 'done', build };
   return { at, how: 'failed', why: build.fault?.text ?? build.state, build };
+}
+
+/** What a real build came to: the build's name, or the fault. */
+async function readRebuild(hub: Context['hub'], task: koji.TaskInfo, at: number): Promise<Ending> {
+  const [builds, result] = await hub.readAll([koji.listBuildsOf(task.id), koji.getTaskResult(task.id)]);
+  const made = unwrap(builds).at(-1)?.nvr;
+  if (task.state === TASK.CLOSED) return { at, how: 'done', ...(made && { nvr: made }) };
+  if (task.state === TASK.CANCELED) return { at, how: 'failed', why: 'cancelled' };
+  const fault = result.ok ? koji.faultIn(result.value)?.text : result.error.message;
+  return { at, how: 'failed', why: fault ?? `task ${task.id} failed` };
 }
 
 /** `tagBuild` only queues a task: whether the kernel is in the tag, the hub must say. */
@@ -134,14 +156,15 @@ async function repoSoFar(
 // gives it time to arrive.
 
 async function findLost(context: Context, run: Run, lost: readonly Intent[]): Promise<void> {
-  const builds = lost.filter(({ write }) => write.kind === 'scratch-build');
+  const builds = lost.filter(isBuild);
   if (builds.length > 0) await findBuilds(context, run, builds);
-  for (const intent of lost.filter(({ write }) => write.kind !== 'scratch-build'))
-    await findOther(context, run, intent);
+  for (const intent of lost.filter((intent) => !isBuild(intent))) await findOther(context, run, intent);
 }
 
 /** Own tasks that a look goes through, newest first; by number, since the hub's clock may differ from ours. */
 const LOOKED_AT = 1_000;
+
+const isBuild = ({ write }: Intent): boolean => write.kind === 'scratch-build' || write.kind === 'rebuild';
 
 async function findBuilds(
   { hub, store, now, user }: Context,
@@ -204,6 +227,7 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
       return task && !hasEnded(task.state) ? undefined : 'done';
     }
     case 'request-repo':
+    case 'rebuild':
     case 'scratch-build':
       // A repo request may be sent again: the hub answers with the one that it has.
       return undefined;

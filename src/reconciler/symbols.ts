@@ -104,8 +104,11 @@ async function readKmods(
   return kmods.map(({ name, arches }, i) => {
     const before = new Map(then?.[i]?.map(({ arch, answer }) => [arch, answer]));
     const tried = (now[i] ?? []).filter(({ arch }) => !arches || arches.includes(arch));
+    const providers = new Set(tried.flatMap(({ fromKmods }) => fromKmods.map(({ provider }) => provider)));
+    const needs = kmods.filter(({ nvr }) => providers.has(nvr)).map((kmod) => kmod.name);
     return {
       kmod: name,
+      ...(needs.length > 0 && { needs }),
       arches: heard(tried).map((found) => {
         const answer = before.get(found.arch);
         return answer ? { ...found, before: answer } : found;

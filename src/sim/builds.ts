@@ -41,6 +41,7 @@ export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Bui
   const build: Build = {
     id: state.builds.length + 1,
     ...{ nvr, name, version, release },
+    draft: /,draft_\d+$/.test(release),
     owner_id: owner.id,
     task_id: task.id,
     create_event: newEvent(state),
@@ -86,6 +87,46 @@ function buildArch(
   });
 }
 
+/**
+ * What a `build` task that was no scratch build leaves behind: a draft, as only those can share an NVR with what there
+ * is. Its modules import the symbols with the CRCs of the kernel that they were built against.
+ */
+export function importDraft(
+  state: State,
+  task: Task,
+  kmod: Kmod,
+  built: readonly { readonly arch: string; readonly kernel: Kernel | undefined }[],
+): Build {
+  const id = state.builds.length + 1;
+  const release = `${kmod.release},draft_${id}`;
+  const { name, version } = kmod;
+  const build: Build = {
+    id,
+    ...{ nvr: `${name}-${version}-${release}`, name, version, release },
+    draft: true,
+    owner_id: task.owner,
+    task_id: task.id,
+    create_event: newEvent(state),
+    start: task.start ?? state.now,
+    completion: state.now,
+    state: BUILD.COMPLETE,
+  };
+  state.builds.push(build);
+  addRpm(state, rpmOf(build, name, 'src', []));
+  for (const { arch, kernel } of built) {
+    const crcs = new Map(kernel?.symbols.map((symbol) => [symbol.name, symbol.crc]));
+    const imports = kmod.imports.map((of) => ({ ...of, crc: crcs.get(of.name) ?? of.crc }));
+    for (const rpm of kmodRpms({ ...kmod, imports }, build, arch)) addRpm(state, rpm);
+  }
+  tell(state, {
+    kind: 'build',
+    old: BUILD.BUILDING,
+    build: buildInfo(state, build),
+    task: taskNews(task),
+  });
+  return build;
+}
+
 /** A repo of the tag as it is now, with the task that made it. */
 export function importRepo(state: State, owner: User, tag: Tag): void {
   const task = makeTask(state, { method: 'newRepo', request: [tag.name], owner: owner.id });
@@ -119,7 +160,8 @@ function rpmOf(
   provides: readonly Dep[],
   requires: readonly Dep[] = [],
 ): NewRpm {
-  const { id, version, release } = build;
+  const { id, version } = build;
+  const release = build.release.replace(/,draft_\d+$/, '');
   const own = arch === 'src' ? [] : selfProvides(name, `${version}-${release}`, arch);
   return { build_id: id, name, version, release, arch, provides: [...provides, ...own], requires };
 }
@@ -155,7 +197,9 @@ function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
   ];
 }
 
-function kmodRpms({ name, imports, variants }: Kmod, build: Build, arch: string): NewRpm[] {
+function kmodRpms({ name, imports, variants, exports, needs }: Kmod, build: Build, arch: string): NewRpm[] {
+  const ksyms = (symbols: Kmod['exports'], flags: number) =>
+    Object.entries(symbols).map(([symbol, version]) => ({ name: `ksym(${symbol})`, version, flags }));
   const rpmlib = { name: 'rpmlib(CompressedFileNames)', version: '3.0.4-1', flags: RPMLIB };
   const importing = (rpm: string, symbols: Kmod['imports']) => {
     const found = symbols.map(({ name: symbol, crc }) => ({
@@ -163,7 +207,8 @@ function kmodRpms({ name, imports, variants }: Kmod, build: Build, arch: string)
       version: crc,
       flags: FOUND_REQUIRES,
     }));
-    return rpmOf(build, rpm, arch, [], [...found, rpmlib]);
+    const others = ksyms(needs, FOUND_REQUIRES);
+    return rpmOf(build, rpm, arch, ksyms(exports, EQUAL), [...found, ...others, rpmlib]);
   };
   const others = Object.entries(variants).map(([variant, own]) => importing(`${name}-${variant}`, own));
   return [importing(name, imports), ...others];

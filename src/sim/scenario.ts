@@ -38,6 +38,9 @@ export interface Kmod extends Nvr {
   readonly tags: readonly string[];
   /** Symbols that its modules import, with the CRCs it was built with. */
   readonly imports: readonly { readonly name: string; readonly crc: string }[];
+  /** Symbols that its modules export, and those of other kmods that they import, with their CRCs. */
+  readonly exports: Readonly<Record<string, string>>;
+  readonly needs: Readonly<Record<string, string>>;
   /** What other rpms of the same build, `NAME-VARIANT`, import. */
   readonly variants: Readonly<Record<string, Kmod['imports']>>;
   /** The package whose `-devel` it builds against. */
@@ -226,6 +229,8 @@ const FileSchema = z.strictObject({
     z.strictObject({
       nvr: z.string().regex(NVR),
       modversions: Name,
+      exports: z.record(Name, Name).default({}),
+      needs: z.record(Name, Name).default({}),
       variants: z.record(Name, Name).default({}),
       tags: Names,
       kernel: Name.default('kernel'),

@@ -99,7 +99,9 @@ async function answer(
   if (mishap === 'drop-before') return void request.socket.destroy();
   if (mishap === 'html-502') return send(response, 502, 'text/html', BAD_GATEWAY);
   const reply =
-    mishap === 'offline' ? encodeFault(1014, 'server is offline') : perform(world, call, request, verifiedBy);
+    mishap === 'offline'
+      ? encodeFault(1014, 'server is offline')
+      : answerCall(world, call, request, verifiedBy);
   if (mishap === 'drop-after') return void request.socket.destroy();
   const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   if (zipped) return send(response, 200, 'text/xml', gzipSync(reply), { 'Content-Encoding': 'gzip' });
@@ -109,11 +111,12 @@ async function answer(
 const BAD_GATEWAY =
   '<!DOCTYPE HTML><html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>\n';
 
-function perform(
+/** The document that the hub sends for a call; `headers` (in lower case) and `url` say whose session it is. */
+export function answerCall(
   world: World,
   call: ReturnType<typeof decodeCall>,
-  { headers, url = '' }: IncomingMessage,
-  verifiedBy: string | undefined,
+  { headers, url = '' }: Pick<IncomingMessage, 'headers' | 'url'>,
+  verifiedBy?: string,
 ): string {
   const session = claim(headers) ?? claimInUrl(url);
   const verified = verifiedBy === undefined ? undefined : headers[verifiedBy];

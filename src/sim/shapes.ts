@@ -129,7 +129,7 @@ function buildCommon(state: State, build: Build): XmlStruct {
     completion_time: timeText(build.completion),
     creation_event_id: build.create_event,
     creation_time: timeText(eventTime(state, build.create_event)),
-    draft: false,
+    draft: build.draft,
     epoch: null,
     name: build.name,
     nvr: build.nvr,

@@ -87,6 +87,8 @@ export interface Listing {
 /** A build; its rpms name it. */
 export interface Build extends Nvr {
   readonly id: number;
+  /** Its release ends with `,draft_ID`, which the names of its rpms do not have. */
+  readonly draft: boolean;
   readonly owner_id: number;
   readonly task_id: number;
   readonly create_event: number;

@@ -2,6 +2,7 @@
 import { Fault, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
 import { struct } from './arguments.ts';
 import { enterBuildroot, leaveBuildroot } from './buildroot.ts';
+import { importDraft } from './builds.ts';
 import {
   defaultMinEvent,
   finishRepo,
@@ -15,7 +16,7 @@ import {
   requestRepo,
   requeueRequests,
 } from './repos.ts';
-import type { Kmod } from './scenario.ts';
+import type { Kernel, Kmod } from './scenario.ts';
 import { taskNews } from './shapes.ts';
 import {
   buildOf,
@@ -278,7 +279,7 @@ function workBuild(state: State, task: Task): XmlValue | undefined {
   const srpm = srpmFor(state, task, tag, repo_id);
   if (srpm === null) return undefined;
   const opts = struct(task.request[2] ?? null);
-  if (!opts['scratch']) refuseImport(state, task, srpm);
+  if (!opts['scratch']) assertImportable(state, task, srpm, opts['draft'] === true);
   const builds = childrenOf(state, task).filter((child) => child.method === 'buildArch');
   if (builds.length === 0) {
     const arches = archList(state, tag, opts);
@@ -290,6 +291,7 @@ function workBuild(state: State, task: Task): XmlValue | undefined {
   }
   const results = builds.map((child) => collect(child));
   if (results.some((result) => result === undefined)) return undefined;
+  if (!opts['scratch'] && !importResult(state, task, srpm, builds)) return undefined;
   const files = (name: string) =>
     results.flatMap((result) => struct(result ?? null)[name] ?? []) as XmlValue[];
   return { srpms: files('srpms'), rpms: files('rpms'), logs: files('logs') };
@@ -401,8 +403,8 @@ function kmodFromSource(state: State, src: string): Kmod | undefined {
   return kmods.find((kmod) => `${kmod.nvr}.src.rpm` === last);
 }
 
-/** Nothing here can be imported: the scenario's packages are built already. Throws as kojid and initBuild do. */
-function refuseImport(state: State, task: Task, srpm: string): never {
+/** But for drafts nothing can be imported: the scenario's packages are built already. Throws as kojid and initBuild do. */
+function assertImportable(state: State, task: Task, srpm: string, draft: boolean): void {
   const nvr = kmodFromSource(state, srpm)?.nvr ?? null;
   const build = findBuild(state, nvr);
   const target = state.targets.find((each) => each.name === task.request[1]);
@@ -411,7 +413,29 @@ function refuseImport(state: State, task: Task, srpm: string): never {
   if (packageStatus(state, dest, build.name) !== 'listed') {
     throw buildError(`package ${build.name} not in list for tag ${dest.name}`);
   }
+  if (draft) return;
   throw new Fault(FAULT.GENERIC, `Build already exists (id=${build.id}, state=COMPLETE): ${nvr}`);
+}
+
+/** Import what was built and tag it into the target's destination; false while that goes on. */
+function importResult(state: State, task: Task, srpm: string, builds: readonly Task[]): boolean {
+  const tagging = childrenOf(state, task).find((child) => child.method === 'tagBuild');
+  if (tagging) return collect(tagging) !== undefined;
+  const kmod = kmodFromSource(state, srpm);
+  const target = state.targets.find((each) => each.name === task.request[1]);
+  if (kmod === undefined || target === undefined) throw buildError(`${srpm} is not a source package`);
+  const built = builds.map(({ id, label }) => ({ arch: label ?? '', kernel: kernelIn(state, id) }));
+  const build = importDraft(state, task, kmod, built);
+  subtask(state, task, { method: 'tagBuild', request: [target.dest_tag, build.id, false, null, true] });
+  return false;
+}
+
+/** The kernel whose devel package was in a task's build root. */
+function kernelIn(state: State, task: number): Kernel | undefined {
+  const root = state.buildroots.findLast(({ task_id }) => task_id === task);
+  const ids = new Set(root?.rpms.map(({ build_id }) => build_id));
+  const nvrs = state.builds.filter(({ id }) => ids.has(id)).map(({ nvr }) => nvr);
+  return state.scenario.kernels.find(({ nvr }) => nvrs.includes(nvr));
 }
 
 function archList(state: State, tag: Tag, opts: XmlStruct): string[] {

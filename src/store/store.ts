@@ -380,17 +380,7 @@ export function storeOver(
       );
     },
     async waivers() {
-      const rows = await db
-        .selectFrom('waiver')
-        .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
-        .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
-        .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
-        .orderBy('id', 'desc')
-        .execute();
-      return rows.map(({ ended_at, ended_by, ...waiver }) => ({
-        ...waiver,
-        ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
-      }));
+      return (await allWaivers(db)).reverse();
     },
     async wordsOfPersons() {
       const { rows } = await sql<{ words: number }>`
@@ -510,7 +500,10 @@ export function storeOver(
 /** Ids say what they are for: `GATE/BUILD/GENERATION/KMOD/TRY`, or `…/KIND/N`. */
 function nameIntents(run: Run, writes: readonly Write[], at: number): Intent[] {
   const counts = new Map<string, number>();
-  const subject = (write: Write) => (write.kind === 'scratch-build' ? write.kmod : write.kind);
+  const subject = (write: Write) => {
+    if (write.kind === 'scratch-build') return write.kmod;
+    return write.kind === 'rebuild' ? `rebuild/${write.kmod}` : write.kind;
+  };
   const next = (name: string) => {
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
@@ -679,19 +672,11 @@ async function readPast(db: Kysely<Tables>, run: string, baseline: number): Prom
   });
 }
 
-/** Waivers for a kernel at a gate that nobody has ended, oldest first. */
+/** Waivers that speak of a kernel at a gate, oldest first. */
 async function readWaivers(db: Kysely<Tables>, gate: string, kernel: KernelBuild): Promise<Waiver[]> {
-  const rows = await db
-    .selectFrom('waiver')
-    .selectAll()
-    .where(({ or, eb }) => or([eb('gate', 'is', null), eb('gate', '=', gate)]))
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('waiver_end').select('at').whereRef('waiver_id', '=', 'waiver.id'))),
-    )
-    .orderBy('id')
-    .execute();
+  const all = (await allWaivers(db)).filter((waiver) => waiver.gate === null || waiver.gate === gate);
   const speaking: Waiver[] = [];
-  for (const waiver of rows) {
+  for (const waiver of all) {
     const speaks =
       waiver.kernel === 'next'
         ? (await nextKernel(db, gate, waiver.at)) === kernel.id
@@ -699,6 +684,21 @@ async function readWaivers(db: Kysely<Tables>, gate: string, kernel: KernelBuild
     if (speaks) speaking.push(waiver);
   }
   return speaking;
+}
+
+/** Oldest first. */
+async function allWaivers(db: Kysely<Tables>): Promise<Waiver[]> {
+  const rows = await db
+    .selectFrom('waiver')
+    .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
+    .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
+    .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
+    .orderBy('id')
+    .execute();
+  return rows.map(({ ended_at, ended_by, ...waiver }) => ({
+    ...waiver,
+    ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
+  }));
 }
 
 /** The kernel build that was the first to come before a gate after a time. */

@@ -12,11 +12,18 @@ describe('kmod-gate demo', () => {
       { nvr: 'kernel-6.1.176-50.el9', verdict: 'promote', tags: ['c9s-candidate'] },
       { nvr: 'kernel-6.1.187-53.el9', verdict: 'block', tags: ['c9s-blocked'] },
       { nvr: 'kernel-6.1.192-56.el9', verdict: 'promote', tags: ['c9s-candidate'] },
+      { nvr: 'kernel-6.1.192-63.el9', verdict: 'promote', tags: ['c9s-candidate'] },
     ]);
     expect(runs[1].reasons[0]).toMatch(
       /^kmod-jool-dkms-4.1.9-1.el9: does not build on x86_64: src\/mod\/common\/nl\/nl_handler.c:205: /,
     );
-    expect(runs[1].kmods).toHaveLength(12);
+    expect(runs[1].kmods).toHaveLength(14);
+    const told = runs[3].reasons.join('\n');
+    expect(told).toMatch(/^kmod-jool-dkms-\S+ \(waived by release-manager until \S+ \S+ UTC: its vendor /m);
+    expect(told).toMatch(/^kmod-legacy-raid-\S+ \(already broken\): .*; nor does it build against kernel-6/m);
+    expect(told).toMatch(
+      /^kmod-experimental-pin-\S+ \(advisory, inconclusive\): tested the wrong kernel .*; its BuildRequires pin/m,
+    );
   }, 60_000);
 });
 

@@ -126,7 +126,7 @@ describe('beside a running gate', () => {
       [any({ until: '2020-01-01' }), '--until 2020-01-01: is over already'],
       [
         any({ until: 'Friday' }),
-        '--until Friday: a date such as 2026-12-01 or 2026-12-01T16:00Z, or a duration such as 7d',
+        '--until Friday: give a date such as 2026-12-01 or 2026-12-01T16:00Z, or a duration such as 7d',
       ],
       [any({ reason: ' \n' }), '--reason: say why; whoever reads the verdict will want to know'],
       [any({ by: '' }), '--by: say who'],

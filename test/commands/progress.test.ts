@@ -58,6 +58,7 @@ describe('progress', () => {
       baseline: null,
       held_by: null,
       needs_rebuild: [],
+      rebuilds: [],
       kernel_change: null,
       blame: [],
       tag_changes: [],

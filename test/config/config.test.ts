@@ -84,6 +84,7 @@ describe('a valid file', () => {
           arches: null,
           baseline: null,
           policy: DEFAULT_POLICY,
+          rebuild: null,
           build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
           on_pass: { tag: ['c9s-candidate'], untag: [] },
           on_fail: { tag: ['c9s-blocked'], untag: [] },

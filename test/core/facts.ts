@@ -42,6 +42,7 @@ export const GATE: Gate & { readonly build: Building } = {
   kmods: { tag: 'kmods', include: ['*'], exclude: [], advisory: [], arches: {} },
   arches: null,
   baseline: null,
+  rebuild: null,
   policy: DEFAULT_POLICY,
   build: { target: 'try', repo: 'wait', priority: 5, max_active: 20 },
   on_pass: { tag: ['candidate'], untag: ['gate'] },

@@ -98,6 +98,7 @@ function blockedRun(now: number): RunReport {
     baseline: { id: 4700, nvr: 'kernel-6.12.0-140.el10' },
     held_by: null,
     needs_rebuild: [],
+    rebuilds: [],
     kernel_change: null,
     blame: [
       {

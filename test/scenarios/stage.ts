@@ -29,6 +29,7 @@ export const GATE: Gate & { readonly build: Building } = {
   kmods: { tag: 'kmods9s-release', include: ['kmod-*'], exclude: [], advisory: [], arches: {} },
   arches: null,
   baseline: null,
+  rebuild: null,
   policy: DEFAULT_POLICY,
   build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
   on_pass: { tag: ['c9s-candidate'], untag: ['c9s-gate'] },

@@ -334,8 +334,8 @@ describe('symbols-then-rebuild', () => {
     expect(played.verdict).toBe('promote');
     expect(played.builds).toEqual([0, 1]);
     expect(played.reasons).toEqual([
-      'needs a rebuild: kmod-beta',
       `1 of 2 kmods loads into ${NEW} as it is, 1 more builds against it`,
+      'needs a rebuild: kmod-beta',
     ]);
   });
   test('blocks what neither loads nor builds', async () => {

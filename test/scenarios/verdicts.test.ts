@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Building, Gate, Order, Policy, Run, Waiver } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import type { Call } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
@@ -79,6 +80,7 @@ const pass = async (ms: number) => {
 describe('the baseline', () => {
   test('sidetag: a kmod that fails there too is already broken, and does not block', async () => {
     await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: withRules(rule({ result: 'fails' })) });
+    stage.hear();
     stage.world.completeKernel(NEW, GATE_TAG);
     const run = await stage.closed(NEW);
     expect(run.verdict).toMatchObject({ verdict: 'promote' });
@@ -87,6 +89,7 @@ describe('the baseline', () => {
       `1 of 2 kmods builds against ${NEW}`,
     ]);
     expect(stage.world.tags(OLD)).toEqual(['c9s-build', 'c9s-candidate']);
+    expect((await stage.store.kernels()).map(({ nvr }) => nvr)).toEqual([NEW]);
     expect(stage.world.call({ method: 'listSideTags', params: [] })).toEqual([]);
   });
 
@@ -474,4 +477,169 @@ test('more advisory kmods than the gate takes block', async () => {
   const run = await stage.closed(NEW);
   expect(run.verdict?.verdict).toBe('block');
   expect(reasons(run)[0]).toBe('1 advisory kmod broken by this kernel, where the gate takes 0');
+});
+
+describe('rebuilds after a promotion', () => {
+  /** kmod-alpha needs a symbol of kmod-beta; both must be rebuilt, since the CRC of seq_printf changes. */
+  const chain = (small: Scenario): Scenario => {
+    const beta = small.kmods.find(({ name }) => name === 'kmod-beta');
+    return {
+      ...small,
+      policy: { ...small.policy, tag: { ...small.policy.tag, 'kmod-gate': ['c9s-*', 'kmods9s-*'] } },
+      // What is rebuilt sees the kernels that have passed.
+      tags: [
+        ...small.tags,
+        {
+          name: 'kmods9s-released-build',
+          inherits: ['c9s-candidate', 'kmods9s-release'],
+          packages: [],
+          blocked: [],
+          locked: false,
+          perm: null,
+          arches: ['x86_64'],
+        },
+      ],
+      targets: [
+        ...small.targets,
+        { name: 'kmods9s', build_tag: 'kmods9s-released-build', dest_tag: 'kmods9s-release' },
+      ],
+      kmods: small.kmods.map((kmod) => ({
+        ...kmod,
+        imports: beta?.imports ?? [],
+        ...(kmod.name === 'kmod-beta' && { exports: { beta_register: '0x00000007' } }),
+        ...(kmod.name === 'kmod-alpha' && { needs: { beta_register: '0x00000007' } }),
+      })),
+    };
+  };
+  const gate = (draft: boolean): Partial<Gate> => ({
+    ...FINE,
+    strategy: 'symbols-then-rebuild',
+    rebuild: { target: 'kmods9s', draft },
+  });
+
+  test('are made in the order of their needs, each with a repo that has what it needs', async () => {
+    await set({ gate: gate(true), scenario: chain });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW, 120);
+    expect(run.closing?.why).toMatch(
+      /^moved from c9s-gate to c9s-candidate; rebuilt kmod-alpha-1\.0-1\.el9,draft_\d+, kmod-beta-2\.1-3\.el9,draft_\d+$/,
+    );
+    const real = stage.world.tasks().filter(({ method, request }) => {
+      const options = request[2] as Record<string, unknown> | undefined;
+      return method === 'build' && options?.['draft'] === true;
+    });
+    expect(real.map(({ request }) => String(request[0]).split('/').at(-1))).toEqual([
+      'kmod-beta-2.1-3.el9.src.rpm',
+      'kmod-alpha-1.0-1.el9.src.rpm',
+    ]);
+    const beta = stage.world.state.builds.find(({ draft, name }) => draft && name === 'kmod-beta');
+    expect(real[1]?.request[2]).toMatchObject({ wait_repo: true, wait_builds: [NEW, beta?.nvr] });
+    expect(stage.world.tags(beta?.id ?? 0)).toEqual(['kmods9s-release']);
+    const roots = stage.world.state.buildroots.filter(
+      ({ tag_id }) => tag_id === stage.world.state.tags.length,
+    );
+    const kernels = roots.flatMap(({ rpms }) => rpms.flatMap(({ build_id }) => build_id ?? []));
+    expect(new Set(kernels)).toEqual(new Set([stage.buildId(NEW)]));
+    expect(reasons(run)).toContain('needs a rebuild: kmod-alpha, kmod-beta');
+  });
+
+  test('that a name is taken for say what to bump', async () => {
+    await set({ gate: gate(false), scenario: chain });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW, 120);
+    expect(run.closing?.why).toContain(
+      "Build already exists (id=3, state=COMPLETE): kmod-beta-2.1-3.el9; bump the release in kmod-beta's spec file, or set draft = true",
+    );
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test.each(['build', 'multiCall'])('are made once, though replies to %s are lost', async (method) => {
+    let count = 0;
+    await set({
+      gate: gate(true),
+      scenario: chain,
+      faults: (name) => (name === method && ++count % 2 === 1 ? 'drop-after' : 'none'),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.closed(NEW, 240);
+    expect(stage.world.state.builds.filter(({ draft }) => draft)).toHaveLength(2);
+  });
+});
+
+test('drafts with one NVR stand side by side, each judged by its own builds', async () => {
+  const drafts = [`${NEW},draft_7`, `${NEW},draft_8`] as const;
+  await set({
+    gate: { ...FINE, ...repo('sidetag') },
+    scenario: (small) => {
+      const model = small.kernels.find(({ nvr }) => nvr === NEW);
+      if (!model) throw new Error('no model');
+      return {
+        ...small,
+        kernels: [...small.kernels, ...drafts.map((nvr) => ({ ...model, ...splitNvr(nvr) }))],
+        rules: [rule({ result: 'fails', kernel: drafts[0] })],
+      };
+    },
+  });
+  for (const nvr of drafts) stage.world.completeKernel(nvr, GATE_TAG);
+  const [first, second] = [await stage.closed(drafts[0]), await stage.closed(drafts[1])];
+  expect([first.verdict?.verdict, second.verdict?.verdict]).toEqual(['block', 'promote']);
+  expect(stage.world.tags(drafts[0])).toEqual(['c9s-blocked']);
+  expect(stage.world.tags(drafts[1])).toEqual(['c9s-candidate']);
+});
+
+describe('a build root with another kernel', () => {
+  const pinning =
+    (pins: string) =>
+    (small: Scenario): Scenario => ({
+      ...small,
+      kmods: small.kmods.map((kmod) => (kmod.name === 'kmod-alpha' ? { ...kmod, pins } : kmod)),
+    });
+  test('a pinned kernel that is no longer there is found out, and not tried again', async () => {
+    await set({ gate: FINE, scenario: pinning('kernel-5.14.0-1.el9') });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    expect(reasons((await stage.run(NEW)) as Run)[0]).toBe(
+      `kmod-alpha-1.0-1.el9 (inconclusive): tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which is not there; the kernel under test is ${NEW}`,
+    );
+    expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
+  });
+  test('a pinned kernel that is there is found out, both are named', async () => {
+    await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: pinning(OLD) });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await held('held: kmod-alpha');
+    expect(reasons((await stage.run(NEW)) as Run)[0]).toContain(
+      'tested the wrong kernel on x86_64: kernel-devel-6.1.170-47.el9',
+    );
+    expect(reasons((await stage.run(NEW)) as Run)[0]).toContain(
+      `and not ${NEW}; its BuildRequires pin another kernel`,
+    );
+  });
+  test('a repo that does not hold the kernel is said to be stale, and another one is waited for', async () => {
+    // A hub whose repo requests are answered with the repo that is there, as one does where kojira hangs.
+    let stale = 2;
+    await set({
+      gate: FINE,
+      around: ({ hub, store }) => ({
+        store,
+        hub: {
+          ...hub,
+          writeAll: ((calls: readonly Call<unknown>[]) =>
+            hub.writeAll(
+              calls.map((call) => {
+                if (call.method !== 'build' || stale-- <= 0) return call;
+                const [src, target, options] = call.params;
+                const { wait_repo: _, wait_builds: __, ...rest } = options as Record<string, never>;
+                return { ...call, params: [src ?? null, target ?? null, rest] };
+              }),
+            )) as typeof hub.writeAll,
+        },
+      }),
+    });
+    stage.world.completeKernel(NEW, GATE_TAG);
+    const run = await stage.closed(NEW);
+    expect(run.verdict?.verdict).toBe('promote');
+    expect(await stage.story()).toContain(
+      `tested the wrong kernel on x86_64: kernel-devel-6.1.170-47.el9 and not ${NEW}; the repo did not hold this one: was it regenerated?`,
+    );
+  });
 });

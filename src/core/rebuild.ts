@@ -1,0 +1,107 @@
+/** Real builds of the kmods that a promoted kernel made necessary, those first whose symbols others need. */
+import type { Gate, Intent, Run, Write } from './model.ts';
+
+type Rebuild = Intent<Extract<Write, { kind: 'rebuild' }>>;
+
+/** Where the rebuild of a kmod stands. */
+export interface RebuildStanding {
+  readonly kmod: string;
+  /** `due`: to be submitted; `waits`: for others; `active`; `done`; `failed`: it, or one that it needs. */
+  readonly state: 'due' | 'waits' | 'active' | 'done' | 'failed';
+  /** Of `done`: the build that was made. Of `failed`: why, and what to do. */
+  readonly text: string;
+  readonly intent?: Rebuild;
+  readonly waitFor: readonly string[];
+}
+
+/** A submission that was lost so often is lost for good. */
+const LOST_MOST = 3;
+
+/**
+ * Where each rebuild of a run stands, in the run's order. A kmod waits for those whose symbols it needs, unless they need
+ * each other.
+ * @param names the kmods that need one
+ */
+export function rebuilds(run: Run, names: readonly string[]): RebuildStanding[] {
+  const needs = new Map(
+    run.symbols?.kmods.map(({ kmod, needs }) => [kmod, (needs ?? []).filter((name) => names.includes(name))]),
+  );
+  const found = new Map<string, RebuildStanding>();
+  const stand = (kmod: string): RebuildStanding => {
+    const known = found.get(kmod);
+    if (known) return known;
+    const first = (needs.get(kmod) ?? []).filter((name) => !allNeeds(name, needs).has(kmod));
+    const standing = standingOf(run, kmod, first.map(stand));
+    found.set(kmod, standing);
+    return standing;
+  };
+  return names.map(stand);
+}
+
+/** A kmod, what it needs, what that needs, and so on. */
+function allNeeds(kmod: string, needs: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const all = new Set([kmod]);
+  for (const name of all) for (const other of needs.get(name) ?? []) all.add(other);
+  return all;
+}
+
+function standingOf({ intents }: Run, kmod: string, first: readonly RebuildStanding[]): RebuildStanding {
+  const tries = intents.filter(
+    (intent): intent is Rebuild => isRebuild(intent) && intent.write.kmod === kmod,
+  );
+  const intent = tries.at(-1);
+  const ending = intent?.ending;
+  const made = first.flatMap(({ intent }) =>
+    intent?.ending?.how === 'done' ? (intent.ending.nvr ?? []) : [],
+  );
+  const say = (state: RebuildStanding['state'], text = ''): RebuildStanding => ({
+    kmod,
+    state,
+    text,
+    waitFor: made,
+    ...(intent && { intent }),
+  });
+  if (intent && !ending) return say('active');
+  if (ending?.how === 'done') return say('done', ending.nvr ?? '');
+  if (ending?.how === 'failed') return say('failed', explain(kmod, ending.why));
+  if (tries.length > LOST_MOST) return say('failed', 'its build never reached the hub');
+  const failed = first.find(({ state }) => state === 'failed');
+  if (failed) return say('failed', `it needs ${failed.kmod}, which was not rebuilt`);
+  return say(first.every(({ state }) => state === 'done') ? 'due' : 'waits');
+}
+
+export const isRebuild = (intent: Intent): intent is Rebuild => intent.write.kind === 'rebuild';
+
+/** A build of this name is there already (the hub's initBuild): a release can only be built once. */
+function explain(kmod: string, why: string): string {
+  if (!/Build already exists/.test(why)) return why;
+  return `${why}; bump the release in ${kmod}'s spec file, or set draft = true in on_pass.rebuild`;
+}
+
+/** The writes that submit what is due. */
+export function rebuildWrites(
+  { rebuild }: Pick<Gate, 'rebuild'>,
+  { kmods, kernel }: Run,
+  standings: readonly RebuildStanding[],
+): Write[] {
+  if (!rebuild) return [];
+  return standings
+    .filter(({ state }) => state === 'due')
+    .flatMap(({ kmod, waitFor }): Write[] => {
+      const build = kmods.find(({ name }) => name === kmod);
+      const repo = [kernel.nvr, ...waitFor];
+      return build ? [{ kind: 'rebuild', kmod, buildId: build.buildId, ...rebuild, waitFor: repo }] : [];
+    });
+}
+
+/** `rebuilt kmod-a-1-2, kmod-b-1-2; not kmod-c: …`; empty where nothing was to be rebuilt. */
+export function describeRebuilds(standings: readonly RebuildStanding[]): string {
+  const done = standings.filter(({ state }) => state === 'done').map(({ kmod, text }) => text || kmod);
+  const failed = standings
+    .filter(({ state }) => state === 'failed')
+    .map(({ kmod, text }) => `${kmod}: ${text}`);
+  return [
+    ...(done.length > 0 ? [`rebuilt ${done.join(', ')}`] : []),
+    ...(failed.length > 0 ? [`not rebuilt ${failed.join('; ')}`] : []),
+  ].join('; ');
+}
