@@ -139,6 +139,14 @@ function runText(output: Output, report: RunReport): string {
       `  ${change}: ${result}${task ? ` (${task.url ?? `task ${task.id}`})` : ''}\n`,
   );
   if (changes.length > 0) lines.push('\nTags\n', ...changes);
+  const rebuilds = report.rebuilds.map(({ kmod, target, result, nvr, task }) => [
+    nvr ?? kmod,
+    target,
+    task ? (task.url ?? `task ${task.id}`) : '-',
+    result,
+  ]);
+  if (rebuilds.length > 0)
+    lines.push('\nRebuilt\n', indent(table([['KMOD', 'TARGET', 'TASK', 'RESULT'], ...rebuilds])));
   return lines.join('');
 }
 

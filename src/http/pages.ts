@@ -92,7 +92,7 @@ ${
     ? table('Waivers, those that hold first', heads, rows)
     : html`<p>Nobody has waived anything yet.</p>`
 }
-<p class="quiet"><code>kmod-gate waive</code> makes one, <code>kmod-gate unwaive</code> and its number end it.</p>
+<p class="quiet"><code>kmod-gate waive</code> makes one, <code>kmod-gate unwaive NO.</code> ends it.</p>
 </section>`,
   });
 }
@@ -148,7 +148,7 @@ function busLine({ bus }: Health, now: number): Content {
 }
 
 function runSection(report: RunReport, now: number): Html {
-  const { started_at, ended_at, reasons, tag_changes } = report;
+  const { started_at, ended_at, reasons, tag_changes, rebuilds } = report;
   const length = span((ended_at ?? now) - started_at);
   return html`<section>
 <h2>Gate ${report.gate} ${report.verdict && word(report.verdict)} ${word(report.status)}</h2>
@@ -162,6 +162,7 @@ ${report.kmods.length > 0 ? kmodTable(report) : html`<p>None was found to try.</
 ${outcomeNotes(report).map((note) => html`<p class="quiet">${note}</p>`)}
 ${report.blame.length > 0 && html`<h3>Symbols that are not as kmods need them</h3>${blameTable(report.blame)}`}
 ${tag_changes.length > 0 && html`<h3>Tag changes</h3>${tagTable(tag_changes)}`}
+${rebuilds.length > 0 && html`<h3>Rebuilt</h3>${rebuildTable(rebuilds)}`}
 </section>`;
 }
 
@@ -233,6 +234,16 @@ function blameTable(blame: RunReport['blame']): Html {
 function tagTable(changes: RunReport['tag_changes']): Html {
   const rows = changes.map(({ change, result, task }) => [change, result, task && taskLink(task)]);
   return table('Tag changes, oldest first', ['Change', 'Result', 'Task'], rows);
+}
+
+function rebuildTable(rebuilds: RunReport['rebuilds']): Html {
+  const rows = rebuilds.map(({ kmod, target, result, nvr, task }) => [
+    html`<b class="tight">${nvr ?? kmod}</b>`,
+    target,
+    result,
+    task && taskLink(task),
+  ]);
+  return table('Kmods built anew for this kernel, in order', ['Kmod', 'Target', 'Result', 'Task'], rows);
 }
 
 function history(journal: readonly Entry[], runs: readonly RunReport[]): Html {

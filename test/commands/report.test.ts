@@ -75,6 +75,10 @@ test('explain says who holds it, by what it is measured, whose failure each is a
   expect(row('kmod-bbswitch')).toMatch(/^ {2}ok, to rebuild {2}- {2}.* {2}needs a rebuild, and builds$/);
   expect(text).toContain('  already-broken: it fails with kernel-6.12.0-140.el10 too, so it does not count');
   expect(text).toMatch(/ {2}verdict block$/m);
+  expect(lines.slice(lines.indexOf('Rebuilt')).slice(2, 4)).toEqual([
+    '  kmod-bbswitch-0.8-9.1.el10  kmods10  https://koji.example.org/koji/taskinfo?taskID=9301  done',
+    '  kmod-zfs  kmods10  -  asked',
+  ]);
 });
 
 test('before a verdict, explain says of a waived kmod who waived it', async () => {

@@ -130,6 +130,14 @@ describe('the page of a kernel', () => {
     expect(await pageOf('/kernel/4711')).not.toMatch(/unattributed|already-broken|waived/);
   });
 
+  test('shows what was built anew for the kernel', async () => {
+    const page = await pageOf('/kernel/4730');
+    const rebuilt = page.slice(page.indexOf('<h3>Rebuilt'));
+    expect(rowWith(rebuilt, 'kmod-bbswitch')).toBe('kmod-bbswitch-0.8-9.1.el10 kmods10 done 9301');
+    expect(rowWith(rebuilt, 'kmod-zfs')).toBe('kmod-zfs kmods10 asked');
+    expect(await pageOf('/kernel/4711')).not.toContain('<h3>Rebuilt');
+  });
+
   test('says who holds it, and what ends that', async () => {
     const page = await pageOf('/kernel/4730');
     expect(page).toMatch(/Held by <b>grace<\/b> since .*: QA looks at it first/);
