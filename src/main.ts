@@ -75,12 +75,12 @@ function program(setExit: (code: number) => void): Command {
   kmodGate
     .command('waive')
     .description(
-      'let kernels through although a kmod is broken or inconclusive, those that are blocked already too',
+      'let kernels through although a kmod is broken or inconclusive; also those that are blocked already',
     )
     .requiredOption('--kernel <nvr|glob|next>', 'which kernels; next: the one that comes next')
     .requiredOption('--kmod <name|glob>', 'which kmods, or "stablelist"')
     .requiredOption('--reason <text>', 'why')
-    .option('--until <date>', 'when it ends by itself: a date, or a duration such as 7d')
+    .option('--until <date>', 'when it ends by itself: a date (UTC), or a duration such as 7d')
     .addOption(by)
     .addOption(gate)
     .addOption(config)

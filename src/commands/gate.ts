@@ -14,7 +14,7 @@ import { type Hub, HubError } from '../koji/hub.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { explain, newestReports, reporting } from './report.ts';
+import { explain, newestReports, reporting, waiverReports } from './report.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -71,6 +71,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const sources = {
     runs: () => newestReports(reports, LISTED),
     explain: (subject: string) => explain(reports, subject),
+    waivers: () => waiverReports(store),
     health: () => ({
       started_at: startedAt,
       looked_at: lookedAt,

@@ -1,14 +1,17 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
+import { standings, verdictOf } from '../core/judge.ts';
 import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
-import { describeOrder, describeWaiver, plural } from '../core/wording.ts';
+import { holdOf, waiverReport } from '../core/report.ts';
+import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
-import { dateTime, type Output, table } from './text.ts';
+import { waiverReports } from './report.ts';
+import { type Output, paint, table } from './text.ts';
 
 export interface WaiveOptions {
   readonly kernel: string;
@@ -25,22 +28,41 @@ export async function waive(config: Config, output: Output, options: WaiveOption
   assertGate(config, options.gate);
   const at = Date.now();
   const until = options.until === undefined ? null : parseUntil(options.until, at);
-  const { kernel, kmod, reason } = options;
-  if (reason.trim() === '')
-    throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
+  const { kernel, kmod } = options;
+  for (const [name, text] of [['kernel', kernel] as const, ['kmod', kmod] as const])
+    if (text.trim() === '')
+      throw new CheckError(`--${name}: say which; a name, or a pattern such as "kmod-*"`);
+  if (/^\d+$/.test(kernel))
+    throw new CheckError(`--kernel ${kernel}: an NVR or a pattern of NVRs, no build id`);
+  const reason = oneLine(options.reason);
+  if (reason === '') throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
   const waiver = { at, by: whoIs(options.by), reason, gate: options.gate ?? null, kernel, kmod, until };
   await withStore(config, 'append', async (store) => {
     const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
     const id = await store.waive(waiver, runs);
-    const about = runs.map((run) => `  ${run.kernel.nvr} at gate ${run.gate}, ${standOf(run)}\n`).join('');
-    const none =
-      kernel === 'next'
-        ? 'It is for the kernel that comes next.\n'
-        : 'It speaks of no kernel that is undecided or blocked.\n';
-    output.write(
-      `waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n${about === '' ? none : `It speaks of\n${about}`}`,
-    );
+    output.write(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n`);
+    for (const { id } of runs) {
+      const run = await store.run(id);
+      if (run) output.write(`  ${run.kernel.nvr} at gate ${run.gate}: ${effectOn(config, run, at)}\n`);
+    }
+    if (kernel === 'next') output.write('It is for the kernel that comes next.\n');
+    else if (runs.length === 0)
+      output.write(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.\n`);
   });
+}
+
+/** What becomes of a run by the waivers that it has now. */
+function effectOn({ gates }: Config, run: Run, now: number): string {
+  const gate = gates.find(({ name }) => name === run.gate);
+  const kmods = gate ? standings(gate, run, now) : [];
+  if (!gate || kmods.some(({ state }) => state !== 'judged'))
+    return 'not decided yet; its verdict will heed it';
+  const { verdict, reasons } = verdictOf(gate, run, kmods, now);
+  const hold = run.closing ? undefined : holdOf(run);
+  if (verdict === 'promote' && hold) return `would be let through, but ${hold.by} holds it`;
+  if (verdict === 'promote')
+    return gate.mode === 'observe' ? 'would be let through now' : 'the gate lets it through now';
+  return `still ${(run.verdict?.verdict ?? verdict) === 'block' ? 'blocked' : 'held'}: ${reasons[0]}`;
 }
 
 /** `kmod-gate waivers`: those that hold, or all. */
@@ -49,50 +71,45 @@ export async function listWaivers(
   output: Output,
   { all, json }: { readonly all: boolean; readonly json: boolean },
 ): Promise<void> {
-  const now = Date.now();
-  const waivers = await withStore(config, 'read', (store) => store.waivers());
-  const shown = waivers.filter((waiver) => all || stateOf(waiver, now) === 'holds');
+  const waivers = await withStore(config, 'read', waiverReports);
+  const shown = waivers.filter(({ state }) => all || state === 'holds');
   if (json) {
-    const rows = shown.map((waiver) => ({ ...waiver, state: stateOf(waiver, now) }));
-    output.write(`${JSON.stringify({ waivers: rows }, null, 2)}\n`);
+    output.write(`${JSON.stringify({ waivers: shown }, null, 2)}\n`);
     return;
   }
   if (shown.length === 0) {
-    output.write(all ? 'There has been no waiver.\n' : 'No waiver holds; --all lists those that did.\n');
+    const before = waivers.length > 0 ? '; --all lists those that did' : '';
+    output.write(`No waiver holds${before}.\n`);
     return;
   }
-  const rows = shown.map((waiver) => {
-    const { id, gate, kernel, kmod, by, at, until, ended, reason } = waiver;
-    const end = ended
-      ? `ended by ${ended.by}, ${dateTime(ended.at)}`
-      : until === null
-        ? '-'
-        : dateTime(until);
-    return [
-      String(id),
-      stateOf(waiver, now),
-      gate ?? '*',
-      kernel,
-      kmod,
-      `${by}, ${dateTime(at)}`,
-      end,
-      reason,
-    ];
-  });
-  output.write(table([['ID', 'STATE', 'GATE', 'KERNEL', 'KMOD', 'BY', 'UNTIL', 'REASON'], ...rows]));
+  const rows = shown.map(({ id, state, gate, kernel, kmod, by, at, until, ended, reason }) => [
+    String(id),
+    state,
+    kmod,
+    kernel,
+    gate ?? 'any',
+    by,
+    moment(at),
+    ended ? `${moment(ended.at)} (${ended.by})` : until === null ? 'no end' : moment(until),
+    reason,
+  ]);
+  const heads = ['ID', 'STATE', 'KMOD', 'KERNEL', 'GATE', 'BY', 'SINCE', 'UNTIL', 'REASON'];
+  output.write(table([heads, ...rows], (padded, cell) => paint(output, cell, padded)));
 }
-
-const stateOf = ({ ended, until }: Waiver, now: number): 'holds' | 'ended' | 'expired' =>
-  ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds';
 
 /** `kmod-gate unwaive`: end a waiver. What it let through stays where it is. */
 export async function unwaive(config: Config, output: Output, id: string, by?: string): Promise<void> {
   await withStore(config, 'append', async (store) => {
+    const now = Date.now();
     const waiver = (await store.waivers()).find((one) => String(one.id) === id);
     if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
-    if (waiver.ended) throw new CheckError(`waiver ${id} was ended by ${waiver.ended.by} already`);
-    await store.endWaiver(waiver, whoIs(by), Date.now());
+    const { ended, state, until } = waiverReport(waiver, now);
+    if (ended) throw new CheckError(`waiver ${id}: ended already, by ${ended.by} at ${moment(ended.at)}`);
+    if (state === 'expired')
+      throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? now)}`);
+    await store.endWaiver(waiver, whoIs(by), now);
     output.write(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}\n`);
+    output.write('What it let through stays where it is.\n');
   });
 }
 
@@ -112,11 +129,11 @@ export async function order(
   options: OrderOptions,
 ): Promise<void> {
   assertGate(config, options.gate);
-  const { reason = '', kmod = null } = options;
+  const { kmod = null } = options;
+  const reason = oneLine(options.reason ?? '');
   await withStore(config, 'append', async (store) => {
-    const runs = await liveRunsOf(store, config, subject, options.gate);
+    const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
     for (const run of runs) {
-      assertUseful(kind, run, kmod);
       const said = { at: Date.now(), by: whoIs(options.by), kind, reason, kmod };
       await store.order(run, said);
       output.write(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}\n`);
@@ -124,15 +141,27 @@ export async function order(
   });
 }
 
-function assertUseful(kind: Order['kind'], { orders, kmods, gate }: Run, kmod: string | null): void {
-  const held = orders.findLast((one) => one.kind === 'hold' || one.kind === 'release')?.kind === 'hold';
-  if (kind === 'release' && !held)
+/** Those of the live runs on a kernel that an order can change something of. Throws CheckError where there is none. */
+function meant(kind: Order['kind'], runs: readonly Run[], kmod: string | null): readonly Run[] {
+  const nvr = runs[0]?.kernel.nvr;
+  const gates = runs.map(({ gate }) => gate).join(', ');
+  const held = runs.filter(holdOf);
+  if (kind === 'release' && held.length === 0)
     throw new CheckError(
-      `nobody holds it at gate ${gate}; what the gate itself holds, "kmod-gate waive" or "retry" may move`,
+      `${nvr}: nobody holds it at gate ${gates}; what the gate itself holds, "kmod-gate waive" or "retry" may move`,
     );
-  if (kmod !== null && !kmods.some(({ name }) => matcher([kmod])(name)))
-    throw new CheckError(`--kmod ${kmod}: none of the ${plural(kmods.length, 'kmod')} of the run`);
+  const having = runs.filter(({ kmods }) => kmod === null || hasKmod(kmods, kmod));
+  if (having.length === 0)
+    throw new CheckError(
+      `--kmod ${kmod}: ${nvr} is tried with none such at gate ${gates}; "kmod-gate explain ${nvr}" lists them`,
+    );
+  return kind === 'release' ? held : having;
 }
+
+const hasKmod = (kmods: Run['kmods'], pattern: string): boolean => {
+  const matches = matcher([pattern]);
+  return kmods.some(({ name }) => matches(name));
+};
 
 async function liveRunsOf(
   store: Store,
@@ -152,8 +181,9 @@ async function liveRunsOf(
       `${kernel.nvr} has not stood before ${gate === undefined ? 'a gate' : `gate ${gate}`}`,
     );
   const watch = gates.find(({ name }) => name === over.gate)?.watch ?? 'the watch tag';
+  const waiving = over.verdict?.verdict === 'block' ? ', or "kmod-gate waive" what blocked it' : '';
   throw new CheckError(
-    `${kernel.nvr}: its run at gate ${over.gate} is over (${over.closing?.how}: ${over.closing?.why}); tag it into ${watch} again to try it anew`,
+    `${kernel.nvr}: its run at gate ${over.gate} is over (${over.closing?.how}: ${over.closing?.why}); tag it into ${watch} again to try it anew${waiving}`,
   );
 }
 
@@ -164,24 +194,36 @@ async function latestRuns(store: Store, build: number): Promise<Run[]> {
   return [...newest.values()];
 }
 
-/** Runs that a waiver may move: live ones, and those that blocked. */
+/**
+ * Runs that a waiver may move: live ones, and those that blocked, which try such a kmod.
+ * Throws CheckError where the kernel is named and was never tried with one: a slip that nobody would notice.
+ */
 async function runsSpokenOf(
   store: Store,
   { gates }: Config,
-  { kernel, gate }: Pick<Waiver, 'kernel' | 'gate'>,
+  { kernel, gate, kmod }: Pick<Waiver, 'kernel' | 'gate' | 'kmod'>,
 ): Promise<Run[]> {
   const speaks = matcher([kernel]);
   const builds = (await store.kernels()).filter(({ nvr }) => speaks(nvr));
-  const runs = await Promise.all(builds.map(({ id }) => latestRuns(store, id)));
-  const known = new Set(gates.map(({ name }) => name));
-  return runs
-    .flat()
-    .filter((run) => known.has(run.gate) && (gate === null || run.gate === gate))
-    .filter(({ closing, verdict }) => !closing || verdict?.verdict === 'block');
+  const all = (await Promise.all(builds.map(({ id }) => latestRuns(store, id)))).flat();
+  const runs = all.flatMap((run) => {
+    const at = gates.find(({ name }) => name === run.gate);
+    return at && (gate === null || run.gate === gate) ? [{ run, listed: at.stablelist !== null }] : [];
+  });
+  const having = runs.filter(
+    ({ run, listed }) => hasKmod(run.kmods, kmod) || (listed && matcher([kmod])('stablelist')),
+  );
+  if (runs.length > 0 && having.length === 0 && !/[*?]/.test(kernel))
+    throw new CheckError(
+      `--kmod ${kmod}: ${kernel} is tried with none such; "kmod-gate explain ${kernel}" lists them`,
+    );
+  return having
+    .map(({ run }) => run)
+    .filter(
+      ({ closing, verdict }) =>
+        !closing || (verdict?.verdict === 'block' && ['done', 'observed'].includes(closing.how)),
+    );
 }
-
-const standOf = ({ closing, verdict }: Run): string =>
-  closing ? `which is ${closing.how}: ${closing.why}` : `verdict ${verdict?.verdict ?? 'not made yet'}`;
 
 function assertGate({ gates }: Config, gate: string | undefined): void {
   if (gate === undefined || gates.some(({ name }) => name === gate)) return;
@@ -190,8 +232,22 @@ function assertGate({ gates }: Config, gate: string | undefined): void {
 
 /** Who speaks: as said, else who is logged in, before sudo. */
 function whoIs(by: string | undefined): string {
-  return by ?? process.env['SUDO_USER'] ?? userInfo().username;
+  const who = by === undefined ? (process.env['SUDO_USER'] ?? userName()) : oneLine(by);
+  if (!who) throw new CheckError('--by: say who');
+  return who;
 }
+
+/** Undefined where the system has no name for the user, as in many a container. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a person types goes into rows and sentences. */
+const oneLine = (text: string): string => text.trim().replace(/\s+/g, ' ');
 
 async function withStore<T>(
   { store: { url } }: Config,

@@ -2,8 +2,19 @@
 import type { Config } from '../config/config.ts';
 import type { ArchDetail, Gate, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
-import type { Explanation, KmodReport, Links, RunReport } from '../core/report.ts';
-import { BLAME_SHOWN, describeBlamed, reportOf, tallyOf, worstFirst } from '../core/report.ts';
+import type { Explanation, KmodReport, Links, RunReport, WaiverReport } from '../core/report.ts';
+import {
+  BLAME_SHOWN,
+  briefly,
+  describeBlamed,
+  isSpared,
+  outcomeNotes,
+  reportOf,
+  tallyOf,
+  WHOSE,
+  waiverReport,
+  worstFirst,
+} from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -38,6 +49,12 @@ export async function newestReports(reporting: Reporting, limit: number): Promis
   return Promise.all(runs.map((run) => report(reporting, run)));
 }
 
+/** Reports of all waivers, newest first. */
+export async function waiverReports(store: Store): Promise<WaiverReport[]> {
+  const now = Date.now();
+  return (await store.waivers()).map((waiver) => waiverReport(waiver, now));
+}
+
 /** A gate that the configuration has no more is judged by a plain one. */
 async function report(
   { store, gates, links }: Reporting,
@@ -57,16 +74,23 @@ export function statusTable(output: Output, reports: readonly RunReport[]): stri
     report.status,
     report.verdict ?? '-',
     tally(report),
-    report.state,
+    // A held run says so itself, once nothing else is left to do.
+    report.held_by && report.status !== 'held'
+      ? `${report.state}; held by ${report.held_by.by}`
+      : report.state,
   ]);
   return table([['GATE', 'KERNEL', 'STATUS', 'VERDICT', 'KMODS', 'STATE'], ...rows], (padded, cell) =>
     paint(output, cell, padded),
   );
 }
 
-/** `11 ok, 1 broken`. */
-function tally(report: RunReport): string {
-  return [...tallyOf(report.kmods)].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'none';
+/** `1 broken, 11 ok (4 to rebuild)`. */
+function tally({ kmods, needs_rebuild }: RunReport): string {
+  const rebuild = needs_rebuild.length > 0 ? ` (${needs_rebuild.length} to rebuild)` : '';
+  const counts = [...tallyOf(kmods)].map(
+    ([outcome, count]) => `${count} ${outcome}${outcome === 'ok' ? rebuild : ''}`,
+  );
+  return counts.join(', ') || 'none';
 }
 
 /**
@@ -88,7 +112,7 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
 }
 
 export function explanationText(output: Output, { nvr, build, runs, journal }: Explanation): string {
-  const history = journal.map((entry) => `  ${dateTime(entry.at)}  ${entry.text}\n`).join('');
+  const history = journal.map((entry) => `  ${dateTime(entry.at)}  ${briefly(entry, runs)}\n`).join('');
   const parts = runs.map((report) => runText(output, report));
   if (parts.length === 0) parts.push(`${nvr} (build ${build}) has not stood before a gate.\n`);
   return `${parts.join('\n')}\nHistory\n${history}`;
@@ -97,32 +121,74 @@ export function explanationText(output: Output, { nvr, build, runs, journal }: E
 function runText(output: Output, report: RunReport): string {
   const verdict = report.verdict ? ` ${paint(output, report.verdict)},` : '';
   const head = `${report.nvr} (build ${report.build}) at gate ${report.gate}:${verdict} ${paint(output, report.status)}\n`;
-  const lines = [head, `  ${report.state}\n`];
+  const { held_by, baseline } = report;
+  const lines = [head];
+  if (!held_by || !report.state.startsWith('held by')) lines.push(`  ${report.state}\n`);
+  if (held_by) {
+    const why = held_by.reason ? `: ${held_by.reason}` : '';
+    lines.push(
+      `  held by ${held_by.by} since ${dateTime(held_by.at)}${why}; "kmod-gate release ${report.nvr}" ends it\n`,
+    );
+  }
+  lines.push(`  baseline: ${baseline?.nvr ?? 'none, no kernel had passed when it began'}\n`);
   if (report.url) lines.push(`  ${report.url}\n`);
   if (report.reasons.length > 0) {
     lines.push('\nWhy\n', ...report.reasons.map((reason, i) => `  ${i + 1}. ${reason}\n`));
   }
-  lines.push('\nKmods\n', indent(kmodTable(output, report)), ...errorText(report), ...blameText(report));
+  const notes = outcomeNotes(report).map((note) => `  ${note}\n`);
+  lines.push('\nKmods\n', indent(kmodTable(output, report)), ...notes);
+  lines.push(...errorText(report), ...blameText(report));
   const changes = report.tag_changes.map(
     ({ change, result, task }) =>
       `  ${change}: ${result}${task ? ` (${task.url ?? `task ${task.id}`})` : ''}\n`,
   );
   if (changes.length > 0) lines.push('\nTags\n', ...changes);
+  const rebuilds = report.rebuilds.map(({ kmod, target, result, nvr, task }) => [
+    nvr ?? kmod,
+    target,
+    task ? (task.url ?? `task ${task.id}`) : '-',
+    result,
+  ]);
+  if (rebuilds.length > 0)
+    lines.push('\nRebuilt\n', indent(table([['KMOD', 'TARGET', 'TASK', 'RESULT'], ...rebuilds])));
   return lines.join('');
 }
 
 function kmodTable(output: Output, report: RunReport): string {
   const shared = sharedErrors(report);
-  const rows = worstFirst(report.kmods).map(({ nvr, required, outcome, cause, tasks, errors }) => {
-    const task = tasks.map(({ id, url }) => url ?? `task ${id}`).join(' ') || '-';
+  const rows = worstFirst(report.kmods).map((kmod) => {
+    const { name, nvr, required, outcome, cause, whose, waived, tasks, errors } = kmod;
+    const reason = report.reasons.findIndex(
+      (text) => cause !== '' && text.startsWith(nvr) && text.endsWith(`: ${cause}`),
+    );
     const first = errors.find((error) => cause.includes(describeError(error)));
     const kmods = first && shared.get(keyOf(first))?.kmods;
     const said = kmods ? cause.replace(first.message, () => `an error of ${kmods} kmods, see below`) : cause;
-    return [outcome, required ? nvr : `${nvr} (advisory)`, task, said];
+    const words = [
+      outcome,
+      ...(isSpared(kmod) ? ['waived'] : []),
+      ...(report.needs_rebuild.includes(name) ? ['to rebuild'] : []),
+    ];
+    return [
+      words.join(', '),
+      whose ? WHOSE[whose] : '-',
+      required ? nvr : `${nvr} (advisory)`,
+      newestTask(tasks),
+      // A verdict's reasons are right above; before it, who waived what is told here alone.
+      reason >= 0 ? `see ${reason + 1}. above` : waived && outcome !== 'ok' ? `${said} (${waived})` : said,
+    ];
   });
-  return table([['OUTCOME', 'KMOD', 'TASK', 'CAUSE'], ...rows], (padded, cell) =>
-    paint(output, cell, padded),
+  return table([['OUTCOME', 'WHOSE', 'KMOD', 'TASK', 'CAUSE'], ...rows], (padded, cell) =>
+    paint(output, cell.endsWith(', waived') ? 'waived' : (cell.split(', ')[0] ?? cell), padded),
   );
+}
+
+/** All in a row, with their URLs, would leave no room for anything else; --json has them. */
+function newestTask(tasks: KmodReport['tasks']): string {
+  const last = tasks.at(-1);
+  if (!last) return '-';
+  const tries = tasks.length > 1 ? `, ${tasks.length} tries` : '';
+  return `${last.url ?? `task ${last.id}`}${tries}`;
 }
 
 type BuildError = KmodReport['errors'][number];

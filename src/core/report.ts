@@ -20,11 +20,13 @@ import type {
   KernelChange,
   KernelRef,
   LogError,
+  Order,
   Receipt,
   Run,
   SymbolEvidence,
   SymbolsShown,
   Verdict,
+  Waiver,
 } from './model.ts';
 import { isRebuild } from './rebuild.ts';
 import { describeChange, describeStablelist, describeWaiver, describeWrite, plural } from './wording.ts';
@@ -102,6 +104,8 @@ export interface RunReport {
   readonly kmods: readonly KmodReport[];
   /** What "already broken" is measured by; null: no kernel had passed when the run began. */
   readonly baseline: KernelRef | null;
+  /** The person's hold that nobody has released; null: there is none, or the run is over. */
+  readonly held_by: { readonly by: string; readonly at: number; readonly reason: string } | null;
   /** Names of the kmods that do not load as they are, and build: with the strategy `symbols-then-rebuild`. */
   readonly needs_rebuild: readonly string[];
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
@@ -131,6 +135,13 @@ export interface RunReport {
   readonly ended_at: number | null;
 }
 
+/** A waiver, and whether it still lets anything through. */
+export interface WaiverReport extends Omit<Waiver, 'ended'> {
+  readonly state: 'holds' | 'expired' | 'ended';
+  /** Who ended it, and when; null: nobody. */
+  readonly ended: NonNullable<Waiver['ended']> | null;
+}
+
 /** Everything about one kernel build: every run of it, newest first, and the journal. */
 export interface Explanation {
   readonly build: number;
@@ -157,6 +168,7 @@ export function reportOf(
   const url = links.build(run.kernel.id);
   const held = run.verdict?.verdict === 'hold' || said?.startsWith('held');
   const kmods = standings(gate, run, run.verdict?.at ?? now);
+  const hold = run.closing ? undefined : holdOf(run);
   return {
     run: run.id,
     gate: run.gate,
@@ -169,6 +181,7 @@ export function reportOf(
     reasons: run.verdict?.reasons ?? [],
     kmods: kmods.map((standing) => kmodReport(standing, links, detail)),
     baseline: run.baseline,
+    held_by: hold ? { by: hold.by, at: hold.at, reason: hold.reason } : null,
     needs_rebuild: needRebuild(run, kmods),
     kernel_change: run.symbols?.change ?? null,
     ...(detail && { blame: blameReport(run, detail) }),
@@ -188,6 +201,18 @@ export function reportOf(
     started_at: run.startedAt,
     ended_at: run.closing?.at ?? null,
   };
+}
+
+/** The person's hold that nobody has released. */
+export function holdOf({ orders }: Pick<Run, 'orders'>): Order | undefined {
+  const last = orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
+  return last?.kind === 'hold' ? last : undefined;
+}
+
+/** Report of a waiver at a time. */
+export function waiverReport(waiver: Waiver, now: number): WaiverReport {
+  const { ended = null, until } = waiver;
+  return { ...waiver, ended, state: ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds' };
 }
 
 function kmodReport(
@@ -299,16 +324,58 @@ const RANKS: Record<KmodReport['outcome'], number> = {
   ok: 6,
 };
 
-/** What a reader looks for comes first; otherwise in the order given. */
+/** What a reader looks for comes first, what is waived after all that is not; otherwise in the order given. */
 export function worstFirst(kmods: readonly KmodReport[]): KmodReport[] {
-  return kmods.toSorted((a, b) => RANKS[a.outcome] - RANKS[b.outcome]);
+  const rank = (kmod: KmodReport) => (isSpared(kmod) ? RANKS['already-broken'] - 0.5 : RANKS[kmod.outcome]);
+  return kmods.toSorted((a, b) => rank(a) - rank(b));
 }
 
-/** How many kmods have each outcome, worst first. */
-export function tallyOf(kmods: readonly KmodReport[]): ReadonlyMap<KmodReport['outcome'], number> {
-  const counts = new Map<KmodReport['outcome'], number>();
-  for (const { outcome } of worstFirst(kmods)) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+/** Whether a waiver is what keeps it from counting. */
+export const isSpared = ({ waived, outcome }: KmodReport): boolean =>
+  waived !== null && ['broken', 'unattributed', 'inconclusive'].includes(outcome);
+
+/** How many kmods have each outcome, worst first; those that are waived count as such alone. */
+export function tallyOf(kmods: readonly KmodReport[]): ReadonlyMap<KmodReport['outcome'] | 'waived', number> {
+  const counts = new Map<KmodReport['outcome'] | 'waived', number>();
+  for (const kmod of worstFirst(kmods)) {
+    const name = isSpared(kmod) ? 'waived' : kmod.outcome;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
   return counts;
+}
+
+/** Whose failure it is, in a word or two. */
+export const WHOSE: Record<Whose, string> = {
+  kmod: 'kmod',
+  dependency: 'dependency',
+  kernel: 'wrong kernel',
+  system: 'build system',
+  builder: 'builder',
+  person: 'person',
+  time: 'time',
+};
+
+/** What the outcomes of a run mean that do not speak for themselves. */
+export function outcomeNotes({ kmods, baseline }: Pick<RunReport, 'kmods' | 'baseline'>): string[] {
+  const has = (outcome: KmodReport['outcome']) => kmods.some((kmod) => kmod.outcome === outcome);
+  const before = baseline?.nvr ?? 'the baseline';
+  return [
+    ...(has('unattributed')
+      ? ['unattributed: it fails, and nothing shows whether it did so before this kernel']
+      : []),
+    ...(has('already-broken')
+      ? [`already-broken: it fails with ${before} too, so it does not count against this kernel`]
+      : []),
+  ];
+}
+
+/** A line of the journal as a history below its runs has it: a verdict that they show is not spelled out again. */
+export function briefly({ kind, run, text }: Entry, runs: readonly RunReport[]): string {
+  if (kind !== 'verdict') return text;
+  const shown = runs.some(
+    (report) => report.run === run && text === `verdict ${report.verdict}: ${report.reasons.join('; ')}`,
+  );
+  return shown ? text.slice(0, text.indexOf(':')) : text;
 }
 
 /** What the hub answered to a write, for the journal. */

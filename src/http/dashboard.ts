@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
-import type { Explanation, RunReport } from '../core/report.ts';
+import type { Explanation, RunReport, WaiverReport } from '../core/report.ts';
 import { ListenError } from './error.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';
-import { kernelPage, messagePage, runsPage } from './pages.ts';
+import { kernelPage, messagePage, runsPage, waiversPage } from './pages.ts';
 import { STYLE } from './style.ts';
 
 /** Where the dashboard gets what it shows. */
@@ -15,6 +15,8 @@ export interface Sources {
   runs(): Promise<RunReport[]>;
   /** @param subject NVR or Koji build id; undefined where the store has never seen it */
   explain(subject: string): Promise<Explanation | undefined>;
+  /** All waivers, newest first. */
+  waivers(): Promise<WaiverReport[]>;
   health(): Health;
 }
 
@@ -28,7 +30,7 @@ const HEADERS = {
 };
 
 /**
- * Serve the dashboard: `/`, `/kernel/SUBJECT`, the same as JSON below `/api/`, and `/healthz`.
+ * Serve the dashboard: `/`, `/kernel/SUBJECT`, `/waivers`, the same as JSON below `/api/`, and `/healthz`.
  * @param listen where; port 0 is any free port
  * @returns its URL; `close` cuts connections that are still open
  * @throws ListenError
@@ -63,6 +65,7 @@ function createApp(sources: Sources, log: Logger) {
     if (!explanation) return refuseUnknown(request, reply);
     return sendPage(reply, kernelPage(explanation, Date.now()));
   });
+  app.get('/waivers', async (_request, reply) => sendPage(reply, waiversPage(await sources.waivers())));
   app.get('/api/runs', async (_request, reply) =>
     reply.headers(HEADERS).send({ runs: await sources.runs() }),
   );
@@ -70,6 +73,9 @@ function createApp(sources: Sources, log: Logger) {
     const explanation = await sources.explain(request.params.subject);
     return explanation ? reply.headers(HEADERS).send(explanation) : refuseUnknown(request, reply);
   });
+  app.get('/api/waivers', async (_request, reply) =>
+    reply.headers(HEADERS).send({ waivers: await sources.waivers() }),
+  );
   app.get('/healthz', async (_request, reply) => {
     const health = sources.health();
     const ok = isWorking(health, Date.now());

@@ -3,15 +3,20 @@ import type { Entry, Verdict } from '../core/model.ts';
 import {
   BLAME_SHOWN,
   type BlameReport,
+  briefly,
   describeBlamed,
   type Explanation,
+  isSpared,
   type KmodReport,
+  outcomeNotes,
   type RunReport,
   type TaskReport,
   tallyOf,
+  type WaiverReport,
+  WHOSE,
   worstFirst,
 } from '../core/report.ts';
-import { describeError, span } from '../core/wording.ts';
+import { describeError, moment, span } from '../core/wording.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Content, type Html, html, link } from './html.ts';
 import { STYLE } from './style.ts';
@@ -27,8 +32,8 @@ export function runsPage(reports: readonly RunReport[], health: Health, now: num
     report.gate,
     report.verdict && word(report.verdict),
     word(report.status),
-    tally(report.kmods),
-    report.state,
+    tally(report),
+    html`<div>${report.state}${heldNote(report)}</div>`,
     html`<span class="tight">${time(report.started_at, `${span(now - report.started_at)} ago`)}</span>`,
   ]);
   const heads = ['Kernel', 'Gate', 'Verdict', 'Status', 'Kmods', 'State', 'Begun'];
@@ -53,7 +58,43 @@ export function kernelPage({ nvr, build, runs, journal }: Explanation, now: numb
     body: html`
 ${runs.length === 0 && html`<section><p>It has not stood before a gate.</p></section>`}
 ${runs.map((report) => runSection(report, now))}
-<section><h2>History</h2>${history(journal)}</section>`,
+<section><h2>History</h2>${history(journal, runs)}</section>`,
+  });
+}
+
+/** What persons let through, those that hold first. */
+export function waiversPage(waivers: readonly WaiverReport[]): Html {
+  const holding = waivers.filter(({ state }) => state === 'holds');
+  const rows = [...holding, ...waivers.filter(({ state }) => state !== 'holds')].map((waiver) => {
+    const { id, state, kmod, kernel, gate, by, at, until, ended, reason } = waiver;
+    const end = ended
+      ? html`<div class="tight">${time(ended.at, moment(ended.at))}<br><span class="quiet">ended by ${ended.by}</span></div>`
+      : until === null
+        ? 'no end'
+        : html`<span class="tight">${time(until, moment(until))}</span>`;
+    return [
+      html`<b class="tight">${kmod}</b>`,
+      String(id),
+      word(state),
+      kernel === 'next' ? 'the next one' : html`<span class="tight">${kernel}</span>`,
+      gate ?? 'any',
+      html`<div>${by}<br><span class="tight quiet">${time(at, moment(at))}</span></div>`,
+      end,
+      reason,
+    ];
+  });
+  const heads = ['Kmod', 'No.', 'State', 'Kernel', 'Gate', 'By', 'Until', 'Reason'];
+  return page({
+    title: 'Waivers',
+    live: false,
+    body: html`<section>
+${
+  rows.length > 0
+    ? table('Waivers, those that hold first', heads, rows)
+    : html`<p>Nobody has waived anything yet.</p>`
+}
+<p class="quiet"><code>kmod-gate waive</code> makes one, <code>kmod-gate unwaive NO.</code> ends it.</p>
+</section>`,
   });
 }
 
@@ -73,7 +114,7 @@ ${parts.live && html`<meta http-equiv="refresh" content="${REFRESH}">`}
 <style>${STYLE}</style>
 </head>
 <body>
-<header><a href="/">kmod-gate</a><span>${parts.aside}</span></header>
+<header><a href="/">kmod-gate</a><nav><a href="/">Kernels</a> <a href="/waivers">Waivers</a></nav><span>${parts.aside}</span></header>
 <main>
 <h1>${parts.title}</h1>
 ${parts.body}
@@ -108,35 +149,67 @@ function busLine({ bus }: Health, now: number): Content {
 }
 
 function runSection(report: RunReport, now: number): Html {
-  const { started_at, ended_at, reasons, tag_changes, blame = [] } = report;
+  const { started_at, ended_at, reasons, tag_changes, rebuilds, blame = [] } = report;
   const length = span((ended_at ?? now) - started_at);
   return html`<section>
 <h2>Gate ${report.gate} ${report.verdict && word(report.verdict)} ${word(report.status)}</h2>
-<p>${report.state}</p>
-<p class="quiet">Begun ${time(started_at, dateTime(started_at))}, ${ended_at === null ? 'for' : 'took'} ${length}</p>
+${stateOf(report)}
+<p class="quiet">Begun ${time(started_at, dateTime(started_at))}, ${ended_at === null ? 'for' : 'took'} ${length}; ${
+    report.baseline ? `baseline ${report.baseline.nvr}` : 'no baseline: no kernel had passed'
+  }</p>
 ${reasons.length > 0 && html`<h3>Why</h3><ol>${reasons.map((reason) => html`<li>${reason}</li>`)}</ol>`}
 <h3>Kmods</h3>
-${report.kmods.length > 0 ? kmodTable(report.kmods) : html`<p>None was found to try.</p>`}
+${report.kmods.length > 0 ? kmodTable(report) : html`<p>None was found to try.</p>`}
+${outcomeNotes(report).map((note) => html`<p class="quiet">${note}</p>`)}
 ${blame.length > 0 && html`<h3>Symbols that are not as kmods need them</h3>${blameTable(blame)}`}
 ${tag_changes.length > 0 && html`<h3>Tag changes</h3>${tagTable(tag_changes)}`}
+${rebuilds.length > 0 && html`<h3>Rebuilt</h3>${rebuildTable(rebuilds)}`}
 </section>`;
 }
 
-function kmodTable(kmods: readonly KmodReport[]): Html {
-  const rows = worstFirst(kmods).map((kmod) => [
-    [html`<b class="tight">${kmod.nvr}</b>`, !kmod.required && html` <span class="quiet">advisory</span>`],
-    word(kmod.outcome),
-    // One element: on a narrow screen the cell is a grid.
-    kmod.cause !== '' && html`<div>${kmod.cause}${errorList(kmod)}</div>`,
-    kmod.tasks.length > 0 && html`<div>${kmod.tasks.map((task) => [taskLink(task), ' '])}</div>`,
-  ]);
+/** A person's hold, in a list of runs: a held run says so itself, once nothing else is left to do. */
+function heldNote({ held_by, status }: RunReport): Content {
+  return held_by && status !== 'held' && html` <span class="word warn">held by ${held_by.by}</span>`;
+}
+
+/** Where a run stands; a person's hold with what ends it. */
+function stateOf({ held_by, nvr, state }: RunReport): Content {
+  if (!held_by) return html`<p>${state}</p>`;
+  const { by, at, reason } = held_by;
+  return html`${!state.startsWith('held by') && html`<p>${state}</p>`}
+<p class="banner warn">Held by <b>${by}</b> since ${time(at, dateTime(at))}${
+    reason && `: ${reason}`
+  }<br><code>kmod-gate release ${nvr}</code> ends it.</p>`;
+}
+
+function kmodTable({ kmods, needs_rebuild }: RunReport): Html {
+  const rows = worstFirst(kmods).map((kmod) => {
+    const { name, nvr, required, outcome, cause, whose, waived, tasks } = kmod;
+    const marks = [
+      isSpared(kmod) && word('waived'),
+      needs_rebuild.includes(name) && html`<span class="quiet">to rebuild</span>`,
+      whose && html`<span class="quiet">${WHOSE[whose]}</span>`,
+    ];
+    // It does not count against this kernel, and should not look so.
+    const muted = outcome === 'already-broken';
+    const nameOf = muted ? html`<span class="tight quiet">${nvr}</span>` : html`<b class="tight">${nvr}</b>`;
+    return [
+      [nameOf, !required && html` <span class="quiet">advisory</span>`],
+      html`<div class="words tight">${word(outcome)}${marks}</div>`,
+      // One element: on a narrow screen the cell is a grid.
+      cause !== '' &&
+        html`<div class="${muted && 'quiet'}">${cause}${isSpared(kmod) && html`<p class="waiver">${waived}</p>`}${errorList(kmod)}</div>`,
+      tasks.length > 0 && html`<div>${tasks.map((task) => [taskLink(task), ' '])}</div>`,
+    ];
+  });
   return table('Kmods, broken ones first', ['Kmod', 'Outcome', 'Cause', 'Tasks'], rows);
 }
 
-/** First errors of build.log. */
-function errorList({ errors }: KmodReport): Content {
-  if (errors.length === 0) return null;
-  const items = errors.map(
+/** First errors of build.log, but for the one that is the cause. */
+function errorList({ errors, cause }: KmodReport): Content {
+  const more = errors.filter((error) => !cause.includes(describeError(error)));
+  if (more.length === 0) return null;
+  const items = more.map(
     (error) => html`<li><span class="quiet">${error.arch}</span> ${describeError(error)}</li>`,
   );
   return html`<ol class="errors">${items}</ol>`;
@@ -147,9 +220,9 @@ function blameTable(blame: readonly BlameReport[]): Html {
     .slice(0, BLAME_SHOWN)
     .map((blamed) => [
       html`<b class="tight">${blamed.symbol}</b>`,
-      blamed.arch,
-      describeBlamed(blamed),
-      blamed.provider,
+      html`<span class="tight">${blamed.arch}</span>`,
+      html`<span class="tight">${describeBlamed(blamed)}</span>`,
+      blamed.provider && html`<span class="tight">${blamed.provider}</span>`,
       blamed.kmods.map(({ name }) => name).join(', '),
     ]);
   const more =
@@ -164,11 +237,21 @@ function tagTable(changes: RunReport['tag_changes']): Html {
   return table('Tag changes, oldest first', ['Change', 'Result', 'Task'], rows);
 }
 
-function history(journal: readonly Entry[]): Html {
-  const rows = journal.map(({ at, gate, text }) => [
-    html`<span class="tight quiet">${time(at, dateTime(at))}</span>`,
-    gate,
-    text,
+function rebuildTable(rebuilds: RunReport['rebuilds']): Html {
+  const rows = rebuilds.map(({ kmod, target, result, nvr, task }) => [
+    html`<b class="tight">${nvr ?? kmod}</b>`,
+    target,
+    result,
+    task && taskLink(task),
+  ]);
+  return table('Kmods built anew for this kernel, in order', ['Kmod', 'Target', 'Result', 'Task'], rows);
+}
+
+function history(journal: readonly Entry[], runs: readonly RunReport[]): Html {
+  const rows = journal.map((entry) => [
+    html`<span class="tight quiet">${time(entry.at, dateTime(entry.at))}</span>`,
+    entry.gate,
+    briefly(entry, runs),
   ]);
   return table('History, oldest first', ['Time', 'Gate', 'What'], rows);
 }
@@ -187,9 +270,9 @@ ${body}</tbody>
 </table>`;
 }
 
-type Word = Verdict | RunReport['status'] | KmodReport['outcome'];
+type Word = Verdict | RunReport['status'] | KmodReport['outcome'] | WaiverReport['state'] | 'waived';
 
-const TONES: Record<Word, 'good' | 'bad' | 'warn' | 'busy' | 'plain'> = {
+const TONES: Record<Word, 'good' | 'bad' | 'warn' | 'busy' | 'plain' | 'muted' | 'person'> = {
   promote: 'good',
   block: 'bad',
   hold: 'warn',
@@ -202,9 +285,13 @@ const TONES: Record<Word, 'good' | 'bad' | 'warn' | 'busy' | 'plain'> = {
   ok: 'good',
   broken: 'bad',
   unattributed: 'bad',
-  'already-broken': 'plain',
+  'already-broken': 'muted',
   cancelled: 'plain',
   inconclusive: 'warn',
+  waived: 'person',
+  holds: 'person',
+  expired: 'muted',
+  ended: 'muted',
   building: 'busy',
   waiting: 'plain',
 };
@@ -214,9 +301,12 @@ function word(name: Word, text: string = name): Html {
   return html`<span class="word ${TONES[name]}">${text}</span>`;
 }
 
-/** `1 broken`, `11 ok`. */
-function tally(kmods: readonly KmodReport[]): Html {
+/** `1 broken`, `11 ok`, `(4 to rebuild)`. */
+function tally({ kmods, needs_rebuild }: RunReport): Html {
   const words = [...tallyOf(kmods)].map(([outcome, count]) => word(outcome, `${count} ${outcome}`));
+  // Some of those that are ok, and no more kmods.
+  if (needs_rebuild.length > 0)
+    words.push(html`<span class="quiet">(${needs_rebuild.length} to rebuild)</span>`);
   return html`<div class="words">${words.length > 0 ? words : 'none'}</div>`;
 }
 

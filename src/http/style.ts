@@ -8,12 +8,14 @@ export const STYLE = html`
   --page: #f6f7f9; --card: #fff; --line: #dde1e6; --text: #1b1f24; --quiet: #59636e; --link: #0757b8;
   --good: #116329; --good-bg: #d8f3df; --bad: #a40e26; --bad-bg: #ffe1e0;
   --warn: #7a4b00; --warn-bg: #fdeec4; --busy: #0550ae; --busy-bg: #dbecff; --plain-bg: #e8ebef;
+  --person: #6e3096; --person-bg: #f1e3fb;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #101418; --card: #171c22; --line: #2d353e; --text: #e3e7eb; --quiet: #98a2ad; --link: #79b8ff;
     --good: #7ee294; --good-bg: #12361f; --bad: #ff9b95; --bad-bg: #4a1a1c;
     --warn: #f2c55c; --warn-bg: #3d2e08; --busy: #8cc4ff; --busy-bg: #11304f; --plain-bg: #29313a;
+    --person: #d9b3f5; --person-bg: #3a2150;
   }
 }
 * { box-sizing: border-box; }
@@ -42,6 +44,12 @@ tbody tr { border-top: 1px solid var(--line); }
 .bad { color: var(--bad); background: var(--bad-bg); }
 .warn { color: var(--warn); background: var(--warn-bg); }
 .busy { color: var(--busy); background: var(--busy-bg); }
+.muted { color: var(--quiet); font-weight: 500; }
+.person { color: var(--person); background: var(--person-bg); }
+.banner { border-radius: 6px; padding: 0.5rem 0.75rem; }
+.waiver { color: var(--person); }
+code { font: 0.9em ui-monospace, monospace; }
+nav { display: flex; gap: 1rem; }
 .errors { list-style: none; padding: 0.4rem 0.6rem; margin-top: 0.3rem; background: var(--page); border-left: 3px solid var(--bad); font: 0.85rem/1.5 ui-monospace, monospace; }
 @media (max-width: 46rem) {
   table, tbody, tr, th, td { display: block; }
@@ -55,6 +63,6 @@ tbody tr { border-top: 1px solid var(--line); }
   td > .word { justify-self: start; }
 }
 @media (min-width: 64rem) {
-  .tight { white-space: nowrap; }
+  .tight { white-space: nowrap; flex-wrap: nowrap; }
 }
 `;

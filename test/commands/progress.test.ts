@@ -56,6 +56,7 @@ describe('progress', () => {
       reasons: [],
       kmods: [],
       baseline: null,
+      held_by: null,
       needs_rebuild: [],
       rebuilds: [],
       kernel_change: null,

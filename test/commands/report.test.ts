@@ -1,11 +1,13 @@
 /** What `explain` prints. */
 import { expect, test } from 'vitest';
-import { explanationText } from '../../src/commands/report.ts';
+import { explanationText, statusTable } from '../../src/commands/report.ts';
 import { describeError } from '../../src/core/wording.ts';
 import { exampleSources } from '../http/example.ts';
 
 const source = (file: string, line: number, message: string) =>
   ({ kind: 'source', arch: 'x86_64', file, line, message }) as const;
+
+const PLAIN = { write() {}, colour: false };
 
 /** The blocked kernel of the example, with these first errors of its first kmods. */
 async function explained(...errors: ReturnType<typeof source>[][]): Promise<string> {
@@ -21,7 +23,7 @@ async function explained(...errors: ReturnType<typeof source>[][]): Promise<stri
     reasons: [],
     kmods: run.kmods.slice(0, errors.length).map((kmod, i) => ({ ...kmod, ...broken(errors[i] ?? []) })),
   }));
-  return explanationText({ write() {}, colour: false }, { ...seen, runs });
+  return explanationText(PLAIN, { ...seen, runs });
 }
 
 const GONE = "implicit declaration of function 'pci_clear_master'";
@@ -52,4 +54,67 @@ test('an error that one kmod has in two places is its own', async () => {
   expect(text).toContain(
     `  kmod-acpi-call-1.2.2-3.el10\n    x86_64  a.c:1: ${GONE}\n    x86_64  b.c:2: ${GONE}\n`,
   );
+});
+
+test('explain says who holds it, by what it is measured, whose failure each is and who waived it', async () => {
+  const seen = await exampleSources(0).explain('4730');
+  if (!seen) throw new Error('no such kernel');
+  const text = explanationText(PLAIN, seen);
+  const lines = text.split('\n').map((line) => line.replace(/ {2,}/g, '  ').trimEnd());
+  const row = (nvr: string) => lines.slice(lines.indexOf('Kmods')).find((line) => line.includes(nvr));
+  expect(lines[1]).toMatch(
+    /^ {2}held by grace since .*: QA looks at it first; "kmod-gate release kernel-6.12.0-143.el10" ends it$/,
+  );
+  expect(lines[2]).toBe('  baseline: kernel-6.12.0-140.el10');
+  expect(row('kmod-jool')).toMatch(/^ {2}broken, waived {2}kmod {2}kmod-jool\S+ {2}\S+ {2}see 4. above$/);
+  expect(row('kmod-nvidia')).toMatch(
+    /^ {2}inconclusive {2}builder {2}\S+ {2}\S+=9230, 3 tries {2}see 3. above$/,
+  );
+  expect(row('kmod-drbd')).toMatch(/^ {2}already-broken {2}kmod {2}.* {2}see 5. above$/);
+  expect(row('kmod-vendor')).toMatch(/^ {2}inconclusive {2}wrong kernel {2}.* tested the wrong kernel on/);
+  expect(row('kmod-bbswitch')).toMatch(/^ {2}ok, to rebuild {2}- {2}.* {2}needs a rebuild, and builds$/);
+  expect(text).toContain('  already-broken: it fails with kernel-6.12.0-140.el10 too, so it does not count');
+  expect(text).toMatch(/ {2}verdict block$/m);
+  expect(lines.slice(lines.indexOf('Rebuilt')).slice(2, 4)).toEqual([
+    '  kmod-bbswitch-0.8-9.1.el10  kmods10  https://koji.example.org/koji/taskinfo?taskID=9301  done',
+    '  kmod-zfs  kmods10  -  asked',
+  ]);
+});
+
+test('before a verdict, explain says of a waived kmod who waived it', async () => {
+  const seen = await exampleSources(0).explain('4730');
+  if (!seen) throw new Error('no such kernel');
+  const runs = seen.runs.map((run) => ({
+    ...run,
+    verdict: null,
+    reasons: [],
+    baseline: null,
+    held_by: null,
+  }));
+  const text = explanationText(PLAIN, { ...seen, runs });
+  expect(text).toMatch(
+    /incompatible pointer type \(waived by ada until 2026-12-01 00:00 UTC: the vendor ships .*\)$/m,
+  );
+  expect(text).toContain('  baseline: none, no kernel had passed when it began\n');
+});
+
+test('status counts what is waived as such, and says who holds a run that goes on', async () => {
+  const [held, running] = await exampleSources(0).runs();
+  if (!held || !running) throw new Error('no such runs');
+  const hold = { by: 'grace', at: 0, reason: '' };
+  const [, first, second] = statusTable(PLAIN, [held, { ...running, held_by: hold }]).split('\n');
+  expect(first).toMatch(
+    / {2}1 broken, 1 unattributed, 2 inconclusive, 1 waived, 1 already-broken, 6 ok \(1 to rebuild\) {2}held by grace: QA looks at it first; kmod-gate release ends it$/,
+  );
+  expect(second).toMatch(/ {2}waits for 5 scratch builds; held by grace$/);
+});
+
+test('colours: what is waived is a person’s, what was broken before is dim', async () => {
+  const seen = await exampleSources(0).explain('4730');
+  if (!seen) throw new Error('no such kernel');
+  const text = explanationText({ write() {}, colour: true }, seen);
+  expect(text).toContain('\u001b[35mbroken, waived');
+  expect(text).toContain('\u001b[2malready-broken');
+  expect(text).toContain('\u001b[32mok, to rebuild');
+  expect(text).toContain('\u001b[31munattributed');
 });

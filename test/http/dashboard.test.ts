@@ -50,6 +50,20 @@ describe('the list of runs', () => {
     );
   });
 
+  test('counts what is waived as such, and what is to be rebuilt', async () => {
+    expect(rowWith(await pageOf('/'), '/kernel/4730')).toContain(
+      'held 1 broken 1 unattributed 2 inconclusive 1 waived 1 already-broken 6 ok (1 to rebuild) held by grace',
+    );
+  });
+
+  test('tells of a hold while the kmods are still tried', async () => {
+    const [, running] = await exampleSources(NOW).runs();
+    if (!running) throw new Error('the example has no run that goes on');
+    const held_by = { by: 'grace', at: NOW, reason: '' };
+    const page = await pageOf('/', { runs: async () => [{ ...running, held_by }] });
+    expect(rowWith(page, '/kernel/4720')).toContain('waits for 5 scratch builds held by grace');
+  });
+
   test('says so when there is none', async () => {
     expect(await pageOf('/', { runs: async () => [] })).toContain('No kernel has stood before a gate yet.');
   });
@@ -87,7 +101,7 @@ describe('the page of a kernel', () => {
     const page = await pageOf('/kernel/4711');
     expect(rowWith(page, '10 of 12 kmods')).toBe('10 of 12 kmods build against kernel-6.12.0-141.el10');
     expect(rowWith(page, 'taskID=9118')).toContain(
-      'advisory inconclusive tested the wrong kernel on aarch64',
+      'advisory inconclusive wrong kernel tested the wrong kernel on aarch64',
     );
     expect(page).toContain('<a href="https://koji.example.org/koji/taskinfo?taskID=9117">9117</a>');
     expect(page).toContain('<a href="https://koji.example.org/koji/buildinfo?buildID=4711">');
@@ -98,6 +112,66 @@ describe('the page of a kernel', () => {
     expect(rowWith(page, 'kernel-6.12.0-141.el10 is complete')).toMatch(
       /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/,
     );
+  });
+
+  test('shows whose failure it is, who waived it, what is to be rebuilt and what was broken before', async () => {
+    const page = await pageOf('/kernel/4730');
+    const cells = (nvr: string) => rowWith(page.slice(page.indexOf('<h3>Kmods')), nvr);
+    expect(cells('kmod-jool')).toMatch(
+      /^kmod-jool-4.1.14-2.el10 broken waived kmod does not build .* waived by ada until 2026-12-01 00:00 UTC: the vendor ships/,
+    );
+    expect(cells('kmod-nvidia')).toMatch(/^\S+ inconclusive builder trouble in the build system/);
+    expect(cells('kmod-lttng')).toMatch(/^\S+ broken dependency its build dependencies/);
+    expect(cells('kmod-bbswitch')).toMatch(/^\S+ ok to rebuild needs a rebuild/);
+    expect(cells('kmod-drbd')).toMatch(/^\S+ already-broken kmod does not build/);
+    expect(page).toContain('baseline kernel-6.12.0-140.el10');
+    expect(page).toContain('unattributed: it fails, and nothing shows whether it did so before this kernel');
+    expect(page).toContain('already-broken: it fails with kernel-6.12.0-140.el10 too');
+    expect(await pageOf('/kernel/4711')).not.toMatch(/unattributed|already-broken|waived/);
+  });
+
+  test('shows what was built anew for the kernel', async () => {
+    const page = await pageOf('/kernel/4730');
+    const rebuilt = page.slice(page.indexOf('<h3>Rebuilt'));
+    expect(rowWith(rebuilt, 'kmod-bbswitch')).toBe('kmod-bbswitch-0.8-9.1.el10 kmods10 done 9301');
+    expect(rowWith(rebuilt, 'kmod-zfs')).toBe('kmod-zfs kmods10 asked');
+    expect(await pageOf('/kernel/4711')).not.toContain('<h3>Rebuilt');
+  });
+
+  test('says who holds it, and what ends that', async () => {
+    const page = await pageOf('/kernel/4730');
+    expect(page).toMatch(/Held by <b>grace<\/b> since .*: QA looks at it first/);
+    expect(page).toContain('<code>kmod-gate release kernel-6.12.0-143.el10</code> ends it.');
+    expect(page.match(/QA looks at it first/g)).toHaveLength(1);
+    expect(await pageOf('/kernel/4711')).not.toContain('kmod-gate release');
+  });
+
+  test('a run that began before any kernel had passed has no baseline', async () => {
+    const seen = await exampleSources(NOW).explain('4711');
+    if (!seen) throw new Error('the example has no run of 4711');
+    const runs = seen.runs.map((run) => ({ ...run, baseline: null }));
+    expect(await pageOf('/kernel/4711', { explain: async () => ({ ...seen, runs }) })).toContain(
+      'no baseline: no kernel had passed',
+    );
+  });
+
+  test('spells out in its history only verdicts that are not shown above', async () => {
+    const seen = await exampleSources(NOW).explain('4711');
+    const [run] = seen?.runs ?? [];
+    if (!seen || !run) throw new Error('the example has no run of 4711');
+    const older = {
+      at: NOW,
+      kind: 'verdict',
+      gate: 'el10',
+      build: 4711,
+      nvr: run.nvr,
+      run: run.run,
+    } as const;
+    const journal = [{ ...older, text: 'verdict hold: kmod-old: no repo' }, ...seen.journal];
+    const page = await pageOf('/kernel/4711', { explain: async () => ({ ...seen, journal }) });
+    const history = page.slice(page.indexOf('<h2>History'));
+    expect(rowWith(history, 'verdict hold')).toMatch(/el10 verdict hold: kmod-old: no repo$/);
+    expect(rowWith(history, 'verdict block')).toMatch(/el10 verdict block$/);
   });
 
   test('puts what is broken before what is fine', async () => {
@@ -121,23 +195,64 @@ describe('the page of a kernel', () => {
   });
 });
 
+describe('the page of waivers', () => {
+  test('lists who waived what until when and why, those that hold first', async () => {
+    const page = await pageOf('/waivers');
+    expect(rowWith(page, 'kmod-jool')).toMatch(
+      /^kmod-jool 2 holds kernel-6.12.0-14\?.el10 any ada \S+ \S+ UTC \S+ \S+ UTC the vendor ships .* &lt;https:/,
+    );
+    expect(rowWith(page, 'by mistake')).toMatch(
+      /^kmod-\* 3 ended the next one el10 grace \S+ \S+ UTC \S+ \S+ UTC ended by ada by mistake$/,
+    );
+    expect(rowWith(page, 'as agreed')).toMatch(/^stablelist 1 expired kernel-6.12.0-9\* el10 ada/);
+    expect(page.indexOf('kmod-jool')).toBeLessThan(page.indexOf('by mistake'));
+    expect(page).toContain('<a href="/waivers">Waivers</a>');
+  });
+
+  test('one without an end says so; none at all too', async () => {
+    const forever = (await exampleSources(NOW).waivers()).map((waiver) => ({ ...waiver, until: null }));
+    expect(rowWith(await pageOf('/waivers', { waivers: async () => forever }), 'kmod-jool')).toContain(
+      ' no end ',
+    );
+    expect(await pageOf('/waivers', { waivers: async () => [] })).toContain(
+      'Nobody has waived anything yet.',
+    );
+  });
+});
+
 test('nothing from the outside becomes markup', async () => {
   const sources = exampleSources(NOW);
-  const explanation = await sources.explain('4711');
+  const explanation = await sources.explain('4730');
   const [run] = explanation?.runs ?? [];
-  if (!explanation || !run) throw new Error('the example has no run of 4711');
+  if (!explanation || !run) throw new Error('the example has no run of 4730');
   const hostile = JSON.parse(
     // Every text of the report, but the words that come from the gate itself.
     JSON.stringify({ ...explanation, runs: [run] }, (key, value) =>
-      typeof value === 'string' && !['outcome', 'verdict', 'status', 'kind'].includes(key)
+      typeof value === 'string' && !['outcome', 'verdict', 'status', 'kind', 'whose'].includes(key)
         ? ['url'].includes(key)
           ? 'javascript:alert(1)'
           : HOSTILE
         : value,
     ),
   ) as Explanation;
-  const { get } = await serve({ runs: async () => [...hostile.runs], explain: async () => hostile });
-  for (const path of ['/', '/kernel/4711']) {
+  const [waiver] = await sources.waivers();
+  if (!waiver) throw new Error('the example has no waiver');
+  const { get } = await serve({
+    runs: async () => [...hostile.runs],
+    explain: async () => hostile,
+    waivers: async () => [
+      {
+        ...waiver,
+        by: HOSTILE,
+        reason: HOSTILE,
+        gate: HOSTILE,
+        kernel: HOSTILE,
+        kmod: HOSTILE,
+        ended: { at: 1, by: HOSTILE },
+      },
+    ],
+  });
+  for (const path of ['/', '/kernel/4730', '/waivers']) {
     const page = await (await get(path)).text();
     expect(page).toContain('kernel-1-1&quot;&gt;&lt;script&gt;');
     expect(page).not.toMatch(/<script|javascript:/);
@@ -150,6 +265,7 @@ describe('JSON', () => {
     const sources = exampleSources(NOW);
     expect(await (await get('/api/runs')).json()).toEqual({ runs: await sources.runs() });
     expect(await (await get('/api/kernel/4711')).json()).toEqual(await sources.explain('4711'));
+    expect(await (await get('/api/waivers')).json()).toEqual({ waivers: await sources.waivers() });
   });
 
   test('healthz is 200 while looks end, with or without a bus', async () => {
@@ -219,13 +335,13 @@ describe('refusals', () => {
     expect(logged).toEqual([]);
   });
 
-  test.each(['/', '/kernel/4711', '/api/runs', '/api/kernel/4711'])(
+  test.each(['/', '/kernel/4711', '/waivers', '/api/runs', '/api/kernel/4711', '/api/waivers'])(
     'trouble at %s is logged, not shown',
     async (path) => {
       const fail = async () => {
         throw new Error('no such table: run');
       };
-      const { get, logged } = await serve({ runs: fail, explain: fail });
+      const { get, logged } = await serve({ runs: fail, explain: fail, waivers: fail });
       const response = await get(path);
       const body = await response.text();
       expect(response.status).toBe(500);
@@ -236,17 +352,24 @@ describe('refusals', () => {
   );
 });
 
-test.each(['/', '/kernel/4711', '/nothing', '/kernel/%zz', '/api/runs', '/api/none', '/healthz'])(
-  '%s comes with security headers',
-  async (path) => {
-    const { headers } = await (await serve()).get(path);
-    expect(headers.get('content-security-policy')).toMatch(
-      /^default-src 'none'; style-src 'sha256-[\w+/]+=*';/,
-    );
-    expect(headers.get('cache-control')).toBe('no-store');
-    expect(headers.get('x-content-type-options')).toBe('nosniff');
-  },
-);
+test.each([
+  '/',
+  '/kernel/4711',
+  '/waivers',
+  '/nothing',
+  '/kernel/%zz',
+  '/api/runs',
+  '/api/waivers',
+  '/api/none',
+  '/healthz',
+])('%s comes with security headers', async (path) => {
+  const { headers } = await (await serve()).get(path);
+  expect(headers.get('content-security-policy')).toMatch(
+    /^default-src 'none'; style-src 'sha256-[\w+/]+=*';/,
+  );
+  expect(headers.get('cache-control')).toBe('no-store');
+  expect(headers.get('x-content-type-options')).toBe('nosniff');
+});
 
 test('a port in use is an error that says where and what to do', async () => {
   const { url } = await serve();

@@ -1,9 +1,10 @@
-/** A blocked and a running kernel as the store would tell of them. */
+/** A blocked, a running and a held kernel, and waivers, as the store would tell of them. */
 import type { Entry } from '../../src/core/model.ts';
-import type { Explanation, KmodReport, RunReport } from '../../src/core/report.ts';
+import type { Explanation, KmodReport, RunReport, WaiverReport } from '../../src/core/report.ts';
 import type { Sources } from '../../src/http/dashboard.ts';
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 
 const task = (id: number) => ({ id, url: `https://koji.example.org/koji/taskinfo?taskID=${id}` });
 
@@ -26,7 +27,7 @@ const BROKEN: KmodReport = {
   required: true,
   outcome: 'broken',
   cause:
-    "does not build on x86_64: src/mod/common/nl/nl_handler.c:205:10: initialization of 'int (*)(const struct genl_split_ops *)' from incompatible pointer type",
+    "does not build on x86_64: src/mod/common/nl/nl_handler.c:205: initialization of 'int (*)(const struct genl_split_ops *)' from incompatible pointer type",
   tasks: [task(9117)],
   errors: [
     {
@@ -45,7 +46,7 @@ const BROKEN: KmodReport = {
     },
   ],
   symbols: [],
-  whose: null,
+  whose: 'kmod',
   waived: null,
 };
 
@@ -58,7 +59,7 @@ const INCONCLUSIVE: KmodReport = {
   tasks: [task(9118), task(9131), task(9140)],
   errors: [],
   symbols: [],
-  whose: null,
+  whose: 'kernel',
   waived: null,
 };
 
@@ -95,6 +96,7 @@ function blockedRun(now: number): RunReport {
       INCONCLUSIVE,
     ],
     baseline: { id: 4700, nvr: 'kernel-6.12.0-140.el10' },
+    held_by: null,
     needs_rebuild: [],
     rebuilds: [],
     kernel_change: null,
@@ -135,20 +137,136 @@ function runningRun(now: number): RunReport {
     reasons: [],
     kmods: blocked.kmods.map((kmod, i) => {
       if (i < 7) return kmod;
-      const open = { cause: '', errors: [] };
+      const open = { cause: '', errors: [], whose: null };
       return i < 10
         ? { ...kmod, ...open, outcome: 'building' as const }
         : { ...kmod, ...open, outcome: 'waiting' as const, tasks: [] };
     }),
-    baseline: { id: 4700, nvr: 'kernel-6.12.0-140.el10' },
-    needs_rebuild: [],
-    kernel_change: null,
     blame: [],
     tag_changes: [],
     started_at: now - 4 * MINUTE,
     ended_at: null,
   };
 }
+
+const WAIVED = 'waived by ada until 2026-12-01 00:00 UTC: the vendor ships a fix on Friday';
+
+/** What each kmod of the held kernel that is not fine came to. */
+const FINDINGS: Readonly<Record<string, Partial<KmodReport>>> = {
+  'kmod-acpi-call': { cause: 'loads as it is: 18 symbols fit', tasks: [] },
+  'kmod-bbswitch': { cause: 'needs a rebuild, and builds' },
+  'kmod-drbd': {
+    outcome: 'already-broken',
+    whose: 'kmod',
+    cause:
+      "does not build on s390x: drbd/drbd_nl.c:77: too few arguments to function 'genlmsg_put_reply'; nor does it build against kernel-6.12.0-140.el10",
+  },
+  'kmod-evdi': {
+    outcome: 'unattributed',
+    whose: 'kmod',
+    cause:
+      "does not build on x86_64: module/evdi_gem.c:214: implicit declaration of function 'drm_gem_object_lookup_unlocked_with_reference' [-Werror=implicit-function-declaration] (drm_gem_object_lookup_unlocked_with_reference is gone from this kernel, in kernel-modules-core); nothing shows whether it builds against kernel-6.12.0-140.el10: no repo of kmods10-build holds that one any more",
+  },
+  'kmod-lttng': {
+    outcome: 'broken',
+    whose: 'dependency',
+    cause:
+      'its build dependencies cannot be met on aarch64: nothing provides elfutils-libelf-devel >= 0.193 needed by kmod-lttng-2.13.19-1.el10.src',
+  },
+  'kmod-nvidia-open': {
+    outcome: 'inconclusive',
+    whose: 'builder',
+    cause: 'trouble in the build system on x86_64: No space left on device, after 3 tries',
+    tasks: [task(9201), task(9214), task(9230)],
+  },
+  'kmod-jool': { waived: WAIVED },
+};
+
+/** Kmods of every kind: one is waived, one was broken before, of one nobody can tell; and a person holds it. */
+function heldRun(now: number): RunReport {
+  const blocked = blockedRun(now);
+  const nvr = 'kernel-6.12.0-143.el10';
+  const kmods = blocked.kmods.map((kmod) => ({ ...kmod, ...FINDINGS[kmod.name] }));
+  const reasonOf = (name: string, note = '') => {
+    const kmod = kmods.find((one) => one.name === name);
+    return `${kmod?.nvr}${note}: ${kmod?.cause}`;
+  };
+  return {
+    ...blocked,
+    run: 'el10/4730/1',
+    build: 4730,
+    nvr,
+    url: 'https://koji.example.org/koji/buildinfo?buildID=4730',
+    status: 'held',
+    state: 'held by grace: QA looks at it first; kmod-gate release ends it',
+    verdict: 'block',
+    reasons: [
+      reasonOf('kmod-evdi'),
+      reasonOf('kmod-lttng'),
+      reasonOf('kmod-nvidia-open', ' (inconclusive)'),
+      reasonOf('kmod-jool', ` (${WAIVED})`),
+      reasonOf('kmod-drbd', ' (already broken)'),
+      `1 of 12 kmods loads into ${nvr} as it is, 5 more build against it`,
+      'needs a rebuild: kmod-bbswitch',
+    ],
+    kmods,
+    held_by: { by: 'grace', at: now - 20 * MINUTE, reason: 'QA looks at it first' },
+    needs_rebuild: ['kmod-bbswitch'],
+    rebuilds: [
+      {
+        kmod: 'kmod-bbswitch',
+        target: 'kmods10',
+        result: 'done',
+        nvr: 'kmod-bbswitch-0.8-9.1.el10',
+        task: task(9301),
+      },
+      { kmod: 'kmod-zfs', target: 'kmods10', result: 'asked', nvr: null },
+    ],
+    blame: [],
+    tag_changes: [],
+    started_at: now - 50 * MINUTE,
+    ended_at: null,
+  };
+}
+
+const waivers = (now: number): WaiverReport[] => [
+  {
+    id: 3,
+    state: 'ended',
+    at: now - 2 * DAY,
+    by: 'grace',
+    reason: 'by mistake',
+    gate: 'el10',
+    kernel: 'next',
+    kmod: 'kmod-*',
+    until: null,
+    ended: { at: now - DAY, by: 'ada' },
+  },
+  {
+    id: 2,
+    state: 'holds',
+    at: now - 3 * DAY,
+    by: 'ada',
+    reason: 'the vendor ships a fix on Friday, see <https://bugs.example.org/4711>',
+    gate: null,
+    kernel: 'kernel-6.12.0-14?.el10',
+    kmod: 'kmod-jool',
+    until: now + 4 * DAY,
+    ended: null,
+  },
+  {
+    id: 1,
+    state: 'expired',
+    at: now - 30 * DAY,
+    by: 'ada',
+    reason: 'as agreed',
+    gate: 'el10',
+    kernel: 'kernel-6.12.0-9*',
+    kmod: 'stablelist',
+    until: now - 20 * DAY,
+    ended: null,
+  },
+];
 
 function journalOf(run: RunReport): Entry[] {
   const line = (minutes: number, kind: Entry['kind'], text: string): Entry => ({
@@ -163,19 +281,19 @@ function journalOf(run: RunReport): Entry[] {
   const builds = run.kmods.map(({ name }) => `scratch build of ${name} in kmods-el10`).join(', ');
   return [
     line(0, 'kernel', `${run.nvr} is complete`),
-    line(0, 'run', `${run.nvr} stands before gate ${run.gate}: 12 kmods to try`),
+    line(0, 'run', 'stands before the gate: 12 kmods to try'),
     line(0.1, 'asked', builds),
     ...run.kmods.map(({ name, cause }, i) =>
       line(5 + 2 * i, 'ended', `scratch build of ${name} in kmods-el10: ${cause}`),
     ),
-    ...(run.verdict ? [line(31, 'verdict', `${run.verdict}: ${run.reasons.join('; ')}`)] : []),
+    ...(run.verdict ? [line(31, 'verdict', `verdict ${run.verdict}: ${run.reasons.join('; ')}`)] : []),
     ...(run.ended_at ? [line(32, 'closed', run.state)] : []),
   ];
 }
 
-/** A running and a blocked kernel, everything healthy; what a test changes goes into `other`. */
+/** A held, a running and a blocked kernel, waivers, everything healthy; what a test changes goes into `other`. */
 export function exampleSources(now: number, other: Partial<Sources> = {}): Sources {
-  const runs = [runningRun(now), blockedRun(now)];
+  const runs = [heldRun(now), runningRun(now), blockedRun(now)];
   const explanations = runs.map(
     (run): Explanation => ({ build: run.build, nvr: run.nvr, runs: [run], journal: journalOf(run) }),
   );
@@ -183,6 +301,7 @@ export function exampleSources(now: number, other: Partial<Sources> = {}): Sourc
     runs: async () => runs,
     explain: async (subject) =>
       explanations.find(({ build, nvr }) => subject === nvr || subject === String(build)),
+    waivers: async () => waivers(now),
     health: () => ({
       started_at: now - 300 * MINUTE,
       looked_at: now - 4_000,
