@@ -1,10 +1,10 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
-import { standings, verdictOf } from '../core/judge.ts';
+import { holdOf, standings, verdictOf } from '../core/judge.ts';
 import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
-import { holdOf, waiverReport } from '../core/report.ts';
+import { waiverReport } from '../core/report.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -107,7 +107,10 @@ export async function unwaive(config: Config, output: Output, id: string, by?: s
     if (ended) throw new CheckError(`waiver ${id}: ended already, by ${ended.by} at ${moment(ended.at)}`);
     if (state === 'expired')
       throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? now)}`);
-    await store.endWaiver(waiver, whoIs(by), now);
+    const live = (await store.liveRuns()).filter(({ waivers }) =>
+      waivers.some((one) => one.id === waiver.id),
+    );
+    await store.endWaiver(waiver, whoIs(by), now, live);
     output.write(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}\n`);
     output.write('What it let through stays where it is.\n');
   });

@@ -4,6 +4,7 @@
  */
 import {
   countRetries,
+  holdOf,
   isAttempt,
   type KmodStanding,
   needRebuild,
@@ -354,7 +355,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     const build = names.length > 0 ? `, then rebuild ${names.join(', ')} in ${gate.rebuild?.target}` : '';
     return standDown(pace, seen, { how: 'observed', why: `would ${held}${would}${build}` });
   }
-  const person = heldBy(run);
+  const person = holdOf(run);
   if (person) return tidyUp(pace, seen) ?? wait(`held by ${wordOf(person)}; kmod-gate release ends it`);
   if (verdict.verdict === 'hold') return keepHeld(gate, pace, seen, verdict);
   const newer = newerHead(change.tag, seen);
@@ -372,12 +373,6 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     );
   const before = changes.filter((intent) => sameWrite(intent.write, next));
   return ask(next, before, now);
-}
-
-/** The person's hold that nobody has released. */
-function heldBy({ orders }: Run): Order | undefined {
-  const last = orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
-  return last?.kind === 'hold' ? last : undefined;
 }
 
 /** Held by the verdict: until a person acts, or the longest hold is over. */

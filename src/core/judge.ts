@@ -10,6 +10,7 @@ import type {
   KernelRef,
   Kmod,
   LogError,
+  Order,
   Policy,
   Run,
   Verdict,
@@ -464,7 +465,7 @@ export function judgeSymbols(arches: readonly ArchSymbols[], baseline: KernelRef
   };
 }
 
-// ---- waivers and the verdict ---------------------------------------------------------------------------
+// ---- waivers, holds and the verdict ---------------------------------------------------------------------------
 
 /** The newest waiver that speaks of a kmod, or of the `stablelist`, at a time. */
 export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
@@ -475,6 +476,12 @@ export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: 
       waiver.at <= now &&
       (waiver.until === null || now < waiver.until),
   );
+}
+
+/** The person's hold that nobody has released. */
+export function holdOf({ orders }: Pick<Run, 'orders'>): Order | undefined {
+  const last = orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
+  return last?.kind === 'hold' ? last : undefined;
 }
 
 /**

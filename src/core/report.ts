@@ -2,6 +2,7 @@
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import {
+  holdOf,
   type Judging,
   judgeBuild,
   judgeSymbols,
@@ -20,7 +21,6 @@ import type {
   KernelChange,
   KernelRef,
   LogError,
-  Order,
   Receipt,
   Run,
   SymbolEvidence,
@@ -201,12 +201,6 @@ export function reportOf(
     started_at: run.startedAt,
     ended_at: run.closing?.at ?? null,
   };
-}
-
-/** The person's hold that nobody has released. */
-export function holdOf({ orders }: Pick<Run, 'orders'>): Order | undefined {
-  const last = orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
-  return last?.kind === 'hold' ? last : undefined;
 }
 
 /** Report of a waiver at a time. */

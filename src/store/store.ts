@@ -87,7 +87,8 @@ export interface Store {
   reopen(run: Run, why: string, at: number): Promise<void>;
   /** Record a waiver, with a line in the journal of each run that it speaks of. Returns its id. */
   waive(waiver: Omit<Waiver, 'id' | 'ended'>, runs: readonly Run[]): Promise<number>;
-  endWaiver(waiver: Waiver, by: string, at: number): Promise<void>;
+  /** End a waiver, with a line in the journal of each run that it spoke of. */
+  endWaiver(waiver: Waiver, by: string, at: number, runs: readonly Run[]): Promise<void>;
   /** Record what a person asks of a live run. */
   order(run: Run, order: Omit<Order, 'id'>): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
@@ -313,8 +314,14 @@ export function storeOver(
       entries.forEach(onEntry);
       return id;
     },
-    async endWaiver(waiver, by, at) {
-      await db.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute();
+    async endWaiver(waiver, by, at, runs) {
+      const text = `${by} ends the waiver of ${waiver.kmod}`;
+      const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
+      await db.transaction().execute(async (tx) => {
+        await tx.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute();
+        for (const entry of entries) await insertEntry(tx, entry);
+      });
+      entries.forEach(onEntry);
     },
     async order(run, order) {
       await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, (tx) =>

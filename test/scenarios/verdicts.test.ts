@@ -382,7 +382,7 @@ describe('a waiver', () => {
     const id = await waive();
     const [ended] = await stage.store.waivers();
     expect(ended?.id).toBe(id);
-    if (ended) await stage.store.endWaiver(ended, 'ada', stage.world.now());
+    if (ended) await stage.store.endWaiver(ended, 'ada', stage.world.now(), []);
     await waive({ until: stage.world.now() + 60_000 });
     stage.world.completeKernel(NEW, GATE_TAG);
     expect((await stage.closed(NEW)).verdict?.verdict).toBe('block');
