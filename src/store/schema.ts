@@ -307,10 +307,10 @@ async function splitEvidence(db: Kysely<unknown>): Promise<void> {
     const found = await sql<{ evidence: string }>`
       SELECT evidence FROM symbol_evidence WHERE rowid = ${id}`.execute(db);
     const shown = JSON.parse(found.rows[0]?.evidence ?? '') as {
-      kmods: { kmod: string; arches: Comparison[] }[];
+      kmods: { arches: Comparison[] }[];
     };
-    const kmods = shown.kmods.map(({ kmod, arches }) => ({
-      kmod,
+    const kmods = shown.kmods.map(({ arches, ...of }) => ({
+      ...of,
       arches: arches.map(({ fromKmods: _, missing, changed, fromBroken, ...rest }) => ({
         ...rest,
         missing: some(missing),

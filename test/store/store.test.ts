@@ -134,7 +134,7 @@ const DETAIL: ArchDetail = {
   before: 'compatible',
 };
 const SHOWN: SymbolsShown<ArchDetail> = {
-  kmods: [{ kmod: 'kmod-a', arches: [DETAIL] }],
+  kmods: [{ kmod: 'kmod-a', needs: ['kmod-o'], arches: [DETAIL] }],
   change: null,
   stablelist: 'warn',
 };
@@ -144,6 +144,7 @@ const BRIEF: SymbolsShown = {
   kmods: [
     {
       kmod: 'kmod-a',
+      needs: ['kmod-o'],
       arches: [
         {
           arch: 'x86_64',
