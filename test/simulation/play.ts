@@ -196,7 +196,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       violations.push(...((await watcher?.check(world)) ?? []));
       if (steps > STEPS_MOST) violations.push(`9: ${steps} steps, and no end`);
     }
-    const calm = world.now() > start + drawn.stormEnds;
+    // Long enough for a sweep that finds what lost messages would have told.
+    const calm = world.now() > start + drawn.stormEnds + 2 * drawn.pace.every;
     if (calm && agenda.next() === undefined && (await isOver(store, world))) break;
     const moments = [agenda.next(), process && due, nextMoment(world.state) ?? undefined];
     const next = Math.min(...moments.filter((at) => at !== undefined));
