@@ -257,23 +257,28 @@ function attributed(context: Context, own: KmodStanding, symbols: readonly ArchS
   const { baseline } = run;
   if (!baseline) return say('unattributed', 'no kernel has passed yet to compare with');
   if (baseline.id === run.kernel.id) return say('unattributed', 'the baseline is this very kernel');
-  if (symbols.length > 0 && symbols.every(({ before }) => before === 'compatible'))
+  const kernel = { ...baseline, name: run.kernel.name };
+  const candidate = lastBuild(attempts.filter(({ write }) => !write.against));
+  const failing = candidate ? archesOf(candidate, run.kernel, policy.proof, 'broken') : [];
+  if (symbols.some(({ arch, before }) => before === 'compatible' && failing.includes(arch)))
     return say('broken', `it loads into ${baseline.nvr} as it is`);
-  const failing = attempts.findLast(({ write, ending }) => !write.against && ending)?.ending;
-  const candidate = failing && failing.how !== 'lost' ? failing.build : undefined;
   const compare = (shown: Finding, build: BuildEvidence | undefined, where: string): KmodStanding => {
     if (shown.outcome === 'ok') return say('broken', `it builds against ${baseline.nvr}${where}`);
     if (shown.outcome !== 'broken')
       return say('unattributed', `nothing shows whether it builds against ${baseline.nvr}: ${shown.cause}`);
-    const fresh = candidate && build && newlyFailing(candidate, build);
+    const fine = build ? archesOf(build, kernel, policy.proof, 'ok') : [];
+    const fresh = failing.find((arch) => fine.includes(arch));
     if (fresh) return say('broken', `on ${fresh} it builds against ${baseline.nvr}${where}`);
     return say('already-broken', `nor does it build against ${baseline.nvr}${where}`);
   };
-  const kernel = { ...baseline, name: run.kernel.name };
-  for (const past of run.past.filter((one) => one.kmod === kmod.name)) {
-    const shown = judgeBuild(kernel, past.build, policy.proof);
+  const past = run.past.filter(
+    ({ buildId, build }) =>
+      buildId === kmod.buildId && build.arches.some(({ arch }) => failing.includes(arch)),
+  );
+  for (const one of past) {
+    const shown = judgeBuild(kernel, one.build, policy.proof);
     if (shown.outcome === 'ok' || shown.outcome === 'broken')
-      return compare(shown, past.build, `, as run ${past.run} showed`);
+      return compare(shown, one.build, `, as run ${one.run} showed`);
   }
   const tries = attempts.filter(({ write }) => write.against?.id === baseline.id);
   const shared = build?.repo !== 'sidetag';
@@ -283,8 +288,7 @@ function attributed(context: Context, own: KmodStanding, symbols: readonly ArchS
   }
   const there = tryOn(context, kmod, tries, kernel);
   if (there.state === 'judged' && there.finding) {
-    const last = there.attempts.at(-1)?.ending;
-    return compare(there.finding, last && last.how !== 'lost' ? last.build : undefined, '');
+    return compare(there.finding, lastBuild(there.attempts), '');
   }
   const { state, notBefore, retry } = there;
   return {
@@ -296,10 +300,17 @@ function attributed(context: Context, own: KmodStanding, symbols: readonly ArchS
   };
 }
 
-/** An architecture on which it fails now and was fine before; Koji may have cancelled it there, which says nothing. */
-function newlyFailing(now: BuildEvidence, before: BuildEvidence): string | undefined {
-  const fine = new Set(before.arches.filter(({ state }) => state === TASK.CLOSED).map(({ arch }) => arch));
-  return now.arches.find(({ arch, state }) => state === TASK.FAILED && fine.has(arch))?.arch;
+/** What the last attempt that has ended left to be read. */
+function lastBuild(attempts: readonly Attempt[]): BuildEvidence | undefined {
+  const last = attempts.findLast(({ ending }) => ending)?.ending;
+  return last && last.how !== 'lost' ? last.build : undefined;
+}
+
+/** The architectures on which a build proves `outcome`; one that Koji cancelled, or that met trouble, proves nothing. */
+function archesOf(build: BuildEvidence, kernel: Kernel, proof: Policy['proof'], outcome: Outcome): string[] {
+  return build.arches
+    .filter((arch) => judgeArch(kernel, arch, proof).outcome === outcome)
+    .map(({ arch }) => arch);
 }
 
 // ---- the rows that begin with "rebuild" -------------------------------------------------------------

@@ -650,7 +650,7 @@ async function readPast(db: Kysely<Tables>, run: string, baseline: number): Prom
   const rows = await db
     .selectFrom('intent')
     .innerJoin('ending', 'ending.intent_id', 'intent.id')
-    .select(['run_id', 'write', 'ending'])
+    .select(['run_id', 'kmod_build', 'ending'])
     .where('kernel_build', '=', baseline)
     .where('run_id', '!=', run)
     .where('how', '!=', 'lost')
@@ -665,10 +665,9 @@ async function readPast(db: Kysely<Tables>, run: string, baseline: number): Prom
     )
     .orderBy('ending.at', 'desc')
     .execute();
-  return rows.flatMap(({ run_id, write, ending }) => {
-    const { kmod } = JSON.parse(write) as Extract<Write, { kind: 'scratch-build' }>;
+  return rows.flatMap(({ run_id, kmod_build, ending }) => {
     const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
-    return build ? [{ kmod, run: run_id, build }] : [];
+    return build && kmod_build !== null ? [{ buildId: kmod_build, run: run_id, build }] : [];
   });
 }
 
