@@ -255,7 +255,7 @@ export function storeOver(
       );
     },
     async end(run, intent, ending) {
-      const text = describeEnding(run.kernel, intent, ending);
+      const text = describeEnding(run, intent, ending);
       const row = { intent_id: intent.id, at: ending.at, how: ending.how, ending: JSON.stringify(ending) };
       await record({ at: ending.at, kind: 'ended', ...of(run), text }, (tx) =>
         tx.insertInto('ending').values(row).execute(),
