@@ -7,6 +7,7 @@ import {
   isAttempt,
   type KmodStanding,
   needRebuild,
+  STABLELIST,
   standings,
   unfinished,
   verdictOf,
@@ -161,7 +162,7 @@ function submit(gate: Gate, pace: Pace, seen: Observation, kmods: readonly KmodS
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');
   const ripe = wanted.filter((kmod) => kmod.notBefore <= now);
   const { retries: most } = gate.policy;
-  const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(kmods));
+  const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(run));
   const retries = ripe.filter(({ retry }) => retry).slice(Math.max(0, left));
   const due = ripe.filter((kmod) => !retries.includes(kmod));
   if (due.length === 0) {
@@ -420,7 +421,7 @@ export function reopens(gate: Gate, run: Run, now: number): string | undefined {
   const { closing, verdict, kmods } = run;
   if (!closing || verdict?.verdict !== 'block' || !['done', 'observed'].includes(closing.how))
     return undefined;
-  const waivers = [...kmods.map(({ name }) => name), 'stablelist'].map((name) => waiverFor(run, name, now));
+  const waivers = [...kmods.map(({ name }) => name), STABLELIST].map((name) => waiverFor(run, name, now));
   const fresh = waivers.find((waiver) => waiver && waiver.at > verdict.at);
   if (!fresh || !reconsider(gate, run, now)) return undefined;
   return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
