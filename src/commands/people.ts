@@ -1,9 +1,11 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
+import { hasChangedTags } from '../core/judge.ts';
 import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import { describeOrder, describeWaiver, plural } from '../core/wording.ts';
+import { OvertakenError } from '../store/error.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
@@ -118,13 +120,20 @@ export async function order(
     for (const run of runs) {
       assertUseful(kind, run, kmod);
       const said = { at: Date.now(), by: whoIs(options.by), kind, reason, kmod };
-      await store.order(run, said);
+      await store.order(run, said).catch((error: unknown) => {
+        throw error instanceof OvertakenError ? new CheckError(error.message) : error;
+      });
       output.write(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}\n`);
     }
   });
 }
 
-function assertUseful(kind: Order['kind'], { orders, kmods, gate }: Run, kmod: string | null): void {
+function assertUseful(kind: Order['kind'], run: Run, kmod: string | null): void {
+  const { orders, kmods, gate, intents, kernel } = run;
+  if (kind === 'retry' && hasChangedTags(intents))
+    throw new CheckError(
+      `gate ${gate} is changing the tags of ${kernel.nvr} already; when it is done, tag it into the watch tag again to try it anew`,
+    );
   const held = orders.findLast((one) => one.kind === 'hold' || one.kind === 'release')?.kind === 'hold';
   if (kind === 'release' && !held)
     throw new CheckError(

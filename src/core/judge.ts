@@ -261,6 +261,29 @@ export function findingOf(
   return judgeBuild(kernel, ending.build, policy.proof);
 }
 
+/**
+ * Whether a person's retry makes a verdict void: not once the run has changed tags, since nothing can be tried where the
+ * kernel is then.
+ */
+export function isVoid(lastOrder: number, { orders, intents }: Pick<Run, 'orders' | 'intents'>): boolean {
+  return orders.some(
+    ({ kind, id, at }) =>
+      kind === 'retry' && id > lastOrder && !hasChangedTags(intents.filter(({ askedAt }) => askedAt <= at)),
+  );
+}
+
+/** Whether a run has changed tags of its kernel, or asked for it; side tags do not count. */
+export function hasChangedTags(intents: readonly Intent[]): boolean {
+  const sideTags = intents.flatMap(({ receipt }) => receipt?.sideTag ?? []);
+  return intents.some(
+    ({ write, ending }) =>
+      (write.kind === 'tag' || write.kind === 'untag') &&
+      !sideTags.includes(write.tag) &&
+      ending?.how !== 'failed' &&
+      ending?.how !== 'lost',
+  );
+}
+
 // ---- whose fault it is --------------------------------------------------------------------------
 
 /** A kmod that is broken is tried against the baseline: what fails there too is no fault of this kernel. */

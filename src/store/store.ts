@@ -1,5 +1,6 @@
 /** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { isVoid } from '../core/judge.ts';
 import type {
   BaselineRepo,
   Closing,
@@ -22,6 +23,7 @@ import { matcher } from '../core/names.ts';
 import { describeEnding, describeReceipt, describeShown } from '../core/report.ts';
 import { describeOrder, describeWaiver, describeWrite, describeWrites, plural } from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
+import { OvertakenError } from './error.ts';
 import type { Tables } from './schema.ts';
 
 /** The newest message that a queue of the bus brought. */
@@ -65,7 +67,10 @@ export interface Store {
   showSymbols(run: Run, shown: SymbolsShown, at: number): Promise<void>;
   /** Keep what rpms provide and require; again is harmless. */
   keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
-  /** Record writes before they are sent. The ids are new; recording one twice is an error. */
+  /**
+   * Record writes before they are sent. The ids are new; recording one twice is an error.
+   * @throws OvertakenError where a person has asked something of the run since it was read
+   */
   intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
@@ -73,13 +78,14 @@ export interface Store {
   findBaseline(run: Run, found: BaselineRepo, at: number): Promise<void>;
   /** Record a verdict in place of the one before. */
   judge(run: Run, verdict: Verdict, reasons: readonly string[], at: number): Promise<void>;
+  /** Throws OvertakenError as `intend` does. */
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Make a closed run a live one again. */
   reopen(run: Run, why: string, at: number): Promise<void>;
   /** Record a waiver, with a line in the journal of each run that it speaks of. Returns its id. */
   waive(waiver: Omit<Waiver, 'id' | 'ended'>, runs: readonly Run[]): Promise<number>;
   endWaiver(waiver: Waiver, by: string, at: number): Promise<void>;
-  /** Record what a person asks of a live run. */
+  /** Record what a person asks of a live run. Throws OvertakenError where it is over. */
   order(run: Run, order: Omit<Order, 'id'>): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
   say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
@@ -224,8 +230,8 @@ export function storeOver(
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
-      await record({ at, kind: 'asked', ...of(run), text }, (tx) =>
-        tx
+      await record({ at, kind: 'asked', ...of(run), text }, async (tx) => {
+        await tx
           .insertInto('intent')
           .values(
             intents.map(({ id, write }, i) => ({
@@ -238,8 +244,9 @@ export function storeOver(
               ...pairOf(run, write),
             })),
           )
-          .execute(),
-      );
+          .execute();
+        await assertHeard(tx, run);
+      });
       return intents;
     },
     async receive(run, intent, receipt) {
@@ -277,9 +284,10 @@ export function storeOver(
     },
     async closeRun(run, closing) {
       const { at, how, why } = closing;
-      await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, (tx) =>
-        tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute(),
-      );
+      await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, async (tx) => {
+        await tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute();
+        await assertHeard(tx, run);
+      });
     },
     async reopen(run, why, at) {
       await record({ at, kind: 'person', ...of(run), text: `opened again: ${why}` }, (tx) =>
@@ -305,12 +313,19 @@ export function storeOver(
       await db.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute();
     },
     async order(run, order) {
-      await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, (tx) =>
-        tx
+      await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, async (tx) => {
+        await tx
           .insertInto('run_order')
           .values({ run_id: run.id, ...order })
-          .execute(),
-      );
+          .execute();
+        const over = await tx
+          .selectFrom('run')
+          .select('id')
+          .where('id', '=', run.id)
+          .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') <> 'reopened'`)
+          .executeTakeFirst();
+        if (over) throw new OvertakenError(`${run.kernel.nvr}: its run at gate ${run.gate} has just ended`);
+      });
     },
     async say(gate, { id: build, nvr }, run, text, at) {
       if ((await store.lastSaid(gate, build)) === text) return;
@@ -398,7 +413,7 @@ export function storeOver(
         .where('build_id', '!=', build)
         .where(sql<boolean>`${lastClosing} = 'done'`)
         .where(sql<boolean>`${lastVerdict} = 'promote'`)
-        .orderBy('started_at', 'desc')
+        .orderBy(sql`(SELECT max(seq) FROM closing WHERE closing.run_id = run.id)`, 'desc')
         .executeTakeFirst();
       return row && store.run(row.id);
     },
@@ -429,6 +444,7 @@ export function storeOver(
         .select(({ fn }) => fn.countAll<number>().as('tries'))
         .where('gate', '=', gate)
         .where('kind', '=', 'scratch-build')
+        .where('kmod_build', 'is not', null)
         .where('asked_at', '>=', since)
         .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
         .groupBy(['run_id', 'kmod_build', 'kernel_build'])
@@ -547,6 +563,20 @@ const PAST_LOOKED_AT = 20;
 const insertEntry = (tx: Tx, { at, kind, gate, build, run, text }: Entry) =>
   tx.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }).execute();
 
+/**
+ * What was decided before a person spoke is not done. Called after the insert: a transaction that reads first is refused,
+ * and does not wait, where another process writes meanwhile.
+ */
+async function assertHeard(tx: Tx, { id, orders }: Run): Promise<void> {
+  const unheard = await tx
+    .selectFrom('run_order')
+    .select('id')
+    .where('run_id', '=', id)
+    .where('id', '>', orders.at(-1)?.id ?? 0)
+    .executeTakeFirst();
+  if (unheard) throw new OvertakenError(`a person has spoken of ${id}`);
+}
+
 /** Which kmod build a write tries against which kernel build. */
 function pairOf({ kmods, kernel }: Run, write: Write) {
   if (write.kind !== 'scratch-build') return { kmod_build: null, kernel_build: null };
@@ -602,13 +632,22 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     .where('run_id', '=', id)
     .orderBy('seq', 'desc')
     .executeTakeFirst();
-  const stands = verdict && !orders.some((order) => order.kind === 'retry' && order.id > verdict.last_order);
   const closing = await db
     .selectFrom('closing')
     .selectAll()
     .where('run_id', '=', id)
     .orderBy('seq', 'desc')
     .executeTakeFirst();
+  const asked = intents.map(
+    (intent): Intent => ({
+      id: intent.id,
+      write: JSON.parse(intent.write),
+      askedAt: intent.asked_at,
+      ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
+      ...(intent.ending && { ending: JSON.parse(intent.ending) }),
+    }),
+  );
+  const stands = verdict && !isVoid(verdict.last_order, { orders, intents: asked });
   const kernel = kernelOf({ ...row, id: row.build_id });
   const baseline = row.baseline === null ? null : (JSON.parse(row.baseline) as NonNullable<Run['baseline']>);
   return {
@@ -626,13 +665,7 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     baseline,
     ...(baselineRepo && { baselineRepo }),
     past: baseline ? await readPast(db, id, baseline.id) : [],
-    intents: intents.map((intent) => ({
-      id: intent.id,
-      write: JSON.parse(intent.write),
-      askedAt: intent.asked_at,
-      ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
-      ...(intent.ending && { ending: JSON.parse(intent.ending) }),
-    })),
+    intents: asked,
     waivers: await readWaivers(db, row.gate, kernel),
     orders,
     ...(stands && {

@@ -1,25 +1,24 @@
 /** What a review found: tables first, then scenes on a Koji in memory over real HTTP. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { decide, reopens } from '../../src/core/decide.ts';
-import { standings, verdictOf } from '../../src/core/judge.ts';
-import {
-  type ArchSymbols,
-  type BuildEvidence,
-  type Ending,
-  type Gate,
-  type Order,
-  type Policy,
-  type Run,
-  TASK,
-  type Waiver,
+import type {
+  ArchSymbols,
+  BuildEvidence,
+  Ending,
+  Gate,
+  Order,
+  Policy,
+  Run,
+  Waiver,
 } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { replay } from '../../src/core/replay.ts';
 import { describeWrite } from '../../src/core/wording.ts';
+import { OvertakenError } from '../../src/store/error.ts';
 import * as facts from '../core/facts.ts';
+import { GATE, NEW, type Stage, type StageOptions, setStage } from './stage.ts';
 
-const { arch, BUILDS, building, FAILS, intent, kmod, NO_BUILDROOT, OTHER, seen, stand, tried, verdictFor } =
-  facts;
+const { BUILDS, building, FAILS, intent, kmod, NO_BUILDROOT, OTHER, seen, stand, tried, verdictFor } = facts;
 const BASELINE = { id: OTHER.id, nvr: OTHER.nvr };
 const DEVEL = { id: OTHER.id, nvr: 'kernel-devel-5.14.0-69.el9' };
 /** The same, built against the baseline. */
@@ -327,4 +326,80 @@ test('a held run that was only observed is opened again by a waiver', () => {
     'a waiver by ada lets it through: known',
   );
 });
-void [TASK, arch, standings, verdictOf, afterEach];
+
+describe('on a hub', () => {
+  let stage: Stage;
+  const set = async (options: StageOptions = {}) => {
+    stage = await setStage(options);
+  };
+  afterEach(async () => stage.end());
+  const FINE: Partial<Gate> = { kmods: { ...GATE.kmods, exclude: ['kmod-gamma'] } };
+  const current = async () => {
+    const found = await stage.run(NEW);
+    if (!found) throw new Error('no run yet');
+    return found;
+  };
+  const say = async (kind: Order['kind']) =>
+    stage.store.order(await current(), {
+      at: stage.world.now(),
+      by: 'ada',
+      kind,
+      reason: 'says so',
+      kmod: null,
+    });
+  const isAsked = async (kind: string) =>
+    (await stage.run(NEW))?.intents.some(({ write, receipt }) => write.kind === kind && receipt);
+
+  test('a kernel is no baseline of its own: what breaks with it is not "already broken"', async () => {
+    await set({ gate: { strategy: 'symbols', build: null, baseline: NEW } });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    const over = await stage.closed(NEW);
+    expect(over.verdict?.verdict).toBe('block');
+    expect(over.verdict?.reasons[0]).toMatch(/does not load/);
+  });
+
+  test.each(['promote', 'block'] as const)(
+    'a retry that comes while %s is carried out is too late',
+    async (verdict) => {
+      await set({ gate: verdict === 'promote' ? FINE : {} });
+      stage.world.completeKernel(NEW, { tag: GATE.watch });
+      await stage.until('its tags are changed', () => isAsked('tag'));
+      await say('retry');
+      const over = await stage.closed(NEW, 5);
+      expect(over.verdict?.verdict).toBe(verdict);
+      expect(stage.world.tags(NEW)).toEqual([verdict === 'promote' ? 'c9s-candidate' : 'c9s-blocked']);
+    },
+  );
+
+  test('what was decided before a person spoke is not done', async () => {
+    await set({ gate: FINE });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    const before = await current();
+    const at = stage.world.now();
+    await say('hold');
+    await expect(stage.store.intend(before, [{ kind: 'untag', tag: 'c9s-gate' }], at)).rejects.toThrow(
+      OvertakenError,
+    );
+    await expect(stage.store.closeRun(before, { at, how: 'done', why: 'x' })).rejects.toThrow(OvertakenError);
+    expect(await current()).toMatchObject({ intents: before.intents });
+    expect((await current()).closing).toBeUndefined();
+    await say('release');
+    await stage.closed(NEW);
+    await expect(say('retry')).rejects.toThrow(/has just ended/);
+    expect((await current()).verdict?.verdict).toBe('promote');
+  });
+
+  test('a cancel whose request is lost is sent again', async () => {
+    let count = 0;
+    await set({
+      gate: FINE,
+      faults: (method) => (method === 'cancelTask' && ++count === 1 ? 'drop-before' : 'none'),
+    });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
+    await say('cancel');
+    await stage.closed(NEW);
+    expect(stage.scratchBuilds('kmod-alpha').map(({ state }) => state)).toEqual([3]);
+  });
+});
