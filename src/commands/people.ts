@@ -1,11 +1,12 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
-import { holdOf, standings, verdictOf } from '../core/judge.ts';
+import { hasChangedTags, holdOf, standings, verdictOf } from '../core/judge.ts';
 import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import { waiverReport } from '../core/report.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
+import { OvertakenError } from '../store/error.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
@@ -138,7 +139,9 @@ export async function order(
     const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
     for (const run of runs) {
       const said = { at: Date.now(), by: whoIs(options.by), kind, reason, kmod };
-      await store.order(run, said);
+      await store.order(run, said).catch((error: unknown) => {
+        throw error instanceof OvertakenError ? new CheckError(error.message) : error;
+      });
       output.write(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}\n`);
     }
   });
@@ -148,6 +151,11 @@ export async function order(
 function meant(kind: Order['kind'], runs: readonly Run[], kmod: string | null): readonly Run[] {
   const nvr = runs[0]?.kernel.nvr;
   const gates = runs.map(({ gate }) => gate).join(', ');
+  const moving = runs.find(({ intents }) => hasChangedTags(intents));
+  if (kind === 'retry' && moving)
+    throw new CheckError(
+      `gate ${moving.gate} is changing the tags of ${nvr} already; when it is done, tag it into the watch tag again to try it anew`,
+    );
   const held = runs.filter(holdOf);
   if (kind === 'release' && held.length === 0)
     throw new CheckError(

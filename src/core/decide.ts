@@ -8,6 +8,7 @@ import {
   isAttempt,
   type KmodStanding,
   needRebuild,
+  STABLELIST,
   standings,
   unfinished,
   verdictOf,
@@ -114,7 +115,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread) return { state: 'reads symbols', writes: [], wantsSymbols: true };
   const over = endOf(gate, run);
-  const late = over !== undefined && over <= now;
+  const late = isLate(gate, run, now);
   if (late || kmods.every((kmod) => kmod.state === 'judged')) {
     const all = kmods.map(
       (kmod): KmodStanding =>
@@ -141,13 +142,22 @@ function endOf({ policy }: Gate, run: Run): number | undefined {
   return policy.longest_run === null ? undefined : Math.max(run.startedAt, retried) + policy.longest_run;
 }
 
+function isLate(gate: Gate, run: Run, now: number): boolean {
+  const over = endOf(gate, run);
+  return over !== undefined && over <= now;
+}
+
 /** A newer kernel before the same gate ends this run, or lets it finish what runs; undefined where it does not. */
-function yieldTo({ policy }: Gate, pace: Pace, seen: Observation): Decision | undefined {
+function yieldTo(gate: Gate, pace: Pace, seen: Observation): Decision | undefined {
   const { newer, run, now } = seen;
-  if (!newer || policy.supersede === 'keep') return undefined;
+  const { supersede } = gate.policy;
+  if (!newer || supersede === 'keep') return undefined;
   const running = activeOf(run).length;
-  if (policy.supersede === 'finish' && running > 0)
-    return wait(`${newer.nvr} is newer: only finishes ${plural(running, 'build')}`, now + pace.poll);
+  if (supersede === 'finish' && running > 0 && !isLate(gate, run, now)) {
+    const state = `${newer.nvr} is newer: only finishes ${plural(running, 'build')}`;
+    const overdue = uselessBuilds(gate, run, now);
+    return overdue.length > 0 ? act(state, ...overdue) : wait(state, now + pace.poll);
+  }
   const why = `${newer.nvr} is newer and stands before the gate, so ${run.kernel.nvr} stays where it is`;
   return standDown(pace, seen, { how: 'superseded', why });
 }
@@ -157,12 +167,13 @@ function submit(gate: Gate, pace: Pace, seen: Observation, kmods: readonly KmodS
   const { run, now } = seen;
   const progress = describeProgress(kmods);
   const later = now + pace.poll;
-  const overdue = overdueBuilds(gate, run, now);
-  if (overdue.length > 0) return act(`${progress}; stops what takes too long`, ...overdue);
+  const useless = uselessBuilds(gate, run, now);
+  if (useless.length > 0)
+    return act(`${progress}; stops what takes too long, or is built of an older source`, ...useless);
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');
   const ripe = wanted.filter((kmod) => kmod.notBefore <= now);
   const { retries: most } = gate.policy;
-  const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(kmods));
+  const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(run));
   const retries = ripe.filter(({ retry }) => retry).slice(Math.max(0, left));
   const due = ripe.filter((kmod) => !retries.includes(kmod));
   if (due.length === 0) {
@@ -202,33 +213,28 @@ const activeOf = ({ intents }: Run) => intents.filter(isAttempt).filter(({ endin
 
 const isBuild = (intent: Intent): boolean => isAttempt(intent) || isRebuild(intent);
 
-/** Cancel what has run for longer than a build may. */
-function overdueBuilds({ policy }: Gate, run: Run, now: number): Write[] {
-  const most = policy.longest_build;
-  if (most === null) return [];
-  return cancelsFor(
-    run,
-    now,
-    activeOf(run).filter(({ askedAt }) => askedAt + most <= now),
+/** Cancel what has run for longer than a build may, and what is built of a kmod that was chosen anew since. */
+function uselessBuilds(gate: Gate, run: Run, now: number): Write[] {
+  const sources = new Set(run.kmods.map(({ source }) => source));
+  const useless = activeOf(run).filter(
+    (intent) => isOverdue(gate, now)(intent) || !sources.has(intent.write.source),
   );
+  return cancelsFor(run, now, useless);
 }
 
-/** A cancel for each of the builds that run, where none is on its way or was refused just now. */
-function cancelsFor(
-  { intents }: Run,
-  now: number,
-  builds: readonly Intent[] = intents.filter(isAttempt),
-): Write[] {
-  const before = (task: number) =>
-    intents.filter(({ write }) => write.kind === 'cancel' && write.task === task).map(({ ending }) => ending);
+const isOverdue =
+  ({ policy }: Gate, now: number) =>
+  ({ askedAt, ending }: Intent): boolean =>
+    !ending && policy.longest_build !== null && askedAt + policy.longest_build <= now;
+
+/** A cancel for each build that runs. One that was lost is sent again, one that the hub refused after a while. */
+function cancelsFor({ intents }: Run, now: number, builds: readonly Intent[]): Write[] {
   return builds.flatMap(({ receipt, ending }): Write[] => {
     const task = receipt?.task;
     if (ending || task === undefined) return [];
-    const tries = before(task);
-    const last = tries.at(-1);
-    const pause = REFUSED_PAUSES[Math.min(tries.length, REFUSED_PAUSES.length) - 1] ?? 0;
-    const again = last?.how === 'lost' || (last?.how === 'failed' && last.at + pause <= now);
-    return tries.length === 0 || again ? [{ kind: 'cancel', task }] : [];
+    const before = intents.filter(({ write }) => write.kind === 'cancel' && write.task === task);
+    const sent = before.some((cancel) => !cancel.ending || cancel.ending.how === 'done');
+    return sent ? [] : [...ask({ kind: 'cancel', task }, before, now).writes];
   });
 }
 
@@ -278,9 +284,10 @@ function awaitTurn({ watch }: Gate, { name, latest, leaves }: BuildTag, run: Run
   return wait(`held: ${hidden} and hides this one; untag it there, or set repo = "sidetag"`);
 }
 
-/** The repo that was requested last; undefined where none was, or none came of it. */
-function lastRepo({ intents }: Run): number | 'awaited' | undefined {
-  const last = intents.findLast(({ write }) => write.kind === 'request-repo');
+/** The repo that was requested last, since a person asked for a retry; undefined where none was, or none came of it. */
+function lastRepo({ intents, orders }: Run): number | 'awaited' | undefined {
+  const since = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
+  const last = intents.findLast(({ write, askedAt }) => write.kind === 'request-repo' && askedAt >= since);
   if (last && !last.ending) return 'awaited';
   return last?.ending?.how === 'done' ? last.ending.repo : undefined;
 }
@@ -344,7 +351,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
   const better = reconsider(gate, run, now);
   if (better) return { state: `verdict: ${better.verdict}`, writes: [], verdict: better };
-  const stops = cancelsFor(run, now);
+  const stops = cancelsFor(run, now, activeOf(run));
   if (stops.length > 0) return act('stops what is still built', ...stops);
   const change = changeFor(verdict.verdict, gate, changes);
   const plan = planTagChanges(change, seen.tags);
@@ -358,11 +365,14 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   const person = holdOf(run);
   if (person) return tidyUp(pace, seen) ?? wait(`held by ${wordOf(person)}; kmod-gate release ends it`);
   if (verdict.verdict === 'hold') return keepHeld(gate, pace, seen, verdict);
+  if (run.intents.some(isRebuild)) return rebuildThenClose(gate, pace, seen, verdict, describeEnd(changes));
   const newer = newerHead(change.tag, seen);
   if (newer) return standDown(pace, seen, { how: 'superseded', why: newer });
   const next = plan[0];
   if (!next) return rebuildThenClose(gate, pace, seen, verdict, describeEnd(changes));
-  const quiet = verdict.verdict === 'promote' ? quietUntil(gate.policy.quiet, now) : undefined;
+  // What was begun is finished: half of the tags would be neither here nor there.
+  const begun = changes.some(({ askedAt, ending }) => askedAt >= verdict.at && ending?.how === 'done');
+  const quiet = verdict.verdict === 'promote' && !begun ? quietUntil(gate.policy.quiet, now) : undefined;
   if (quiet !== undefined)
     return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet);
   const busy = change.tag.find((tag) => seen.incoming.has(tag));
@@ -382,8 +392,9 @@ function keepHeld(
   seen: Observation,
   { at, reasons }: NonNullable<Run['verdict']>,
 ): Decision {
+  // A side tag that the hub does not let go is no reason to hold the kernel for longer.
   const tidy = tidyUp(pace, seen);
-  if (tidy) return tidy;
+  if (tidy && tidy.writes.length > 0) return tidy;
   const superseded = yieldTo(gate, pace, seen);
   if (superseded) return superseded;
   const { policy } = gate;
@@ -396,6 +407,7 @@ function keepHeld(
       verdict: { verdict: policy.after_hold, reasons: [first, ...reasons] },
     };
   }
+  if (tidy) return { ...tidy, wakeAt: Math.min(tidy.wakeAt ?? Infinity, end ?? Infinity) };
   const until =
     end === undefined
       ? ''
@@ -418,14 +430,13 @@ function reconsider(gate: Gate, run: Run, now: number): Decision['verdict'] | un
   return better ? found : undefined;
 }
 
-/** Whether a run that is over with a block is to be opened again: a waiver has come that lets the kernel through. */
+/** Whether a run that is over, and did not let its kernel through, is to be opened again: a waiver has come that does. */
 export function reopens(gate: Gate, run: Run, now: number): string | undefined {
   const { closing, verdict, kmods } = run;
-  if (!closing || verdict?.verdict !== 'block' || !['done', 'observed'].includes(closing.how))
-    return undefined;
-  const waivers = [...kmods.map(({ name }) => name), 'stablelist'].map((name) => waiverFor(run, name, now));
+  if (!closing || !verdict || !['done', 'observed'].includes(closing.how)) return undefined;
+  const waivers = [...kmods.map(({ name }) => name), STABLELIST].map((name) => waiverFor(run, name, now));
   const fresh = waivers.find((waiver) => waiver && waiver.at > verdict.at);
-  if (!fresh || !reconsider(gate, run, now)) return undefined;
+  if (!fresh || reconsider(gate, run, now)?.verdict !== 'promote') return undefined;
   return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
 }
 
@@ -457,7 +468,8 @@ function rebuildThenClose(
   end: string,
 ): Decision {
   const found = rebuilds(seen.run, rebuildsWanted(gate, seen.run, verdict));
-  const writes = rebuildWrites(gate, seen.run, found);
+  const overdue = seen.run.intents.filter(isRebuild).filter(isOverdue(gate, seen.now));
+  const writes = [...cancelsFor(seen.run, seen.now, overdue), ...rebuildWrites(gate, seen.run, found)];
   if (writes.length > 0) return act(describeWrites(writes), ...writes);
   const open = found.filter(({ state }) => state === 'active' || state === 'waits').length;
   if (open > 0) return wait(`${end}; waits for ${plural(open, 'rebuild')}`, seen.now + pace.poll);
@@ -542,7 +554,10 @@ function takenOver(gate: Gate, seen: Observation): string | undefined {
   );
   if (came && !others.some(enters(came))) return `tagged into ${came} by hand`;
   const gone = verdicts.find((tag) => enteredLast(changes, tag) && !tags.includes(tag));
-  if (gone) return `taken out of ${gone} ${by(leaves(gone))}`;
+  // Rebuilds begin when the kernel is where it belongs: it may move on from there to another tag.
+  const known = [...run.tags, ...gate.on_fail.tag];
+  const movedOn = run.intents.some(isRebuild) && tags.some((tag) => !known.includes(tag));
+  if (gone && !movedOn) return `taken out of ${gone} ${by(leaves(gone))}`;
   return undefined;
 }
 

@@ -95,8 +95,7 @@ export function isAttempt(intent: Intent): intent is Attempt {
 export function standings(gate: Judging, run: Run, now: number): KmodStanding[] {
   const tries = new Map<string, Attempt[]>(run.kmods.map(({ name }) => [name, []]));
   for (const attempt of run.intents.filter(isAttempt)) tries.get(attempt.write.kmod)?.push(attempt);
-  const counted = run.kmods.map((kmod) => ({ attempts: ofThisBuild(kmod, tries.get(kmod.name)) }));
-  const context: Context = { ...gate, run, spent: countRetries(counted) };
+  const context: Context = { ...gate, run, spent: countRetries(run) };
   return run.kmods.map((kmod) => {
     const all = ofThisBuild(kmod, tries.get(kmod.name));
     const standing = late(run, afterRetries(context, kmod, all));
@@ -115,10 +114,13 @@ interface Context extends Judging {
 const ofThisBuild = ({ source }: Kmod, attempts: readonly Attempt[] = []): Attempt[] =>
   attempts.filter(({ write }) => write.source === source);
 
-/** Tries after the first of each kmod and kernel, but for those that never reached the hub. */
-export function countRetries(kmods: readonly Pick<KmodStanding, 'attempts'>[]): number {
-  const sent = kmods.flatMap(({ attempts }) => attempts).filter(({ ending }) => ending?.how !== 'lost');
-  const firsts = new Set(sent.map(({ write }) => `${write.kmod} ${write.against?.id ?? ''}`));
+/** Tries after the first of each kmod and kernel since a person last asked for a retry; none that never reached the hub. */
+export function countRetries({ intents, orders }: Pick<Run, 'intents' | 'orders'>): number {
+  const since = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
+  const sent = intents
+    .filter(isAttempt)
+    .filter(({ askedAt, ending }) => askedAt >= since && ending?.how !== 'lost');
+  const firsts = new Set(sent.map(({ write }) => `${write.source} ${write.against?.id ?? ''}`));
   return sent.length - firsts.size;
 }
 
@@ -128,8 +130,10 @@ function late(run: Run, standing: KmodStanding): KmodStanding {
   return { ...standing, state: 'judged', finding: unfinished(standing) };
 }
 
-/** What is to be said of a kmod that is not judged when the run's time is over. */
+/** What is to be said of a kmod that is not judged when the run's time is over; what is worse than that stays. */
 export function unfinished({ finding }: KmodStanding): Finding {
+  const worseThan = finding && SEVERITY.indexOf(finding.outcome) > SEVERITY.indexOf('inconclusive');
+  if (worseThan) return { ...finding, again: false, cause: `${finding.cause}; no more is known in time` };
   return inconclusive(`not judged in time${finding ? `; so far: ${finding.cause}` : ''}`, 'time', false);
 }
 
@@ -138,7 +142,11 @@ function afterRetries(context: Context, kmod: Kmod, all: readonly Attempt[]): Km
   let standing = stand(context, kmod, all);
   for (const order of context.run.orders.filter(({ kind }) => kind === 'retry')) {
     const named = order.kmod !== null && matcher([order.kmod])(kmod.name);
-    const since = all.filter(({ ending }) => !ending || ending.at > order.at);
+    const since = all.filter(
+      (attempt) =>
+        (!attempt.ending || attempt.ending.at > order.at) &&
+        !isStopped(context.run, attempt, ({ askedAt }) => askedAt <= order.at),
+    );
     const old = order.kmod === null ? stand(context, kmod, without(all, since)) : undefined;
     if (named || (old && old.finding?.outcome !== 'ok')) standing = stand(context, kmod, since);
   }
@@ -156,9 +164,9 @@ function stand(context: Context, kmod: Kmod, attempts: readonly Attempt[]): Kmod
   const spared = run.strategy === 'symbols-then-rebuild' && shown.outcome === 'ok';
   if (run.strategy === 'symbols' || spared) return judged(kmod, attempts, shown);
   const built = attributed(context, standing(context, kmod, attempts), arches);
-  if (built.state !== 'judged' || !built.finding) return built;
-  const finding = run.strategy === 'symbols-and-rebuild' ? worse(shown, built.finding) : anew(built.finding);
-  return { ...built, finding };
+  if (run.strategy === 'symbols-and-rebuild')
+    return { ...built, finding: built.finding ? worse(shown, built.finding) : shown };
+  return built.state === 'judged' && built.finding ? { ...built, finding: anew(built.finding) } : built;
 }
 
 const judged = (kmod: Kmod, attempts: readonly Attempt[], finding: Finding): KmodStanding => ({
@@ -226,6 +234,17 @@ const after = (tries: number): string => (tries > 1 ? `, after ${tries} tries` :
 
 type Kernel = Pick<KernelBuild, 'id' | 'nvr' | 'name'>;
 
+/** Whether the gate itself has asked the hub to cancel a build. */
+export function isStopped(
+  { intents }: Pick<Run, 'intents'>,
+  { receipt }: Intent,
+  counts: (cancel: Intent) => boolean = () => true,
+): boolean {
+  return intents.some(
+    (intent) => intent.write.kind === 'cancel' && intent.write.task === receipt?.task && counts(intent),
+  );
+}
+
 /** What an ended attempt proves about `kernel`. */
 export function findingOf(
   policy: Policy,
@@ -233,15 +252,37 @@ export function findingOf(
   kernel: Kernel,
   attempt: Attempt,
 ): Finding {
-  const { ending, receipt, askedAt } = attempt;
+  const { ending, askedAt } = attempt;
   if (!ending || ending.how === 'lost')
     return inconclusive('its build never reached the hub', 'system', true);
-  const stopped = run.intents.some(({ write }) => write.kind === 'cancel' && write.task === receipt?.task);
-  if (stopped && ending.build?.state === 'canceled')
+  if (isStopped(run, attempt) && ending.build?.state === 'canceled')
     return inconclusive(`its build did not end within ${span(ending.at - askedAt)}`, 'time', true);
   if (!ending.build)
     return inconclusive(ending.how === 'failed' ? ending.why : 'the hub tells nothing of it', 'system', true);
   return judgeBuild(kernel, ending.build, policy.proof);
+}
+
+/**
+ * Whether a person's retry makes a verdict void: not once the run has changed tags, since nothing can be tried where the
+ * kernel is then.
+ */
+export function isVoid(lastOrder: number, { orders, intents }: Pick<Run, 'orders' | 'intents'>): boolean {
+  return orders.some(
+    ({ kind, id, at }) =>
+      kind === 'retry' && id > lastOrder && !hasChangedTags(intents.filter(({ askedAt }) => askedAt <= at)),
+  );
+}
+
+/** Whether a run has changed tags of its kernel, or asked for it; side tags do not count. */
+export function hasChangedTags(intents: readonly Intent[]): boolean {
+  const sideTags = intents.flatMap(({ receipt }) => receipt?.sideTag ?? []);
+  return intents.some(
+    ({ write, ending }) =>
+      (write.kind === 'tag' || write.kind === 'untag') &&
+      !sideTags.includes(write.tag) &&
+      ending?.how !== 'failed' &&
+      ending?.how !== 'lost',
+  );
 }
 
 // ---- whose fault it is --------------------------------------------------------------------------
@@ -258,38 +299,43 @@ function attributed(context: Context, own: KmodStanding, symbols: readonly ArchS
   const { baseline } = run;
   if (!baseline) return say('unattributed', 'no kernel has passed yet to compare with');
   if (baseline.id === run.kernel.id) return say('unattributed', 'the baseline is this very kernel');
-  if (symbols.length > 0 && symbols.every(({ before }) => before === 'compatible'))
+  const kernel = { ...baseline, name: run.kernel.name };
+  const candidate = lastBuild(attempts.filter(({ write }) => !write.against));
+  const failing = candidate ? archesOf(candidate, run.kernel, policy.proof, 'broken') : [];
+  if (symbols.some(({ arch, before }) => before === 'compatible' && failing.includes(arch)))
     return say('broken', `it loads into ${baseline.nvr} as it is`);
-  const failing = attempts.findLast(({ write, ending }) => !write.against && ending)?.ending;
-  const candidate = failing && failing.how !== 'lost' ? failing.build : undefined;
   const compare = (shown: Finding, build: BuildEvidence | undefined, where: string): KmodStanding => {
     if (shown.outcome === 'ok') return say('broken', `it builds against ${baseline.nvr}${where}`);
     if (shown.outcome !== 'broken')
       return say('unattributed', `nothing shows whether it builds against ${baseline.nvr}: ${shown.cause}`);
-    const fresh = candidate && build && newlyFailing(candidate, build);
+    const fine = build ? archesOf(build, kernel, policy.proof, 'ok') : [];
+    const fresh = failing.find((arch) => fine.includes(arch));
     if (fresh) return say('broken', `on ${fresh} it builds against ${baseline.nvr}${where}`);
     return say('already-broken', `nor does it build against ${baseline.nvr}${where}`);
   };
-  const kernel = { ...baseline, name: run.kernel.name };
-  for (const past of run.past.filter((one) => one.kmod === kmod.name)) {
-    const shown = judgeBuild(kernel, past.build, policy.proof);
+  const past = run.past.filter(
+    ({ buildId, build }) =>
+      buildId === kmod.buildId && build.arches.some(({ arch }) => failing.includes(arch)),
+  );
+  for (const one of past) {
+    const shown = judgeBuild(kernel, one.build, policy.proof);
     if (shown.outcome === 'ok' || shown.outcome === 'broken')
-      return compare(shown, past.build, `, as run ${past.run} showed`);
+      return compare(shown, one.build, `, as run ${one.run} showed`);
   }
   const tries = attempts.filter(({ write }) => write.against?.id === baseline.id);
+  const open: KmodStanding = { ...own, finding: { ...finding, outcome: 'unattributed' } };
   const shared = build?.repo !== 'sidetag';
   if (tries.length === 0 && shared) {
-    if (!run.baselineRepo) return { ...own, state: 'unsought' };
+    if (!run.baselineRepo) return { ...open, state: 'unsought' };
     if (run.baselineRepo.repo === null) return say('unattributed', run.baselineRepo.why);
   }
   const there = tryOn(context, kmod, tries, kernel);
   if (there.state === 'judged' && there.finding) {
-    const last = there.attempts.at(-1)?.ending;
-    return compare(there.finding, last && last.how !== 'lost' ? last.build : undefined, '');
+    return compare(there.finding, lastBuild(there.attempts), '');
   }
   const { state, notBefore, retry } = there;
   return {
-    ...own,
+    ...open,
     state,
     notBefore,
     ...(retry && { retry }),
@@ -297,10 +343,17 @@ function attributed(context: Context, own: KmodStanding, symbols: readonly ArchS
   };
 }
 
-/** An architecture on which it fails now and was fine before; Koji may have cancelled it there, which says nothing. */
-function newlyFailing(now: BuildEvidence, before: BuildEvidence): string | undefined {
-  const fine = new Set(before.arches.filter(({ state }) => state === TASK.CLOSED).map(({ arch }) => arch));
-  return now.arches.find(({ arch, state }) => state === TASK.FAILED && fine.has(arch))?.arch;
+/** What the last attempt that has ended left to be read. */
+function lastBuild(attempts: readonly Attempt[]): BuildEvidence | undefined {
+  const last = attempts.findLast(({ ending }) => ending)?.ending;
+  return last && last.how !== 'lost' ? last.build : undefined;
+}
+
+/** The architectures on which a build proves `outcome`; one that Koji cancelled, or that met trouble, proves nothing. */
+function archesOf(build: BuildEvidence, kernel: Kernel, proof: Policy['proof'], outcome: Outcome): string[] {
+  return build.arches
+    .filter((arch) => judgeArch(kernel, arch, proof).outcome === outcome)
+    .map(({ arch }) => arch);
 }
 
 // ---- the rows that begin with "rebuild" -------------------------------------------------------------
@@ -467,11 +520,14 @@ export function judgeSymbols(arches: readonly ArchSymbols[], baseline: KernelRef
 
 // ---- waivers, holds and the verdict ---------------------------------------------------------------------------
 
+/** What a waiver names to speak of the gate's stablelist; no pattern of kmods does. */
+export const STABLELIST = 'stablelist';
+
 /** The newest waiver that speaks of a kmod, or of the `stablelist`, at a time. */
 export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
   return waivers.findLast(
     (waiver) =>
-      matcher([waiver.kmod])(kmod) &&
+      (kmod === STABLELIST ? waiver.kmod === kmod : matcher([waiver.kmod])(kmod)) &&
       (!waiver.ended || now < waiver.ended.at) &&
       waiver.at <= now &&
       (waiver.until === null || now < waiver.until),
@@ -505,7 +561,7 @@ export function verdictOf(
   ).length;
   const tooMany = policy.advisory_limit !== null && advisory > policy.advisory_limit;
   const promised = symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
-  const leave = waiverFor(run, 'stablelist', now);
+  const leave = waiverFor(run, STABLELIST, now);
   const promise = symbols?.stablelist ? [describeStablelist(symbols)] : [];
   const everything = symbols?.change && describeEverything(symbols.change);
   const needing = needRebuild(run, kmods);

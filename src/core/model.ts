@@ -396,7 +396,8 @@ export interface Order {
 
 /** What an earlier run showed of a kmod build and the baseline. */
 export interface PastBuild {
-  readonly kmod: string;
+  /** The kmod's build. */
+  readonly buildId: number;
   readonly run: string;
   readonly build: BuildEvidence;
 }

@@ -1,5 +1,5 @@
 /** What a policy would have said of runs that are over: the way to tune one before it is enforced. */
-import { standings, verdictOf } from './judge.ts';
+import { STABLELIST, standings, verdictOf } from './judge.ts';
 import type { Gate, Kmod, Run, Verdict } from './model.ts';
 import { matcher } from './names.ts';
 
@@ -8,7 +8,7 @@ export interface Replayed {
   /** `unknown`: evidence is missing that this policy asks for, and would decide. */
   readonly verdict: Verdict | 'unknown';
   readonly reasons: readonly string[];
-  /** Kmods of which evidence is missing. */
+  /** Kmods of which evidence is missing, and `stablelist` where the run did not look at one. */
   readonly missing: readonly string[];
 }
 
@@ -20,15 +20,20 @@ export interface Replayed {
 export function replay(gate: Gate, run: Run, now: number): Replayed {
   const { verdict, ...undecided } = run;
   const at = verdict?.at ?? now;
+  // A run of a gate without one looked at none.
+  const unlisted = gate.stablelist !== null && !run.symbols?.stablelist;
   const then: Run = {
     ...undecided,
     strategy: gate.strategy,
     kmods: chosenBy(gate, run.kmods),
-    ...(run.symbols && { symbols: { ...run.symbols, stablelist: gate.stablelist?.effect ?? null } }),
+    ...(run.symbols && {
+      symbols: { ...run.symbols, stablelist: unlisted ? null : (gate.stablelist?.effect ?? null) },
+    }),
   };
   const found = standings(gate, then, at);
   const known = found.filter(({ state }) => state === 'judged');
-  const missing = found.filter((kmod) => !known.includes(kmod)).map(({ kmod }) => kmod.name);
+  const unknown = found.filter((kmod) => !known.includes(kmod)).map(({ kmod }) => kmod.name);
+  const missing = unlisted ? [...unknown, STABLELIST] : unknown;
   const judged = verdictOf(gate, then, known, at);
   // What is not known may be harmless or not: a block stays one either way.
   const doubtful = missing.length > 0 && judged.verdict !== 'block';

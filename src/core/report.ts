@@ -3,6 +3,7 @@ import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import {
   holdOf,
+  isStopped,
   type Judging,
   judgeBuild,
   judgeSymbols,
@@ -17,7 +18,6 @@ import type {
   Ending,
   Entry,
   Intent,
-  KernelBuild,
   KernelChange,
   KernelRef,
   LogError,
@@ -219,7 +219,9 @@ function kmodReport(
   const submitted = state === 'active' && attempts.at(-1)?.receipt !== undefined;
   const last = attempts.findLast(({ write }) => !write.against)?.ending;
   const arches = last && last.how !== 'lost' ? (last.build?.arches ?? []) : [];
-  const soFar = finding?.outcome === 'broken' ? 'tried against the baseline' : 'tried again';
+  const soFar =
+    { inconclusive: 'tried again', unattributed: 'tried against the baseline' }[String(finding?.outcome)] ??
+    'so far';
   return {
     name,
     nvr,
@@ -380,12 +382,14 @@ export function describeReceipt({ task, repo, request, sideTag }: Receipt): stri
 }
 
 /** How a write ended, for the journal; a scratch build with what it proves. */
-export function describeEnding(kernel: KernelBuild, { write }: Intent, ending: Ending): string {
+export function describeEnding(run: Pick<Run, 'kernel' | 'intents'>, intent: Intent, ending: Ending): string {
+  const { write } = intent;
   const what = write.kind === 'scratch-build' ? write.kmod : describeWrite(write);
   if (ending.how === 'lost') return `${what}: never reached the hub`;
+  if (ending.build?.state === 'canceled' && isStopped(run, intent)) return `${what}: stopped by the gate`;
   if (ending.build) {
     const against = write.kind === 'scratch-build' ? write.against : undefined;
-    const shown = judgeBuild(against ? { ...kernel, ...against } : kernel, ending.build).cause;
+    const shown = judgeBuild({ ...run.kernel, ...against }, ending.build).cause;
     return `${what}: ${shown}${against ? ` (against ${against.nvr})` : ''}`;
   }
   return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;

@@ -9,6 +9,7 @@ import { matcher } from '../core/names.ts';
 import { selectKmods } from '../core/select.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
+import { OvertakenError } from '../store/error.ts';
 import type { Store } from '../store/store.ts';
 import { act } from './act.ts';
 import { chooseBaseline, findBaselineRepo } from './baseline.ts';
@@ -160,7 +161,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       current = (await store.run(run.id)) ?? run;
     }
     for (let looks = 0; looks < LOOKS; looks++) {
-      const wake = await reconcile(gate, current);
+      const wake = await reconcile(gate, current).catch((error: unknown) => {
+        if (error instanceof OvertakenError) return 'again' as const;
+        throw error;
+      });
       if (wake !== 'again') {
         if (wake !== undefined) queue.add(`build ${build.build_id}`, wake);
         return;

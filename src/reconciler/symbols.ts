@@ -170,10 +170,10 @@ interface Baseline {
   readonly unreadable: string | null;
 }
 
-/** Null where there is none. */
+/** Null where there is none; a kernel is no baseline of its own. */
 async function readBaseline(context: Context, { variant }: Gate, run: Run): Promise<Baseline | null> {
   const { baseline: ref, kernel } = run;
-  if (!ref) return null;
+  if (!ref || ref.id === kernel.id) return null;
   try {
     const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
     return { ref, kernel: read, unreadable: null };

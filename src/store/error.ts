@@ -2,3 +2,6 @@
 export class StoreError extends Error {
   override readonly name = 'StoreError';
 }
+
+/** A person has asked something of a run since it was read, or it is over: look again. */
+export class OvertakenError extends Error {}

@@ -1,5 +1,6 @@
 /** The facts, in SQLite. Every fact is inserted together with its line in the journal, or not at all. */
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { isVoid } from '../core/judge.ts';
 import type {
   ArchDetail,
   BaselineRepo,
@@ -31,6 +32,7 @@ import {
   summarize,
 } from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
+import { OvertakenError } from './error.ts';
 import { pack, type Tables, unpack } from './schema.ts';
 
 /** The newest message that a queue of the bus brought. */
@@ -74,7 +76,10 @@ export interface Store {
   showSymbols(run: Run, shown: SymbolsShown<ArchDetail>, at: number): Promise<void>;
   /** Keep what rpms provide and require; again is harmless. */
   keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
-  /** Record writes before they are sent. The ids are new; recording one twice is an error. */
+  /**
+   * Record writes before they are sent. The ids are new; recording one twice is an error.
+   * @throws OvertakenError where a person has asked something of the run since it was read
+   */
   intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
@@ -82,6 +87,7 @@ export interface Store {
   findBaseline(run: Run, found: BaselineRepo, at: number): Promise<void>;
   /** Record a verdict in place of the one before. */
   judge(run: Run, verdict: Verdict, reasons: readonly string[], at: number): Promise<void>;
+  /** Throws OvertakenError as `intend` does. */
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Make a closed run a live one again. */
   reopen(run: Run, why: string, at: number): Promise<void>;
@@ -89,7 +95,7 @@ export interface Store {
   waive(waiver: Omit<Waiver, 'id' | 'ended'>, runs: readonly Run[]): Promise<number>;
   /** End a waiver, with a line in the journal of each run that it spoke of. */
   endWaiver(waiver: Waiver, by: string, at: number, runs: readonly Run[]): Promise<void>;
-  /** Record what a person asks of a live run. */
+  /** Record what a person asks of a live run. Throws OvertakenError where it is over. */
   order(run: Run, order: Omit<Order, 'id'>): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
   say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
@@ -237,8 +243,8 @@ export function storeOver(
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
-      await record({ at, kind: 'asked', ...of(run), text }, (tx) =>
-        tx
+      await record({ at, kind: 'asked', ...of(run), text }, async (tx) => {
+        await tx
           .insertInto('intent')
           .values(
             intents.map(({ id, write }, i) => ({
@@ -251,8 +257,9 @@ export function storeOver(
               ...pairOf(run, write),
             })),
           )
-          .execute(),
-      );
+          .execute();
+        await assertHeard(tx, run);
+      });
       return intents;
     },
     async receive(run, intent, receipt) {
@@ -268,7 +275,7 @@ export function storeOver(
       );
     },
     async end(run, intent, ending) {
-      const text = describeEnding(run.kernel, intent, ending);
+      const text = describeEnding(run, intent, ending);
       const row = { intent_id: intent.id, at: ending.at, how: ending.how, ending: JSON.stringify(ending) };
       await record({ at: ending.at, kind: 'ended', ...of(run), text }, (tx) =>
         tx.insertInto('ending').values(row).execute(),
@@ -290,9 +297,10 @@ export function storeOver(
     },
     async closeRun(run, closing) {
       const { at, how, why } = closing;
-      await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, (tx) =>
-        tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute(),
-      );
+      await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, async (tx) => {
+        await tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute();
+        await assertHeard(tx, run);
+      });
     },
     async reopen(run, why, at) {
       await record({ at, kind: 'person', ...of(run), text: `opened again: ${why}` }, (tx) =>
@@ -324,12 +332,19 @@ export function storeOver(
       entries.forEach(onEntry);
     },
     async order(run, order) {
-      await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, (tx) =>
-        tx
+      await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, async (tx) => {
+        await tx
           .insertInto('run_order')
           .values({ run_id: run.id, ...order })
-          .execute(),
-      );
+          .execute();
+        const over = await tx
+          .selectFrom('run')
+          .select('id')
+          .where('id', '=', run.id)
+          .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') <> 'reopened'`)
+          .executeTakeFirst();
+        if (over) throw new OvertakenError(`${run.kernel.nvr}: its run at gate ${run.gate} has just ended`);
+      });
     },
     async say(gate, { id: build, nvr }, run, text, at) {
       if ((await store.lastSaid(gate, build)) === text) return;
@@ -436,7 +451,7 @@ export function storeOver(
         .where('build_id', '!=', build)
         .where(sql<boolean>`${lastClosing} = 'done'`)
         .where(sql<boolean>`${lastVerdict} = 'promote'`)
-        .orderBy('started_at', 'desc')
+        .orderBy(sql`(SELECT max(seq) FROM closing WHERE closing.run_id = run.id)`, 'desc')
         .executeTakeFirst();
       return row && store.run(row.id);
     },
@@ -467,6 +482,7 @@ export function storeOver(
         .select(({ fn }) => fn.countAll<number>().as('tries'))
         .where('gate', '=', gate)
         .where('kind', '=', 'scratch-build')
+        .where('kmod_build', 'is not', null)
         .where('asked_at', '>=', since)
         .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
         .groupBy(['run_id', 'kmod_build', 'kernel_build'])
@@ -585,6 +601,20 @@ const PAST_LOOKED_AT = 20;
 const insertEntry = (tx: Tx, { at, kind, gate, build, run, text }: Entry) =>
   tx.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }).execute();
 
+/**
+ * What was decided before a person spoke is not done. Called after the insert: a transaction that reads first is refused,
+ * and does not wait, where another process writes meanwhile.
+ */
+async function assertHeard(tx: Tx, { id, orders }: Run): Promise<void> {
+  const unheard = await tx
+    .selectFrom('run_order')
+    .select('id')
+    .where('run_id', '=', id)
+    .where('id', '>', orders.at(-1)?.id ?? 0)
+    .executeTakeFirst();
+  if (unheard) throw new OvertakenError(`a person has spoken of ${id}`);
+}
+
 /** Which kmod build a write tries against which kernel build. */
 function pairOf({ kmods, kernel }: Run, write: Write) {
   if (write.kind !== 'scratch-build') return { kmod_build: null, kernel_build: null };
@@ -640,13 +670,22 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     .where('run_id', '=', id)
     .orderBy('seq', 'desc')
     .executeTakeFirst();
-  const stands = verdict && !orders.some((order) => order.kind === 'retry' && order.id > verdict.last_order);
   const closing = await db
     .selectFrom('closing')
     .selectAll()
     .where('run_id', '=', id)
     .orderBy('seq', 'desc')
     .executeTakeFirst();
+  const asked = intents.map(
+    (intent): Intent => ({
+      id: intent.id,
+      write: JSON.parse(intent.write),
+      askedAt: intent.asked_at,
+      ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
+      ...(intent.ending && { ending: JSON.parse(intent.ending) }),
+    }),
+  );
+  const stands = verdict && !isVoid(verdict.last_order, { orders, intents: asked });
   const kernel = kernelOf({ ...row, id: row.build_id });
   const baseline = row.baseline === null ? null : (JSON.parse(row.baseline) as NonNullable<Run['baseline']>);
   return {
@@ -664,13 +703,7 @@ async function readRun(db: Kysely<Tables>, id: string): Promise<Run | undefined>
     baseline,
     ...(baselineRepo && { baselineRepo }),
     past: baseline ? await readPast(db, id, baseline.id) : [],
-    intents: intents.map((intent) => ({
-      id: intent.id,
-      write: JSON.parse(intent.write),
-      askedAt: intent.asked_at,
-      ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
-      ...(intent.ending && { ending: JSON.parse(intent.ending) }),
-    })),
+    intents: asked,
     waivers: await readWaivers(db, row.gate, kernel),
     orders,
     ...(stands && {
@@ -688,7 +721,7 @@ async function readPast(db: Kysely<Tables>, run: string, baseline: number): Prom
   const rows = await db
     .selectFrom('intent')
     .innerJoin('ending', 'ending.intent_id', 'intent.id')
-    .select(['run_id', 'write', 'ending'])
+    .select(['run_id', 'kmod_build', 'ending'])
     .where('kernel_build', '=', baseline)
     .where('run_id', '!=', run)
     .where('how', '!=', 'lost')
@@ -703,10 +736,9 @@ async function readPast(db: Kysely<Tables>, run: string, baseline: number): Prom
     )
     .orderBy('ending.at', 'desc')
     .execute();
-  return rows.flatMap(({ run_id, write, ending }) => {
-    const { kmod } = JSON.parse(write) as Extract<Write, { kind: 'scratch-build' }>;
+  return rows.flatMap(({ run_id, kmod_build, ending }) => {
     const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
-    return build ? [{ kmod, run: run_id, build }] : [];
+    return build && kmod_build !== null ? [{ buildId: kmod_build, run: run_id, build }] : [];
   });
 }
 

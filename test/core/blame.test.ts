@@ -100,20 +100,20 @@ describe('a kmod that does not build', () => {
     ],
     [
       'an earlier run built it there',
-      { past: [{ kmod: 'kmod-a', run: 'c9s/20/1', build: there(BUILDS) }] },
+      { past: [{ buildId: 1, run: 'c9s/20/1', build: there(BUILDS) }] },
       `broken: ${NO}; it builds against ${there69}, as run c9s/20/1 showed`,
     ],
     [
       'an earlier run failed there',
-      { past: [{ kmod: 'kmod-a', run: 'c9s/20/1', build: there(FAILS) }] },
+      { past: [{ buildId: 1, run: 'c9s/20/1', build: there(FAILS) }] },
       `already-broken: ${NO}; nor does it build against ${there69}, as run c9s/20/1 showed`,
     ],
     [
       'an earlier run proved nothing there, a later one did',
       {
         past: [
-          { kmod: 'kmod-a', run: 'c9s/20/2', build: NO_BUILDROOT },
-          { kmod: 'kmod-a', run: 'c9s/20/1', build: there(BUILDS) },
+          { buildId: 1, run: 'c9s/20/2', build: NO_BUILDROOT },
+          { buildId: 1, run: 'c9s/20/1', build: there(BUILDS) },
         ],
       },
       `broken: ${NO}; it builds against ${there69}, as run c9s/20/1 showed`,
@@ -289,7 +289,7 @@ const waiver = (more: Partial<Waiver> = {}): Waiver => ({
   until: null,
   ...more,
 });
-const PAST = (build: BuildEvidence) => [{ kmod: 'kmod-a', run: 'c9s/20/1', build: there(build) }];
+const PAST = (build: BuildEvidence) => [{ buildId: 1, run: 'c9s/20/1', build: there(build) }];
 
 describe('the verdict', () => {
   /** What is known of kmod-a, whether it is required, its waivers, the policy; and the verdict. */

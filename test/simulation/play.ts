@@ -26,6 +26,8 @@ const DAY = 24 * HOUR;
 const PATIENCE = 12 * DAY;
 /** A process that comes back to the same key so often at one time goes round in circles. */
 const STEPS_MOST = 20_000;
+/** Calls and facts of one step: more, and it goes round in circles without end. */
+const CALLS_MOST = 20_000;
 
 /** What a seed came to. */
 export interface Played {
@@ -189,7 +191,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     if (process && due <= world.now()) {
       steps += 1;
       const outcome = await process.step();
-      if (outcome === 'killed') {
+      if (outcome === 'circles') violations.push(`9: one step makes more than ${CALLS_MOST} calls`);
+      else if (outcome === 'killed') {
         strike('killed between two steps');
         die();
       } else due = outcome;
@@ -296,8 +299,8 @@ type Weather = ReturnType<typeof createWeather>;
 interface Process {
   readonly reconciler: Reconciler;
   readonly hub: Hub;
-  /** Let it work. When it next wants to, or that it was killed meanwhile. */
-  step(): Promise<number | 'killed'>;
+  /** Let it work. When it next wants to, or that it was killed meanwhile, or would never have come back. */
+  step(): Promise<number | 'killed' | 'circles'>;
   kill(): void;
 }
 
@@ -322,8 +325,9 @@ function createProcess(drawn: Drawn, { world, store, network, weather, plant }: 
     clock: { now: () => world.now(), sleep: async (ms) => world.tick(ms) },
   });
   let dead = false;
-  let tell: (outcome: 'killed') => void = () => {};
-  const killed = new Promise<'killed'>((resolve) => {
+  let calls = 0;
+  let tell: (outcome: 'killed' | 'circles') => void = () => {};
+  const killed = new Promise<'killed' | 'circles'>((resolve) => {
     tell = resolve;
   });
   const kill = () => {
@@ -338,6 +342,11 @@ function createProcess(drawn: Drawn, { world, store, network, weather, plant }: 
         if (typeof member !== 'function') return member;
         return async (...args: unknown[]) => {
           if (!dead && weather.kills()) kill();
+          calls += 1;
+          if (!dead && calls > CALLS_MOST) {
+            dead = true;
+            tell('circles');
+          }
           if (dead) return new Promise(() => {});
           if (fails(String(method))) throw new Error('database or disk is full');
           try {
@@ -359,7 +368,11 @@ function createProcess(drawn: Drawn, { world, store, network, weather, plant }: 
     now: () => world.now(),
     random: weather.next,
   });
-  return { reconciler, hub, kill, step: () => Promise.race([reconciler.step(), killed]) };
+  const step = () => {
+    calls = 0;
+    return Promise.race([reconciler.step(), killed]);
+  };
+  return { reconciler, hub, kill, step };
 }
 
 // ---- persons ------------------------------------------------------------------------------------------

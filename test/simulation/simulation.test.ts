@@ -5,6 +5,7 @@ import { watch } from './watch.ts';
 
 /** Seeds that once broke a promise, and what it was. */
 const KEPT: [string, string][] = [
+  ['840', 'a cancellation that never reached the hub was never sent again, and what hung went on for ever'],
   ['153', 'a repo that was requested from an old hub and never comes kept a superseded run open'],
 ];
 const SEEDS = Array.from({ length: 40 }, (_, i) => String(i + 1));

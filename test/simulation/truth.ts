@@ -317,7 +317,7 @@ function byRebuild(
   if (!baseline || baseline.id === kernel.id) return 'unattributed';
   if (loads.length > 0 && loads.every(({ before }) => before === 'compatible')) return 'broken';
   const past = run.past
-    .filter(({ kmod }) => kmod === name)
+    .filter(({ buildId }) => run.kmods.some((kmod) => kmod.name === name && kmod.buildId === buildId))
     .map(({ build }) => state.tasks[(state.tasks[(build.arches[0]?.task ?? 0) - 1]?.parent ?? 0) - 1])
     .flatMap((task) => (task ? [shownBy(state, gate, task, baseline, kernel.name)] : []))
     .find(({ what }) => what !== 'nothing');

@@ -1,0 +1,114 @@
+/** Bugs to plant, one for each promise: what a process has in place of its hub and store. */
+import type { Call } from '../../src/koji/hub.ts';
+import type { Parts, PlayOptions } from './play.ts';
+
+type Plant = NonNullable<PlayOptions['plant']>;
+
+/** What the hub answers to a call, changed. */
+const answering =
+  (change: (call: Call<unknown>, value: unknown) => unknown): Plant =>
+  ({ hub, store }) => {
+    const readAll = async (calls: readonly Call<unknown>[]) => {
+      const answers = (await hub.readAll(calls)) as { ok: boolean; value: unknown }[];
+      return answers.map((answer, i) => {
+        const call = calls[i];
+        return answer.ok && call ? { ...answer, value: change(call, answer.value) } : answer;
+      });
+    };
+    return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
+  };
+
+const asking =
+  (change: (call: Call<unknown>) => Call<unknown>): Plant =>
+  ({ hub, store }) => ({
+    store,
+    hub: { ...hub, write: ((call: Call<unknown>) => hub.write(change(call))) as typeof hub.write },
+  });
+
+const storing =
+  (change: (store: Parts['store']) => Partial<Parts['store']>): Plant =>
+  ({ hub, store }) => ({ hub, store: { ...store, ...change(store) } });
+
+const named = (call: Call<unknown>, method: string) => call.method === method;
+
+/** The promise, the bug in words, and the bug. */
+export const PLANTED: readonly [promise: number, what: string, plant: Plant][] = [
+  [
+    1,
+    'every verdict is a promotion',
+    storing(({ judge }) => ({ judge: (run, _, reasons, at) => judge(run, 'promote', reasons, at) })),
+  ],
+  [2, 'a run is begun, and nobody writes it down', storing(() => ({ beginRun: async () => {} }))],
+  [
+    3,
+    'scratch builds are sent twice',
+    ({ hub, store }) => ({
+      store,
+      hub: {
+        ...hub,
+        writeAll: (async (calls: readonly Call<unknown>[]) => {
+          await hub.writeAll(calls);
+          return hub.writeAll(calls);
+        }) as typeof hub.writeAll,
+      },
+    }),
+  ],
+  [
+    4,
+    'tags are misread',
+    asking((call) =>
+      named(call, 'tagBuild') && call.params[0] === 'pass'
+        ? { ...call, params: ['next', ...call.params.slice(1)] }
+        : call,
+    ),
+  ],
+  [
+    5,
+    'nobody looks at what is in the pass tag',
+    answering((call, value) =>
+      named(call, 'listTagged') && JSON.stringify(call.params).includes('"latest":true') ? [] : value,
+    ),
+  ],
+  [
+    6,
+    'evidence names another kernel',
+    storing(({ end }) => ({
+      end: (run, intent, ending) => {
+        const lie = JSON.parse(JSON.stringify(ending), (key, value) =>
+          key === 'buildroot' && Array.isArray(value) ? value.map((of) => ({ ...of, id: of.id + 1 })) : value,
+        );
+        return end(run, intent, lie);
+      },
+    })),
+  ],
+  [
+    7,
+    'a kernel that a person took away is thought to be there',
+    ({ hub, store }) => {
+      const entries = new Map<string, unknown[]>();
+      return answering((call, value) => {
+        if (!named(call, 'listTagged') || call.params[0] !== 'gate' || !Array.isArray(value)) return value;
+        const key = JSON.stringify(call.params);
+        const known = entries.get(key) ?? [];
+        const all = [
+          ...known.filter((one) => !value.some((of) => of.build_id === (one as typeof of).build_id)),
+          ...value,
+        ];
+        entries.set(key, all);
+        return all;
+      })({ hub, store });
+    },
+  ],
+  [
+    9,
+    'what is cancelled goes on',
+    ({ hub, store }) => ({
+      store,
+      hub: {
+        ...hub,
+        write: (async (call: Call<unknown>) =>
+          named(call, 'cancelTask') ? undefined : hub.write(call)) as typeof hub.write,
+      },
+    }),
+  ],
+];
