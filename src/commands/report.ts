@@ -56,12 +56,14 @@ export async function waiverReports(store: Store): Promise<WaiverReport[]> {
 }
 
 /** A gate that the configuration has no more is judged by a plain one. */
+const UNKNOWN_GATE = { policy: DEFAULT_POLICY, build: null, stablelist: null };
+
 async function report(
   { store, gates, links }: Reporting,
   run: Run,
   detail?: SymbolEvidence<ArchDetail>[],
 ): Promise<RunReport> {
-  const gate = gates.find(({ name }) => name === run.gate) ?? { policy: DEFAULT_POLICY, build: null };
+  const gate = gates.find(({ name }) => name === run.gate) ?? UNKNOWN_GATE;
   return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, Date.now(), detail);
 }
 

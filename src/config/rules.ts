@@ -29,6 +29,11 @@ function checkBuild(gate: unknown, path: KeyPath): Finding[] {
 /** Which kmods need a rebuild is only known where symbols are looked at first, and builds are tried. */
 function checkRebuild(gate: unknown, path: KeyPath): Finding[] {
   if (valueAt(gate, ['on_pass', 'rebuild']) === undefined) return [];
+  const target = valueAt(gate, ['on_pass', 'rebuild', 'target']);
+  if (target !== undefined && target === valueAt(gate, ['build', 'target'])) {
+    const message = `"${target}" is the target of scratch builds too, where a kernel is gone once it has passed: name one whose build tag sees on_pass.tag`;
+    return [{ path: [...path, 'on_pass', 'rebuild', 'target'], message }];
+  }
   if (valueAt(gate, ['strategy']) === 'symbols-then-rebuild') return [];
   const message =
     'nothing is known to need a rebuild with this strategy: set strategy = "symbols-then-rebuild"';

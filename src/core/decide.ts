@@ -112,10 +112,10 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const superseded = yieldTo(gate, pace, seen);
   if (superseded) return superseded;
   const kmods = standings(gate, run, now);
-  const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
-  if (unread) return { state: 'reads symbols', writes: [], wantsSymbols: true };
   const over = endOf(gate, run);
   const late = isLate(gate, run, now);
+  const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
+  if (unread && !late) return { state: 'reads symbols', writes: [], wantsSymbols: true };
   if (late || kmods.every((kmod) => kmod.state === 'judged')) {
     const all = kmods.map(
       (kmod): KmodStanding =>
@@ -353,7 +353,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   if (better) return { state: `verdict: ${better.verdict}`, writes: [], verdict: better };
   const stops = cancelsFor(run, now, activeOf(run));
   if (stops.length > 0) return act('stops what is still built', ...stops);
-  const change = changeFor(verdict.verdict, gate, changes);
+  const change = changeFor(verdict.verdict, gate);
   const plan = planTagChanges(change, seen.tags);
   if (gate.mode === 'observe') {
     const would = plan.map((write) => describeWrite(write)).join(', ') || 'change no tag';
@@ -440,12 +440,11 @@ export function reopens(gate: Gate, run: Run, now: number): string | undefined {
   return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
 }
 
-/** What a verdict does to tags; a kernel that was blocked first also leaves the tags that this put it into. */
-function changeFor(verdict: Verdict, gate: Gate, changes: readonly TagIntent[]): TagChange {
+/** What a verdict does to tags; a kernel that was blocked before, in this run or another one, also leaves those tags. */
+function changeFor(verdict: Verdict, gate: Gate): TagChange {
   const { tag, untag } = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict];
   if (verdict !== 'promote') return { tag, untag };
-  const stale = gate.on_fail.tag.filter((name) => enteredLast(changes, name));
-  return { tag, untag: [...new Set([...untag, ...stale])] };
+  return { tag, untag: [...new Set([...untag, ...gate.on_fail.tag])] };
 }
 
 /** Whether what the run did last to a tag was to tag the kernel into it. */

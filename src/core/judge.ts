@@ -79,7 +79,7 @@ export interface KmodStanding {
 }
 
 /** What of a gate judges. */
-export type Judging = Pick<Gate, 'policy' | 'build'>;
+export type Judging = Pick<Gate, 'policy' | 'build' | 'stablelist'>;
 
 /** Pauses before the second, third … try of a build that failed by no fault of the kmod, in ms; the last one repeats. */
 export const RETRY_PAUSES = [60_000, 300_000, 900_000, 3_600_000] as const;
@@ -545,7 +545,7 @@ export function holdOf({ orders }: Pick<Run, 'orders'>): Order | undefined {
  * what is fine. Call it when each kmod is judged; an empty list holds.
  */
 export function verdictOf(
-  { policy }: Judging,
+  { policy, stablelist }: Judging,
   run: Run,
   kmods: readonly KmodStanding[],
   now: number,
@@ -560,9 +560,15 @@ export function verdictOf(
     ({ kmod, finding, waiver }) => !kmod.required && !waiver && finding?.outcome === 'broken',
   ).length;
   const tooMany = policy.advisory_limit !== null && advisory > policy.advisory_limit;
-  const promised = symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
+  // A list that was to be looked at, and was not in time, is no promise kept.
+  const unread = stablelist?.effect === 'block' && !symbols;
+  const promised = unread ? 'unclear' : symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
   const leave = waiverFor(run, STABLELIST, now);
-  const promise = symbols?.stablelist ? [describeStablelist(symbols)] : [];
+  const promise = unread
+    ? ["stablelist: the kernel's symbols could not be read in time"]
+    : symbols?.stablelist
+      ? [describeStablelist(symbols)]
+      : [];
   const everything = symbols?.change && describeEverything(symbols.change);
   const needing = needRebuild(run, kmods);
   const reasons = [

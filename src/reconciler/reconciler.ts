@@ -99,7 +99,14 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       .map(({ kernel }) => kernel);
     if (patterns.length === 0) return;
     const waived = matcher(patterns);
-    for (const { id, nvr } of await store.kernels()) if (waived(nvr)) queue.add(`build ${id}`, now());
+    for (const { id, nvr } of await store.kernels()) {
+      if (!waived(nvr)) continue;
+      // The hub is only asked about those that a waiver really opens again.
+      for (const gate of gates) {
+        const run = await store.latestRun(gate.name, id);
+        if (run && reopens(gate, run, now()) !== undefined) queue.add(`build ${id}`, now());
+      }
+    }
   }
 
   async function sayOrphaned({ gate, kernel, id }: Pick<Run, 'gate' | 'kernel' | 'id'>): Promise<void> {

@@ -248,6 +248,30 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     '[[gate]] | gate[0] | enforce mode, but neither on_pass nor on_fail names a tag: name one, or set mode = "observe"',
   ],
   [
+    'a rebuild that is never known to be needed',
+    'tag = ["c9s-candidate"]',
+    'rebuild = { target = "kmods9s" }\ntag = ["c9s-candidate"]',
+    'rebuild = { target = "kmods9s" } | gate[0].on_pass.rebuild | nothing is known to need a rebuild with this strategy: set strategy = "symbols-then-rebuild"',
+  ],
+  [
+    'a rebuild where the kernel is gone',
+    'tag = ["c9s-candidate"]',
+    'rebuild = { target = "kmods9s-gate" }\ntag = ["c9s-candidate"]',
+    'rebuild = { target = "kmods9s-gate" } | gate[0].on_pass.rebuild.target | "kmods9s-gate" is the target of scratch builds too, where a kernel is gone once it has passed: name one whose build tag sees on_pass.tag',
+  ],
+  [
+    'a quiet time that is none',
+    'name = "c9s"',
+    'policy.quiet = ["Fri 16:00"]\nname = "c9s"',
+    'policy.quiet = ["Fri 16:00"] | gate[0].policy.quiet[0] | got "Fri 16:00", expected a quiet time in UTC, such as "Fri 16:00 - Mon 07:00" or "22:00 - 06:00"',
+  ],
+  [
+    'a longest hold of no unit',
+    'name = "c9s"',
+    'policy.longest_hold = "7"\nname = "c9s"',
+    'policy.longest_hold = "7" | gate[0].policy.longest_hold | got "7", expected a duration in quotes, up to 24 days, such as "12h" or "3d", or "none"',
+  ],
+  [
     'the same to do',
     ENDS,
     '[gate.on_pass]\nuntag = ["a", "b"]\n[gate.on_fail]\nuntag = ["b", "a"]',

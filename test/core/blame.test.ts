@@ -540,6 +540,25 @@ describe('what a policy makes of time and persons', () => {
       '1 of 2 kmods judged, 1 building',
     );
   });
+  test('symbols that cannot be read do not keep a run open, and a list that was not looked at is not kept', () => {
+    const gate: Gate = {
+      ...GATE,
+      strategy: 'symbols-then-rebuild',
+      stablelist: { effect: 'block', symbols: { '*': ['kfree'] } },
+    };
+    const facts: Partial<Run> = { strategy: 'symbols-then-rebuild' };
+    expect(ask(facts, { longest_run: 1_000_001 }, {}, gate).wantsSymbols).toBe(true);
+    const { verdict } = ask(facts, { longest_run: 1_000_000 }, {}, gate);
+    expect(verdict?.verdict).toBe('hold');
+    expect(verdict?.reasons[0]).toBe("stablelist: the kernel's symbols could not be read in time");
+    const passing = ask(
+      {},
+      { longest_run: 1_000_000, inconclusive: 'pass' },
+      {},
+      { ...gate, strategy: 'rebuild' },
+    );
+    expect(passing.verdict?.verdict).toBe('hold');
+  });
   test('a hold ends as the gate says, or at once where the policy is another one by now', () => {
     expect(told(ask(HELD, { longest_hold: 1_000_000 }))).toMatch(
       /^held: a reason; a person must act: .* or it is blocked at 1970-01-01 00:16 UTC$/,

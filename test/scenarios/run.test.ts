@@ -304,6 +304,20 @@ describe('people', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
 
+  test('who mend what blocked it and tag it in again, too: it leaves the blocked ones for the candidates', async () => {
+    await set({
+      scenario: withRule({ kmod: 'kmod-alpha', result: 'fails', times: 1, log: ['a.c:1:1: error: no'] }),
+      gate: { kmods: FINE },
+    });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('block');
+    stage.world.as('kojiadmin').tagBuild('c9s-gate', NEW);
+    await stage.until('a second run', async () => (await stage.run(NEW))?.generation === 2);
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
   test('who cancel a build get a hold that says so', async () => {
     await set();
     stage.hear();
