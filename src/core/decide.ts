@@ -28,7 +28,7 @@ import type {
 } from './model.ts';
 import { compareEvr } from './names.ts';
 import { quietUntil } from './policy.ts';
-import { describeRebuilds, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
+import { describeRebuilds, isBuild, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
 import { describeTagged, describeWrite, describeWrites, moment, plural, span } from './wording.ts';
 
 /** A target's build tag and the newest build of the kernel's package that is visible in it. */
@@ -174,10 +174,10 @@ function submit(gate: Gate, pace: Pace, seen: Observation, kmods: readonly KmodS
   const ripe = wanted.filter((kmod) => kmod.notBefore <= now);
   const { retries: most } = gate.policy;
   const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(run));
-  const retries = ripe.filter(({ retry }) => retry).slice(Math.max(0, left));
-  const due = ripe.filter((kmod) => !retries.includes(kmod));
+  const refused = ripe.filter(({ retry }) => retry).slice(Math.max(0, left));
+  const due = ripe.filter((kmod) => !refused.includes(kmod));
   if (due.length === 0) {
-    if (retries.length > 0)
+    if (refused.length > 0)
       return wait(`${progress}; no more retries: the gate has had its ${most.day} of 24 hours`, later);
     const next = Math.min(...wanted.map((kmod) => kmod.notBefore));
     return wait(progress, kmods.some((kmod) => kmod.state === 'active') ? Math.min(later, next) : next);
@@ -210,8 +210,6 @@ const withProgress = (decision: Decision, progress: string): Decision => ({
 });
 
 const activeOf = ({ intents }: Run) => intents.filter(isAttempt).filter(({ ending }) => !ending);
-
-const isBuild = (intent: Intent): boolean => isAttempt(intent) || isRebuild(intent);
 
 /** Cancel what has run for longer than a build may, and what is built of a kmod that was chosen anew since. */
 function uselessBuilds(gate: Gate, run: Run, now: number): Write[] {

@@ -228,7 +228,8 @@ function tryOn(
   };
 }
 
-const LOST_MOST = 3;
+/** A submission that was lost more often than this is lost for good. */
+export const LOST_MOST = 3;
 
 const after = (tries: number): string => (tries > 1 ? `, after ${tries} tries` : '');
 

@@ -1,4 +1,5 @@
 /** Real builds of the kmods that a promoted kernel made necessary, those first whose symbols others need. */
+import { isAttempt, LOST_MOST } from './judge.ts';
 import type { Gate, Intent, Run, Write } from './model.ts';
 
 type Rebuild = Intent<Extract<Write, { kind: 'rebuild' }>>;
@@ -13,9 +14,6 @@ export interface RebuildStanding {
   readonly intent?: Rebuild;
   readonly waitFor: readonly string[];
 }
-
-/** A submission that was lost so often is lost for good. */
-const LOST_MOST = 3;
 
 /**
  * Where each rebuild of a run stands, in the run's order. A kmod waits for those whose symbols it needs, unless they need
@@ -71,6 +69,9 @@ function standingOf({ intents }: Run, kmod: string, first: readonly RebuildStand
 }
 
 export const isRebuild = (intent: Intent): intent is Rebuild => intent.write.kind === 'rebuild';
+
+/** A task of its own on the hub, that is followed to its end and may be cancelled. */
+export const isBuild = (intent: Intent): boolean => isAttempt(intent) || isRebuild(intent);
 
 /** A build of this name is there already (the hub's initBuild): a release can only be built once. */
 function explain(kmod: string, why: string): string {

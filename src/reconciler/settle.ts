@@ -12,6 +12,7 @@ import {
   TASK,
   type Write,
 } from '../core/model.ts';
+import { isBuild } from '../core/rebuild.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
@@ -163,8 +164,6 @@ async function findLost(context: Context, run: Run, lost: readonly Intent[]): Pr
 
 /** Own tasks that a look goes through, newest first; by number, since the hub's clock may differ from ours. */
 const LOOKED_AT = 1_000;
-
-const isBuild = ({ write }: Intent): boolean => write.kind === 'scratch-build' || write.kind === 'rebuild';
 
 async function findBuilds(
   { hub, store, now, user }: Context,
