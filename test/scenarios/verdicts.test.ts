@@ -558,7 +558,9 @@ describe('rebuilds after a promotion', () => {
     await set({
       gate: gate(true),
       scenario: chain,
-      faults: (name) => (name === method && ++count % 2 === 1 ? 'drop-after' : 'none'),
+      // Each lost reply costs real time: of many calls only some.
+      faults: (name) =>
+        name === method && ++count % (method === 'build' ? 2 : 5) === 1 ? 'drop-after' : 'none',
     });
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.closed(NEW, 240);
