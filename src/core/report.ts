@@ -1,18 +1,8 @@
 /** A run as people and programs read it: derived from its facts alone. */
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
-import {
-  holdOf,
-  isStopped,
-  type Judging,
-  judgeBuild,
-  judgeSymbols,
-  type KmodStanding,
-  needRebuild,
-  type Outcome,
-  standings,
-  type Whose,
-} from './judge.ts';
+import { judgeBuild, judgeSymbols, type Outcome, type Whose } from './finding.ts';
+import { holdOf, isStopped, type Judging, type KmodStanding, needRebuild, standings } from './judge.ts';
 import type {
   ArchDetail,
   Ending,

@@ -7,7 +7,7 @@ import { loadScenario } from '../../src/sim/scenario.ts';
 import { type Mishap, serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
-import { type Program, runProgram, start } from './program.ts';
+import { gateConfig, type Program, runProgram, start } from './program.ts';
 
 const SPEED = 60;
 const TICK = 20;
@@ -31,7 +31,7 @@ describe('kill -9', () => {
       faults: (method) => mishap(method, server.requests.at(-1)?.inner ?? []),
     });
     clock = setInterval(() => world.tick(TICK * SPEED), TICK);
-    writeFileSync(config, configText(server.url, folder));
+    writeFileSync(config, gateConfig(server.url, folder));
     launch();
   });
   afterEach(async () => {
@@ -110,34 +110,3 @@ describe('kill -9', () => {
     expect(code).toBe(0);
   });
 });
-
-function configText(server: string, folder: string): string {
-  return `
-[koji]
-server = "${server}"
-user = "kmod-gate"
-password = "gate-password"
-timeout = "1s"
-[store]
-url = "sqlite:${join(folder, 'kmod-gate.db')}"
-[sweep]
-every = "300ms"
-poll = "300ms"
-settle = "500ms"
-[[gate]]
-name = "c9s"
-kernels = ["kernel"]
-watch = "c9s-gate"
-[gate.kmods]
-tag = "kmods9s-release"
-include = ["kmod-*"]
-[gate.build]
-target = "kmods9s-gate"
-[gate.on_pass]
-tag = ["c9s-candidate"]
-untag = ["c9s-gate"]
-[gate.on_fail]
-tag = ["c9s-blocked"]
-untag = ["c9s-gate"]
-`;
-}

@@ -14,7 +14,7 @@ import { createWorld, type World } from '../../src/sim/world.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
-import { type Ended, type Program, runProgram, start } from './program.ts';
+import { type Ended, gateConfig, type Program, runProgram, start } from './program.ts';
 
 /** How much faster simulated time runs than the clock on the wall; it stands still until a test lets it run. */
 const FAST = 500;
@@ -76,7 +76,7 @@ beforeAll(async () => {
   world = createWorld({ ...small, kernels: [...small.kernels, newest] });
   server = await serveWorld(world);
   clock = setInterval(() => world.tick(TICK * speed), TICK);
-  writeFileSync(config, configText(server.url));
+  writeFileSync(config, gateConfig(server.url, folder));
 });
 afterAll(async () => {
   gate?.child.kill('SIGKILL');
@@ -102,7 +102,7 @@ test('a store of an older version is left alone', async () => {
   database.exec('DELETE FROM kysely_migration WHERE name = (SELECT max(name) FROM kysely_migration)');
   database.close();
   const file = join(folder, 'old.toml');
-  writeFileSync(file, configText(server.url).replace('kmod-gate.db', 'old.db'));
+  writeFileSync(file, gateConfig(server.url, folder).replace('kmod-gate.db', 'old.db'));
   const { code, stderr } = await runProgram('hold', NEW, '--config', file);
   expect(stderr).toMatch(/old\.db: of an older kmod-gate; "kmod-gate run" brings it up to date\n$/);
   expect(code).toBe(2);
@@ -278,33 +278,3 @@ describe('beside a running gate', () => {
     );
   });
 });
-
-function configText(hub: string): string {
-  return `
-[koji]
-server = "${hub}"
-user = "kmod-gate"
-password = "gate-password"
-[store]
-url = "sqlite:${join(folder, 'kmod-gate.db')}"
-[sweep]
-every = "300ms"
-poll = "300ms"
-settle = "500ms"
-[[gate]]
-name = "c9s"
-kernels = ["kernel"]
-watch = "c9s-gate"
-[gate.kmods]
-tag = "kmods9s-release"
-include = ["kmod-*"]
-[gate.build]
-target = "kmods9s-gate"
-[gate.on_pass]
-tag = ["c9s-candidate"]
-untag = ["c9s-gate"]
-[gate.on_fail]
-tag = ["c9s-blocked"]
-untag = ["c9s-gate"]
-`;
-}

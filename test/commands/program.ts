@@ -1,6 +1,7 @@
 /** The built program as a child process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -45,3 +46,35 @@ export function start(
 
 /** Run it to its end. */
 export const runProgram = (...args: string[]): Promise<Ended> => start(args).ended;
+
+/** A configuration of the gate of the small scenario, its store in a folder, that looks several times a second. */
+export function gateConfig(server: string, folder: string): string {
+  return `
+[koji]
+server = "${server}"
+user = "kmod-gate"
+password = "gate-password"
+timeout = "1s"
+[store]
+url = "sqlite:${join(folder, 'kmod-gate.db')}"
+[sweep]
+every = "300ms"
+poll = "300ms"
+settle = "500ms"
+[[gate]]
+name = "c9s"
+kernels = ["kernel"]
+watch = "c9s-gate"
+[gate.kmods]
+tag = "kmods9s-release"
+include = ["kmod-*"]
+[gate.build]
+target = "kmods9s-gate"
+[gate.on_pass]
+tag = ["c9s-candidate"]
+untag = ["c9s-gate"]
+[gate.on_fail]
+tag = ["c9s-blocked"]
+untag = ["c9s-gate"]
+`;
+}

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { judgeBuild, judgeSymbols } from '../../src/core/judge.ts';
+import { judgeBuild, judgeSymbols } from '../../src/core/finding.ts';
 import {
   type ArchDetail,
   type ArchEvidence,

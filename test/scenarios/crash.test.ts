@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import type { Scenario } from '../../src/sim/scenario.ts';
-import type { Store } from '../../src/store/store.ts';
+import { FACTS } from '../store/facts.ts';
 import { endOf, GATE, NEW, type Parts, setStage } from './stage.ts';
 
 const REPOS = ['wait', 'pin', 'sidetag'] as const;
@@ -30,21 +30,6 @@ const quick = (scenario: Scenario): Scenario => ({
   ...scenario,
   timing: { ...scenario.timing, new_repo: 10_000, build_arch: 20_000 },
 });
-
-const RECORDS: ReadonlySet<string> = new Set<keyof Store>([
-  'seeKernel',
-  'beginRun',
-  'select',
-  'showSymbols',
-  'keepRpmSymbols',
-  'findBaseline',
-  'intend',
-  'receive',
-  'end',
-  'judge',
-  'closeRun',
-  'say',
-]);
 
 /**
  * `thing` as a process has it that may be killed: what it calls after that does not happen, and no call comes
@@ -105,9 +90,9 @@ async function play(repo: Repo, crash?: Crash) {
     const dead = () => first && killed !== undefined;
     const recording = {
       before: (method: string) =>
-        RECORDS.has(method) && killAt('fact is not recorded yet', facts.length + 1, method),
+        FACTS.has(method) && killAt('fact is not recorded yet', facts.length + 1, method),
       after: (method: string) =>
-        RECORDS.has(method) && killAt('fact is just recorded', facts.push(method), method),
+        FACTS.has(method) && killAt('fact is just recorded', facts.push(method), method),
     };
     return { hub: mortal(hub, dead), store: mortal(store, dead, recording) };
   };

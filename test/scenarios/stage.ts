@@ -2,7 +2,15 @@
 import { pino } from 'pino';
 import { decode } from '../../src/bus/decode.ts';
 import type { BusMessage } from '../../src/bus/message.ts';
-import { type Building, type Gate, type Hint, type Run, TASK } from '../../src/core/model.ts';
+import {
+  type Building,
+  type Gate,
+  type Hint,
+  type Order,
+  type Run,
+  TASK,
+  type Waiver,
+} from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
@@ -139,6 +147,28 @@ export async function setStage(options: StageOptions = {}) {
     async closed(nvr: string, minutes?: number): Promise<Run> {
       await stage.until(`${nvr} is decided`, async () => (await stage.run(nvr))?.closing, minutes);
       return (await stage.run(nvr)) as Run;
+    },
+    /** A person waives kmod-gamma for NEW, or what `more` says; the gate is not told. */
+    waive: (more: Partial<Waiver> = {}) =>
+      store.waive(
+        {
+          at: world.now(),
+          by: 'ada',
+          reason: 'the vendor knows',
+          gate: null,
+          kernel: NEW,
+          kmod: 'kmod-gamma',
+          until: null,
+          ...more,
+        },
+        [],
+      ),
+    /** A person asks something of the run on NEW, and the gate hears of it. */
+    async order(kind: Order['kind'], kmod: string | null = null): Promise<void> {
+      const run = await stage.run(NEW);
+      if (!run) throw new Error('no run yet');
+      await store.order(run, { at: world.now(), by: 'ada', kind, reason: 'says so', kmod });
+      stage.heard();
     },
     /** What is said of a kernel now. */
     said: (nvr: string) => store.lastSaid(gate.name, stage.buildId(nvr)),

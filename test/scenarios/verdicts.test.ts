@@ -50,26 +50,8 @@ const withoutBaseline = (scenario: Scenario): Scenario => ({
   ),
 });
 const reasons = (run: Run) => run.verdict?.reasons ?? [];
-const waive = (more: Partial<Waiver> = {}) =>
-  stage.store.waive(
-    {
-      at: stage.world.now(),
-      by: 'ada',
-      reason: 'the vendor knows',
-      gate: null,
-      kernel: NEW,
-      kmod: 'kmod-gamma',
-      until: null,
-      ...more,
-    },
-    [],
-  );
-const order = async (kind: Order['kind'], kmod: string | null = null) => {
-  const run = await stage.run(NEW);
-  if (!run) throw new Error('no run yet');
-  await stage.store.order(run, { at: stage.world.now(), by: 'ada', kind, reason: 'says so', kmod });
-  stage.heard();
-};
+const waive = (more?: Partial<Waiver>) => stage.waive(more);
+const order = (kind: Order['kind'], kmod?: string) => stage.order(kind, kmod);
 const held = (what: string) =>
   stage.until(`it is held: ${what}`, async () => (await stage.said(NEW))?.includes(what));
 const pass = async (ms: number) => {

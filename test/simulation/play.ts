@@ -15,6 +15,7 @@ import { nextMoment } from '../../src/sim/tasks.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
+import { FACTS } from '../store/facts.ts';
 import { type Drawn, draw, GATE_USER, type Happening, PERSON } from './draw.ts';
 import { MISHAPS, transportOver } from './network.ts';
 import { type Random, randomOf } from './random.ts';
@@ -60,23 +61,6 @@ export interface Parts {
   readonly hub: Hub;
   readonly store: Store;
 }
-
-/** Methods of the store that write a fact. */
-const WRITES: ReadonlySet<string> = new Set<keyof Store>([
-  'seeKernel',
-  'beginRun',
-  'select',
-  'showSymbols',
-  'keepRpmSymbols',
-  'findBaseline',
-  'intend',
-  'receive',
-  'end',
-  'judge',
-  'closeRun',
-  'reopen',
-  'say',
-]);
 
 export async function play(seed: string, options: PlayOptions = {}): Promise<Played> {
   const random = randomOf(seed);
@@ -168,7 +152,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
 
   const persons = random.fork('persons');
   async function act(): Promise<void> {
-    const done = await actAsPerson(persons, world, store, drawn);
+    const done = await actAsPerson(persons, world, store);
     if (!done) return;
     note(`a person ${done.text}`);
     reach(`person: ${done.kind}`);
@@ -252,10 +236,6 @@ function createAgenda() {
     },
   };
 }
-
-type Agenda = ReturnType<typeof createAgenda>;
-
-export type { Agenda };
 
 /** Draws what goes wrong, while the storm lasts. */
 function createWeather(
@@ -363,7 +343,7 @@ function createProcess(drawn: Drawn, { world, store, network, weather, plant }: 
     gates: drawn.gates,
     pace: drawn.pace,
     hub: mortal(parts.hub, () => false),
-    store: mortal(parts.store, (method) => WRITES.has(method) && weather.storeFails()),
+    store: mortal(parts.store, (method) => FACTS.has(method) && weather.storeFails()),
     log: pino({ level: 'silent' }),
     now: () => world.now(),
     random: weather.next,
@@ -385,12 +365,7 @@ interface Act {
 }
 
 /** Somebody does something, as somebody may. Undefined where there was nothing to do it to. */
-async function actAsPerson(
-  random: Random,
-  world: World,
-  store: Store,
-  drawn: Drawn,
-): Promise<Act | undefined> {
+async function actAsPerson(random: Random, world: World, store: Store): Promise<Act | undefined> {
   const build = random.pick(world.state.builds.filter(({ name }) => name === 'kernel'));
   const tag = random.pick(['gate', 'pass', 'fail']);
   const person = world.as(PERSON);
@@ -456,7 +431,6 @@ async function actAsPerson(
       return { kind: `order ${kind}`, text: `orders ${kind} of ${run.id}`, build: run.kernel.id };
     }
   }
-  return drawn && undefined;
 }
 
 /** Nobody holds a kernel for ever. */
