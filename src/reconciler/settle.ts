@@ -57,11 +57,12 @@ async function followTasks(context: Context, gate: Gate, run: Run, open: readonl
     run.kernel,
     builds.map(({ task }) => task),
   );
+  const tie = tieErrors(context, gate, run);
   for (const [i, build] of evidence.entries()) {
     const intent = builds[i]?.intent;
     if (!intent) continue;
     const against = intent.write.kind === 'scratch-build' && intent.write.against;
-    const tied = against ? build : await tieErrors(context, gate, run, build);
+    const tied = against ? build : await tie(build);
     await store.end(run, intent, endingOf(tied, now()));
   }
   for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'rebuild')) {

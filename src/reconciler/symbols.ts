@@ -185,27 +185,34 @@ async function readBaseline(context: Context, { variant }: Gate, run: Run): Prom
 }
 
 /**
- * Errors of a failed build, tied to the kernel difference: where one names a symbol that this kernel changed since the
- * baseline, or no longer has, it says so. Throws HubError where the hub cannot be asked now.
+ * Ties errors of failed builds to the kernel difference: where one names a symbol that this kernel changed since the
+ * baseline, or no longer has, it says so. Both kernels are read at the first error that names anything, and not again.
+ * The returned function throws HubError where the hub cannot be asked now.
  */
-export async function tieErrors(
+export function tieErrors(
   context: Context,
   gate: Gate,
   run: Run,
-  build: BuildEvidence,
-): Promise<BuildEvidence> {
-  const named = build.arches.some(({ errors }) => errors.some(isNamed));
-  const before = named ? (await readBaseline(context, gate, run))?.kernel : undefined;
-  if (!before) return build;
+): (build: BuildEvidence) => Promise<BuildEvidence> {
   const { id, name } = run.kernel;
-  const { tables: now } = await readKernel(context, { id, name, variant: gate.variant });
-  const arches = build.arches.map((evidence) => {
-    const [old, fresh] = [before.tables.get(evidence.arch), now.get(evidence.arch)];
-    // Where everything changed, that says nothing of one symbol.
-    if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
-    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
-  });
-  return { ...build, arches };
+  const read = async () => {
+    const before = (await readBaseline(context, gate, run))?.kernel;
+    return before && { before, now: await readKernel(context, { id, name, variant: gate.variant }) };
+  };
+  let kernels: ReturnType<typeof read> | undefined;
+  return async (build) => {
+    if (!build.arches.some(({ errors }) => errors.some(isNamed))) return build;
+    kernels ??= read();
+    const known = await kernels;
+    if (!known) return build;
+    const arches = build.arches.map((evidence) => {
+      const [old, fresh] = [known.before.tables.get(evidence.arch), known.now.tables.get(evidence.arch)];
+      // Where everything changed, that says nothing of one symbol.
+      if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
+      return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
+    });
+    return { ...build, arches };
+  };
 }
 
 const isNamed = ({ kind, identifier }: LogError): boolean => kind === 'source' && identifier !== undefined;
