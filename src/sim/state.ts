@@ -225,6 +225,10 @@ export interface State {
   readonly scenario: Scenario;
   now: number;
   builders: number;
+  /** How many of them make repos too; null: all. */
+  repo_builders: number | null;
+  /** Names of tags whose repos cannot be made. */
+  broken_repos: readonly string[];
   /** The operator's words during a planned outage. */
   offline: string | null;
   /** Whether the call at hand changed anything. */
@@ -261,6 +265,8 @@ export function emptyState(scenario: Scenario, now: number): State {
     scenario,
     now,
     builders: scenario.builders,
+    repo_builders: scenario.repo_builders,
+    broken_repos: scenario.broken_repos,
     offline: null,
     wrote: false,
     users: scenario.users.map((user, i) => ({ id: i + 1, ...user })),
@@ -360,7 +366,7 @@ export interface Host {
 /** The builders of a channel, as Koji names it: `createrepo` has fewer where the scenario says so. */
 export function hostsIn(state: State, channel: 'default' | 'createrepo'): Host[] {
   const all = Math.max(state.builders, state.scenario.builders);
-  const length = channel === 'createrepo' ? Math.min(all, state.scenario.repo_builders ?? all) : all;
+  const length = channel === 'createrepo' ? Math.min(all, state.repo_builders ?? all) : all;
   return Array.from({ length }, (_, i) => ({ id: i + 1, ready: i < state.builders }));
 }
 

@@ -200,6 +200,14 @@ function end(state: State, task: Task, to: number): void {
   if (parent?.state === TASK.OPEN) parent.due = state.now;
 }
 
+/** Every builder dies and comes back: what they had begun is free again. */
+export function freeTasks(state: State): void {
+  for (const task of state.live) {
+    const begun = task.state === TASK.ASSIGNED || task.state === TASK.OPEN;
+    if (begun && task.method === 'buildArch') freeTask(state, task);
+  }
+}
+
 /** The builder died: the hub frees the task for another. */
 function freeTask(state: State, task: Task): void {
   leaveBuildroot(state, task);
@@ -497,7 +505,7 @@ function beginNewRepo(state: State, task: Task): number {
   const spec = task.request[0] ?? null;
   const tag = tagOf(state, typeof spec === 'object' ? (struct(spec)['id'] ?? null) : spec);
   initRepo(state, task, tag);
-  if (state.scenario.broken_repos.includes(tag.name)) {
+  if (state.broken_repos.includes(tag.name)) {
     throw new Fault(
       FAULT.GENERIC,
       `failed to create repo: createrepo_c for ${tag.name} exited with status 1`,

@@ -24,7 +24,7 @@ import {
   type WorldEvent,
 } from './state.ts';
 import { addTarget, assertMayTag, assertMayUntag, tagBuild, tagsOf, untagBuild } from './tags.ts';
-import { nextMoment, step } from './tasks.ts';
+import { freeTasks, nextMoment, step } from './tasks.ts';
 
 /** A call as it arrives: positional parameters, keyword arguments in a last struct with `__starstar`. */
 export interface CallRequest {
@@ -68,6 +68,12 @@ export interface World {
   offline(text: string | null): void;
   /** From now on so many mock builds at one time. */
   setBuilders(count: number): void;
+  /** From now on so many of the builders make repos; null: all. */
+  setRepoBuilders(count: number | null): void;
+  /** From now on no repo can be made of these tags. */
+  breakRepos(tags: readonly string[]): void;
+  /** Builders die and come back: the hub frees the builds that they were at. */
+  restartBuilders(): void;
 }
 
 /** What the clock shows when nobody says: 2026-01-05 08:00 UTC. */
@@ -129,6 +135,13 @@ export function createWorld(scenario: Scenario, options: { readonly now?: number
     setBuilders(count) {
       state.builders = count;
     },
+    setRepoBuilders(count) {
+      state.repo_builders = count;
+    },
+    breakRepos(tags) {
+      state.broken_repos = tags;
+    },
+    restartBuilders: () => act(() => freeTasks(state)),
   };
 }
 

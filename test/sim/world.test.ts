@@ -209,6 +209,23 @@ describe('repos and build roots', () => {
     expect(task(world, id).state).toBe(TASK.FAILED);
   });
 
+  it('fail for a while, or wait for somebody to make them', () => {
+    const world = createWorld(small);
+    const made = () => Number(world.as('kojiadmin').call('newRepo', 'kmods9s-build'));
+    world.breakRepos(['kmods9s-build']);
+    const broken = made();
+    world.tick(5 * MINUTE);
+    world.breakRepos([]);
+    world.setRepoBuilders(0);
+    const waiting = made();
+    world.tick(60 * MINUTE);
+    const { FAILED, FREE, CLOSED } = TASK;
+    expect([broken, waiting].map((id) => task(world, id).state)).toEqual([FAILED, FREE]);
+    world.setRepoBuilders(null);
+    world.tick(5 * MINUTE);
+    expect(task(world, waiting).state).toBe(CLOSED);
+  });
+
   it('builds against the old kernel as long as no repo holds the new one', () => {
     const world = createWorld(small);
     world.completeKernel(NEW, { tag: 'c9s-gate' });
@@ -380,6 +397,18 @@ describe('trying a kmod', () => {
     const { FREE, ASSIGNED, OPEN, CLOSED } = TASK;
     expect(states).toEqual([FREE, ASSIGNED, OPEN, FREE, ASSIGNED, OPEN, CLOSED]);
     expect(task(world, id).state).toBe(CLOSED);
+  });
+
+  it('starts anew when all builders are started again', () => {
+    const world = createWorld(small);
+    const id = build(world, 'kmod-alpha');
+    world.tick(30_000);
+    expect(archTask(world, id)?.state).toBe(TASK.OPEN);
+    world.restartBuilders();
+    expect(archTask(world, id)?.state).toBe(TASK.FREE);
+    world.tick(10 * MINUTE);
+    expect(task(world, id).state).toBe(TASK.CLOSED);
+    expect(world.state.buildroots.map(({ retire_event }) => retire_event !== null)).toEqual([true, true]);
   });
 
   it('hangs until it is cancelled, which frees its builder', () => {
