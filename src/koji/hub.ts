@@ -51,6 +51,19 @@ export class HubError extends Error {
   }
 }
 
+/** koji.GenericError. */
+const GENERIC = 1000;
+
+/**
+ * Whether the hub knows no such thing, or has no such file any more. What else it refuses may pass, or is for people to
+ * mend, and proves nothing.
+ */
+export const isUnknown = (error: unknown): error is HubError =>
+  error instanceof HubError &&
+  error.kind === 'refused' &&
+  error.cause === undefined &&
+  (error.code ?? GENERIC) === GENERIC;
+
 /** A login or a way to the hub that cannot work as it is set; the message says which, why, and what to do. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';

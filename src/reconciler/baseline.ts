@@ -1,7 +1,7 @@
 /** What "already broken" is measured by, and where kmods can still be built against it. */
 import type { BaselineRepo, Gate, KernelRef, Run } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
-import { HubError, unwrap } from '../koji/hub.ts';
+import { HubError, isUnknown, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -48,7 +48,7 @@ export async function findBaselineRepo(
   const answers = await hub.readAll(ids.map((id) => koji.repoInfo(id)));
   for (const answer of answers) {
     // A repo that the hub does not know any more is as good as deleted.
-    const repo = answer.ok || answer.error.kind !== 'refused' ? unwrap(answer) : null;
+    const repo = answer.ok || !isUnknown(answer.error) ? unwrap(answer) : null;
     if (repo?.tag_name === tag && koji.REPO_USABLE.includes(repo.state)) return { repo: repo.id, why: '' };
   }
   const why = `nothing shows whether it builds against ${baseline.nvr}: no repo of ${tag} holds that one any more`;

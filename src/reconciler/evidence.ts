@@ -10,7 +10,7 @@ import {
   TASK,
 } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
-import { type Answer, type Hub, HubError } from '../koji/hub.ts';
+import { type Answer, type Hub, isUnknown } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
 
 /** Logs are read in pieces of this size, in bytes; of root.log, which is only longer before things go wrong, the last. */
@@ -109,7 +109,7 @@ async function readErrors(hub: Hub, task: number, fault: Fault | undefined): Pro
     const errors = rootFailed(fault) ? [] : await readBuildLog(hub, task, size('build.log'));
     return errors.length > 0 ? errors : await readRootLog(hub, task, size('root.log'));
   } catch (error) {
-    if (error instanceof HubError && error.kind === 'refused') return [];
+    if (isUnknown(error)) return [];
     throw error;
   }
 }
@@ -139,16 +139,16 @@ async function readRootLog(hub: Hub, task: number, size: number): Promise<LogErr
 const readPiece = (hub: Hub, task: number, name: string, offset: number, size: number): Promise<Uint8Array> =>
   hub.read(koji.downloadTaskOutput(task, name, { offset, size: Math.min(LOG_PIECE, size - offset) }));
 
-/** Undefined where the hub has no such thing. What it only cannot say now is no evidence: that throws. */
+/** Undefined where the hub has no such thing. What it only does not say now is no evidence: that throws. */
 function value<T>(answer: Answer<T> | undefined): T | undefined {
   if (!answer || answer.ok) return answer?.value;
-  if (answer.error.kind !== 'refused') throw answer.error;
-  return undefined;
+  if (isUnknown(answer.error)) return undefined;
+  throw answer.error;
 }
 
 /** A task's fault comes as a struct with `raise_fault=False`, and as a fault when it was cancelled. */
 function faultOf(answer: Answer<XmlValue> | undefined): Fault | undefined {
-  const result = value(answer);
-  if (answer?.ok !== false) return koji.faultIn(result);
+  if (!answer || answer.ok) return koji.faultIn(answer?.value);
+  if (answer.error.kind !== 'refused') throw answer.error;
   return { code: answer.error.code ?? 0, text: answer.error.message };
 }

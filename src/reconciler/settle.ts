@@ -14,7 +14,7 @@ import {
 } from '../core/model.ts';
 import { isBuild } from '../core/rebuild.ts';
 import * as koji from '../koji/calls.ts';
-import { unwrap } from '../koji/hub.ts';
+import { isUnknown, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
 import { tieErrors } from './symbols.ts';
@@ -248,7 +248,7 @@ async function findTagTask(
   );
   const [tag] = await hub.readAll([koji.getTag(name)]);
   // People remove side tags: nothing is on its way into one that is gone.
-  if (!tag.ok && tag.error.kind === 'refused') return undefined;
+  if (!tag.ok && isUnknown(tag.error)) return undefined;
   const { id } = unwrap(tag);
   return tasks.find(
     ({ state, request }) => !hasEnded(state) && request?.[0] === id && request?.[1] === build,

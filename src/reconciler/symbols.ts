@@ -24,7 +24,7 @@ import {
   variantsOfBuild,
 } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
-import { type Hub, HubError, unwrap } from '../koji/hub.ts';
+import { type Hub, HubError, isUnknown, unwrap } from '../koji/hub.ts';
 import type { RpmDependencies, Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 
@@ -178,8 +178,8 @@ async function readBaseline(context: Context, { variant }: Gate, run: Run): Prom
     const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
     return { ref, kernel: read, unreadable: null };
   } catch (error) {
-    // Files of old builds are removed in time: that is no reason to judge nothing.
-    if (!(error instanceof HubError) || error.kind !== 'refused') throw error;
+    // Old builds and their files are removed in time: that is no reason to judge nothing.
+    if (!isUnknown(error)) throw error;
     return { ref, kernel: null, unreadable: error.message };
   }
 }

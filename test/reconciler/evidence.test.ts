@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type KernelBuild, TASK } from '../../src/core/model.ts';
-import type { Call, Hub } from '../../src/koji/hub.ts';
+import { type Call, type Hub, HubError } from '../../src/koji/hub.ts';
 import { readEvidence } from '../../src/reconciler/evidence.ts';
 
 const KERNEL: KernelBuild = {
@@ -14,7 +14,11 @@ const KERNEL: KernelBuild = {
 const PIECE = 512 * 1024;
 
 /** A hub with one failed build of one architecture, and what was downloaded from it. */
-function hubWith(files: Record<string, string>, fault: { code: number; text: string }) {
+function hubWith(
+  files: Record<string, string>,
+  fault: { code: number; text: string },
+  refused: { method?: string; error?: HubError } = {},
+) {
   const bytes = new Map(Object.entries(files).map(([name, text]) => [name, Buffer.from(text)]));
   const downloads: string[] = [];
   const child = { id: 8, method: 'buildArch', state: TASK.FAILED, label: 'x86_64', arch: 'x86_64' };
@@ -31,13 +35,17 @@ function hubWith(files: Record<string, string>, fault: { code: number; text: str
   const hub = {
     read: async (call: Call<unknown>) => answer(call),
     readAll: async (calls: readonly Call<unknown>[]) =>
-      calls.map((call) => ({ ok: true, value: answer(call) })),
+      calls.map((call) =>
+        call.method === refused.method
+          ? { ok: false, error: refused.error }
+          : { ok: true, value: answer(call) },
+      ),
   } as unknown as Hub;
   const errors = async () => {
     const [evidence] = await readEvidence(hub, KERNEL, [{ id: 7, state: TASK.FAILED }]);
     return evidence?.arches[0]?.errors.map(({ kind, message }) => `${kind} ${message}`);
   };
-  return { errors, downloads };
+  return { errors, downloads, hub };
 }
 
 const mock = (status: number) => ({
@@ -137,5 +145,27 @@ describe('the logs of a failed build', () => {
     const filler = 'x'.repeat(PIECE - Buffer.byteLength('\na.c:1:1: error: ') - 1);
     const hub = hubWith({ 'build.log': `${filler}\n${error}` }, mock(1));
     expect(await hub.errors()).toEqual(['source ‘x’ undeclared']);
+  });
+});
+
+describe('what the hub refuses to tell', () => {
+  const read = (error: HubError) => {
+    const { hub } = hubWith({}, mock(1), { method: 'listBuildroots', error });
+    return readEvidence(hub, KERNEL, [{ id: 7, state: TASK.FAILED }]);
+  };
+  const refusal = (options: { code?: number; cause?: unknown }) =>
+    new HubError('refused', 'listBuildroots', 'no', options);
+
+  test('that there is none is evidence', async () => {
+    const [evidence] = await read(refusal({ code: 1000 }));
+    expect(evidence?.arches[0]?.buildroot).toBeNull();
+  });
+
+  test.each([
+    ['a policy', { code: 1004 }],
+    ["a plugin's error", { code: 1016 }],
+    ['a proxy', { cause: new Error('HTTP 403') }],
+  ])('%s says nothing: it is asked again', async (_, options) => {
+    await expect(read(refusal(options))).rejects.toThrow('no');
   });
 });
