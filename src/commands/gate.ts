@@ -5,6 +5,7 @@ import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
+import { moment } from '../core/wording.ts';
 import { serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
 import { getLoggedInUser } from '../koji/calls.ts';
@@ -12,6 +13,7 @@ import { connectHub } from '../koji/client.ts';
 import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
+import { steadyClock } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { explain, newestReports, reporting, waiverReports } from './report.ts';
@@ -40,6 +42,8 @@ const IDLE = 60_000;
 const NOTE_EVERY = 60_000;
 /** How long a stop waits for the calls in hand, in ms. */
 const PATIENCE = 5_000;
+/** Facts that are so far in the future, in ms, tell that the machine's clock was set back. */
+const CLOCK_SET = 60_000;
 /** How many runs the dashboard lists. */
 const LISTED = 50;
 
@@ -53,6 +57,13 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     mode: 'write',
     ...(options.onEntry && { onEntry: options.onEntry }),
   });
+  const newest = await store.newest();
+  const now = steadyClock(Date.now, newest);
+  if (newest > Date.now() + CLOCK_SET)
+    options.log.warn(
+      { newestFact: moment(newest) },
+      'the clock was set back: the gate goes on from the newest fact, and slowly until the clock is there',
+    );
   const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
   const reconciler = createReconciler({
     gates: config.gates,
@@ -60,7 +71,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     hub,
     store,
     log: log('reconciler'),
-    now: Date.now,
+    now,
     random: Math.random,
   });
 
@@ -103,7 +114,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       const next = await reconciler.step(stopping.signal);
       lookedAt = Date.now();
       await noteHeard?.(NOTE_EVERY);
-      await alarm.wait(Math.min(next - lookedAt, IDLE));
+      await alarm.wait(Math.min(next - now(), IDLE));
     }
   })();
 

@@ -6,6 +6,7 @@ import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import { waiverReport } from '../core/report.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
+import { steadyClock } from '../store/clock.ts';
 import { OvertakenError } from '../store/error.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -27,8 +28,7 @@ export interface WaiveOptions {
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
 export async function waive(config: Config, output: Output, options: WaiveOptions): Promise<void> {
   assertGate(config, options.gate);
-  const at = Date.now();
-  const until = options.until === undefined ? null : parseUntil(options.until, at);
+  const until = options.until === undefined ? null : parseUntil(options.until, Date.now());
   const { kernel, kmod } = options;
   for (const [name, text] of [['kernel', kernel] as const, ['kmod', kmod] as const])
     if (text.trim() === '')
@@ -37,8 +37,10 @@ export async function waive(config: Config, output: Output, options: WaiveOption
     throw new CheckError(`--kernel ${kernel}: an NVR or a pattern of NVRs, no build id`);
   const reason = oneLine(options.reason);
   if (reason === '') throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
-  const waiver = { at, by: whoIs(options.by), reason, gate: options.gate ?? null, kernel, kmod, until };
+  const by = whoIs(options.by);
   await withStore(config, 'append', async (store) => {
+    const at = await timeOf(store);
+    const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
     const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
     const id = await store.waive(waiver, runs);
     output.write(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n`);
@@ -101,7 +103,7 @@ export async function listWaivers(
 /** `kmod-gate unwaive`: end a waiver. What it let through stays where it is. */
 export async function unwaive(config: Config, output: Output, id: string, by?: string): Promise<void> {
   await withStore(config, 'append', async (store) => {
-    const now = Date.now();
+    const now = await timeOf(store);
     const waiver = (await store.waivers()).find((one) => String(one.id) === id);
     if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
     const { ended, state, until } = waiverReport(waiver, now);
@@ -137,8 +139,9 @@ export async function order(
   const reason = oneLine(options.reason ?? '');
   await withStore(config, 'append', async (store) => {
     const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
+    const at = await timeOf(store);
     for (const run of runs) {
-      const said = { at: Date.now(), by: whoIs(options.by), kind, reason, kmod };
+      const said = { at, by: whoIs(options.by), kind, reason, kmod };
       await store.order(run, said).catch((error: unknown) => {
         throw error instanceof OvertakenError ? new CheckError(error.message) : error;
       });
@@ -240,6 +243,9 @@ function assertGate({ gates }: Config, gate: string | undefined): void {
   if (gate === undefined || gates.some(({ name }) => name === gate)) return;
   throw new CheckError(`--gate ${gate}: no such gate, only ${gates.map(({ name }) => name).join(', ')}`);
 }
+
+/** Now; what a person says comes after all that is in the store. */
+const timeOf = async (store: Store): Promise<number> => steadyClock(Date.now, await store.newest())();
 
 /** Who speaks: as said, else who is logged in, before sudo. */
 function whoIs(by: string | undefined): string {

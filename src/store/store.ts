@@ -118,6 +118,8 @@ export interface Store {
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
+  /** Time of the newest fact; 0 where there is none. */
+  newest(): Promise<number>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
   wordsOfPersons(): Promise<number>;
   /** The newest run of a gate that was closed as promoted, of a kernel of this package other than `build`. */
@@ -434,6 +436,12 @@ export function storeOver(
     },
     async waivers() {
       return (await allWaivers(db)).reverse();
+    },
+    async newest() {
+      const { rows } = await sql<{ at: number }>`
+        SELECT at FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1)
+        UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1)`.execute(db);
+      return Math.max(0, ...rows.map(({ at }) => at));
     },
     async wordsOfPersons() {
       const { rows } = await sql<{ words: number }>`
