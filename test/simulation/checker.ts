@@ -23,6 +23,8 @@ export interface View {
   /** All lines so far, in the order in which they were recorded. */
   readonly journal: readonly Entry[];
   readonly now: number;
+  /** What the gate's clock shows at a time of the hub's; as long as nobody sets it, the same. */
+  readonly clock?: (at: number) => number;
 }
 
 export interface Violation {
@@ -83,6 +85,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   const builds: OwnBuild[] = [];
   const attempts = new Map<string, Task>();
   let me = -1;
+  let clock = (at: number) => at;
 
   const gateOf = (run: Run) => gates.find(({ name }) => name === run.gate);
   const enforcing = gates.filter(({ mode }) => mode === 'enforce');
@@ -93,9 +96,12 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   const packages = new Set(gates.flatMap(({ kernels }) => kernels));
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
   const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
+  const timeOf = (state: State, event: number) => clock(eventTime(state, event));
+  const created = (task: Task) => clock(task.created);
   const ofKernel = (build: number) => [...runs.values()].filter(({ kernel }) => kernel.id === build);
 
   function look(view: View, say: Say): void {
+    clock = view.clock ?? clock;
     me = view.state.users.find(({ name }) => name === gateUser)?.id ?? -1;
     const fresh = remember(view, say);
     const lines = view.journal.slice(seen.journal);
@@ -180,7 +186,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     // Since the verdict a retry may have chosen kmods anew.
     const known = given.chosenAt > at ? earlier.get(given.id) : given;
     if (!known || known.chosenAt > at) return;
-    const wrong = wrongChoice(view.state, gate, known);
+    const wrong = wrongChoice(view.state, gate, known, clock);
     if (wrong) say(1, `${given.id} is promoted, and ${wrong}`);
     const found = allowed(view.state, gate, known, at, (waiver) => isNext(waiver, known));
     const { longest_hold, after_hold } = gate.policy;
@@ -235,7 +241,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     if (same) say(3, `tasks ${same.id} and ${task.id} are both ${intent.id}`);
     attempts.set(intent.id, task);
     if (intent.ending?.how === 'lost') say(3, `${intent.id} was given up, and is task ${task.id}`);
-    if (intent.askedAt > task.created) say(8, `task ${task.id} was recorded after it was sent`);
+    if (intent.askedAt > created(task)) say(8, `task ${task.id} was recorded after it was sent`);
     const { write } = intent;
     const kmod = 'kmod' in write ? write.kmod : '';
     if (write.kind === 'scratch-build') {
@@ -244,7 +250,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       if (target !== gate.build?.target && !own) say(4, `task ${task.id} builds in ${String(target)}`);
       if (
         !run.kmods.some((one) => one.name === kmod && one.source === source) &&
-        run.chosenAt <= task.created
+        run.chosenAt <= created(task)
       )
         say(3, `task ${task.id} builds ${String(source)}, which ${run.id} did not choose`);
     } else if (write.kind === 'rebuild') {
@@ -276,18 +282,18 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     const retried = run.orders.filter(
       (order) =>
         order.kind === 'retry' &&
-        order.at <= task.created &&
+        order.at <= created(task) &&
         (order.kmod === null || matches(order.kmod, kmod)),
     );
     const since = retried.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
-    const tries = before.filter((other) => other.task.created >= since);
+    const tries = before.filter((other) => created(other.task) >= since);
     if (tries.length === 0) return;
     const { retries } = gate.policy;
     if (tries.length > retries.kmod) say(3, `${key} is tried ${tries.length + 1} times`);
-    const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= task.created)?.at ?? 0;
-    const ofRun = again(ofGate.filter((other) => other.run.id === run.id && other.task.created >= anyRetry));
+    const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= created(task))?.at ?? 0;
+    const ofRun = again(ofGate.filter((other) => other.run.id === run.id && created(other.task) >= anyRetry));
     if (ofRun + 1 > retries.run) say(3, `${run.id} has had ${ofRun + 1} retries`);
-    const today = again(ofGate.filter((other) => other.task.created > task.created - DAY + LATE));
+    const today = again(ofGate.filter((other) => created(other.task) > created(task) - DAY + LATE));
     if (today + 1 > retries.day) say(3, `gate ${gate.name} has had ${today + 1} retries in a day`);
   }
 
@@ -312,7 +318,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     const asked = [...runs.values()].some((run) =>
       run.intents.some(
         ({ write, askedAt }) =>
-          write.kind === 'create-side-tag' && askedAt <= eventTime(state, tag.create_event),
+          write.kind === 'create-side-tag' && askedAt <= timeOf(state, tag.create_event),
       ),
     );
     if (!asked) say(8, `${tag.name} was recorded nowhere before it was made`);
@@ -341,7 +347,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       return;
     }
     if (!into.has(tag.name)) return say(4, `tagged ${what}`);
-    const time = eventTime(state, listing.create_event);
+    const time = timeOf(state, listing.create_event);
     const asked = causes(
       build.id,
       time,
@@ -357,7 +363,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       );
     });
     if (!fits) say(1, `tagged ${what} without a verdict for it`);
-    const stays = listingsIn(state, tag).filter((stay) => stay.build.name === build.name);
+    const stays = listingsIn(state, tag, clock).filter((stay) => stay.build.name === build.name);
     const latest = stays.findLast(
       (stay) =>
         stay.listing.create_event < listing.create_event &&
@@ -388,7 +394,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     if (!outOf.has(tag.name) || !packages.has(build.name)) return say(4, `untagged ${what}`);
     const asked = causes(
       build.id,
-      eventTime(state, listing.revoke_event),
+      timeOf(state, listing.revoke_event),
       (write) =>
         (write.kind === 'untag' && write.tag === tag.name) ||
         (write.kind === 'tag' && write.from === tag.name),
@@ -487,7 +493,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     for (const name of standsIn(gate)) {
       const tag = state.tags.find((one) => one.name === name);
       if (!tag) continue;
-      const stays = listingsIn(state, tag).filter(({ build }) => build.id === run.kernel.id);
+      const stays = listingsIn(state, tag, clock).filter(({ build }) => build.id === run.kernel.id);
       const stands = stays.find(({ since, till }) => past(since) && !past(till));
       const own = stays
         .flatMap(({ listing, since, till }) => [
@@ -517,7 +523,9 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       );
     return [...names].some((name) => {
       const tag = state.tags.find((one) => one.name === name);
-      const stays = tag ? listingsIn(state, tag).filter(({ build }) => build.id === run.kernel.id) : [];
+      const stays = tag
+        ? listingsIn(state, tag, clock).filter(({ build }) => build.id === run.kernel.id)
+        : [];
       return stays.some(({ listing, since, till }) => {
         const came = listing.create_event > run.entry && since <= time;
         const went = (listing.revoke_event ?? 0) > run.entry && till <= time;
@@ -565,7 +573,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   /** Every kernel in a watched tag has a run for this stay, or it is said why it has none. */
   function checkWatched({ state }: View, gate: Gate, say: Say): void {
     const tag = state.tags.find(({ name }) => name === gate.watch);
-    for (const { listing, build } of tag ? listingsIn(state, tag) : []) {
+    for (const { listing, build } of tag ? listingsIn(state, tag, clock) : []) {
       if (listing.revoke_event !== null || !gate.kernels.includes(build.name)) continue;
       const stay = ofKernel(build.id).filter((run) => run.gate === gate.name);
       const known = stay.some(({ entry }) => entry === listing.create_event);

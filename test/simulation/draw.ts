@@ -13,8 +13,28 @@ export interface Happening {
   readonly what:
     | { readonly kind: 'kernel'; readonly nvr: string; readonly tag: string }
     | { readonly kind: 'person' }
-    | { readonly kind: 'offline' | 'online' | 'expire' | 'restart-hub' | 'cut-bus' | 'join-bus' | 'kill' };
+    /** The gate's machine gets another time: so many ms later, or earlier. */
+    | { readonly kind: 'set-clock'; readonly by: number }
+    | { readonly kind: Trouble | Relief | 'expire' | 'restart-hub' | 'restart-builders' | 'kill' };
 }
+
+/**
+ * What begins and goes on, and what ends it. `cut-bus`: messages wait in the queue. `delete-queue`: those that wait and
+ * those that come are lost. `block-broker`: the hub keeps its messages. `stick-repos`: nobody makes any. `break-repos`:
+ * none can be made. `stop-builders`: nothing is built. `fill-disk`: nothing more is written to the store.
+ */
+export const TROUBLES = {
+  offline: 'online',
+  'cut-bus': 'join-bus',
+  'delete-queue': 'declare-queue',
+  'block-broker': 'free-broker',
+  'stick-repos': 'free-repos',
+  'break-repos': 'mend-repos',
+  'stop-builders': 'start-builders',
+  'fill-disk': 'free-disk',
+} as const;
+type Trouble = keyof typeof TROUBLES;
+type Relief = (typeof TROUBLES)[Trouble];
 
 /** How likely things go wrong while the storm lasts; 0 to 1. */
 export interface Weather {
@@ -26,6 +46,8 @@ export interface Weather {
   readonly store: number;
   /** Of a call or a write: the process is killed before or after it. */
   readonly kill: number;
+  /** Of a time when no process runs: the machine's clock is another one after it. */
+  readonly clock: number;
 }
 
 /** All that a seed decides before the play begins. */
@@ -105,7 +127,7 @@ function drawKmods(random: Random, kernels: readonly Kernel[]): Kmod[] {
       needs: i > 0 && random.chance(0.2) ? { shared: '0x00000001' } : {},
       variants: {},
       kernel: 'kernel',
-      pins: random.chance(0.1) ? random.pick([kernels[0]?.nvr ?? '', 'kernel-1.0-1.el9']) : null,
+      pins: random.chance(0.2) ? random.pick([kernels[0]?.nvr ?? '', 'kernel-1.0-1.el9']) : null,
       build_time: random.chance(0.5) ? null : random.int(10, 900) * 1000,
     };
   });
@@ -161,7 +183,7 @@ function drawGate(random: Random, name: string, arches: readonly string[]): Gate
       arches: random.chance(0.1) ? { 'kmod-a': [arches[0] ?? ''] } : {},
     },
     arches: random.chance(0.2) ? arches : null,
-    baseline: null,
+    baseline: random.chance(0.15) ? random.pick(['kernel-6.0.0-1.el9', 'kernel-6.1.0-1.el9']) : null,
     policy: drawPolicy(random),
     build: strategy === 'symbols' ? null : build,
     on_pass: { tag: ['pass'], untag: random.chance(0.9) ? ['gate'] : [] },
@@ -286,9 +308,21 @@ function drawRules(
 }
 
 function drawWeather(random: Random): Weather {
-  if (random.chance(0.1)) return { request: 0, message: 0, store: 0, kill: 0 };
+  if (random.chance(0.1)) return { request: 0, message: 0, store: 0, kill: 0, clock: 0 };
   const some = (most: number) => (random.chance(0.5) ? random.next() * most : 0);
-  return { request: some(0.15), message: some(0.9), store: some(0.03), kill: some(0.01) };
+  return {
+    request: some(0.15),
+    message: some(0.9),
+    store: some(0.03),
+    kill: some(0.01),
+    clock: random.chance(0.2) ? random.next() : 0,
+  };
+}
+
+/** How far a clock is set: by a second, by an hour as with a wrong time zone, or by most of a day. */
+export function drawJump(random: Random): number {
+  const most = random.pick([2_000, 5 * MINUTE, HOUR, 20 * HOUR]);
+  return (random.chance(0.5) ? 1 : -1) * random.int(1, most);
 }
 
 interface Plan extends Pick<Cast, 'kernels' | 'gates'> {
@@ -308,14 +342,18 @@ function drawHappenings(random: Random, { kernels, stormEnds, rough }: Plan): Ha
   }));
   const persons = random.chance(0.5) ? random.int(1, 6) : 0;
   for (let i = 0; i < persons; i++) happenings.push({ at: when(), what: { kind: 'person' } });
-  const storms = rough.request + rough.message + rough.kill > 0 ? random.int(0, 2) : 0;
-  for (let i = 0; i < storms; i++) {
+  const rage = rough.request + rough.message + rough.store + rough.kill > 0;
+  for (let i = rage ? random.int(0, 3) : 0; i > 0; i--) {
     const at = when();
-    const kind = random.pick(['offline', 'expire', 'restart-hub', 'cut-bus', 'kill'] as const);
-    happenings.push({ at, what: { kind } });
     const until = Math.min(stormEnds, at + random.int(1, 90) * MINUTE);
-    if (kind === 'offline') happenings.push({ at: until, what: { kind: 'online' } });
-    if (kind === 'cut-bus') happenings.push({ at: until, what: { kind: 'join-bus' } });
+    const kind = random.pick(Object.keys(TROUBLES) as Trouble[]);
+    happenings.push({ at, what: { kind } }, { at: until, what: { kind: TROUBLES[kind] } });
   }
+  for (let i = rage ? random.int(0, 2) : 0; i > 0; i--) {
+    const kind = random.pick(['expire', 'restart-hub', 'restart-builders', 'kill'] as const);
+    happenings.push({ at: when(), what: { kind } });
+  }
+  if (rough.clock > 0 && random.chance(0.5))
+    happenings.push({ at: when(), what: { kind: 'set-clock', by: drawJump(random) } });
   return happenings.toSorted((a, b) => a.at - b.at);
 }

@@ -2,15 +2,17 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { TROUBLES } from './draw.ts';
 import { MISHAPS } from './network.ts';
 import { type Played, play } from './play.ts';
+import { shrink } from './shrink.ts';
 import { watch } from './watch.ts';
 
 const HELP = `Usage: npm run sim -- [--seeds N] [--seed S] [--minutes M]
 
 Plays N worlds (default: 100), each drawn from a seed, with everything that goes wrong in it; --seed plays that one alone
-and prints its journal; --minutes stops after so long. A world in which a promise is broken is told with the end of its
-journal. With 100 seeds and more, a fault that never strikes or a state that is never reached fails too.
+and prints its journal; --minutes stops after so long. A world in which a promise is broken is played again with less and
+less in it, and the shortest journal that still shows it is printed. With 100 seeds and more, a fault that never strikes or a state that is never reached fails too.
 
 Exit codes: 0 fine, 1 a promise was broken, 2 the arguments are wrong.
 `;
@@ -18,25 +20,24 @@ Exit codes: 0 fine, 1 a promise was broken, 2 the arguments are wrong.
 /** What must strike and be reached in a run of 100 seeds and more. */
 const FAULTS = [
   ...MISHAPS.map((mishap) => `request ${mishap}`),
-  ...['lost', 'repeated', 'late'].map((kind) => `message ${kind}`),
+  ...['lost', 'repeated', 'late', 'garbage'].map((kind) => `message ${kind}`),
   'write to the store fails',
   'killed between two steps',
-  ...['offline', 'online', 'expire', 'restart-hub', 'cut-bus', 'join-bus', 'kill'],
+  'clock set while no process runs',
+  ...Object.entries(TROUBLES).flat(),
+  ...['expire', 'restart-hub', 'restart-builders', 'kill', 'set-clock'],
 ];
 const STATES = [
   ...['promote', 'block', 'hold'].map((verdict) => `verdict: ${verdict}`),
   ...['done', 'observed', 'superseded', 'taken-over', 'cancelled'].map((how) => `closed: ${how}`),
   'opened again',
-  ...['tag', 'untag', 'cancel', 'waive', 'side-tag'].map((kind) => `person: ${kind}`),
+  ...['tag', 'untag', 'cancel', 'waive', 'unwaive', 'side-tag'].map((kind) => `person: ${kind}`),
   ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),
 ];
 /** Below so many seeds not everything can be expected to happen. */
 const ENOUGH = 100;
-/** Lines of a journal that are printed where a promise was broken. */
-const SHOWN = 60;
-
 /** What a worker sends of a seed: the maps as lists, the journal only where something is wrong. */
-interface Report extends Omit<Played, 'struck' | 'reached'> {
+interface Report extends Pick<Played, 'seed' | 'steps' | 'journal' | 'violations'> {
   readonly struck: readonly (readonly [string, number])[];
   readonly reached: readonly (readonly [string, number])[];
 }
@@ -44,8 +45,10 @@ interface Report extends Omit<Played, 'struck' | 'reached'> {
 async function report(seed: string): Promise<Report> {
   try {
     const played = await play(seed, { watch });
-    const journal = played.violations.length > 0 ? played.journal.slice(-SHOWN) : [];
-    return { ...played, journal, struck: [...played.struck], reached: [...played.reached] };
+    const { steps, violations, struck, reached } = played;
+    const broken = violations.length > 0;
+    const { journal } = broken ? await shrink(played, { watch }) : { journal: [] };
+    return { seed, steps, violations, journal, struck: [...struck], reached: [...reached] };
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { seed, steps: 0, journal: [], violations: [`a bug: ${text}`], struck: [], reached: [] };

@@ -1,20 +1,55 @@
 /** The way between gate and hub, within the process: real XML-RPC documents, and what a network does to them. */
 import { type Transport, TransportError, type TransportOptions } from '../../src/koji/transport.ts';
-import { decodeCall } from '../../src/koji/xmlrpc.ts';
+import {
+  decodeCall,
+  decodeResponse,
+  encodeFault,
+  encodeResponse,
+  Fault,
+  type XmlValue,
+} from '../../src/koji/xmlrpc.ts';
 import { answerCall } from '../../src/sim/server.ts';
 import type { World } from '../../src/sim/world.ts';
 
 /**
  * `refused`: it surely did not arrive. `lost`: it did not arrive, and nobody knows. `late`: it arrives when nobody waits
  * for it any more. `reply-lost`, `reply-cut`: it was carried out. `proxy`: HTTP 502. `slow`: it takes its time.
+ * `fault`: the hub carries out nothing, or of a group all but one, and says so.
  */
-export const MISHAPS = ['refused', 'lost', 'late', 'reply-lost', 'reply-cut', 'proxy', 'slow'] as const;
+export const MISHAPS = [
+  'refused',
+  'lost',
+  'late',
+  'reply-lost',
+  'reply-cut',
+  'proxy',
+  'slow',
+  'fault',
+] as const;
 export type Mishap = (typeof MISHAPS)[number];
+
+/** Codes with which a hub that has its troubles answers what was in order, and their words; 1000 would say that there is no such thing. */
+export const FAULTS: readonly (readonly [code: number, text: string])[] = [
+  [1, 'psycopg2.OperationalError: server closed the connection unexpectedly'],
+  [1, "KeyError: 'draft'"],
+  [1001, 'tag is locked'],
+  [1003, 'tag requires autosign permission'],
+  [1004, 'policy violation (tag)'],
+  [1006, 'user is locked by another session'],
+  [1007, 'session "7" has expired'],
+  [1008, '7 < 8 (session 1)'],
+  [1009, 'unable to retry call 8 (method build) for session 1'],
+  [1014, 'database is being upgraded'],
+  [1016, 'Error running preTag callback from ...'],
+  [1019, 'Invalid type for id'],
+];
 
 export interface Network {
   readonly world: World;
   /** What happens to the next request. */
   mishap(): Mishap | undefined;
+  /** Of so many calls in a group the one that a fault is for; undefined: all of them. */
+  struck(calls: number): number | undefined;
   /** Let the world go on for so long, in ms. */
   pass(ms: number): void;
   /** Do something so many ms from now. */
@@ -29,8 +64,9 @@ export function transportOver(network: Network) {
     async post(body, headers = {}, _fresh, query) {
       const { world } = network;
       const lower = Object.fromEntries(Object.entries(headers).map(([name, of]) => [name.toLowerCase(), of]));
-      const carryOut = () =>
-        answerCall(world, decodeCall(body), { headers: lower, url: query ? `/?${query}` : '/' });
+      const answer = (call: Call) =>
+        answerCall(world, call, { headers: lower, url: query ? `/?${query}` : '/' });
+      const carryOut = () => answer(decodeCall(body));
       const lost = (what: string, sent = true) => new TransportError(`hub: ${what}`, { sent });
       switch (network.mishap()) {
         case 'refused':
@@ -52,6 +88,8 @@ export function transportOver(network: Network) {
         }
         case 'proxy':
           throw new TransportError('hub: HTTP 502', { sent: true, status: 502 });
+        case 'fault':
+          return refuse(decodeCall(body), network, answer);
         case 'slow':
           network.pass(network.int(1, timeout - 1));
           return carryOut();
@@ -62,4 +100,22 @@ export function transportOver(network: Network) {
     skew: () => undefined,
     close: () => {},
   });
+}
+
+type Call = ReturnType<typeof decodeCall>;
+
+/** The hub's words where it will not: for a call, or for one of a group, while it carries out the others. */
+function refuse(call: Call, network: Network, answer: (call: Call) => string): string {
+  const [code, text] = FAULTS[network.int(0, FAULTS.length - 1)] ?? [1000, ''];
+  const calls = call.method === 'multiCall' ? (call.params[0] as readonly XmlValue[]) : [];
+  const one = network.struck(calls.length);
+  if (one === undefined) return encodeFault(code, text);
+  const others = { ...call, params: [calls.filter((_, i) => i !== one)] };
+  try {
+    const values = decodeResponse(answer(others)) as readonly XmlValue[];
+    return encodeResponse(values.toSpliced(one, 0, { faultCode: code, faultString: text, traceback: [] }));
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return encodeFault(error.code, error.text);
+  }
 }

@@ -1,6 +1,7 @@
 /** Bugs to plant, one for each promise: what a process has in place of its hub and store. */
 import type { Call } from '../../src/koji/hub.ts';
-import type { Parts, PlayOptions } from './play.ts';
+import type { PlayOptions } from './play.ts';
+import type { Parts } from './process.ts';
 
 type Plant = NonNullable<PlayOptions['plant']>;
 
@@ -97,6 +98,19 @@ export const PLANTED: readonly [promise: number, what: string, plant: Plant][] =
         entries.set(key, all);
         return all;
       })({ hub, store });
+    },
+  ],
+  [
+    8,
+    'the mark of a build is cut short',
+    ({ hub, store }) => {
+      const cut = (call: Call<unknown>) =>
+        JSON.parse(JSON.stringify(call.params), (key, value) =>
+          key === 'attempt' ? String(value).slice(0, -1) : value,
+        );
+      const writeAll = (calls: readonly Call<unknown>[]) =>
+        hub.writeAll(calls.map((call) => ({ ...call, params: cut(call) })));
+      return { store, hub: { ...hub, writeAll: writeAll as typeof hub.writeAll } };
     },
   ],
   [

@@ -2,33 +2,28 @@
  * Play a seed: the real reconciler, core, store, hub client and codec before a Koji in memory, on a simulated clock and
  * bus, while things go wrong; then faults stop, and everything must come to its end.
  */
-import { pino } from 'pino';
-import { decode } from '../../src/bus/decode.ts';
-import type { BusMessage } from '../../src/bus/message.ts';
-import type { Entry, Hint, Order } from '../../src/core/model.ts';
-import { connectHub } from '../../src/koji/client.ts';
-import type { Hub } from '../../src/koji/hub.ts';
-import { Fault } from '../../src/koji/xmlrpc.ts';
-import { createReconciler, type Reconciler } from '../../src/reconciler/reconciler.ts';
+import type { Entry } from '../../src/core/model.ts';
 import { busMessage } from '../../src/sim/messages.ts';
 import { nextMoment } from '../../src/sim/tasks.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
+import { steadyClock } from '../../src/store/clock.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
-import { FACTS } from '../store/facts.ts';
-import { type Drawn, draw, GATE_USER, type Happening, PERSON } from './draw.ts';
-import { MISHAPS, transportOver } from './network.ts';
-import { type Random, randomOf } from './random.ts';
+import { createBus, garbage } from './bus.ts';
+import { createMachineClock } from './clock.ts';
+import { type Drawn, draw, GATE_USER, type Happening, TROUBLES } from './draw.ts';
+import type { Network } from './network.ts';
+import { actAsPerson, release } from './persons.ts';
+import { CALLS_MOST, createProcess, type Parts, type Process } from './process.ts';
+import { randomOf } from './random.ts';
+import { createWeather } from './weather.ts';
 
 const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
+const DAY = 24 * 60 * MINUTE;
 /** Once faults have stopped, everything must be over within this. */
 const PATIENCE = 12 * DAY;
 /** A process that comes back to the same key so often at one time goes round in circles. */
 const STEPS_MOST = 20_000;
-/** Calls and facts of one step: more, and it goes round in circles without end. */
-const CALLS_MOST = 20_000;
 
 /** What a seed came to. */
 export interface Played {
@@ -41,6 +36,9 @@ export interface Played {
   /** How often each fault really struck, and each state was reached. */
   readonly struck: ReadonlyMap<string, number>;
   readonly reached: ReadonlyMap<string, number>;
+  /** What could be left out of it: happenings, and faults in the order in which they were drawn. */
+  readonly happenings: number;
+  readonly faults: number;
 }
 
 /** Looks at the world and the facts after every step. */
@@ -49,125 +47,178 @@ export interface Watcher {
   final(world: World): Promise<string[]>;
 }
 
+/** What is left out, by number: happenings from 0, faults from 1. */
+export interface Without {
+  readonly happenings: ReadonlySet<number>;
+  readonly faults: ReadonlySet<number>;
+}
+
+/** What a watcher is told: `entries` grows with the journal. */
+export interface Watched {
+  readonly drawn: Drawn;
+  readonly store: Store;
+  readonly entries: readonly Entry[];
+  /** What the gate's clock shows at a time of the hub's. */
+  readonly clock: (at: number) => number;
+}
+
 export interface PlayOptions {
-  /** `entries` grows with the journal. */
-  readonly watch?: (drawn: Drawn, store: Store, entries: readonly Entry[]) => Watcher;
+  readonly watch?: (watched: Watched) => Watcher;
   /** A bug to plant: what a process has in place of its hub and store. */
   readonly plant?: (parts: Parts) => Parts;
+  readonly without?: Without;
 }
 
-/** All that a process reaches the outside with. */
-export interface Parts {
-  readonly hub: Hub;
-  readonly store: Store;
-}
+const NOTHING: Without = { happenings: new Set(), faults: new Set() };
 
 export async function play(seed: string, options: PlayOptions = {}): Promise<Played> {
+  const { watch, plant, without = NOTHING } = options;
   const random = randomOf(seed);
   const drawn = draw(random.fork('draw'));
   const world = createWorld(drawn.scenario);
   const start = world.now();
+  const machine = createMachineClock(world.now);
   const journal: string[] = [];
   const note = (text: string) => void journal.push(`${stamp(world.now() - start)} ${text}`);
   const struck = new Map<string, number>();
   const reached = new Map<string, number>();
-  const strike = (what: string) => void struck.set(what, (struck.get(what) ?? 0) + 1);
-  const reach = (what: string) => void reached.set(what, (reached.get(what) ?? 0) + 1);
+  const count = (counts: Map<string, number>, what: string) =>
+    void counts.set(what, (counts.get(what) ?? 0) + 1);
+  const strike = (what: string) => {
+    count(struck, what);
+    note(what);
+  };
   const entries: Entry[] = [];
   const store = await openStore('sqlite::memory:', {
     mode: 'write',
     onEntry: (entry) => {
       entries.push(entry);
       note(`${entry.gate ?? '-'} ${entry.nvr}: ${entry.text}`);
-      for (const state of statesOf(entry)) reach(state);
+      for (const state of statesOf(entry)) count(reached, state);
     },
   });
-  const watcher = options.watch?.(drawn, store, entries);
+  const watcher = watch?.({ drawn, store, entries, clock: machine.gateTime });
   const agenda = createAgenda();
-  const weather = createWeather(drawn, random.fork('weather'), () => world.now() - start, strike);
-  let bus = true;
-  let undelivered: BusMessage[] = [];
+  const elapsed = () => world.now() - start;
+  const weather = createWeather(drawn, random.fork('weather'), { elapsed, strike, spared: without.faults });
+  let diskFull = false;
   let process: Process | undefined;
   let steps = 0;
   let due = world.now();
+  const soon = () => {
+    due = world.now();
+  };
 
-  const network = {
+  const network: Network = {
     world,
     mishap: weather.request,
-    pass: (ms: number) => world.tick(ms),
-    later: (ms: number, work: () => void) => agenda.add(world.now() + ms, work),
+    struck: weather.struck,
+    pass: (ms) => world.tick(ms),
+    later: (ms, work) => agenda.add(world.now() + ms, work),
     int: weather.int,
   };
 
-  function startProcess(): void {
-    note('a process starts');
-    process = createProcess(drawn, { world, store, network, weather, plant: options.plant });
-    due = world.now();
-    const waiting = undelivered;
-    undelivered = [];
-    for (const message of waiting) deliver(message);
-  }
-
-  function deliver(message: BusMessage): void {
-    if (!process) return void undelivered.push(message);
-    const decoded = decode(message);
-    if (decoded.kind !== 'hints') return;
-    for (const hint of decoded.hints) process.reconciler.hint(hint as Hint);
-    due = world.now();
-  }
-
+  const chance = random.fork('bus');
+  const bus = createBus((message, arrive) => {
+    const { copies, garbage: late } = weather.message();
+    for (const delay of copies) agenda.add(world.now() + delay, () => arrive(message));
+    if (late !== undefined) agenda.add(world.now() + late, () => arrive(garbage(chance, message)));
+  });
   world.onMessage((event) => {
-    const message = busMessage(event, { family: random.chance(0.5) ? 'fedora' : 'proton' });
-    if (!message || !bus) return;
-    for (const delay of weather.message()) agenda.add(world.now() + delay, () => deliver(message));
+    const message = busMessage(event, { family: chance.chance(0.5) ? 'fedora' : 'proton' });
+    if (message) bus.publish(message);
   });
 
-  function happen({ what }: Happening): void {
-    if (what.kind === 'kernel') {
-      note(`${what.nvr} is built and comes into ${what.tag}`);
-      world.completeKernel(what.nvr, { tag: what.tag });
-      return;
-    }
-    if (what.kind === 'person') {
-      agenda.addAsync(world.now(), act);
-      return;
-    }
-    strike(what.kind);
-    note(what.kind);
-    if (what.kind === 'offline') world.offline('upgrade of the database');
-    if (what.kind === 'online') world.offline(null);
-    if (what.kind === 'expire' || what.kind === 'restart-hub') world.expireSessions();
-    if (what.kind === 'cut-bus') bus = false;
-    if (what.kind === 'join-bus') bus = true;
-    if (what.kind === 'kill') die();
+  async function startProcess(): Promise<void> {
+    note('a process starts');
+    const now = machine.noted(steadyClock(machine.wall, await store.newest()));
+    const begun = createProcess(drawn, {
+      world,
+      store,
+      network,
+      weather,
+      now,
+      diskFull: () => diskFull,
+      plant,
+    });
+    process = begun;
+    soon();
+    bus.listen((hint) => {
+      begun.reconciler.hint(hint);
+      soon();
+    });
   }
 
+  const restarts = random.fork('restarts');
   function die(): void {
     if (!process) return;
     note('the process is killed');
     process.kill();
     process = undefined;
-    agenda.add(world.now() + random.int(0, 30) * MINUTE, startProcess);
+    bus.listen(undefined);
+    machine.set(weather.jump());
+    agenda.addAsync(world.now() + restarts.int(0, 30) * MINUTE, startProcess);
   }
 
   const persons = random.fork('persons');
   async function act(): Promise<void> {
-    const done = await actAsPerson(persons, world, store);
+    const at = steadyClock(machine.wall, await store.newest())();
+    const done = await actAsPerson(persons, { world, store, at });
     if (!done) return;
     note(`a person ${done.text}`);
-    reach(`person: ${done.kind}`);
+    count(reached, `person: ${done.kind}`);
     process?.reconciler.hearPeople();
-    due = world.now();
+    soon();
   }
 
-  for (const happening of drawn.happenings) agenda.add(start + happening.at, () => happen(happening));
-  agenda.addAsync(start + drawn.stormEnds, () => release(store, world));
-  agenda.add(start + drawn.stormEnds, () => {
+  const build = drawn.scenario.targets.map(({ build_tag }) => build_tag);
+  const change: Record<Exclude<Happening['what']['kind'], 'kernel' | 'person' | 'set-clock'>, () => void> = {
+    offline: () => world.offline('upgrade of the database'),
+    online: () => world.offline(null),
+    expire: world.expireSessions,
+    'restart-hub': world.expireSessions,
+    'restart-builders': world.restartBuilders,
+    kill: die,
+    'cut-bus': () => bus.connect(false),
+    'join-bus': () => bus.connect(true),
+    'delete-queue': () => bus.declare(false),
+    'declare-queue': () => bus.declare(true),
+    'block-broker': () => bus.open(false),
+    'free-broker': () => bus.open(true),
+    'stick-repos': () => world.setRepoBuilders(0),
+    'free-repos': () => world.setRepoBuilders(null),
+    'break-repos': () => world.breakRepos(build),
+    'mend-repos': () => world.breakRepos([]),
+    'stop-builders': () => world.setBuilders(0),
+    'start-builders': () => world.setBuilders(drawn.scenario.builders),
+    'fill-disk': () => {
+      diskFull = true;
+    },
+    'free-disk': () => {
+      diskFull = false;
+    },
+  };
+  async function happen({ what }: Happening): Promise<void> {
+    if (what.kind === 'person') return act();
+    if (what.kind === 'kernel') {
+      note(`${what.nvr} is built and comes into ${what.tag}`);
+      world.completeKernel(what.nvr, { tag: what.tag });
+      return;
+    }
+    strike(what.kind);
+    if (what.kind !== 'set-clock') return change[what.kind]();
+    machine.set(what.by);
+    soon();
+  }
+
+  for (const [i, happening] of drawn.happenings.entries())
+    if (!without.happenings.has(i)) agenda.addAsync(start + happening.at, () => happen(happening));
+  agenda.addAsync(start + drawn.stormEnds, async () => {
     note('faults stop');
-    world.offline(null);
-    bus = true;
+    for (const relief of Object.values(TROUBLES)) change[relief]();
+    await release(store, steadyClock(machine.wall, await store.newest())());
   });
-  startProcess();
+  await startProcess();
   const violations: string[] = [];
   const end = start + drawn.stormEnds + PATIENCE;
   while (world.now() <= end && violations.length === 0) {
@@ -176,10 +227,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       steps += 1;
       const outcome = await process.step();
       if (outcome === 'circles') violations.push(`9: one step makes more than ${CALLS_MOST} calls`);
-      else if (outcome === 'killed') {
-        strike('killed between two steps');
-        die();
-      } else due = outcome;
+      else if (outcome === 'killed') die();
+      else due = world.now() + Math.max(1, outcome - machine.gateTime(world.now()));
       violations.push(...((await watcher?.check(world)) ?? []));
       if (steps > STEPS_MOST) violations.push(`9: ${steps} steps, and no end`);
     }
@@ -197,7 +246,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
   }
   await process?.hub.close();
   await store.close();
-  return { seed, steps, journal, violations, struck, reached };
+  const faults = weather.count();
+  return { seed, steps, journal, violations, struck, reached, happenings: drawn.happenings.length, faults };
 }
 
 function stamp(ms: number): string {
@@ -235,211 +285,6 @@ function createAgenda() {
       }
     },
   };
-}
-
-/** Draws what goes wrong, while the storm lasts. */
-function createWeather(
-  { weather, stormEnds }: Drawn,
-  random: Random,
-  elapsed: () => number,
-  strike: (what: string) => void,
-) {
-  const storm = () => elapsed() < stormEnds;
-  return {
-    int: random.int,
-    next: random.next,
-    request() {
-      if (!storm() || !random.chance(weather.request)) return undefined;
-      const mishap = random.pick(MISHAPS);
-      strike(`request ${mishap}`);
-      return mishap;
-    },
-    /** How long each copy of a message is under way, in ms. */
-    message(): number[] {
-      if (!storm() || !random.chance(weather.message)) return [random.int(0, 2_000)];
-      const kind = random.pick(['lost', 'lost', 'repeated', 'late'] as const);
-      strike(`message ${kind}`);
-      if (kind === 'lost') return [];
-      if (kind === 'repeated') return [0, random.int(0, MINUTE), random.int(0, HOUR)];
-      return [random.int(MINUTE, 5 * HOUR)];
-    },
-    storeFails(): boolean {
-      const fails = storm() && random.chance(weather.store);
-      if (fails) strike('write to the store fails');
-      return fails;
-    },
-    kills: (): boolean => storm() && random.chance(weather.kill),
-  };
-}
-
-type Weather = ReturnType<typeof createWeather>;
-
-// ---- a process ------------------------------------------------------------------------------------
-
-interface Process {
-  readonly reconciler: Reconciler;
-  readonly hub: Hub;
-  /** Let it work. When it next wants to, or that it was killed meanwhile, or would never have come back. */
-  step(): Promise<number | 'killed' | 'circles'>;
-  kill(): void;
-}
-
-interface Surroundings {
-  readonly world: World;
-  readonly store: Store;
-  readonly network: Parameters<typeof transportOver>[0];
-  readonly weather: Weather;
-  readonly plant: PlayOptions['plant'];
-}
-
-function createProcess(drawn: Drawn, { world, store, network, weather, plant }: Surroundings): Process {
-  const hub = connectHub({
-    server: 'http://hub/kojihub',
-    authtype: 'password',
-    user: GATE_USER,
-    password: 'b',
-    timeout: 20_000,
-    random: weather.next,
-    env: {},
-    transport: transportOver(network),
-    clock: { now: () => world.now(), sleep: async (ms) => world.tick(ms) },
-  });
-  let dead = false;
-  let calls = 0;
-  let tell: (outcome: 'killed' | 'circles') => void = () => {};
-  const killed = new Promise<'killed' | 'circles'>((resolve) => {
-    tell = resolve;
-  });
-  const kill = () => {
-    dead = true;
-    tell('killed');
-  };
-  /** A call that a dead process makes, or that it is killed in, never comes back. */
-  const mortal = <T extends object>(thing: T, fails: (method: string) => boolean): T =>
-    new Proxy(thing, {
-      get(target, method) {
-        const member: unknown = Reflect.get(target, method);
-        if (typeof member !== 'function') return member;
-        return async (...args: unknown[]) => {
-          if (!dead && weather.kills()) kill();
-          calls += 1;
-          if (!dead && calls > CALLS_MOST) {
-            dead = true;
-            tell('circles');
-          }
-          if (dead) return new Promise(() => {});
-          if (fails(String(method))) throw new Error('database or disk is full');
-          try {
-            return await member.apply(target, args);
-          } finally {
-            if (!dead && weather.kills()) kill();
-            if (dead) await new Promise(() => {});
-          }
-        };
-      },
-    });
-  const parts = plant?.({ hub, store }) ?? { hub, store };
-  const reconciler = createReconciler({
-    gates: drawn.gates,
-    pace: drawn.pace,
-    hub: mortal(parts.hub, () => false),
-    store: mortal(parts.store, (method) => FACTS.has(method) && weather.storeFails()),
-    log: pino({ level: 'silent' }),
-    now: () => world.now(),
-    random: weather.next,
-  });
-  const step = () => {
-    calls = 0;
-    return Promise.race([reconciler.step(), killed]);
-  };
-  return { reconciler, hub, kill, step };
-}
-
-// ---- persons ------------------------------------------------------------------------------------------
-
-interface Act {
-  readonly kind: string;
-  readonly text: string;
-  readonly build?: number;
-  readonly tag?: string;
-}
-
-/** Somebody does something, as somebody may. Undefined where there was nothing to do it to. */
-async function actAsPerson(random: Random, world: World, store: Store): Promise<Act | undefined> {
-  const build = random.pick(world.state.builds.filter(({ name }) => name === 'kernel'));
-  const tag = random.pick(['gate', 'pass', 'fail']);
-  const person = world.as(PERSON);
-  const at = world.now();
-  const attempt = (act: Act, work: () => unknown): Act | undefined => {
-    try {
-      work();
-      return act;
-    } catch (error) {
-      if (error instanceof Fault) return undefined;
-      throw error;
-    }
-  };
-  switch (random.pick(['tag', 'untag', 'cancel', 'waive', 'waive', 'order', 'order', 'side-tag'] as const)) {
-    case 'tag':
-      return attempt({ kind: 'tag', text: `tags ${build.nvr} into ${tag}`, build: build.id, tag }, () =>
-        person.tagBuild(tag, build.id),
-      );
-    case 'untag':
-      return attempt({ kind: 'untag', text: `untags ${build.nvr} from ${tag}`, build: build.id, tag }, () =>
-        person.untagBuild(tag, build.id),
-      );
-    case 'cancel': {
-      const live = [...world.state.live].filter(
-        ({ method, parent }) => method === 'build' && parent === null,
-      );
-      if (live.length === 0) return undefined;
-      const task = random.pick(live);
-      return attempt({ kind: 'cancel', text: `cancels task ${task.id}` }, () =>
-        person.call('cancelTask', task.id),
-      );
-    }
-    case 'side-tag': {
-      const own = world.state.tags.filter(
-        ({ name, revoke_event }) => /-side-/.test(name) && revoke_event === null,
-      );
-      if (own.length === 0) return undefined;
-      const one = random.pick(own);
-      return attempt({ kind: 'side-tag', text: `removes ${one.name}` }, () =>
-        person.call('removeSideTag', one.name),
-      );
-    }
-    case 'waive': {
-      const kernel = random.pick([build.nvr, 'kernel-*', 'next']);
-      const kmod = random.pick(['kmod-a', 'kmod-*', 'stablelist']);
-      const until = random.chance(0.5) ? at + random.int(1, 600) * MINUTE : null;
-      await store.waive({ at, by: 'ada', reason: 'she knows', gate: null, kernel, kmod, until }, []);
-      return { kind: 'waive', text: `waives ${kmod} for ${kernel}` };
-    }
-    case 'order': {
-      const live = await store.liveRuns();
-      if (live.length === 0) return undefined;
-      const run = random.pick(live);
-      const kind = random.pick([
-        'retry',
-        'retry',
-        'hold',
-        'release',
-        'cancel',
-      ] as const satisfies Order['kind'][]);
-      const kmod = kind === 'retry' && random.chance(0.3) ? random.pick(['kmod-a', 'kmod-*']) : null;
-      await store.order(run, { at, by: 'ada', kind, reason: 'she said so', kmod });
-      return { kind: `order ${kind}`, text: `orders ${kind} of ${run.id}`, build: run.kernel.id };
-    }
-  }
-}
-
-/** Nobody holds a kernel for ever. */
-async function release(store: Store, world: World): Promise<void> {
-  for (const run of await store.liveRuns()) {
-    const last = run.orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
-    if (last?.kind === 'hold')
-      await store.order(run, { at: world.now(), by: 'ada', kind: 'release', reason: '', kmod: null });
-  }
 }
 
 // ---- the end ------------------------------------------------------------------------------------------

@@ -177,7 +177,10 @@ export interface Loads {
 /** How each kmod of a run loads, by its name. */
 export function loadsOf(state: State, gate: Gate, run: Run): Map<string, Loads[]> {
   const now = loading(state, gate, run, run.kernel.id);
-  const then = run.baseline ? loading(state, gate, run, run.baseline.id) : undefined;
+  const { baseline, kernel } = run;
+  // A kernel is no baseline of its own; and files of old ones may be gone.
+  const known = baseline && baseline.id !== kernel.id && !run.symbols?.change?.unreadable;
+  const then = known ? loading(state, gate, run, baseline.id) : undefined;
   return new Map(
     run.kmods.map((kmod) => [
       kmod.name,
@@ -430,13 +433,13 @@ export function allowed(
 // ---- which kmods --------------------------------------------------------------------------------------
 
 /** What is wrong with the kmods that a run chose: one that stood there is left out, or one did not stand there. */
-export function wrongChoice(state: State, gate: Gate, run: Run): string | undefined {
+export function wrongChoice(state: State, gate: Gate, run: Run, clock: Clock): string | undefined {
   const tag = state.tags.find(({ name }) => name === gate.kmods.tag);
   if (!tag) return undefined;
   const [from, to] = [run.chosenAt - LOOK, run.chosenAt];
-  const all = listingsIn(state, tag).filter(({ build }) => isChosen(state, gate, tag, build));
+  const all = listingsIn(state, tag, clock).filter(({ build }) => isChosen(state, gate, tag, build));
   // What the world began with was there all the time.
-  const begin = Math.max(from, state.events[0]?.time ?? 0);
+  const begin = Math.max(from, clock(state.events[0]?.time ?? 0));
   const stood = all.filter(({ since, till }) => since <= begin && till > to);
   const missing = stood.find(({ build }) => !run.kmods.some(({ name }) => name === build.name));
   if (missing) return `${missing.build.nvr} stands in ${tag.name} and is not tried`;
@@ -461,6 +464,9 @@ function isChosen(state: State, { kernels, kmods }: Gate, tag: Tag, { name }: Bu
   return among(kmods.include) && !among(kmods.exclude);
 }
 
+/** What the gate's clock shows at a time of the hub's. */
+type Clock = (at: number) => number;
+
 interface Stay {
   readonly listing: Listing;
   readonly build: Build;
@@ -468,14 +474,14 @@ interface Stay {
   readonly till: number;
 }
 
-/** All stays in a tag, oldest first, with their times. */
-export function listingsIn(state: State, tag: Tag): Stay[] {
+/** All stays in a tag, oldest first, with their times as the gate's clock shows them. */
+export function listingsIn(state: State, tag: Tag, clock: Clock): Stay[] {
   return state.listings
     .filter(({ tag_id }) => tag_id === tag.id)
     .flatMap((listing) => {
       const build = state.builds[listing.build_id - 1];
       const { create_event, revoke_event } = listing;
-      const till = revoke_event === null ? Number.POSITIVE_INFINITY : eventTime(state, revoke_event);
-      return build ? [{ listing, build, since: eventTime(state, create_event), till }] : [];
+      const till = revoke_event === null ? Number.POSITIVE_INFINITY : clock(eventTime(state, revoke_event));
+      return build ? [{ listing, build, since: clock(eventTime(state, create_event)), till }] : [];
     });
 }

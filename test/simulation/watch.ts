@@ -4,14 +4,18 @@ import { type Checker, createChecker, type Violation } from './checker.ts';
 import { GATE_USER } from './draw.ts';
 import type { PlayOptions } from './play.ts';
 
-export const watch: NonNullable<PlayOptions['watch']> = ({ gates }, store, journal) => {
-  const checker = createChecker({ gates, gateUser: GATE_USER, installation: () => store.installation });
+export const watch: NonNullable<PlayOptions['watch']> = ({ drawn, store, entries: journal, clock }) => {
+  const checker = createChecker({
+    gates: drawn.gates,
+    gateUser: GATE_USER,
+    installation: () => store.installation,
+  });
   let told = 0;
   const look = async (which: keyof Checker, { state, now }: World): Promise<string[]> => {
     const names = new Set(journal.slice(told).flatMap(({ run }) => run ?? []));
     told = journal.length;
     const runs = await Promise.all([...names].map((id) => store.run(id)));
-    const view = { state, runs: runs.filter((run) => run !== undefined), journal, now: now() };
+    const view = { state, runs: runs.filter((run) => run !== undefined), journal, now: clock(now()), clock };
     return checker[which](view).map(inWords);
   };
   return { check: (world) => look('check', world), final: (world) => look('final', world) };
