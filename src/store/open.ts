@@ -43,7 +43,10 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
       await db.destroy();
       lock?.close();
     };
-    return storeOver(db, id, options.onEntry ?? (() => {}), release);
+    // SQLite counts what other connections have committed. In its turn: it must not be the first read of a transaction.
+    const version = async () =>
+      (await sql<{ data_version: number }>`PRAGMA data_version`.execute(db)).rows[0]?.data_version;
+    return storeOver(db, id, version, options.onEntry ?? (() => {}), release);
   } catch (error) {
     lock?.close();
     if (error instanceof StoreError) throw error;

@@ -32,6 +32,7 @@ import {
   summarize,
 } from '../core/wording.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
+import { createCache } from './cache.ts';
 import { OvertakenError } from './error.ts';
 import { pack, type Tables, unpack } from './schema.ts';
 
@@ -146,23 +147,38 @@ type Tx = Transaction<Tables>;
 
 /**
  * The store over an open database.
+ * @param version another value whenever another process has written to it
  * @param onEntry hears each journal line once it is on disk
  * @param close lets the database go
  */
 export function storeOver(
   db: Kysely<Tables>,
   installation: string,
+  version: () => Promise<unknown>,
   onEntry: (entry: Entry) => void,
   close: () => Promise<void>,
 ): Store {
-  /** Insert facts and their journal line in one transaction, then tell the listener. */
-  async function record(entry: Entry, insert: (tx: Tx) => Promise<unknown> = async () => {}): Promise<void> {
-    await db.transaction().execute(async (tx) => {
-      await insert(tx);
-      await insertEntry(tx, entry);
+  const cache = createCache((id) => readRun(db, id), version);
+
+  /**
+   * Insert facts and their journal lines in one transaction, then tell the listener.
+   * @param concerned the runs that read the facts; without it, those of the lines
+   */
+  async function record<T>(
+    entries: readonly Entry[],
+    insert: (tx: Tx) => Promise<T>,
+    concerned: (run: Run) => boolean = ({ id }) => entries.some(({ run }) => run === id),
+  ): Promise<T> {
+    const written = db.transaction().execute(async (tx) => {
+      const inserted = await insert(tx);
+      for (const entry of entries) await insertEntry(tx, entry);
+      return inserted;
     });
-    onEntry(entry);
+    const inserted = await written.finally(() => cache.forget(concerned));
+    entries.forEach(onEntry);
+    return inserted;
   }
+  const all = () => true;
   const of = (run: Pick<Run, 'id' | 'gate' | 'kernel'>) => ({
     gate: run.gate,
     build: run.kernel.id,
@@ -174,27 +190,19 @@ export function storeOver(
     installation,
     async seeKernel(kernel, at) {
       if (await store.kernel(kernel.id)) return;
-      await record(
-        {
-          at,
-          kind: 'kernel',
-          gate: null,
-          build: kernel.id,
-          nvr: kernel.nvr,
-          run: null,
-          text: `${kernel.nvr} is complete`,
-        },
-        (tx) =>
-          tx
-            .insertInto('kernel_build')
-            .values({ ...kernel, seen_at: at })
-            .execute(),
+      const { id: build, nvr } = kernel;
+      const text = `${nvr} is complete`;
+      await record([{ at, kind: 'kernel', gate: null, build, nvr, run: null, text }], (tx) =>
+        tx
+          .insertInto('kernel_build')
+          .values({ ...kernel, seen_at: at })
+          .execute(),
       );
     },
     async beginRun(run) {
       const { id, gate, generation, entry, startedAt, strategy } = run;
       const text = `stands before the gate: ${plural(run.kmods.length, 'kmod')} to try`;
-      await record({ at: startedAt, kind: 'run', ...of(run), text }, async (tx) => {
+      const insert = async (tx: Tx) => {
         const row = {
           id,
           gate,
@@ -211,10 +219,12 @@ export function storeOver(
           .insertInto('selection')
           .values({ run_id: id, at: startedAt, kmods: JSON.stringify(run.kmods) })
           .execute();
-      });
+      };
+      // It may be the next one that a waiver speaks of.
+      await record([{ at: startedAt, kind: 'run', ...of(run), text }], insert, all);
     },
     async select(run, kmods, at) {
-      await record({ at, kind: 'run', ...of(run), text: `${plural(kmods.length, 'kmod')} to try` }, (tx) =>
+      await record([{ at, kind: 'run', ...of(run), text: `${plural(kmods.length, 'kmod')} to try` }], (tx) =>
         tx
           .insertInto('selection')
           .values({ run_id: run.id, at, kmods: JSON.stringify(kmods) })
@@ -225,7 +235,7 @@ export function storeOver(
       const kmods = shown.kmods.map(({ arches, ...of }) => ({ ...of, arches: arches.map(summarize) }));
       const summary: SymbolsShown = { ...shown, kmods };
       const row = { run_id: run.id, at, evidence: JSON.stringify(summary), detail: pack(shown.kmods) };
-      await record({ at, kind: 'symbols', ...of(run), text: describeShown(summary) }, (tx) =>
+      await record([{ at, kind: 'symbols', ...of(run), text: describeShown(summary) }], (tx) =>
         tx.insertInto('symbol_evidence').values(row).execute(),
       );
     },
@@ -243,7 +253,7 @@ export function storeOver(
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
-      await record({ at, kind: 'asked', ...of(run), text }, async (tx) => {
+      await record([{ at, kind: 'asked', ...of(run), text }], async (tx) => {
         await tx
           .insertInto('intent')
           .values(
@@ -270,20 +280,24 @@ export function storeOver(
         task_id: receipt.task ?? null,
         receipt: JSON.stringify(receipt),
       };
-      await record({ at: receipt.at, kind: 'answered', ...of(run), text }, (tx) =>
+      await record([{ at: receipt.at, kind: 'answered', ...of(run), text }], (tx) =>
         tx.insertInto('receipt').values(row).execute(),
       );
     },
     async end(run, intent, ending) {
       const text = describeEnding(run, intent, ending);
       const row = { intent_id: intent.id, at: ending.at, how: ending.how, ending: JSON.stringify(ending) };
-      await record({ at: ending.at, kind: 'ended', ...of(run), text }, (tx) =>
-        tx.insertInto('ending').values(row).execute(),
+      const { kernel_build } = pairOf(run, intent.write);
+      await record(
+        [{ at: ending.at, kind: 'ended', ...of(run), text }],
+        (tx) => tx.insertInto('ending').values(row).execute(),
+        // It is in the past of those that have this kernel as their baseline.
+        ({ id, baseline }) => id === run.id || baseline?.id === kernel_build,
       );
     },
     async findBaseline(run, { repo, why }, at) {
       const text = repo === null ? why : `repo ${repo} holds ${run.baseline?.nvr}`;
-      await record({ at, kind: 'run', ...of(run), text }, (tx) =>
+      await record([{ at, kind: 'run', ...of(run), text }], (tx) =>
         tx.insertInto('baseline_repo').values({ run_id: run.id, at, repo, why }).execute(),
       );
     },
@@ -291,19 +305,19 @@ export function storeOver(
       const last_order = run.orders.at(-1)?.id ?? 0;
       const row = { run_id: run.id, at, verdict, reasons: JSON.stringify(reasons), last_order };
       await record(
-        { at, kind: 'verdict', ...of(run), text: `verdict ${verdict}: ${reasons.join('; ')}` },
+        [{ at, kind: 'verdict', ...of(run), text: `verdict ${verdict}: ${reasons.join('; ')}` }],
         (tx) => tx.insertInto('verdict').values(row).execute(),
       );
     },
     async closeRun(run, closing) {
       const { at, how, why } = closing;
-      await record({ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }, async (tx) => {
+      await record([{ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }], async (tx) => {
         await tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute();
         await assertHeard(tx, run);
       });
     },
     async reopen(run, why, at) {
-      await record({ at, kind: 'person', ...of(run), text: `opened again: ${why}` }, (tx) =>
+      await record([{ at, kind: 'person', ...of(run), text: `opened again: ${why}` }], (tx) =>
         tx.insertInto('closing').values({ run_id: run.id, at, how: 'reopened', why }).execute(),
       );
     },
@@ -311,28 +325,26 @@ export function storeOver(
       const { at, by, reason, gate, kernel, kmod, until } = waiver;
       const text = `${kmod} ${describeWaiver(waiver)}`;
       const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
-      const id = await db.transaction().execute(async (tx) => {
+      const insert = async (tx: Tx) => {
         const { insertId } = await tx
           .insertInto('waiver')
           .values({ at, by, reason, gate, kernel, kmod, until })
           .executeTakeFirstOrThrow();
-        for (const entry of entries) await insertEntry(tx, entry);
         return Number(insertId);
-      });
-      entries.forEach(onEntry);
-      return id;
+      };
+      return record(entries, insert, all);
     },
     async endWaiver(waiver, by, at, runs) {
       const text = `${by} ends the waiver of ${waiver.kmod}`;
       const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
-      await db.transaction().execute(async (tx) => {
-        await tx.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute();
-        for (const entry of entries) await insertEntry(tx, entry);
-      });
-      entries.forEach(onEntry);
+      await record(
+        entries,
+        (tx) => tx.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute(),
+        all,
+      );
     },
     async order(run, order) {
-      await record({ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }, async (tx) => {
+      await record([{ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }], async (tx) => {
         await tx
           .insertInto('run_order')
           .values({ run_id: run.id, ...order })
@@ -348,7 +360,7 @@ export function storeOver(
     },
     async say(gate, { id: build, nvr }, run, text, at) {
       if ((await store.lastSaid(gate, build)) === text) return;
-      await record({ at, kind: 'state', gate, build, nvr, run, text });
+      await record([{ at, kind: 'state', gate, build, nvr, run, text }], async () => {});
     },
     async hear({ queue, at, routingKey, understood }) {
       const row = { queue, at, routing_key: routingKey, understood: Number(understood) };
@@ -379,10 +391,11 @@ export function storeOver(
       return row && store.run(row.id);
     },
     async run(id) {
-      return readRun(db, id);
+      const [run] = await cache.read([id]);
+      return run;
     },
     async liveRuns(gate) {
-      return readRuns(db, await store.liveKernels(gate));
+      return cache.read(idsOf(await store.liveKernels(gate)));
     },
     async liveKernels(gate) {
       let query = db
@@ -399,28 +412,24 @@ export function storeOver(
       }));
     },
     async runs(limit) {
-      return readRuns(
-        db,
-        await db
-          .selectFrom('run')
-          .select('id')
-          .orderBy('started_at', 'desc')
-          .orderBy('build_id', 'desc')
-          .limit(limit)
-          .execute(),
-      );
+      const rows = await db
+        .selectFrom('run')
+        .select('id')
+        .orderBy('started_at', 'desc')
+        .orderBy('build_id', 'desc')
+        .limit(limit)
+        .execute();
+      return cache.read(idsOf(rows));
     },
     async runsOf(build) {
-      return readRuns(
-        db,
-        await db
-          .selectFrom('run')
-          .select('id')
-          .where('build_id', '=', build)
-          .orderBy('started_at', 'desc')
-          .orderBy('generation', 'desc')
-          .execute(),
-      );
+      const rows = await db
+        .selectFrom('run')
+        .select('id')
+        .where('build_id', '=', build)
+        .orderBy('started_at', 'desc')
+        .orderBy('generation', 'desc')
+        .execute();
+      return cache.read(idsOf(rows));
     },
     async symbolDetail({ id, symbols }) {
       if (!symbols) return [];
@@ -582,14 +591,7 @@ function kernelOf({
   return { id, nvr, name, epoch, version, release };
 }
 
-async function readRuns(db: Kysely<Tables>, rows: readonly { id: string }[]): Promise<Run[]> {
-  const runs: Run[] = [];
-  for (const { id } of rows) {
-    const run = await readRun(db, id);
-    if (run) runs.push(run);
-  }
-  return runs;
-}
+const idsOf = (rows: readonly { id: string }[]): string[] => rows.map(({ id }) => id);
 
 /** How the last closing of `run` is, and its last verdict; NULL where there is none. */
 const lastClosing = sql`(SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY seq DESC LIMIT 1)`;
