@@ -1,19 +1,23 @@
 /** What is told: the journal, and the newest messages that the bus brought. */
 import type { Entry } from '../core/model.ts';
+import { query } from './query.ts';
 import type { Base } from './record.ts';
 import type { Store } from './store.ts';
 
 /** The lines of the journal. */
 export function journalFacts({ db, record }: Base) {
-  const lastSaid: Store['lastSaid'] = async (gate, build) => {
-    const row = await db
+  const newestState = query(db, ({ gate, build }: { gate: string; build: number }) =>
+    db
       .selectFrom('journal')
       .select('text')
       .where('kind', '=', 'state')
       .where('gate', '=', gate)
       .where('build_id', '=', build)
       .orderBy('seq', 'desc')
-      .executeTakeFirst();
+      .limit(1),
+  );
+  const lastSaid: Store['lastSaid'] = async (gate, build) => {
+    const [row] = await newestState({ gate, build });
     return row?.text;
   };
   return {

@@ -4,12 +4,14 @@ import type { Entry, KernelBuild, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import { describeOrder, describeWaiver } from '../core/wording.ts';
 import { OvertakenError } from './error.ts';
+import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
 import { lastClosing, type Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** What persons said, and when they say more. */
 export function peopleFacts({ db, record }: Base) {
+  const allWaivers = allWaiversReader(db);
   return {
     async waive(waiver, runs) {
       const { at, by, reason, gate, kernel, kmod, until } = waiver;
@@ -49,7 +51,7 @@ export function peopleFacts({ db, record }: Base) {
       });
     },
     async waivers() {
-      return (await allWaivers(db)).reverse();
+      return (await allWaivers()).reverse();
     },
     async wordsOfPersons() {
       const { rows } = await sql<{ words: number }>`
@@ -74,44 +76,48 @@ export async function assertHeard(tx: Tx, { id, orders }: Run): Promise<void> {
   if (unheard) throw new OvertakenError(`a person has spoken of ${id}`);
 }
 
-/** Waivers that speak of a kernel at a gate, oldest first. */
-export async function readWaivers(db: Kysely<Tables>, gate: string, kernel: KernelBuild): Promise<Waiver[]> {
-  const all = (await allWaivers(db)).filter((waiver) => waiver.gate === null || waiver.gate === gate);
-  const speaking: Waiver[] = [];
-  for (const waiver of all) {
-    const speaks =
-      waiver.kernel === 'next'
-        ? (await nextKernel(db, gate, waiver.at)) === kernel.id
-        : matcher([waiver.kernel])(kernel.nvr);
-    if (speaks) speaking.push(waiver);
-  }
-  return speaking;
+/** @returns reads the waivers that speak of a kernel at a gate, oldest first */
+export function waiverReader(db: Kysely<Tables>): (gate: string, kernel: KernelBuild) => Promise<Waiver[]> {
+  const readAll = allWaiversReader(db);
+  /** The kernel build that was the first to come before a gate after a time. */
+  const nextKernel = query(db, ({ gate, after }: { gate: string; after: number }) =>
+    db
+      .selectFrom('run')
+      .select('build_id')
+      .where('gate', '=', gate)
+      .where('started_at', '>=', after)
+      .orderBy('started_at')
+      .orderBy(sql`rowid`)
+      .limit(1),
+  );
+  const speaks = async (waiver: Waiver, gate: string, kernel: KernelBuild): Promise<boolean> => {
+    if (waiver.kernel !== 'next') return matcher([waiver.kernel])(kernel.nvr);
+    const [next] = await nextKernel({ gate, after: waiver.at });
+    return next?.build_id === kernel.id;
+  };
+  return async (gate, kernel) => {
+    const speaking: Waiver[] = [];
+    for (const waiver of await readAll()) {
+      const ofGate = waiver.gate === null || waiver.gate === gate;
+      if (ofGate && (await speaks(waiver, gate, kernel))) speaking.push(waiver);
+    }
+    return speaking;
+  };
 }
 
-/** Oldest first. */
-async function allWaivers(db: Kysely<Tables>): Promise<Waiver[]> {
-  const rows = await db
-    .selectFrom('waiver')
-    .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
-    .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
-    .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
-    .orderBy('id')
-    .execute();
-  return rows.map(({ ended_at, ended_by, ...waiver }) => ({
-    ...waiver,
-    ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
-  }));
-}
-
-/** The kernel build that was the first to come before a gate after a time. */
-async function nextKernel(db: Kysely<Tables>, gate: string, after: number): Promise<number | undefined> {
-  const row = await db
-    .selectFrom('run')
-    .select('build_id')
-    .where('gate', '=', gate)
-    .where('started_at', '>=', after)
-    .orderBy('started_at')
-    .orderBy(sql`rowid`)
-    .executeTakeFirst();
-  return row?.build_id;
+/** @returns reads all waivers, oldest first */
+function allWaiversReader(db: Kysely<Tables>): () => Promise<Waiver[]> {
+  const rows = query(db, () =>
+    db
+      .selectFrom('waiver')
+      .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
+      .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
+      .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
+      .orderBy('id'),
+  );
+  return async () =>
+    (await rows({})).map(({ ended_at, ended_by, ...waiver }) => ({
+      ...waiver,
+      ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
+    }));
 }

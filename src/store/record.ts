@@ -2,6 +2,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Entry, Run } from '../core/model.ts';
 import type { RunCache } from './cache.ts';
+import { query } from './query.ts';
 import type { Tables } from './schema.ts';
 
 export type Tx = Transaction<Tables>;
@@ -29,10 +30,13 @@ export function createRecorder(
   cache: RunCache,
   onEntry: (entry: Entry) => void,
 ): Recorder {
+  const insertEntry = query(db, ({ at, kind, gate, build, run, text }: Entry) =>
+    db.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }),
+  );
   return async (entries, insert, concerned = ({ id }) => entries.some(({ run }) => run === id)) => {
     const written = db.transaction().execute(async (tx) => {
       const inserted = await insert(tx);
-      for (const entry of entries) await insertEntry(tx, entry);
+      for (const entry of entries) await insertEntry(entry, tx);
       return inserted;
     });
     const inserted = await written.finally(() => cache.forget(concerned));
@@ -40,9 +44,6 @@ export function createRecorder(
     return inserted;
   };
 }
-
-const insertEntry = (tx: Tx, { at, kind, gate, build, run, text }: Entry) =>
-  tx.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }).execute();
 
 /** Facts that concern every run. */
 export const everyRun = (): boolean => true;

@@ -3,24 +3,44 @@ import { sql } from 'kysely';
 import { plural } from '../core/wording.ts';
 import { kernelOf } from './kernels.ts';
 import { assertHeard } from './people.ts';
+import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
 import { lastClosing, lastVerdict } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** The runs of all gates. */
 export function runFacts({ db, record, cache }: Base) {
+  const latest = query(db, ({ gate, build }: { gate: string; build: number }) =>
+    db
+      .selectFrom('run')
+      .select('id')
+      .where('gate', '=', gate)
+      .where('build_id', '=', build)
+      .orderBy('generation', 'desc')
+      .limit(1),
+  );
+  const ofBuild = query(db, ({ build }: { build: number }) =>
+    db
+      .selectFrom('run')
+      .select('id')
+      .where('build_id', '=', build)
+      .orderBy('started_at', 'desc')
+      .orderBy('generation', 'desc'),
+  );
+  const notClosed = db
+    .selectFrom('run')
+    .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+    .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
+    .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') = 'reopened'`)
+    .orderBy('build_id');
+  const live = query(db, () => notClosed);
+  const liveOf = query(db, ({ gate }: { gate: string }) => notClosed.where('gate', '=', gate));
   const run: Store['run'] = async (id) => {
     const [found] = await cache.read([id]);
     return found;
   };
   const liveKernels: Store['liveKernels'] = async (gate) => {
-    let query = db
-      .selectFrom('run')
-      .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-      .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
-      .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') = 'reopened'`);
-    if (gate !== undefined) query = query.where('gate', '=', gate);
-    const rows = await query.orderBy('build_id').execute();
+    const rows = await (gate === undefined ? live({}) : liveOf({ gate }));
     return rows.map((row) => ({
       id: row.id,
       gate: row.gate,
@@ -89,13 +109,7 @@ export function runFacts({ db, record, cache }: Base) {
       );
     },
     async latestRun(gate, build) {
-      const row = await db
-        .selectFrom('run')
-        .select('id')
-        .where('gate', '=', gate)
-        .where('build_id', '=', build)
-        .orderBy('generation', 'desc')
-        .executeTakeFirst();
+      const [row] = await latest({ gate, build });
       return row && run(row.id);
     },
     async liveRuns(gate) {
@@ -112,14 +126,7 @@ export function runFacts({ db, record, cache }: Base) {
       return cache.read(idsOf(rows));
     },
     async runsOf(build) {
-      const rows = await db
-        .selectFrom('run')
-        .select('id')
-        .where('build_id', '=', build)
-        .orderBy('started_at', 'desc')
-        .orderBy('generation', 'desc')
-        .execute();
-      return cache.read(idsOf(rows));
+      return cache.read(idsOf(await ofBuild({ build })));
     },
     async lastPromoted(gate, name, build) {
       const row = await db

@@ -24,7 +24,7 @@ import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
 import { peopleFacts } from './people.ts';
 import { createRecorder } from './record.ts';
-import { readRun } from './run.ts';
+import { runReader } from './run.ts';
 import { runFacts } from './runs.ts';
 import type { Tables } from './schema.ts';
 import { symbolFacts } from './symbols.ts';
@@ -149,7 +149,7 @@ export function storeOver(
   onEntry: (entry: Entry) => void,
   close: () => Promise<void>,
 ): Store {
-  const cache = createCache((id) => readRun(db, id), version);
+  const cache = createCache(runReader(db), version);
   const base = { db, cache, record: createRecorder(db, cache, onEntry) };
   return {
     installation,

@@ -3,11 +3,26 @@ import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { describeEnding, describeReceipt } from '../core/report.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
 import { assertHeard } from './people.ts';
+import { query } from './query.ts';
 import { type Base, of } from './record.ts';
 import type { Store } from './store.ts';
 
 /** Writes of all runs. */
 export function writeFacts({ db, record }: Base) {
+  const triedAgain = query(db, ({ gate, since }: { gate: string; since: number }) =>
+    db
+      .selectFrom('intent')
+      .innerJoin('run', 'run.id', 'intent.run_id')
+      .leftJoin('ending', 'ending.intent_id', 'intent.id')
+      .select(({ fn }) => fn.countAll<number>().as('tries'))
+      .where('gate', '=', gate)
+      .where('kind', '=', 'scratch-build')
+      .where('kmod_build', 'is not', null)
+      .where('asked_at', '>=', since)
+      .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
+      .groupBy(['run_id', 'kmod_build', 'kernel_build'])
+      .having(({ fn }) => fn.countAll(), '>', 1),
+  );
   return {
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
@@ -73,19 +88,7 @@ export function writeFacts({ db, record }: Base) {
       return [...new Set(ids)];
     },
     async retriesSince(gate, since) {
-      const rows = await db
-        .selectFrom('intent')
-        .innerJoin('run', 'run.id', 'intent.run_id')
-        .leftJoin('ending', 'ending.intent_id', 'intent.id')
-        .select(['run_id', 'kmod_build', 'kernel_build'])
-        .select(({ fn }) => fn.countAll<number>().as('tries'))
-        .where('gate', '=', gate)
-        .where('kind', '=', 'scratch-build')
-        .where('kmod_build', 'is not', null)
-        .where('asked_at', '>=', since)
-        .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
-        .groupBy(['run_id', 'kmod_build', 'kernel_build'])
-        .execute();
+      const rows = await triedAgain({ gate, since });
       return rows.reduce((sum, { tries }) => sum + tries - 1, 0);
     },
     async ownerOfTask(task) {
