@@ -1,6 +1,6 @@
 /** Opening the store: one writer at a time, any number of readers. */
 import { existsSync } from 'node:fs';
-import { Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
+import { CompiledQuery, Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
 import Database from 'libsql';
 import type { Entry } from '../core/model.ts';
 import { StoreError } from './error.ts';
@@ -43,7 +43,10 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
       await db.destroy();
       lock?.close();
     };
-    return storeOver(db, id, options.onEntry ?? (() => {}), release);
+    // SQLite counts what other connections have committed. In its turn: it must not be the first read of a transaction.
+    const dataVersion = CompiledQuery.raw('PRAGMA data_version') as CompiledQuery<{ data_version: number }>;
+    const version = async () => (await db.executeQuery(dataVersion)).rows[0]?.data_version;
+    return storeOver(db, id, version, options.onEntry ?? (() => {}), release);
   } catch (error) {
     lock?.close();
     if (error instanceof StoreError) throw error;

@@ -344,3 +344,7 @@ async function severalARun(db: Kysely<unknown>, name: string, texts: readonly st
 
 /** Migrations in the order of their names. */
 export const migrationProvider: MigrationProvider = { getMigrations: async () => migrations };
+
+/** How the last closing of `run` is, and its last verdict; NULL where there is none. */
+export const lastClosing = sql`(SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY seq DESC LIMIT 1)`;
+export const lastVerdict = sql`(SELECT verdict FROM verdict WHERE verdict.run_id = run.id ORDER BY seq DESC LIMIT 1)`;

@@ -1,0 +1,62 @@
+/** What is told: the journal, and the newest messages that the bus brought. */
+import { sql } from 'kysely';
+import type { Entry } from '../core/model.ts';
+import { query } from './query.ts';
+import type { Base } from './record.ts';
+import type { Store } from './store.ts';
+
+/** The lines of the journal. */
+export function journalFacts({ db, record }: Base) {
+  const newestState = query(db, ({ gate, build }: { gate: string; build: number }) =>
+    db
+      .selectFrom('journal')
+      .select('text')
+      .where('kind', '=', 'state')
+      .where('gate', '=', gate)
+      .where('build_id', '=', build)
+      .orderBy('seq', 'desc')
+      .limit(1),
+  );
+  const lastSaid: Store['lastSaid'] = async (gate, build) => {
+    const [row] = await newestState({ gate, build });
+    return row?.text;
+  };
+  return {
+    lastSaid,
+    async say(gate, { id: build, nvr }, run, text, at) {
+      if ((await lastSaid(gate, build)) === text) return;
+      const nothing = async () => {};
+      // No run holds what is only said of it.
+      await record([{ at, kind: 'state', gate, build, nvr, run, text }], nothing, () => false);
+    },
+    async journal(build) {
+      const rows = await db
+        .selectFrom('journal')
+        .innerJoin('kernel_build', 'kernel_build.id', 'build_id')
+        .select(['at', 'kind', 'gate', 'nvr', 'run_id', 'text'])
+        .where('build_id', '=', build)
+        .orderBy('seq')
+        .execute();
+      return rows.map(({ run_id: run, kind, ...entry }) => ({
+        ...entry,
+        kind: kind as Entry['kind'],
+        build,
+        run,
+      }));
+    },
+    async newest() {
+      const { rows } = await sql<{ at: number }>`
+        SELECT at FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS told
+        UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1) AS waived`.execute(db);
+      return Math.max(0, ...rows.map(({ at }) => at));
+    },
+    async hear({ queue, at, routingKey, understood }) {
+      const row = { queue, at, routing_key: routingKey, understood: Number(understood) };
+      await db.replaceInto('heard').values(row).execute();
+    },
+    async lastHeard(queue) {
+      const row = await db.selectFrom('heard').selectAll().where('queue', '=', queue).executeTakeFirst();
+      return row && { queue, at: row.at, routingKey: row.routing_key, understood: row.understood === 1 };
+    },
+  } satisfies Partial<Store>;
+}

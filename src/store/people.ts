@@ -1,0 +1,123 @@
+/** What persons say: waivers, and orders about runs. */
+import { type Kysely, sql } from 'kysely';
+import type { Entry, KernelBuild, Run, Waiver } from '../core/model.ts';
+import { matcher } from '../core/names.ts';
+import { describeOrder, describeWaiver } from '../core/wording.ts';
+import { OvertakenError } from './error.ts';
+import { query } from './query.ts';
+import { type Base, everyRun, of, type Tx } from './record.ts';
+import { lastClosing, type Tables } from './schema.ts';
+import type { Store } from './store.ts';
+
+/** What persons said, and when they say more. */
+export function peopleFacts({ db, record }: Base) {
+  const allWaivers = allWaiversReader(db);
+  return {
+    async waive(waiver, runs) {
+      const { at, by, reason, gate, kernel, kmod, until } = waiver;
+      const text = `${kmod} ${describeWaiver(waiver)}`;
+      const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
+      const insert = async (tx: Tx) => {
+        const { insertId } = await tx
+          .insertInto('waiver')
+          .values({ at, by, reason, gate, kernel, kmod, until })
+          .executeTakeFirstOrThrow();
+        return Number(insertId);
+      };
+      return record(entries, insert, everyRun);
+    },
+    async endWaiver(waiver, by, at, runs) {
+      const text = `${by} ends the waiver of ${waiver.kmod}`;
+      const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
+      await record(
+        entries,
+        (tx) => tx.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute(),
+        everyRun,
+      );
+    },
+    async order(run, order) {
+      await record([{ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }], async (tx) => {
+        await tx
+          .insertInto('run_order')
+          .values({ run_id: run.id, ...order })
+          .execute();
+        const over = await tx
+          .selectFrom('run')
+          .select('id')
+          .where('id', '=', run.id)
+          .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') <> 'reopened'`)
+          .executeTakeFirst();
+        if (over) throw new OvertakenError(`${run.kernel.nvr}: its run at gate ${run.gate} has just ended`);
+      });
+    },
+    async waivers() {
+      return (await allWaivers()).reverse();
+    },
+    async wordsOfPersons() {
+      const { rows } = await sql<{ words: number }>`
+        SELECT (SELECT count(*) FROM waiver) + (SELECT count(*) FROM waiver_end)
+          + (SELECT count(*) FROM run_order) AS words`.execute(db);
+      return rows[0]?.words ?? 0;
+    },
+  } satisfies Partial<Store>;
+}
+
+/**
+ * What was decided before a person spoke is not done. Called after the insert: a transaction that reads first is refused,
+ * and does not wait, where another process writes meanwhile.
+ */
+export async function assertHeard(tx: Tx, { id, orders }: Run): Promise<void> {
+  const unheard = await tx
+    .selectFrom('run_order')
+    .select('id')
+    .where('run_id', '=', id)
+    .where('id', '>', orders.at(-1)?.id ?? 0)
+    .executeTakeFirst();
+  if (unheard) throw new OvertakenError(`a person has spoken of ${id}`);
+}
+
+/** @returns reads the waivers that speak of a kernel at a gate, oldest first */
+export function waiverReader(db: Kysely<Tables>): (gate: string, kernel: KernelBuild) => Promise<Waiver[]> {
+  const readAll = allWaiversReader(db);
+  /** The kernel build that was the first to come before a gate after a time. */
+  const nextKernel = query(db, ({ gate, after }: { gate: string; after: number }) =>
+    db
+      .selectFrom('run')
+      .select('build_id')
+      .where('gate', '=', gate)
+      .where('started_at', '>=', after)
+      .orderBy('started_at')
+      .orderBy(sql`rowid`)
+      .limit(1),
+  );
+  const speaks = async (waiver: Waiver, gate: string, kernel: KernelBuild): Promise<boolean> => {
+    if (waiver.kernel !== 'next') return matcher([waiver.kernel])(kernel.nvr);
+    const [next] = await nextKernel({ gate, after: waiver.at });
+    return next?.build_id === kernel.id;
+  };
+  return async (gate, kernel) => {
+    const speaking: Waiver[] = [];
+    for (const waiver of await readAll()) {
+      const ofGate = waiver.gate === null || waiver.gate === gate;
+      if (ofGate && (await speaks(waiver, gate, kernel))) speaking.push(waiver);
+    }
+    return speaking;
+  };
+}
+
+/** @returns reads all waivers, oldest first */
+function allWaiversReader(db: Kysely<Tables>): () => Promise<Waiver[]> {
+  const rows = query(db, () =>
+    db
+      .selectFrom('waiver')
+      .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
+      .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
+      .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
+      .orderBy('id'),
+  );
+  return async () =>
+    (await rows({})).map(({ ended_at, ended_by, ...waiver }) => ({
+      ...waiver,
+      ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
+    }));
+}

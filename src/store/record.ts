@@ -1,0 +1,57 @@
+/** Recording: every fact is inserted together with its line in the journal, or not at all. */
+import type { Kysely, Transaction } from 'kysely';
+import type { Entry, Run } from '../core/model.ts';
+import type { RunCache } from './cache.ts';
+import { query } from './query.ts';
+import type { Tables } from './schema.ts';
+
+export type Tx = Transaction<Tables>;
+
+/**
+ * Insert facts and their journal lines in one transaction, then tell the listener.
+ * @param concerned the runs that read the facts; without it, those of the lines
+ */
+export type Recorder = <T>(
+  entries: readonly Entry[],
+  insert: (tx: Tx) => Promise<T>,
+  concerned?: (run: Run) => boolean,
+) => Promise<T>;
+
+/** What every part of the store works with. */
+export interface Base {
+  readonly db: Kysely<Tables>;
+  readonly cache: RunCache;
+  readonly record: Recorder;
+}
+
+/** @param onEntry hears each journal line once it is on disk */
+export function createRecorder(
+  db: Kysely<Tables>,
+  cache: RunCache,
+  onEntry: (entry: Entry) => void,
+): Recorder {
+  const insertEntry = query(db, ({ at, kind, gate, build, run, text }: Entry) =>
+    db.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }),
+  );
+  return async (entries, insert, concerned = ({ id }) => entries.some(({ run }) => run === id)) => {
+    const written = db.transaction().execute(async (tx) => {
+      const inserted = await insert(tx);
+      for (const entry of entries) await insertEntry(entry, tx);
+      return inserted;
+    });
+    const inserted = await written.finally(() => cache.forget(concerned));
+    entries.forEach(onEntry);
+    return inserted;
+  };
+}
+
+/** Facts that concern every run. */
+export const everyRun = (): boolean => true;
+
+/** What a line of the journal says of its run. */
+export const of = (run: Pick<Run, 'id' | 'gate' | 'kernel'>) => ({
+  gate: run.gate,
+  build: run.kernel.id,
+  nvr: run.kernel.nvr,
+  run: run.id,
+});

@@ -1,0 +1,159 @@
+/** Reading a run: all its facts, from every table. */
+import { type Kysely, sql } from 'kysely';
+import { isVoid } from '../core/judge.ts';
+import type {
+  Closing,
+  Ending,
+  Intent,
+  Kmod,
+  Order,
+  PastBuild,
+  Run,
+  Strategy,
+  Verdict,
+} from '../core/model.ts';
+import { kernelOf } from './kernels.ts';
+import { waiverReader } from './people.ts';
+import { query } from './query.ts';
+import type { Tables } from './schema.ts';
+
+interface OfRun {
+  readonly id: string;
+}
+
+/** @returns reads all that is known of a run */
+export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | undefined> {
+  const rowOf = query(db, ({ id }: OfRun) =>
+    db
+      .selectFrom('run')
+      .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+      .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at', 'strategy', 'baseline'])
+      .select(['build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
+      .where('run.id', '=', id),
+  );
+  const selectionsOf = query(db, ({ id }: OfRun) =>
+    db.selectFrom('selection').select(['at', 'kmods']).where('run_id', '=', id).orderBy(sql`rowid`, 'desc'),
+  );
+  const intentsOf = query(db, ({ id }: OfRun) =>
+    db
+      .selectFrom('intent')
+      .leftJoin('receipt', 'receipt.intent_id', 'intent.id')
+      .leftJoin('ending', 'ending.intent_id', 'intent.id')
+      .select(['intent.id', 'write', 'asked_at', 'receipt', 'ending'])
+      .where('run_id', '=', id)
+      .orderBy('seq'),
+  );
+  const shownOf = query(db, ({ id }: OfRun) =>
+    db
+      .selectFrom('symbol_evidence')
+      .select(['at', 'evidence'])
+      .where('run_id', '=', id)
+      .orderBy(sql`rowid`, 'desc')
+      .limit(1),
+  );
+  const baselineRepoOf = query(db, ({ id }: OfRun) =>
+    db.selectFrom('baseline_repo').select(['repo', 'why']).where('run_id', '=', id),
+  );
+  const ordersOf = query(db, ({ id }: OfRun) =>
+    db
+      .selectFrom('run_order')
+      .select(['id', 'at', 'by', 'kind', 'reason', 'kmod'])
+      .where('run_id', '=', id)
+      .orderBy('id'),
+  );
+  const verdictOf = query(db, ({ id }: OfRun) =>
+    db.selectFrom('verdict').selectAll().where('run_id', '=', id).orderBy('seq', 'desc').limit(1),
+  );
+  const closingOf = query(db, ({ id }: OfRun) =>
+    db.selectFrom('closing').selectAll().where('run_id', '=', id).orderBy('seq', 'desc').limit(1),
+  );
+  const readPast = pastReader(db);
+  const readWaivers = waiverReader(db);
+
+  return async (id) => {
+    const [row] = await rowOf({ id });
+    if (!row) return undefined;
+    const selections = await selectionsOf({ id });
+    const chosen = selections.find(({ kmods }) => kmods !== '[]') ?? selections[0];
+    const kmods = chosen ? (JSON.parse(chosen.kmods) as Kmod[]) : [];
+    const intents = await intentsOf({ id });
+    const [shown] = await shownOf({ id });
+    const [baselineRepo] = await baselineRepoOf({ id });
+    const orders = (await ordersOf({ id })) as Order[];
+    const [verdict] = await verdictOf({ id });
+    const [closing] = await closingOf({ id });
+    const asked = intents.map(
+      (intent): Intent => ({
+        id: intent.id,
+        write: JSON.parse(intent.write),
+        askedAt: intent.asked_at,
+        ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
+        ...(intent.ending && { ending: JSON.parse(intent.ending) }),
+      }),
+    );
+    const stands = verdict && !isVoid(verdict.last_order, { orders, intents: asked });
+    const kernel = kernelOf({ ...row, id: row.build_id });
+    const baseline =
+      row.baseline === null ? null : (JSON.parse(row.baseline) as NonNullable<Run['baseline']>);
+    return {
+      id: row.id,
+      gate: row.gate,
+      kernel,
+      generation: row.generation,
+      entry: row.entry,
+      tags: JSON.parse(row.tags),
+      startedAt: row.started_at,
+      strategy: row.strategy as Strategy,
+      ...(shown && chosen && shown.at >= chosen.at && { symbols: JSON.parse(shown.evidence) }),
+      kmods,
+      chosenAt: chosen?.at ?? row.started_at,
+      baseline,
+      ...(baselineRepo && { baselineRepo }),
+      past: baseline ? await readPast(id, baseline.id) : [],
+      intents: asked,
+      waivers: await readWaivers(row.gate, kernel),
+      orders,
+      ...(stands && {
+        verdict: {
+          at: verdict.at,
+          verdict: verdict.verdict as Verdict,
+          reasons: JSON.parse(verdict.reasons),
+        },
+      }),
+      ...(closing &&
+        closing.how !== 'reopened' && {
+          closing: { at: closing.at, how: closing.how as Closing['how'], why: closing.why },
+        }),
+    };
+  };
+}
+
+/** @returns reads what other runs showed of the baseline and those kmod builds that have failed in this one; newest first */
+function pastReader(db: Kysely<Tables>): (run: string, baseline: number) => Promise<PastBuild[]> {
+  const rowsOf = query(db, ({ run, baseline }: { run: string; baseline: number }) =>
+    db
+      .selectFrom('intent')
+      .innerJoin('ending', 'ending.intent_id', 'intent.id')
+      .select(['run_id', 'kmod_build', 'ending'])
+      .where('kernel_build', '=', baseline)
+      .where('run_id', '!=', run)
+      .where('how', '!=', 'lost')
+      .where('kmod_build', 'in', (eb) =>
+        eb
+          .selectFrom('intent as own')
+          .innerJoin('ending as failed', 'failed.intent_id', 'own.id')
+          .select('own.kmod_build')
+          .where('own.run_id', '=', run)
+          .where('failed.how', '=', 'failed')
+          .where('own.kmod_build', 'is not', null),
+      )
+      .orderBy('ending.at', 'desc'),
+  );
+  return async (run, baseline) => {
+    const rows = await rowsOf({ run, baseline });
+    return rows.flatMap(({ run_id, kmod_build, ending }) => {
+      const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
+      return build && kmod_build !== null ? [{ buildId: kmod_build, run: run_id, build }] : [];
+    });
+  };
+}
