@@ -2,14 +2,8 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import {
-  decodeCall,
-  encodeFault,
-  encodeResponse,
-  Fault,
-  XmlRpcError,
-  type XmlValue,
-} from '../koji/xmlrpc.ts';
+import { decodeCall, Fault, XmlRpcError, type XmlValue } from '../koji/xmlrpc.ts';
+import { encodeFault, encodeResponse } from './replies.ts';
 import type { SessionClaim } from './sessions.ts';
 import type { World } from './world.ts';
 
