@@ -230,6 +230,8 @@ interface Rule {
   readonly steps: readonly ReadonlySet<string>[];
   readonly many: boolean;
   readonly required: number;
+  /** Whether its text is white space, and means nothing. */
+  readonly blank: boolean;
   /** Of a scalar, how its text reads. */
   readonly read: ((text: string) => XmlValue | undefined) | undefined;
 }
@@ -239,6 +241,7 @@ const inTurn = (tag: string, steps: string[][], required = steps.length): Rule =
   steps: steps.map((tags) => new Set(tags)),
   many: false,
   required,
+  blank: steps.length > 0 && tag !== 'value',
   read: SCALARS[tag],
 });
 const manyOf = (tag: string, child: string): Rule => ({ ...inTurn(tag, [[child]], 0), many: true });
@@ -309,19 +312,31 @@ function parsePlain(xml: string, root: Reading['root']): Element | undefined {
     const start = xml.indexOf('<', at);
     const end = xml.indexOf('>', start);
     if (start === -1 || end === -1) return undefined;
-    if (reading.open !== undefined) reading.open.text += xml.slice(at, start);
-    else if (start !== at) return undefined;
-    if (!takeTag(reading, xml.slice(start + 1, end))) return undefined;
+    if (start !== at && !takeText(reading, xml, at, start)) return undefined;
+    if (!takeTag(reading, xml, start + 1, end)) return undefined;
     at = end + 1;
   }
   return /^[\t\n ]*$/.test(xml.slice(at)) ? reading.done : undefined;
 }
 
-/** Take what stands between `<` and `>`; answers whether that was in order. */
-function takeTag(reading: Reading, tag: string): boolean {
-  if (tag.startsWith('/')) return tag.slice(1) === reading.open?.tag && closeElement(reading) === undefined;
-  if (!tag.endsWith('/')) return openElement(reading, tag) === undefined;
-  return openElement(reading, tag.slice(0, -1)) === undefined && closeElement(reading) === undefined;
+/** Take the text from `start` to `end`; answers whether there may be any. */
+function takeText({ open }: Reading, xml: string, start: number, end: number): boolean {
+  if (open === undefined) return false;
+  // Between the tags of a hub's reply stand as many single line breaks.
+  const nothing = end === start + 1 && xml[start] === '\n' && open.rule.blank;
+  if (!nothing) open.text += xml.slice(start, end);
+  return true;
+}
+
+/** Take what stands between `<` and `>`, from `start` to `end`; answers whether that was in order. */
+function takeTag(reading: Reading, xml: string, start: number, end: number): boolean {
+  if (xml[start] === '/') {
+    const { tag } = reading.open ?? {};
+    const ends = tag !== undefined && end - start === tag.length + 1 && xml.startsWith(tag, start + 1);
+    return ends && closeElement(reading) === undefined;
+  }
+  if (xml[end - 1] !== '/') return openElement(reading, xml.slice(start, end)) === undefined;
+  return openElement(reading, xml.slice(start, end - 1)) === undefined && closeElement(reading) === undefined;
 }
 
 /** Read any document, and say where it is wrong. */
