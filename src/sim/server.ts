@@ -137,6 +137,7 @@ function claim(headers: IncomingHttpHeaders): SessionClaim | undefined {
 
 /** What clients of hubs before 1.31 say behind the URL. */
 function claimInUrl(url: string): SessionClaim | undefined {
+  if (!url.includes('?')) return undefined;
   const { searchParams: query } = new URL(url, 'http://hub');
   const [id, key, callnum] = [query.get('session-id'), query.get('session-key'), query.get('callnum')];
   if (id === null) return undefined;
