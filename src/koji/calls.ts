@@ -1,12 +1,16 @@
 /**
  * The calls that the gate makes, as data: method, arguments, and what of the reply it relies on.
  * Members are spelled as Koji spells them; those that are not named here are dropped. `*_ts` are seconds.
+ * Schemas are made once: to make one takes longer than to read a reply with it.
  */
 import { z } from 'zod';
 import type { Call } from './hub.ts';
 import { Double, kwargs, type XmlStruct, type XmlValue } from './xmlrpc.ts';
 
 const id = z.int();
+const flag = z.boolean();
+const text = z.string();
+const names = z.array(text);
 const anything = z.custom<XmlValue>(() => true);
 /** Whatever a write without a result answers. */
 const done = z.unknown().transform((): void => {});
@@ -24,22 +28,23 @@ function call<T>(
 // ------------------------------------------------------------------------------------------ the hub, users
 
 /** Names of all methods that the hub has, plugins' included. */
-export const listMethods = (): Call<string[]> => call('system.listMethods', z.array(z.string()));
+export const listMethods = (): Call<string[]> => call('system.listMethods', names);
 
 /** Version of the hub, such as `1.35.3`; hubs before 1.25 may not tell. */
-export const getKojiVersion = (): Call<string> => call('getKojiVersion', z.string());
+export const getKojiVersion = (): Call<string> => call('getKojiVersion', text);
 
 const user = z.object({ id, name: z.string() });
 export type User = z.infer<typeof user>;
+const userOrNone = user.nullable();
 
 /** Whom the session belongs to; null without one. Goes by `write`. */
-export const getLoggedInUser = (): Call<User | null> => call('getLoggedInUser', user.nullable());
+export const getLoggedInUser = (): Call<User | null> => call('getLoggedInUser', userOrNone);
 
 /** Whether the session's user has a permission, such as `tag`. Goes by `write`. */
-export const hasPerm = (permission: string): Call<boolean> => call('hasPerm', z.boolean(), [permission]);
+export const hasPerm = (permission: string): Call<boolean> => call('hasPerm', flag, [permission]);
 
 /** The permissions of the session's user, such as `admin`. Goes by `write`. */
-export const getPerms = (): Call<string[]> => call('getPerms', z.array(z.string()));
+export const getPerms = (): Call<string[]> => call('getPerms', names);
 
 const tagAccess = z
   .tuple([z.boolean(), z.boolean(), z.string()])
@@ -54,7 +59,7 @@ export const checkTagAccess = (tag: string): Call<TagAccess> => call('checkTagAc
 
 /** Whether a package is listed in a tag, inheritance included; without it tagging is refused. */
 export const checkTagPackage = (tag: string, name: string): Call<boolean> =>
-  call('checkTagPackage', z.boolean(), [tag, name]);
+  call('checkTagPackage', flag, [tag, name]);
 
 // ------------------------------------------------------------------------------------------ builds and tags
 
@@ -76,14 +81,17 @@ const build_ = z.object({
   draft: z.boolean().default(false),
 });
 export type Build = z.infer<typeof build_>;
+const buildOrNone = build_.nullable();
+
+const nvrs = z.array(z.object({ nvr: text }));
 
 /** The builds that a `build` task made. */
 export const listBuildsOf = (taskID: number): Call<{ nvr: string }[]> =>
-  call('listBuilds', z.array(z.object({ nvr: z.string() })), [], { taskID });
+  call('listBuilds', nvrs, [], { taskID });
 
 /** A build by id or NVR; null if there is none. */
 export const getBuild = (build: number | string): Call<Build | null> =>
-  call('getBuild', build_.nullable(), [build]);
+  call('getBuild', buildOrNone, [build]);
 
 const taggedBuild = build_.extend({
   tag_id: id,
@@ -92,18 +100,19 @@ const taggedBuild = build_.extend({
   create_event: z.int(),
 });
 export type TaggedBuild = z.infer<typeof taggedBuild>;
+const taggedBuilds = z.array(taggedBuild);
 
 /** Builds in a tag, last tagged first. `latest`: one a package. `inherit`: also those of parent tags. */
 export const listTagged = (
   tag: string,
   options: { readonly package?: string; readonly latest?: boolean; readonly inherit?: boolean } = {},
-): Call<TaggedBuild[]> => call('listTagged', z.array(taggedBuild), [tag], options);
+): Call<TaggedBuild[]> => call('listTagged', taggedBuilds, [tag], options);
 
 /** The last tagged build of each package, inheritance included; at an event of the past if one is given. */
 export const getLatestBuilds = (
   tag: string,
   options: { readonly package?: string; readonly event?: number } = {},
-): Call<TaggedBuild[]> => call('getLatestBuilds', z.array(taggedBuild), [tag], options);
+): Call<TaggedBuild[]> => call('getLatestBuilds', taggedBuilds, [tag], options);
 
 const tag = z.object({
   id,
@@ -113,13 +122,15 @@ const tag = z.object({
   perm: z.string().nullable(),
 });
 export type Tag = z.infer<typeof tag>;
+const tags = z.array(tag);
+const tagConfig = tag.pick({ id: true, name: true, arches: true });
 
 /** Tags that a build is in itself, not by inheritance. */
-export const listTags = (build: number): Call<Tag[]> => call('listTags', z.array(tag), [], { build });
+export const listTags = (build: number): Call<Tag[]> => call('listTags', tags, [], { build });
 
 /** A tag as builds take it: architectures that it does not name itself are its ancestors'. */
 export const getBuildConfig = (name: string): Call<Pick<Tag, 'id' | 'name' | 'arches'>> =>
-  call('getBuildConfig', tag.pick({ id: true, name: true, arches: true }), [name]);
+  call('getBuildConfig', tagConfig, [name]);
 
 /** A tag by name; refused if there is none. */
 export const getTag = (name: string): Call<Tag> => call('getTag', tag, [name], { strict: true });
@@ -140,10 +151,11 @@ export const getBuildTarget = (name: string): Call<BuildTarget> =>
 
 const ancestor = z.object({ parent_id: id, name: z.string(), child_id: id, currdepth: z.int() });
 export type Ancestor = z.infer<typeof ancestor>;
+const ancestors = z.array(ancestor);
 
 /** Every tag that a tag inherits from, in order of precedence. */
 export const getFullInheritance = (name: string): Call<Ancestor[]> =>
-  call('getFullInheritance', z.array(ancestor), [name]);
+  call('getFullInheritance', ancestors, [name]);
 
 const event = z.object({ id, ts: z.number() });
 export type Event = z.infer<typeof event>;
@@ -154,7 +166,7 @@ export const getLastEvent = (before: number): Call<Event> =>
 
 /** Whether any of these tags themselves changed after an event: kojira's question. For every ancestor too, name it. */
 export const tagChangedSinceEvent = (event: number, tags: readonly number[]): Call<boolean> =>
-  call('tagChangedSinceEvent', z.boolean(), [event, [...tags]]);
+  call('tagChangedSinceEvent', flag, [event, [...tags]]);
 
 const tagListing = z.object({
   build_id: id,
@@ -199,13 +211,14 @@ const rpm = z.object({
   build_id: id.nullable(),
 });
 export type Rpm = z.infer<typeof rpm>;
+const rpms = z.array(rpm);
 
 /** The rpms that a build made, the source rpm (`arch: 'src'`) included. */
-export const listBuildRPMs = (build: number): Call<Rpm[]> => call('listBuildRPMs', z.array(rpm), [build]);
+export const listBuildRPMs = (build: number): Call<Rpm[]> => call('listBuildRPMs', rpms, [build]);
 
 /** The rpms that a build root held. */
 export const listRPMs = (where: { readonly componentBuildrootID: number }): Call<Rpm[]> =>
-  call('listRPMs', z.array(rpm), [], where);
+  call('listRPMs', rpms, [], where);
 
 const texts = z.array(z.string()).default([]);
 const numbers = z.array(z.int()).default([]);
@@ -261,14 +274,16 @@ const taskInfo = z.object({
   request: z.array(anything).optional(),
 });
 export type TaskInfo = z.infer<typeof taskInfo>;
+const taskOrNone = taskInfo.nullable();
+const tasks = z.array(taskInfo);
 
 /** A task; null if there is none. */
 export const getTaskInfo = (
   task: number,
   options: { readonly request?: boolean } = {},
-): Call<TaskInfo | null> => call('getTaskInfo', taskInfo.nullable(), [task], options);
+): Call<TaskInfo | null> => call('getTaskInfo', taskOrNone, [task], options);
 
-const descendents = z.record(z.string(), z.array(taskInfo));
+const descendents = z.record(text, tasks);
 
 /** The children of a task and of each of its descendents, by task id. */
 export const getTaskDescendents = (
@@ -304,7 +319,7 @@ export const listTasks = (
   query: { readonly order?: string; readonly limit?: number } = {},
 ): Call<TaskInfo[]> => {
   const after = createdAfter === undefined ? {} : { createdAfter: new Double(createdAfter) };
-  return call('listTasks', z.array(taskInfo), [{ ...filter, ...after }, { ...query }]);
+  return call('listTasks', tasks, [{ ...filter, ...after }, { ...query }]);
 };
 
 /** Options of a scratch build. */
@@ -356,10 +371,11 @@ export const cancelTask = (task: number): Call<void> => call('cancelTask', done,
 /** `st_size` travels as a string, since XML-RPC's int is 32 bits. */
 const fileStat = z.object({ st_size: z.coerce.number().int() });
 export type FileStat = z.infer<typeof fileStat>;
+const fileStats = z.record(text, fileStat);
 
 /** A task's files by name. */
 export const listTaskOutput = (task: number): Call<Record<string, FileStat>> =>
-  call('listTaskOutput', z.record(z.string(), fileStat), [task], { stat: true });
+  call('listTaskOutput', fileStats, [task], { stat: true });
 
 /** base64 in a `<string>`. */
 const base64 = z.base64().transform((text): Uint8Array => Buffer.from(text, 'base64'));
@@ -407,9 +423,10 @@ export const repoRequest = (tag: string): Call<z.infer<typeof requested>> =>
 
 const datedRepo = repo.extend({ create_ts: z.number() });
 export type DatedRepo = z.infer<typeof datedRepo>;
+const repoOrNone = datedRepo.nullable();
 
 /** The newest ready repo of a tag; null if there is none. For hubs that know no requests. */
-export const getRepo = (tag: string): Call<DatedRepo | null> => call('getRepo', datedRepo.nullable(), [tag]);
+export const getRepo = (tag: string): Call<DatedRepo | null> => call('getRepo', repoOrNone, [tag]);
 
 const host = z.object({
   id,
@@ -420,11 +437,12 @@ const host = z.object({
   ready: z.boolean(),
 });
 export type Host = z.infer<typeof host>;
+const hosts = z.array(host);
 
 /** Builders; of one channel, such as `createrepo`, or of all. */
 export const listHosts = (
   filter: { readonly channelID?: string; readonly enabled?: boolean } = {},
-): Call<Host[]> => call('listHosts', z.array(host), [], filter);
+): Call<Host[]> => call('listHosts', hosts, [], filter);
 
 /** How a repo request stands; `repo` is null until it is fulfilled. */
 /** Koji's states of repos (koji.REPO_STATES) in which builds may name them: READY and EXPIRED. */
@@ -442,6 +460,7 @@ export const repoCheckRequest = (request: number): Call<z.infer<typeof requestSt
 
 const sideTag = z.object({ id, name: z.string() });
 export type SideTag = z.infer<typeof sideTag>;
+const sideTags = z.array(sideTag);
 
 /** A new tag that inherits from `base`, with a build target of the same name. */
 export const createSideTag = (base: string): Call<SideTag> => call('createSideTag', sideTag, [base]);
@@ -449,7 +468,7 @@ export const createSideTag = (base: string): Call<SideTag> => call('createSideTa
 /** Side tags; `user` is a name or an id. */
 export const listSideTags = (
   filter: { readonly basetag?: string; readonly user?: number | string } = {},
-): Call<SideTag[]> => call('listSideTags', z.array(sideTag), [], filter);
+): Call<SideTag[]> => call('listSideTags', sideTags, [], filter);
 
 /** Remove one's own side tag and its target. */
 export const removeSideTag = (name: string): Call<void> => call('removeSideTag', done, [name]);

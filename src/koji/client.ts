@@ -368,8 +368,12 @@ function accept<T>(call: Call<T>, reply: XmlValue, purpose: Purpose): T {
   if (success) return data;
   const issue = error.issues[0];
   const path = ['reply', ...(issue?.path ?? [])].join('.');
+  throw unexpected(call.method, `${path}: ${issue?.message}`, purpose);
+}
+
+function unexpected(method: string, what: string, purpose: Purpose): HubError {
   const kind = purpose === 'write' ? 'unknown' : 'unavailable';
-  throw new HubError(kind, call.method, `${call.method}: unexpected reply: ${path}: ${issue?.message}`);
+  return new HubError(kind, method, `${method}: unexpected reply: ${what}`);
 }
 
 /** Each element is `[value]` or a fault. */
@@ -394,12 +398,10 @@ async function group(
 ): Promise<Answer<unknown>[]> {
   if (calls.length === 0) return [];
   const elements = calls.map(({ method, params }) => ({ methodName: method, params }));
-  const reply = multiReply.length(calls.length);
-  const results = accept(
-    { method: 'multiCall', params: [], reply },
-    await exchange('multiCall', [elements]),
-    purpose,
-  );
+  const call = { method: 'multiCall', params: [elements], reply: multiReply };
+  const results = accept(call, await exchange(call.method, call.params), purpose);
+  if (results.length !== calls.length)
+    throw unexpected(call.method, `${results.length} answers to ${calls.length} calls`, purpose);
   return calls.map((call, i) => answer(call, results[i], purpose));
 }
 

@@ -3,8 +3,6 @@
 declare module 'xmlrpc/lib/serializer.js' {
   const serializer: {
     serializeMethodCall(method: string, params: readonly unknown[]): string;
-    serializeMethodResponse(value: unknown): string;
-    serializeFault(fault: unknown): string;
   };
   export default serializer;
 }

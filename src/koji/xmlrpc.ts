@@ -83,82 +83,93 @@ export function kwargs(members: Readonly<Record<string, XmlValue | undefined>>):
 export function encodeCall(method: string, params: readonly XmlValue[]): string {
   if (method === '') throw new TypeError('method name is empty');
   assertXmlText(method, 'method name');
-  return serializer.serializeMethodCall(method, toPackage(params, 'params', 0) as unknown[]);
-}
-
-/** A `<methodResponse>` document with one value. Throws like `encodeCall`. */
-export function encodeResponse(value: XmlValue): string {
-  return serializer.serializeMethodResponse(toPackage(value, 'value', 0));
-}
-
-/** A `<methodResponse>` document with a fault. Throws like `encodeCall`. */
-export function encodeFault(code: number, text: string): string {
-  return serializer.serializeFault(toPackage({ faultCode: code, faultString: text }, 'fault', 0));
+  return serializer.serializeMethodCall(method, write(PACKAGE, params, 'params') as unknown[]);
 }
 
 /**
- * The value as the package writes it right. Every scalar but null and boolean becomes a `CustomType`, since the
+ * How a value is written that XML-RPC can carry. Every scalar but null comes as its element's name and text, since the
  * package itself writes whole doubles and big integers as `<int>`, local times without a zone, and strings
  * with `<` or `&` as CDATA, which loses carriage returns.
  */
-function toPackage(value: unknown, path: string, depth: number): unknown {
+export interface Form<T> {
+  readonly nil: T;
+  scalar(tag: string, text: string): T;
+  array(items: readonly T[]): T;
+  struct(names: readonly string[], members: readonly T[]): T;
+}
+
+/** Values as the package writes them right. */
+const PACKAGE: Form<unknown> = {
+  nil: null,
+  scalar(tag, text) {
+    const node = new CustomType(text);
+    node.tagName = tag;
+    return node;
+  },
+  array: (items) => items,
+  struct(names, members) {
+    // No prototype: `__proto__` is a name like any other.
+    const struct: Record<string, unknown> = Object.create(null);
+    for (const [i, name] of names.entries()) struct[name] = members[i];
+    return struct;
+  },
+};
+
+/**
+ * Write a value in a form, unless XML-RPC cannot carry it.
+ * @param path what to call the value in the TypeError that is then thrown
+ */
+export function write<T>(form: Form<T>, value: unknown, path: string, depth = 0): T {
   switch (typeof value) {
     case 'boolean':
-      return value;
+      return form.scalar('boolean', value ? '1' : '0');
     case 'string':
       assertXmlText(value, path);
-      return scalar('string', value);
+      return form.scalar('string', value);
     case 'number':
-      if (Number.isSafeInteger(value)) return integer(value);
+      if (Number.isSafeInteger(value)) return integer(form, value);
       if (Number.isInteger(value))
         throw new TypeError(`${path}: ${value} is not exact, use a bigint or Double`);
-      return double(value, path);
+      return double(form, value, path);
     case 'bigint':
       if (BigInt.asIntN(64, value) !== value) throw new TypeError(`${path}: ${value} does not fit 64 bits`);
-      return integer(value);
+      return integer(form, value);
     case 'object':
-      return toPackageObject(value, path, depth);
+      return value === null ? form.nil : writeObject(form, value, path, depth);
     default:
       throw new TypeError(`${path}: XML-RPC cannot carry a value of type ${typeof value}`);
   }
 }
 
-function toPackageObject(value: object | null, path: string, depth: number): unknown {
-  if (value === null) return null;
-  if (value instanceof Double) return double(value.value, path);
-  if (value instanceof Date) return scalar('dateTime.iso8601', formatDate(value, path));
-  if (value instanceof Uint8Array) return scalar('base64', Buffer.from(value).toString('base64'));
+function writeObject<T>(form: Form<T>, value: object, path: string, depth: number): T {
+  if (value instanceof Double) return double(form, value.value, path);
+  if (value instanceof Date) return form.scalar('dateTime.iso8601', formatDate(value, path));
+  if (value instanceof Uint8Array) return form.scalar('base64', Buffer.from(value).toString('base64'));
   if (depth === MAX_DEPTH) throw new TypeError(`${path}: nested deeper than ${MAX_DEPTH}; is it a cycle?`);
-  // Array.from, unlike map, also visits holes.
-  if (Array.isArray(value))
-    return Array.from(value, (item, i) => toPackage(item, `${path}[${i}]`, depth + 1));
+  if (Array.isArray(value)) {
+    // Array.from, unlike map, also visits holes.
+    return form.array(Array.from(value, (item, i) => write(form, item, `${path}[${i}]`, depth + 1)));
+  }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
     throw new TypeError(`${path}: XML-RPC cannot carry a ${value.constructor.name}, only plain objects`);
   }
-  // No prototype: `__proto__` is a name like any other.
-  const struct: Record<string, unknown> = Object.create(null);
-  for (const [name, member] of Object.entries(value)) {
+  const names = Object.keys(value);
+  const members = names.map((name) => {
     assertXmlText(name, `${path}: member name`);
-    struct[name] = toPackage(member, `${path}.${name}`, depth + 1);
-  }
-  return struct;
+    return write(form, (value as XmlStruct)[name], `${path}.${name}`, depth + 1);
+  });
+  return form.struct(names, members);
 }
 
-function scalar(tag: string, text: string): CustomType {
-  const node = new CustomType(text);
-  node.tagName = tag;
-  return node;
-}
-
-function integer(value: number | bigint): CustomType {
+function integer<T>(form: Form<T>, value: number | bigint): T {
   const fits = value >= -(2 ** 31) && value < 2 ** 31;
-  return scalar(fits ? 'int' : 'i8', String(value));
+  return form.scalar(fits ? 'int' : 'i8', String(value));
 }
 
-function double(value: number, path: string): CustomType {
+function double<T>(form: Form<T>, value: number, path: string): T {
   if (!Number.isFinite(value)) throw new TypeError(`${path}: XML-RPC cannot carry ${value}`);
-  return scalar('double', String(value));
+  return form.scalar('double', String(value));
 }
 
 /** XML-RPC dates have no zone: UTC on both sides, whole seconds. */
@@ -219,6 +230,8 @@ interface Rule {
   readonly steps: readonly ReadonlySet<string>[];
   readonly many: boolean;
   readonly required: number;
+  /** Whether its text is white space, and means nothing. */
+  readonly blank: boolean;
   /** Of a scalar, how its text reads. */
   readonly read: ((text: string) => XmlValue | undefined) | undefined;
 }
@@ -228,6 +241,7 @@ const inTurn = (tag: string, steps: string[][], required = steps.length): Rule =
   steps: steps.map((tags) => new Set(tags)),
   many: false,
   required,
+  blank: steps.length > 0 && tag !== 'value',
   read: SCALARS[tag],
 });
 const manyOf = (tag: string, child: string): Rule => ({ ...inTurn(tag, [[child]], 0), many: true });
@@ -298,19 +312,31 @@ function parsePlain(xml: string, root: Reading['root']): Element | undefined {
     const start = xml.indexOf('<', at);
     const end = xml.indexOf('>', start);
     if (start === -1 || end === -1) return undefined;
-    if (reading.open !== undefined) reading.open.text += xml.slice(at, start);
-    else if (start !== at) return undefined;
-    if (!takeTag(reading, xml.slice(start + 1, end))) return undefined;
+    if (start !== at && !takeText(reading, xml, at, start)) return undefined;
+    if (!takeTag(reading, xml, start + 1, end)) return undefined;
     at = end + 1;
   }
   return /^[\t\n ]*$/.test(xml.slice(at)) ? reading.done : undefined;
 }
 
-/** Take what stands between `<` and `>`; answers whether that was in order. */
-function takeTag(reading: Reading, tag: string): boolean {
-  if (tag.startsWith('/')) return tag.slice(1) === reading.open?.tag && closeElement(reading) === undefined;
-  if (!tag.endsWith('/')) return openElement(reading, tag) === undefined;
-  return openElement(reading, tag.slice(0, -1)) === undefined && closeElement(reading) === undefined;
+/** Take the text from `start` to `end`; answers whether there may be any. */
+function takeText({ open }: Reading, xml: string, start: number, end: number): boolean {
+  if (open === undefined) return false;
+  // Between the tags of a hub's reply stand as many single line breaks.
+  const nothing = end === start + 1 && xml[start] === '\n' && open.rule.blank;
+  if (!nothing) open.text += xml.slice(start, end);
+  return true;
+}
+
+/** Take what stands between `<` and `>`, from `start` to `end`; answers whether that was in order. */
+function takeTag(reading: Reading, xml: string, start: number, end: number): boolean {
+  if (xml[start] === '/') {
+    const { tag } = reading.open ?? {};
+    const ends = tag !== undefined && end - start === tag.length + 1 && xml.startsWith(tag, start + 1);
+    return ends && closeElement(reading) === undefined;
+  }
+  if (xml[end - 1] !== '/') return openElement(reading, xml.slice(start, end)) === undefined;
+  return openElement(reading, xml.slice(start, end - 1)) === undefined && closeElement(reading) === undefined;
 }
 
 /** Read any document, and say where it is wrong. */

@@ -2,14 +2,8 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import {
-  decodeCall,
-  encodeFault,
-  encodeResponse,
-  Fault,
-  XmlRpcError,
-  type XmlValue,
-} from '../koji/xmlrpc.ts';
+import { decodeCall, Fault, XmlRpcError, type XmlValue } from '../koji/xmlrpc.ts';
+import { encodeFault, encodeResponse } from './replies.ts';
 import type { SessionClaim } from './sessions.ts';
 import type { World } from './world.ts';
 
@@ -143,6 +137,7 @@ function claim(headers: IncomingHttpHeaders): SessionClaim | undefined {
 
 /** What clients of hubs before 1.31 say behind the URL. */
 function claimInUrl(url: string): SessionClaim | undefined {
+  if (!url.includes('?')) return undefined;
   const { searchParams: query } = new URL(url, 'http://hub');
   const [id, key, callnum] = [query.get('session-id'), query.get('session-key'), query.get('callnum')];
   if (id === null) return undefined;

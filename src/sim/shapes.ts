@@ -1,12 +1,6 @@
 /** Rows of the simulated hub as the structs that a real hub sends. */
-import {
-  Double,
-  encodeCall,
-  encodeFault,
-  encodeResponse,
-  type XmlStruct,
-  type XmlValue,
-} from '../koji/xmlrpc.ts';
+import { Double, encodeCall, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
+import { encodeFault, encodeResponse } from './replies.ts';
 import {
   type Build,
   type Buildroot,

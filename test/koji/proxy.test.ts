@@ -9,7 +9,8 @@ import { connectHub } from '../../src/koji/client.ts';
 import { type Hub, SettingsError } from '../../src/koji/hub.ts';
 import { proxyFor } from '../../src/koji/proxy.ts';
 import { createTransport, type Transport, type TransportOptions } from '../../src/koji/transport.ts';
-import { encodeCall, encodeResponse } from '../../src/koji/xmlrpc.ts';
+import { encodeCall } from '../../src/koji/xmlrpc.ts';
+import { encodeResponse } from '../../src/sim/replies.ts';
 import { type Authority, createAuthority, openssl } from '../servers/httpd.ts';
 import { rejection } from './stub.ts';
 

@@ -4,7 +4,8 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connectHub, type HubOptions } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
-import { decodeCall, encodeFault, encodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { decodeCall, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { encodeFault, encodeResponse } from '../../src/sim/replies.ts';
 
 export interface StubCall {
   readonly method: string;

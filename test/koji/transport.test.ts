@@ -7,7 +7,8 @@ import {
   TransportError,
   type TransportOptions,
 } from '../../src/koji/transport.ts';
-import { decodeResponse, encodeCall, encodeResponse } from '../../src/koji/xmlrpc.ts';
+import { decodeResponse, encodeCall } from '../../src/koji/xmlrpc.ts';
+import { encodeResponse } from '../../src/sim/replies.ts';
 import { rejection, type Stub, type StubCall, startStub } from './stub.ts';
 
 const cleanups: (() => unknown)[] = [];

@@ -1,14 +1,8 @@
 /** The simulated hub answers what a real Koji 1.35.3 answered, to the same requests in the same order. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeCall,
-  decodeResponse,
-  encodeFault,
-  encodeResponse,
-  Fault,
-  type XmlValue,
-} from '../../src/koji/xmlrpc.ts';
+import { decodeCall, decodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { encodeFault, encodeResponse } from '../../src/sim/replies.ts';
 import { loadScenario } from '../../src/sim/scenario.ts';
 import type { SessionClaim } from '../../src/sim/sessions.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
