@@ -1,13 +1,7 @@
 /** The way between gate and hub, within the process: real XML-RPC documents, and what a network does to them. */
 import { type Transport, TransportError, type TransportOptions } from '../../src/koji/transport.ts';
-import {
-  decodeCall,
-  decodeResponse,
-  encodeFault,
-  encodeResponse,
-  Fault,
-  type XmlValue,
-} from '../../src/koji/xmlrpc.ts';
+import { decodeCall, decodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { encodeFault, encodeResponse } from '../../src/sim/replies.ts';
 import { answerCall } from '../../src/sim/server.ts';
 import type { World } from '../../src/sim/world.ts';
 
