@@ -77,8 +77,8 @@ export function draw(random: Random): Drawn {
     scenario,
     gates,
     pace: {
-      every: random.int(20, 60) * MINUTE,
-      poll: random.int(2, 8) * MINUTE,
+      every: random.int(20, 180) * MINUTE,
+      poll: random.chance(0.3) ? random.int(2, 8) * MINUTE : random.int(10, 60) * MINUTE,
       settle: random.int(1, 3) * MINUTE,
     },
     happenings: drawHappenings(random.fork('happenings'), { kernels, gates, stormEnds, rough: weather }),
