@@ -76,6 +76,18 @@ export function unwrap<T>(answer: Answer<T> | undefined): T {
   return answer.value;
 }
 
+/** What each group of reads answers, in one request for them all. Throws the HubError of any that has no value. */
+export async function readGroups<G extends Readonly<Record<string, readonly Call<unknown>[]>>>(
+  hub: Pick<Hub, 'readAll'>,
+  groups: G,
+): Promise<{ readonly [K in keyof G]: readonly Value<G[K][number]>[] }> {
+  const values = (await hub.readAll(Object.values(groups).flat())).map(unwrap);
+  const parts = Object.entries(groups).map(([name, { length }]) => [name, values.splice(0, length)]);
+  return Object.fromEntries(parts);
+}
+
+type Value<C> = C extends Call<infer T> ? T : never;
+
 /** A Koji hub. Reads go anonymously and side by side, writes in order through one session. */
 export interface Hub {
   /** Ask without a session, up to three times. Throws HubError. */

@@ -3,7 +3,7 @@ import { type BuildTag, type Observation, slotsFor } from '../core/decide.ts';
 import type { Gate, KernelRef, Run, Write } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
 import * as koji from '../koji/calls.ts';
-import { unwrap } from '../koji/hub.ts';
+import { readGroups } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -17,12 +17,18 @@ export async function observe(
 ): Promise<Observation> {
   const { kernel } = run;
   const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
-  const [tags, listed, ...heads] = await hub.readAll([
-    koji.listTags(kernel.id),
-    koji.listTagged(gate.watch, { package: kernel.name }),
-    ...verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
-  ]);
-  const watched = unwrap(listed);
+  const first = await readGroups(hub, {
+    tags: [koji.listTags(kernel.id)],
+    watched: [koji.listTagged(gate.watch, { package: kernel.name })],
+    heads: verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
+    targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
+  });
+  const watched = first.watched.flat();
+  const buildTag = first.targets[0]?.build_tag_name;
+  const second = await readGroups(hub, {
+    latest: buildTag === undefined ? [] : [koji.getLatestBuilds(buildTag, { package: kernel.name })],
+    sideTags: usesSideTag(gate, run) ? [koji.listSideTags({ user: await user() })] : [],
+  });
   const live = await store.liveRuns();
   const otherKernels = live.filter(
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
@@ -32,20 +38,20 @@ export async function observe(
   return {
     now: now(),
     run,
-    tags: unwrap(tags).map(({ name }) => name),
+    tags: first.tags.flat().map(({ name }) => name),
     entry: watched.find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
     buildTag:
-      gate.build && (await observeBuildTag(hub, store, gate, gate.build.target, kernel.name, watched)),
+      buildTag === undefined
+        ? null
+        : await observeBuildTag(store, gate, buildTag, second.latest[0]?.[0], watched),
     heads: new Map(
       verdictTags.flatMap((tag, i) =>
-        unwrap(heads[i]).map((build) => [tag, { ...build, id: build.build_id }]),
+        (first.heads[i] ?? []).map((build) => [tag, { ...build, id: build.build_id }]),
       ),
     ),
     incoming: new Set(otherKernels.flatMap(openTags)),
     otherGates: otherGates.flatMap(tagWrites),
-    sideTags: usesSideTag(gate, run)
-      ? (await hub.read(koji.listSideTags({ user: await user() }))).map(({ name }) => name)
-      : [],
+    sideTags: second.sideTags.flat().map(({ name }) => name),
     slots: slotsFor(gate, run, ofGate, now()),
     retriesToday: await store.retriesSince(gate.name, now() - DAY),
     newer: newerOf(run, ofGate),
@@ -67,15 +73,12 @@ function newerOf({ kernel }: Run, live: readonly Run[]): KernelRef | null {
 }
 
 async function observeBuildTag(
-  hub: Context['hub'],
   store: Context['store'],
   gate: Gate,
-  target: string,
-  kernel: string,
+  name: string,
+  latest: koji.TaggedBuild | undefined,
   watched: readonly koji.TaggedBuild[],
 ): Promise<BuildTag> {
-  const { build_tag_name: name } = await hub.read(koji.getBuildTarget(target));
-  const [latest] = await hub.read(koji.getLatestBuilds(name, { package: kernel }));
   return {
     name,
     latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,

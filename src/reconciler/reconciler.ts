@@ -133,32 +133,65 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   async function visitBuild(id: number): Promise<void> {
     if (strangers.has(id)) return;
+    const known = await store.kernel(id);
+    const goingOn = known && (await liveRunsOn(known));
+    if (goingOn)
+      return visitEach(
+        goingOn.keys(),
+        () => known,
+        (gate) => goOn(gate, goingOn.get(gate)),
+      );
     const build = await hub.read(koji.getBuild(id));
     if (!build) return;
-    const concerned = gates.filter(({ kernels }) => kernels.includes(build.name));
+    const concerned = gatesOf(build);
     if (concerned.length === 0) remember(strangers, id);
+    const kernel = () => (build.state === BUILD.COMPLETE ? see(build) : undefined);
+    await visitEach(concerned, kernel, async (gate) => goOn(gate, await enter(gate, build)));
+  }
+
+  const gatesOf = ({ name }: { readonly name: string }) =>
+    gates.filter(({ kernels }) => kernels.includes(name));
+
+  /** The live runs on a kernel, where every gate has one: then the hub need not be asked what it is. */
+  async function liveRunsOn(kernel: KernelBuild): Promise<Map<Gate, Run> | undefined> {
+    const runs = new Map<Gate, Run>();
+    for (const gate of gatesOf(kernel)) {
+      const run = await store.latestRun(gate.name, kernel.id);
+      if (!run || run.closing) return undefined;
+      runs.set(gate, run);
+    }
+    return runs.size > 0 ? runs : undefined;
+  }
+
+  /** What fails at one gate is none of the others' business. */
+  async function visitEach(
+    concerned: Iterable<Gate>,
+    kernel: () => Promise<KernelBuild> | KernelBuild | undefined,
+    visit: (gate: Gate) => Promise<void>,
+  ): Promise<void> {
     const errors: unknown[] = [];
     for (const gate of concerned) {
-      await visitGate(gate, build).catch(async (error: unknown) => {
+      await visit(gate).catch(async (error: unknown) => {
         errors.push(error);
-        await sayRefused(gate, build, error);
+        const about = await kernel();
+        if (about) await sayRefused(gate, about, error);
       });
     }
     if (errors.length > 0) throw errors[0];
   }
 
   /** What people must mend is told where they look; what passes by itself is only logged. */
-  async function sayRefused(gate: Gate, build: koji.Build, error: unknown): Promise<void> {
-    if (!(error instanceof HubError) || build.state !== BUILD.COMPLETE) return;
+  async function sayRefused({ name }: Gate, kernel: KernelBuild, error: unknown): Promise<void> {
+    if (!(error instanceof HubError)) return;
     const { kind, method, message } = error;
     if (kind !== 'refused' && method !== 'login') return;
     const why =
       method === 'login' ? `held: cannot log in: ${message}` : `held: the hub refuses ${method}: ${message}`;
-    await store.say(gate.name, await see(build), null, why, now());
+    await store.say(name, kernel, null, why, now());
   }
 
-  async function visitGate(gate: Gate, build: koji.Build): Promise<void> {
-    const run = await enter(gate, build);
+  /** Go on with a run, or open it again, as far as can be done now. */
+  async function goOn(gate: Gate, run: Run | undefined): Promise<void> {
     if (!run) return;
     let current: Run = run;
     if (run.closing) {
@@ -167,18 +200,19 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       await store.reopen(run, why, now());
       current = (await store.run(run.id)) ?? run;
     }
+    const id = run.kernel.id;
     for (let looks = 0; looks < LOOKS; looks++) {
       const wake = await reconcile(gate, current).catch((error: unknown) => {
         if (error instanceof OvertakenError) return 'again' as const;
         throw error;
       });
       if (wake !== 'again') {
-        if (wake !== undefined) queue.add(`build ${build.build_id}`, wake);
+        if (wake !== undefined) queue.add(`build ${id}`, wake);
         return;
       }
       current = (await store.run(run.id)) ?? current;
     }
-    queue.add(`build ${build.build_id}`, now() + pace.poll);
+    queue.add(`build ${id}`, now() + pace.poll);
   }
 
   /** The run that is about this stay of the kernel in the watch tag: the known one, or a new one. */
