@@ -11,7 +11,7 @@ import { type Network, transportOver } from './network.ts';
 import type { Weather } from './weather.ts';
 
 /** Calls and facts of one step: more, and it goes round in circles without end. */
-export const CALLS_MOST = 20_000;
+export const CALLS_MOST = 5_000;
 
 /** All that a process reaches the outside with. */
 export interface Parts {
