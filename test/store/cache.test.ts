@@ -162,3 +162,50 @@ test('the same runs come from the gate, from commands beside it, and from a stor
     { numRuns: 12, endOnFailure: true },
   );
 });
+
+/** A gate that has seen all kernels, in memory. */
+async function gateOf(kernels = KERNELS): Promise<Store> {
+  const gate = await openStore('sqlite::memory:', { mode: 'write' });
+  for (const kernel of kernels) await gate.seeKernel(kernel, 1);
+  return gate;
+}
+
+async function begin(gate: Store, kernel: Run['kernel'], startedAt: number, baseline: Run['baseline']) {
+  const id = `c9s/${kernel.id}/1`;
+  const rest = { generation: 1, entry: 1, tags: [], kmods: KMODS, strategy: 'rebuild' as const };
+  await gate.beginRun({ id, gate: 'c9s', kernel, startedAt, baseline, ...rest });
+  return async () => (await gate.run(id)) as Run;
+}
+
+test('a build that ends is in the past of runs whose baseline it was tried against', async () => {
+  const gate = await gateOf();
+  const runs = [
+    await begin(gate, KERNEL, 2, OTHER),
+    await begin(gate, NEWER, 3, OTHER),
+    await begin(gate, OTHER, 4, null),
+  ] as const;
+  const [first, second, baseline] = runs;
+  const build = async (read: () => Promise<Run>, against: Run['baseline']) => {
+    const { name, source } = KMODS[0];
+    const write: Write = { kind: 'scratch-build', kmod: name, source, target: 't', priority: 5 };
+    const [intent] = await gate.intend(await read(), [{ ...write, ...(against && { against }) }], 5);
+    if (intent) await gate.end(await read(), intent, { at: 6, how: 'failed', why: '', build: FAILS });
+    return (await first()).past.map(({ run }) => run);
+  };
+  expect(await build(first, null)).toEqual([]);
+  expect(await build(second, OTHER)).toEqual(['c9s/40/1']);
+  expect((await build(baseline, null)).toSorted()).toEqual(['c9s/20/1', 'c9s/40/1']);
+  await gate.close();
+});
+
+test('a run that begins may be the next one of a waiver in place of another, by a clock that was put back', async () => {
+  const gate = await gateOf();
+  const rest = { by: 'ada', reason: '', gate: null, kmod: '*', until: null };
+  await gate.waive({ at: 100, kernel: 'next', ...rest }, []);
+  const first = await begin(gate, KERNEL, 150, null);
+  expect((await first()).waivers).toHaveLength(1);
+  const second = await begin(gate, OTHER, 120, null);
+  expect((await second()).waivers).toHaveLength(1);
+  expect((await first()).waivers).toEqual([]);
+  await gate.close();
+});
