@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Ending, Kmod, Run, Waiver, Write } from '../../src/core/model.ts';
+import { createCache } from '../../src/store/cache.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { BUILDS, FAILS, KERNEL, kmod, NEWER, OTHER } from '../core/facts.ts';
@@ -207,5 +208,24 @@ test('a run that begins may be the next one of a waiver in place of another, by 
   const second = await begin(gate, OTHER, 120, null);
   expect((await second()).waivers).toHaveLength(1);
   expect((await first()).waivers).toEqual([]);
+  await gate.close();
+});
+
+test('what is being read while a fact is recorded is not kept', async () => {
+  const gate = await gateOf();
+  const run = await (await begin(gate, KERNEL, 2, null))();
+  const answers: ((run: Run) => void)[] = [];
+  const slow = () => new Promise<Run>((resolve) => void answers.push(resolve));
+  const cache = createCache(slow, async () => 1);
+  const early = cache.read([run.id]);
+  await expect.poll(() => answers.length).toBe(1);
+  cache.forget(() => true);
+  answers[0]?.(run);
+  expect(await early).toEqual([run]);
+  const later = cache.read([run.id]);
+  await expect.poll(() => answers.length).toBe(2);
+  answers[1]?.({ ...run, chosenAt: 9 });
+  expect(await later).toMatchObject([{ chosenAt: 9 }]);
+  expect(await cache.read([run.id])).toEqual(await later);
   await gate.close();
 });
