@@ -200,7 +200,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
   return { seed, steps, journal, violations, struck, reached };
 }
 
-function stamp(ms: number): string {
+/** Hours, minutes and seconds of a play. */
+export function stamp(ms: number): string {
   const minutes = Math.floor(ms / MINUTE);
   return `${String(Math.floor(minutes / 60)).padStart(3, '0')}:${String(minutes % 60).padStart(2, '0')}:${String(Math.floor(ms / 1000) % 60).padStart(2, '0')}`;
 }
@@ -357,7 +358,8 @@ function createProcess(drawn: Drawn, { world, store, network, weather, plant }: 
 
 // ---- persons ------------------------------------------------------------------------------------------
 
-interface Act {
+/** What somebody did. */
+export interface Act {
   readonly kind: string;
   readonly text: string;
   readonly build?: number;
@@ -365,7 +367,7 @@ interface Act {
 }
 
 /** Somebody does something, as somebody may. Undefined where there was nothing to do it to. */
-async function actAsPerson(random: Random, world: World, store: Store): Promise<Act | undefined> {
+export async function actAsPerson(random: Random, world: World, store: Store): Promise<Act | undefined> {
   const build = random.pick(world.state.builds.filter(({ name }) => name === 'kernel'));
   const tag = random.pick(['gate', 'pass', 'fail']);
   const person = world.as(PERSON);
@@ -434,7 +436,7 @@ async function actAsPerson(random: Random, world: World, store: Store): Promise<
 }
 
 /** Nobody holds a kernel for ever. */
-async function release(store: Store, world: World): Promise<void> {
+export async function release(store: Store, world: World): Promise<void> {
   for (const run of await store.liveRuns()) {
     const last = run.orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
     if (last?.kind === 'hold')
@@ -444,12 +446,13 @@ async function release(store: Store, world: World): Promise<void> {
 
 // ---- the end ------------------------------------------------------------------------------------------
 
-async function isOver(store: Store, world: World): Promise<boolean> {
+/** Whether nothing runs any more. */
+export async function isOver(store: Store, world: World): Promise<boolean> {
   return world.state.live.size === 0 && (await store.liveRuns()).length === 0;
 }
 
 /** Once faults have stopped every run ends, and nothing of it is left on the hub. */
-async function lively(store: Store, { state }: World): Promise<string[]> {
+export async function lively(store: Store, { state }: World): Promise<string[]> {
   const live = await store.liveRuns();
   const user = state.users.find(({ name }) => name === GATE_USER)?.id;
   const tasks = [...state.live].filter(({ owner }) => owner === user);

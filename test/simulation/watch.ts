@@ -1,10 +1,17 @@
 /** The checker beside a play: it is told the facts that are new, and all that the hub holds. */
+import type { Entry } from '../../src/core/model.ts';
 import type { World } from '../../src/sim/world.ts';
+import type { Store } from '../../src/store/store.ts';
 import { type Checker, createChecker, type Violation } from './checker.ts';
-import { GATE_USER } from './draw.ts';
-import type { PlayOptions } from './play.ts';
+import { type Drawn, GATE_USER } from './draw.ts';
+import type { Watcher } from './play.ts';
 
-export const watch: NonNullable<PlayOptions['watch']> = ({ gates }, store, journal) => {
+/** @param journal grows */
+export const watch = (
+  { gates }: Pick<Drawn, 'gates'>,
+  store: Pick<Store, 'installation' | 'run'>,
+  journal: readonly Entry[],
+): Watcher => {
   const checker = createChecker({ gates, gateUser: GATE_USER, installation: () => store.installation });
   let told = 0;
   const look = async (which: keyof Checker, { state, now }: World): Promise<string[]> => {
