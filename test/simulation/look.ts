@@ -33,6 +33,9 @@ export function lookAt(file: string): Look | undefined {
     const facts = tables.flatMap((table) =>
       rows(`SELECT * FROM "${table}"`).map((row) => `${table} ${JSON.stringify(row)}`),
     );
+    // Killed between two tables, a process leaves what no later one can go on from.
+    if (!tables.includes('journal'))
+      return { facts: new Set(facts), journal: [], damage: [...damage, `it has no more than ${tables}`] };
     const journal = rows<Entry>(
       `SELECT at, kind, gate, build_id AS build, nvr, run_id AS run, text
        FROM journal JOIN kernel_build ON kernel_build.id = build_id ORDER BY seq`,

@@ -135,10 +135,10 @@ async function setStage(random: Random): Promise<Stage> {
     journal,
     isDecided: () => hub.isQuiet() && witness.isDecided(),
     async round(plant) {
-      const moment = drawMoment(moments);
+      const moment = drawMoment(moments, !existsSync(witness.file));
       hub.note('a process starts');
       program = launch();
-      const { ended, when } = await killAt(moment, program, hub);
+      const { ended, when } = await killAt(moment, program, hub, witness.file);
       hub.note(`it is killed ${when}`);
       hub.catchUp();
       const killed = ended.signal === 'SIGKILL';
@@ -285,15 +285,17 @@ async function openHub(drawn: Drawn, random: Random, tell: (at: number, text: st
 
 // ---- being killed ---------------------------------------------------------------------------------
 
-/** When a process is killed: real ms after its start or its first request, or with the so-manieth request. */
+/** When a process is killed: real ms after its start, its store's file or its first request, or with the so-manieth one. */
 type Moment =
-  | { readonly when: 'within its start' | 'at its work'; readonly ms: number }
+  | { readonly when: 'within its start' | 'while it makes its store' | 'at its work'; readonly ms: number }
   | {
       readonly when: 'before a request' | 'after a request' | 'before a change' | 'after a change';
       readonly nth: number;
     };
 
-function drawMoment(random: Random): Moment {
+/** @param first whether there is no store yet */
+function drawMoment(random: Random, first: boolean): Moment {
+  if (first && random.chance(0.5)) return { when: 'while it makes its store', ms: random.int(0, 40) };
   const when = random.pick([
     'within its start',
     'at its work',
@@ -310,7 +312,7 @@ function drawMoment(random: Random): Moment {
 }
 
 /** Kill it when its moment has come, with the reply to what it asks: undone before a request, lost after one. */
-async function killAt(moment: Moment, { child, ended }: Program, hub: OpenHub) {
+async function killAt(moment: Moment, { child, ended }: Program, hub: OpenHub, file: string) {
   let when: string | undefined;
   const strike = (at: string) => {
     when ??= at;
@@ -319,6 +321,14 @@ async function killAt(moment: Moment, { child, ended }: Program, hub: OpenHub) {
   const timers = [setTimeout(strike, AT_LAST, 'before it asks anything')];
   const strikeIn = (ms: number, at: string) => timers.push(setTimeout(strike, ms, at));
   if (moment.when === 'within its start') strikeIn(moment.ms, moment.when);
+  if (moment.when === 'while it makes its store') {
+    const seen = setInterval(() => {
+      if (!existsSync(file)) return;
+      clearInterval(seen);
+      strikeIn(moment.ms, moment.when);
+    }, 1);
+    timers.push(seen);
+  }
   let [count, working] = [0, false];
   hub.listen((methods) => {
     if (!working) strikeIn(IN_VAIN, 'while it waits');
