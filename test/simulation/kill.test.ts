@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { playKills } from './rounds.ts';
 
 test('no promise is broken by kill -9', { timeout: 60_000 }, async () => {
-  const { rounds, requests, violations } = await playKills({ seed: '12', rounds: 4 });
+  const { rounds, requests, violations } = await playKills({ seed: '14', rounds: 4 });
   expect(violations).toEqual([]);
   expect(rounds).toBe(4);
   expect(requests).toBeGreaterThan(0);
@@ -18,6 +18,6 @@ test('a fact that is gone between two starts is seen', { timeout: 60_000 }, asyn
     gone = database.prepare('DELETE FROM journal WHERE seq = 1').run().changes;
     database.close();
   };
-  const { violations } = await playKills({ seed: '12', rounds: 10, plant });
+  const { violations } = await playKills({ seed: '14', rounds: 10, plant });
   expect(violations[0]).toMatch(/^8: lost: journal \{"seq":1,/);
 });

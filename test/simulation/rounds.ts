@@ -5,6 +5,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Entry } from '../../src/core/model.ts';
 import { type Mishap, serveWorld } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
@@ -115,7 +116,7 @@ async function setStage(random: Random): Promise<Stage> {
   const launch = () =>
     start(['run', '--config', file, '--log-level', 'warn'], {
       env: {
-        NODE_OPTIONS: `--import ${fileOf('test/simulation/clock.mjs')}`,
+        NODE_OPTIONS: `--import ${pathToFileURL(fileOf('test/simulation/clock.mjs'))}`,
         CLOCK_SINCE: String(hub.since),
         CLOCK_SPEED: String(SPEED),
       },
@@ -155,16 +156,17 @@ async function setStage(random: Random): Promise<Stage> {
       hub.calm();
       if (witness.hasStore()) await withStore(config.store.url, 'append', (store) => release(store, world));
       program = launch();
-      const over = await Promise.race([program.ended, untilOver(hub, config.store.url, drawn)]);
+      await untilOver(program, hub, config.store.url, drawn);
       program.child.kill('SIGTERM');
       const ended = await program.ended;
       hub.catchUp();
-      return [
-        ...(over || ended.code !== 0 ? [`9: the program does not stop in order: ${lastWords(ended)}`] : []),
+      const broken = [
+        ...(ended.code === 0 ? [] : [`9: the program has not stopped in order: ${lastWords(ended)}`]),
         ...(await witness.look(ended.stdout, false)),
-        ...(await withStore(config.store.url, 'read', (store) => lively(store, world))),
-        ...(await witness.final()),
       ];
+      if (broken.length > 0) return broken;
+      const left = await withStore(config.store.url, 'read', (store) => lively(store, world));
+      return [...left, ...(await witness.final())];
     },
     async close() {
       program?.child.kill('SIGKILL');
@@ -191,19 +193,19 @@ async function withStore<T>(
   }
 }
 
-/** Until nothing has run for two sweeps, which find all that is left to do; or patience is at its end. */
-async function untilOver(hub: OpenHub, url: string, { pace }: Drawn): Promise<undefined> {
+/** Until nothing has run for two sweeps, which find all that is left to do; or patience, or the program, is at its end. */
+async function untilOver({ child }: Program, hub: OpenHub, url: string, { pace }: Drawn): Promise<void> {
   const [before, patience] = [hub.requests(), Date.now() + PATIENCE];
   const pause = (2 * pace.every) / SPEED;
   let [since, asked] = [Date.now(), before];
   // A program that has no turn on a busy machine asks nothing meanwhile.
-  while (Date.now() < patience && (Date.now() < since + pause || hub.requests() === asked)) {
+  while (Date.now() < since + pause || hub.requests() === asked) {
+    if (Date.now() > patience || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise((resolve) => setTimeout(resolve, POLL));
     const quiet = hub.requests() > before && hub.isQuiet();
     const over = quiet && (await withStore(url, 'read', (store) => isOver(store, hub.world)));
     if (!over) [since, asked] = [Date.now(), hub.requests()];
   }
-  return undefined;
 }
 
 // ---- the hub --------------------------------------------------------------------------------------
