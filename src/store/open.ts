@@ -132,7 +132,8 @@ async function bringUpToDate(db: Kysely<Tables>): Promise<void> {
     if (!known) await db.insertInto('installation').values({ id: crypto.randomUUID() }).execute();
     await sql`COMMIT`.execute(db);
   } catch (error) {
-    await sql`ROLLBACK`.execute(db);
+    // Of a full disk SQLite may have thought so itself.
+    await sql`ROLLBACK`.execute(db).catch(() => {});
     throw error;
   }
 }

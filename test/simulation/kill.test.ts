@@ -3,14 +3,14 @@ import Database from 'libsql';
 import { expect, test } from 'vitest';
 import { playKills } from './rounds.ts';
 
-test('no promise is broken by kill -9', { timeout: 60_000 }, async () => {
+test('no promise is broken by kill -9', { timeout: 120_000 }, async () => {
   const { rounds, requests, violations } = await playKills({ seed: '14', rounds: 4 });
   expect(violations).toEqual([]);
   expect(rounds).toBe(4);
   expect(requests).toBeGreaterThan(0);
 });
 
-test('a fact that is gone between two starts is seen', { timeout: 60_000 }, async () => {
+test('a fact that is gone between two starts is seen', { timeout: 120_000 }, async () => {
   let gone = 0;
   const plant = (file: string) => {
     if (gone > 0) return;
