@@ -2,7 +2,8 @@
  * Play seeds with the real program: `kmod-gate run` as a process of its own, its store in a file, before a Koji in memory
  * on a socket. Each round kills it with SIGKILL, looks at what it left on the hub and on disk, and starts it again.
  */
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -145,7 +146,7 @@ async function setStage(random: Random): Promise<Stage> {
       const killed = ended.signal === 'SIGKILL';
       const violations = [
         ...(killed ? [] : [`9: the program has ended by itself: ${lastWords(ended)}`]),
-        ...(await witness.look(ended.stdout, moments.chance(0.5))),
+        ...(await witness.look(ended.stdout)),
       ];
       if (witness.hasStore()) plant?.(witness.file);
       if (violations.length === 0) await letPeopleAct();
@@ -162,7 +163,7 @@ async function setStage(random: Random): Promise<Stage> {
       hub.catchUp();
       const broken = [
         ...(ended.code === 0 ? [] : [`9: the program has not stopped in order: ${lastWords(ended)}`]),
-        ...(await witness.look(ended.stdout, false)),
+        ...(await witness.look(ended.stdout)),
       ];
       if (broken.length > 0) return broken;
       const left = await withStore(config.store.url, 'read', (store) => lively(store, world));
@@ -387,11 +388,11 @@ function createWitness(
     hasStore: () => seen !== undefined,
     isDecided: () => seen !== undefined && live === 0,
     /**
+     * Look at a copy, so that the next process finds the file as the last one left it.
      * @param printed what the process has told people
-     * @param aside look at a copy, so that the next process finds the file as the last one left it
      */
-    async look(printed: string, aside: boolean): Promise<string[]> {
-      const at = aside ? copyOf(file, join(folder, 'copy.db')) : file;
+    async look(printed: string): Promise<string[]> {
+      const at = copyOf(file, folder);
       const now = lookAt(at);
       const lost = lostSince(seen, now).map((what) => `8: ${what}`);
       if (!now || lost.length > 0) return lost;
@@ -407,12 +408,13 @@ function createWitness(
   };
 }
 
-/** A database with what its log holds. */
-function copyOf(file: string, copy: string): string {
-  for (const part of ['', '-wal']) {
-    rmSync(`${copy}${part}`, { force: true });
-    if (existsSync(`${file}${part}`)) copyFileSync(`${file}${part}`, `${copy}${part}`);
-  }
-  rmSync(`${copy}-shm`, { force: true });
+/**
+ * A database with what its log holds, under a name of its own: libsql keeps a closed connection open until its statements
+ * are collected. For the same reason another process copies: whoever closes a file loses all the locks that it has on it.
+ */
+function copyOf(file: string, folder: string): string {
+  const copy = join(mkdtempSync(join(folder, 'look-')), 'kmod-gate.db');
+  for (const part of ['', '-wal'])
+    if (existsSync(`${file}${part}`)) execFileSync('cp', [`${file}${part}`, `${copy}${part}`]);
   return copy;
 }
