@@ -122,10 +122,21 @@ async function assertUpToDate(db: Kysely<Tables>, path: string): Promise<void> {
   throw new StoreError(`${path}: of an older kmod-gate; "kmod-gate run" brings it up to date`);
 }
 
-/** Make or migrate the tables; a new store gets its id. */
+/**
+ * Make or migrate the tables; a new store gets its id. All of it or nothing: kysely migrates SQLite without a transaction,
+ * and a process that is killed half-way would leave tables that no later start can go on from.
+ */
 async function bringUpToDate(db: Kysely<Tables>): Promise<void> {
-  const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
-  if (error) throw error;
-  const known = await db.selectFrom('installation').select('id').executeTakeFirst();
-  if (!known) await db.insertInto('installation').values({ id: crypto.randomUUID() }).execute();
+  await sql`BEGIN IMMEDIATE`.execute(db);
+  try {
+    const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
+    if (error) throw error;
+    const known = await db.selectFrom('installation').select('id').executeTakeFirst();
+    if (!known) await db.insertInto('installation').values({ id: crypto.randomUUID() }).execute();
+    await sql`COMMIT`.execute(db);
+  } catch (error) {
+    // Of a full disk SQLite may have thought so itself.
+    await sql`ROLLBACK`.execute(db).catch(() => {});
+    throw error;
+  }
 }

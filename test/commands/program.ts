@@ -4,7 +4,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+/** The package's folder, seen from here or from where `npm run sim:kill` has this compiled. */
+const PACKAGE = ['../../', '../../../../']
+  .map((up) => new URL(up, import.meta.url))
+  .find((folder) => existsSync(new URL('package.json', folder)));
+/** A file of the package. */
+export const fileOf = (name: string): string => fileURLToPath(new URL(name, PACKAGE));
+const MAIN = fileOf('dist/main.js');
 if (!existsSync(MAIN))
   throw new Error('dist/main.js is missing: npm run build makes it, npm test does so by itself');
 

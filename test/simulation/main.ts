@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { histogram, numberAbove } from './command.ts';
 import { TROUBLES } from './draw.ts';
 import { MISHAPS } from './network.ts';
 import { type Played, play } from './play.ts';
@@ -131,11 +132,6 @@ function count(
   }
 }
 
-function histogram(title: string, counts: ReadonlyMap<string, number>): string {
-  const rows = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return `${title}\n${rows.map(([name, times]) => `  ${String(times).padStart(8)}  ${name}\n`).join('')}`;
-}
-
 const absent = ({ struck, reached }: Totals): string[] => [
   ...FAULTS.filter((name) => !struck.has(name)),
   ...STATES.filter((name) => !reached.has(name)),
@@ -158,16 +154,11 @@ function readArguments() {
       help: { type: 'boolean', default: false },
     },
   });
-  const number = (name: string, text: string) => {
-    const value = Number(text);
-    if (!(value > 0)) throw new Error(`--${name} ${text}: a number above 0`);
-    return value;
-  };
   return {
     help: values.help,
     seed: values.seed,
-    seeds: Math.ceil(number('seeds', values.seeds)),
-    minutes: values.minutes === undefined ? undefined : number('minutes', values.minutes),
+    seeds: Math.ceil(numberAbove('seeds', values.seeds)),
+    minutes: values.minutes === undefined ? undefined : numberAbove('minutes', values.minutes),
   };
 }
 

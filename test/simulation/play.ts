@@ -53,13 +53,14 @@ export interface Without {
   readonly faults: ReadonlySet<number>;
 }
 
-/** What a watcher is told: `entries` grows with the journal. */
+/** What a watcher is told. */
 export interface Watched {
-  readonly drawn: Drawn;
-  readonly store: Store;
+  readonly drawn: Pick<Drawn, 'gates'>;
+  readonly store: Pick<Store, 'installation' | 'run'>;
+  /** Grows with the journal. */
   readonly entries: readonly Entry[];
-  /** What the gate's clock shows at a time of the hub's. */
-  readonly clock: (at: number) => number;
+  /** What the gate's clock shows at a time of the hub's; as long as nobody sets it, the same. */
+  readonly clock?: (at: number) => number;
 }
 
 export interface PlayOptions {
@@ -171,13 +172,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     soon();
   }
 
-  const build = drawn.scenario.targets.map(({ build_tag }) => build_tag);
   const change: Record<Exclude<Happening['what']['kind'], 'kernel' | 'person' | 'set-clock'>, () => void> = {
-    offline: () => world.offline('upgrade of the database'),
-    online: () => world.offline(null),
-    expire: world.expireSessions,
-    'restart-hub': world.expireSessions,
-    'restart-builders': world.restartBuilders,
+    ...changesOf(world, drawn),
     kill: die,
     'cut-bus': () => bus.connect(false),
     'join-bus': () => bus.connect(true),
@@ -185,12 +181,6 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     'declare-queue': () => bus.declare(true),
     'block-broker': () => bus.open(false),
     'free-broker': () => bus.open(true),
-    'stick-repos': () => world.setRepoBuilders(0),
-    'free-repos': () => world.setRepoBuilders(null),
-    'break-repos': () => world.breakRepos(build),
-    'mend-repos': () => world.breakRepos([]),
-    'stop-builders': () => world.setBuilders(0),
-    'start-builders': () => world.setBuilders(drawn.scenario.builders),
     'fill-disk': () => {
       diskFull = true;
     },
@@ -250,7 +240,25 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
   return { seed, steps, journal, violations, struck, reached, happenings: drawn.happenings.length, faults };
 }
 
-function stamp(ms: number): string {
+/** What may become of the hub and its builders. */
+export function changesOf(world: World, { scenario: { builders, targets } }: Pick<Drawn, 'scenario'>) {
+  return {
+    offline: () => world.offline('upgrade of the database'),
+    online: () => world.offline(null),
+    expire: world.expireSessions,
+    'restart-hub': world.expireSessions,
+    'restart-builders': world.restartBuilders,
+    'stick-repos': () => world.setRepoBuilders(0),
+    'free-repos': () => world.setRepoBuilders(null),
+    'break-repos': () => world.breakRepos(targets.map(({ build_tag }) => build_tag)),
+    'mend-repos': () => world.breakRepos([]),
+    'stop-builders': () => world.setBuilders(0),
+    'start-builders': () => world.setBuilders(builders),
+  };
+}
+
+/** Hours, minutes and seconds of a play. */
+export function stamp(ms: number): string {
   const minutes = Math.floor(ms / MINUTE);
   return `${String(Math.floor(minutes / 60)).padStart(3, '0')}:${String(minutes % 60).padStart(2, '0')}:${String(Math.floor(ms / 1000) % 60).padStart(2, '0')}`;
 }
@@ -289,12 +297,13 @@ function createAgenda() {
 
 // ---- the end ------------------------------------------------------------------------------------------
 
-async function isOver(store: Store, world: World): Promise<boolean> {
+/** Whether nothing is left to be done. */
+export async function isOver(store: Store, world: World): Promise<boolean> {
   return world.state.live.size === 0 && (await store.liveRuns()).length === 0;
 }
 
 /** Once faults have stopped every run ends, and nothing of it is left on the hub. */
-async function lively(store: Store, { state }: World): Promise<string[]> {
+export async function lively(store: Store, { state }: World): Promise<string[]> {
   const live = await store.liveRuns();
   const user = state.users.find(({ name }) => name === GATE_USER)?.id;
   const tasks = [...state.live].filter(({ owner }) => owner === user);

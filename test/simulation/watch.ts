@@ -2,9 +2,9 @@
 import type { World } from '../../src/sim/world.ts';
 import { type Checker, createChecker, type Violation } from './checker.ts';
 import { GATE_USER } from './draw.ts';
-import type { PlayOptions } from './play.ts';
+import type { Watched, Watcher } from './play.ts';
 
-export const watch: NonNullable<PlayOptions['watch']> = ({ drawn, store, entries: journal, clock }) => {
+export function watch({ drawn, store, entries: journal, clock = (at) => at }: Watched): Watcher {
   const checker = createChecker({
     gates: drawn.gates,
     gateUser: GATE_USER,
@@ -19,6 +19,6 @@ export const watch: NonNullable<PlayOptions['watch']> = ({ drawn, store, entries
     return checker[which](view).map(inWords);
   };
   return { check: (world) => look('check', world), final: (world) => look('final', world) };
-};
+}
 
 const inWords = ({ promise, text }: Violation): string => `${promise}: ${text}`;

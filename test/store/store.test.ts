@@ -222,6 +222,22 @@ describe('opening', () => {
     },
   );
 
+  test('what cannot be brought up to date is left as it was: tables are made all or none', async () => {
+    const file = join(folder, 'gate.db');
+    const tables = () => {
+      const database = new Database(file);
+      const rows = database.prepare('SELECT name FROM sqlite_master').all();
+      database.close();
+      return rows;
+    };
+    const half = new Database(file);
+    half.exec('CREATE TABLE installation (id TEXT); CREATE TABLE receipt (id TEXT)');
+    half.close();
+    const before = tables();
+    await expect(openStore(url, { mode: 'write' })).rejects.toThrow(StoreError);
+    expect(tables()).toEqual(before);
+  });
+
   /** A store with the tables of a migration, and these rows. */
   async function storeOf(migration: string, rows: string): Promise<void> {
     const old = new Database(join(folder, 'gate.db'));
