@@ -150,8 +150,11 @@ function drawGates(random: Random, arches: readonly string[]): Gate[] {
     first,
     {
       ...second,
-      mode: 'observe',
-      watch: random.pick(['gate', 'pass']),
+      ...random.pick<Partial<Gate>>([
+        { mode: 'observe', watch: 'gate' },
+        { mode: 'observe', watch: 'pass' },
+        { mode: 'enforce', watch: 'pass', on_fail: { tag: ['fail'], untag: [] } },
+      ]),
       on_pass: { tag: ['next'], untag: [] },
     },
   ];
@@ -340,8 +343,12 @@ function drawHappenings(random: Random, { kernels, stormEnds, rough }: Plan): Ha
     at: times[i] ?? 0,
     what: { kind: 'kernel', nvr, tag: 'gate' },
   }));
-  const persons = random.chance(0.5) ? random.int(1, 6) : 0;
-  for (let i = 0; i < persons; i++) happenings.push({ at: when(), what: { kind: 'person' } });
+  const persons = random.chance(0.7) ? random.int(1, 10) : 0;
+  for (let i = 0; i < persons; i++) {
+    // Mostly when something goes on.
+    const at = random.chance(0.7) ? (times[i % times.length] ?? 0) + random.int(0, 40) * MINUTE : when();
+    happenings.push({ at: Math.min(at, stormEnds), what: { kind: 'person' } });
+  }
   const rage = rough.request + rough.message + rough.store + rough.kill > 0;
   for (let i = rage ? random.int(0, 3) : 0; i > 0; i--) {
     const at = when();

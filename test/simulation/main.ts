@@ -13,12 +13,12 @@ const HELP = `Usage: npm run sim -- [--seeds N] [--seed S] [--minutes M]
 
 Plays N worlds (default: 100), each drawn from a seed, with everything that goes wrong in it; --seed plays that one alone
 and prints its journal; --minutes stops after so long. A world in which a promise is broken is played again with less and
-less in it, and the shortest journal that still shows it is printed. With 100 seeds and more, a fault that never strikes or a state that is never reached fails too.
+less in it, and the shortest journal that still shows it is printed. With 500 seeds and more, a fault that never strikes or a state that is never reached fails too.
 
 Exit codes: 0 fine, 1 a promise was broken, 2 the arguments are wrong.
 `;
 
-/** What must strike and be reached in a run of 100 seeds and more. */
+/** What must strike and be reached in a run of 500 seeds and more. */
 const FAULTS = [
   ...MISHAPS.map((mishap) => `request ${mishap}`),
   ...['lost', 'repeated', 'late', 'garbage'].map((kind) => `message ${kind}`),
@@ -36,7 +36,7 @@ const STATES = [
   ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),
 ];
 /** Below so many seeds not everything can be expected to happen. */
-const ENOUGH = 100;
+const ENOUGH = 500;
 /** What a worker sends of a seed: the maps as lists, the journal only where something is wrong. */
 interface Report extends Pick<Played, 'seed' | 'steps' | 'journal' | 'violations'> {
   readonly struck: readonly (readonly [string, number])[];

@@ -10,8 +10,8 @@ const MINUTE = 60_000;
 
 /** What they do, some of it more often. */
 const KINDS = [
-  ...(['tag', 'untag', 'cancel', 'cancel', 'waive', 'waive', 'unwaive'] as const),
-  ...(['order', 'order', 'side-tag', 'side-tag', 'side-tag'] as const),
+  ...(['tag', 'untag', 'cancel', 'cancel', 'waive', 'unwaive'] as const),
+  ...(['order', 'order', 'order', 'side-tag', 'side-tag'] as const),
 ];
 
 interface Act {
