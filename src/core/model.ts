@@ -204,7 +204,7 @@ export interface Receipt {
 }
 
 /**
- * How a write ended. `done`: its effect was read back. `failed`: the hub or its task said no.
+ * How a write ended. `done`: its task is done, or its effect was seen. `failed`: the hub or its task said no.
  * `lost`: no reply came, and looking found no effect, so it never happened.
  */
 export type Ending =

@@ -69,7 +69,7 @@ async function followTasks(context: Context, gate: Gate, run: Run, open: readonl
     await store.end(run, intent, await readRebuild(hub, task, now()));
   }
   for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'tag')) {
-    await store.end(run, intent, await readBackTag(hub, run, intent, task, now()));
+    await store.end(run, intent, await readTagging(hub, run, intent, task, now()));
   }
 }
 
@@ -88,14 +88,18 @@ async function readRebuild(hub: Context['hub'], task: koji.TaskInfo, at: number)
   return { at, how: 'failed', why: fault ?? `task ${task.id} failed` };
 }
 
-/** `tagBuild` only queues a task: whether the kernel is in the tag, the hub must say. */
-async function readBackTag(
+/**
+ * What became of a `tagBuild` task. One that closed has tagged the kernel: where it is not there any more, a person took it
+ * away. One that failed may have found it there already.
+ */
+async function readTagging(
   hub: Context['hub'],
   run: Run,
   intent: Intent,
   task: koji.TaskInfo,
   at: number,
 ): Promise<Ending> {
+  if (task.state === TASK.CLOSED) return { at, how: 'done' };
   const [tags, result] = await hub.readAll([
     koji.listTags(taggedBuild(run, intent)),
     koji.getTaskResult(task.id),

@@ -390,6 +390,19 @@ describe('on a hub', () => {
     expect((await current()).verdict?.verdict).toBe('promote');
   });
 
+  test('a person who takes the kernel out of the tag before the gate has seen it there wins', async () => {
+    await set({ gate: { on_fail: { tag: ['c9s-blocked'], untag: [] } } });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    await stage.until('its tags are changed', () => isAsked('tag'));
+    stage.world.tick(60_000);
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate', 'c9s-blocked']);
+    stage.world.as('kojiadmin').untagBuild('c9s-blocked', NEW);
+    const { closing } = await stage.closed(NEW, 10);
+    expect(closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-blocked by hand' });
+    expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+    expect(stage.world.tasks().filter(({ method }) => method === 'tagBuild')).toHaveLength(1);
+  });
+
   test('a cancel whose request is lost is sent again', async () => {
     let count = 0;
     await set({
