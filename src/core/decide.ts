@@ -445,11 +445,11 @@ function changeFor(verdict: Verdict, gate: Gate): TagChange {
   return { tag, untag: [...new Set([...untag, ...gate.on_fail.tag])] };
 }
 
-/** Whether what the run did last to a tag was to tag the kernel into it. */
-function enteredLast(changes: readonly TagIntent[], tag: string): boolean {
+/** Whether what the run did last to a tag was to tag the kernel into it; undefined where it did nothing to it. */
+function enteredLast(changes: readonly TagIntent[], tag: string): boolean | undefined {
   const done = changes.filter(({ ending }) => ending?.how === 'done').map(({ write }) => write);
   const last = done.findLast((write) => enters(tag)(write) || leaves(tag)(write));
-  return last !== undefined && enters(tag)(last);
+  return last && enters(tag)(last);
 }
 
 /** Names of the kmods that are to be built for real after a promotion. */
@@ -547,10 +547,12 @@ function takenOver(gate: Gate, seen: Observation): string | undefined {
   if (seen.entry !== null && seen.entry !== run.entry) return `tagged into ${gate.watch} again`;
   const verdicts = [...gate.on_pass.tag, ...gate.on_fail.tag];
   const came = verdicts.find(
-    (tag) => tags.includes(tag) && !run.tags.includes(tag) && !own.some(enters(tag)),
+    (tag) => tags.includes(tag) && !(enteredLast(changes, tag) ?? run.tags.includes(tag)),
   );
   if (came && !others.some(enters(came))) return `tagged into ${came} by hand`;
-  const gone = verdicts.find((tag) => enteredLast(changes, tag) && !tags.includes(tag));
+  // Who takes a kernel that was tried before out of where it failed then says nothing of this run.
+  const passed = (tag: string) => gate.on_pass.tag.includes(tag) && run.tags.includes(tag);
+  const gone = verdicts.find((tag) => !tags.includes(tag) && (enteredLast(changes, tag) ?? passed(tag)));
   // Rebuilds begin when the kernel is where it belongs: it may move on from there to another tag.
   const known = [...run.tags, ...gate.on_fail.tag];
   const movedOn = run.intents.some(isRebuild) && tags.some((tag) => !known.includes(tag));

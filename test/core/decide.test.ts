@@ -258,6 +258,21 @@ describe('a person wins', () => {
       { tags: [], entry: null },
       'taken out of candidate by hand',
     ],
+    [
+      'takes it out of where it had passed before',
+      judged('promote', { tags: ['gate', 'candidate'] }),
+      { tags: ['gate'] },
+      'taken out of candidate by hand',
+    ],
+    [
+      'puts it back to where it was blocked, after the gate has let it through',
+      judged('promote', {
+        tags: ['gate', 'blocked'],
+        intents: [done({ kind: 'untag', tag: 'blocked' })],
+      }),
+      { tags: ['gate', 'blocked'] },
+      'tagged into blocked by hand',
+    ],
   ])('who %s', (_, facts, world, why) => {
     expect(told(ask(seen(facts, world)))).toContain(`closed (taken-over): ${why}`);
   });
@@ -278,6 +293,10 @@ describe('a person wins', () => {
     const otherGates = [{ gate: 'strict', write: { kind: 'tag', tag: 'elsewhere', from: 'gate' } }] as const;
     const gone = { tags: ['elsewhere'], entry: null, otherGates };
     expect(told(ask(seen({}, gone)))).toBe('closed (taken-over): taken out of gate by gate strict');
+  });
+  test('to tidy up where it was blocked before says nothing of this run', () => {
+    const before = judged('promote', { tags: ['gate', 'blocked'] });
+    expect(told(ask(seen(before, { tags: ['gate'] })))).toBe('move the kernel from gate to candidate');
   });
   test('a tag that the kernel was in from the start says nothing', () => {
     const decision = ask(seen({ tags: ['gate', 'candidate'] }, { tags: ['gate', 'candidate'] }));

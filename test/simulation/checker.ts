@@ -502,7 +502,10 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
         ])
         .filter(({ by, at }) => by === me && at >= run.startedAt && past(at))
         .toSorted((a, b) => a.event - b.event);
-      const should = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
+      const left = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
+      // Where it had failed before anybody may tidy up: that is nothing of this run's.
+      const leftover = own.length === 0 && gate.on_fail.tag.includes(name);
+      const should = left && (!leftover || stands !== undefined);
       if (should && !stands) return `it was taken out of ${name} by hand`;
       if (!should && stands) return `it was tagged into ${name} by hand`;
       if (name === gate.watch && stands && own.length === 0 && stands.listing.create_event !== run.entry)
