@@ -18,7 +18,10 @@ export function createMachineClock(now: () => number): MachineClock {
   const ahead = ([hub, gate]: readonly [number, number]) => gate - hub;
   const remember = (hub: number, gate: number) => {
     // A new process goes on from the newest fact: what the one before has read after that is nowhere recorded.
-    while ((read.at(-1)?.[1] ?? 0) > gate) read.pop();
+    let later: (typeof read)[number] | undefined;
+    while ((read.at(-1)?.[1] ?? 0) > gate) later = read.pop();
+    const kept = read.at(-1);
+    if (kept && later && ahead(kept) === ahead(later)) read.push([gate - ahead(kept), gate]);
     const [before, last] = [read.at(-2), read.at(-1)];
     // As long as both go on alike the first and the last reading tell all between.
     if (before && last && ahead(before) === gate - hub && ahead(last) === gate - hub) read.pop();

@@ -29,6 +29,11 @@ describe('the clock of the machine', () => {
     [now, gate] = [60, 120];
     read();
     expect([20, 40, 60, 70].map(clock.gateTime)).toEqual([20, 70, 120, 130]);
+    [now, gate] = [100, 160];
+    read();
+    [now, gate] = [200, 140];
+    read();
+    expect([60, 80, 140, 200].map(clock.gateTime)).toEqual([120, 140, 140, 140]);
   });
 });
 
