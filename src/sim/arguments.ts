@@ -22,8 +22,8 @@ export type Methods = Readonly<Record<string, (caller: Caller, args: Args) => Xm
 
 /** Positional and keyword arguments by name, as Python binds them. Throws fault 1019. */
 export function bind(method: string, parameters: readonly string[], params: readonly XmlValue[]): Args {
-  const signature = `${method.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}()`;
   const wrong = (text: string): never => {
+    const signature = `${method.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}()`;
     throw new Fault(FAULT.PARAMETER, `${signature} ${text}`);
   };
   const last = struct(params.at(-1) ?? null);

@@ -1,14 +1,14 @@
 /** Time as the store has it: facts come one after the other, whatever happens to the machine's clock. */
 
 /**
- * A clock that never goes back. Where the machine's clock was set back, since the newest fact or later, this one stays
- * ahead and goes at half its speed until they meet again, so that what waits still comes and nothing seems undone.
+ * A clock that begins after the newest fact and never goes back. Where the machine's clock was set back, since that fact or
+ * later, this one stays ahead and goes at half its speed until they meet again, so that what waits still comes.
  * @param wall the machine's clock, in ms since the epoch
  * @param newest time of the newest fact in the store
  */
 export function steadyClock(wall: () => number, newest: number): () => number {
   let last = wall();
-  let ahead = Math.max(0, newest - last);
+  let ahead = Math.max(0, newest + 1 - last);
   return () => {
     const read = wall();
     const passed = read - last;

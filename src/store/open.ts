@@ -45,7 +45,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
     };
     // SQLite counts what other connections have committed. In its turn: it must not be the first read of a transaction.
     const dataVersion = CompiledQuery.raw('PRAGMA data_version') as CompiledQuery<{ data_version: number }>;
-    const version = async () => (await db.executeQuery(dataVersion)).rows[0]?.data_version;
+    const version = async () => (inMemory ? 0 : (await db.executeQuery(dataVersion)).rows[0]?.data_version);
     return storeOver(db, id, version, options.onEntry ?? (() => {}), release);
   } catch (error) {
     lock?.close();

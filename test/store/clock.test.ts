@@ -43,12 +43,12 @@ test('set back by two hours it goes on at half speed, and both are one again fou
   expect(clock()).toBe(103 * HOUR);
 });
 
-test('after a restart it goes on from the newest fact', () => {
+test('after a restart it goes on after the newest fact', () => {
   const { wall, pass } = machine(50 * HOUR);
   const clock = steadyClock(wall, 52 * HOUR);
-  expect(clock()).toBe(52 * HOUR);
+  expect(clock()).toBe(52 * HOUR + 1);
   pass(HOUR);
-  expect(clock()).toBe(52.5 * HOUR);
+  expect(clock()).toBe(52.5 * HOUR + 1);
 });
 
 test('it never goes back, and never behind the machine, and comes to it in the end', () => {
@@ -58,7 +58,7 @@ test('it never goes back, and never behind the machine, and comes to it in the e
       const { wall, pass } = machine();
       const clock = steadyClock(wall, newest);
       let last = clock();
-      expect(last).toBeGreaterThanOrEqual(newest);
+      expect(last).toBeGreaterThan(newest);
       for (const { set, by } of steps) {
         pass(set ? by : Math.abs(by));
         const now = clock();
