@@ -243,16 +243,14 @@ export function newestIn(state: State, { repo_id, tag_id }: Buildroot, name: str
 
 interface Shown {
   readonly what: 'ok' | 'broken' | 'nothing';
-  readonly closed: readonly string[];
-  readonly failed: readonly string[];
+  /** Architectures on which it shows that the kmod builds, or that it does not. */
+  readonly fine: readonly string[];
+  readonly bad: readonly string[];
 }
 
 /** What a build shows of a kernel; nothing, where it was not built against that one. */
 function shownBy(state: State, { policy }: Gate, build: Task, kernel: KernelRef, name: string): Shown {
   const arches = archesOf(state, build);
-  const of = (wanted: number) =>
-    arches.filter(({ task }) => task.state === wanted).map(({ task }) => task.label ?? task.arch);
-  const shown = { closed: of(TASK.CLOSED), failed: of(TASK.FAILED) };
   const against = (root: Buildroot | undefined): boolean => {
     if (root && develIn(root, name).includes(kernel.id)) return true;
     if (root && root.rpms.length > 0) return false;
@@ -260,22 +258,25 @@ function shownBy(state: State, { policy }: Gate, build: Task, kernel: KernelRef,
     if (newest && newest.id !== kernel.id) return false;
     return policy.proof === 'any' || (policy.proof === 'repo' && newest !== undefined);
   };
-  if (build.state === TASK.CANCELED || arches.length === 0) return { ...shown, what: 'nothing' };
-  const results = arches
-    .filter(({ task }) => shown.failed.length === 0 || task.state !== TASK.CANCELED)
-    .map(({ task, root }): Shown['what'] => {
-      if (task.state === TASK.CLOSED) return against(root) ? 'ok' : 'nothing';
-      if (task.state !== TASK.FAILED) return 'nothing';
-      const why = faultOf(task);
-      if (why === 'dependency') {
-        const newest = root && newestIn(state, root, name);
-        return !newest || newest.id === kernel.id ? 'broken' : 'nothing';
-      }
-      return why === 'source' && against(root) ? 'broken' : 'nothing';
-    });
-  if (results.includes('broken')) return { ...shown, what: 'broken' };
-  const fine = build.state === TASK.CLOSED && !results.includes('nothing');
-  return { ...shown, what: fine ? 'ok' : 'nothing' };
+  if (build.state === TASK.CANCELED || arches.length === 0) return { what: 'nothing', fine: [], bad: [] };
+  const failed = arches.some(({ task }) => task.state === TASK.FAILED);
+  const counted = arches.filter(({ task }) => !failed || task.state !== TASK.CANCELED);
+  const results = counted.map(({ task, root }): Shown['what'] => {
+    if (task.state === TASK.CLOSED) return against(root) ? 'ok' : 'nothing';
+    if (task.state !== TASK.FAILED) return 'nothing';
+    const why = faultOf(task);
+    if (why === 'dependency') {
+      const newest = root && newestIn(state, root, name);
+      return !newest || newest.id === kernel.id ? 'broken' : 'nothing';
+    }
+    return why === 'source' && against(root) ? 'broken' : 'nothing';
+  });
+  const of = (what: Shown['what']) =>
+    counted.filter((_, i) => results[i] === what).map(({ task }) => task.label ?? task.arch);
+  const shown = { fine: of('ok'), bad: of('broken') };
+  if (shown.bad.length > 0) return { ...shown, what: 'broken' };
+  const ok = build.state === TASK.CLOSED && !results.includes('nothing');
+  return { ...shown, what: ok ? 'ok' : 'nothing' };
 }
 
 const MACHINE = /No space left on device|Cannot allocate memory|[Oo]ut of memory|\bKilled\b/;
@@ -327,7 +328,7 @@ function byRebuild(
   const last = attempts.findLast(({ write }) => write.against?.id === baseline.id);
   const there = past ?? show(last, baseline);
   if (!there || there.what === 'nothing') return 'unattributed';
-  const newly = own.failed.some((arch) => there.closed.includes(arch));
+  const newly = own.bad.some((arch) => there.fine.includes(arch));
   return there.what === 'ok' || newly ? 'broken' : 'already broken';
 }
 
