@@ -20,6 +20,8 @@ import { createWeather } from './weather.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
+/** Shortest time in which a process is started again. */
+const START = 1_000;
 /** Once faults have stopped, everything must be over within this. */
 const PATIENCE = 12 * DAY;
 /** A process that comes back to the same key so often at one time goes round in circles. */
@@ -158,7 +160,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     process = undefined;
     bus.listen(undefined);
     machine.set(weather.jump());
-    agenda.addAsync(world.now() + restarts.int(0, 30) * MINUTE, startProcess);
+    agenda.addAsync(world.now() + Math.max(START, restarts.int(0, 30) * MINUTE), startProcess);
   }
 
   const persons = random.fork('persons');
