@@ -9,7 +9,7 @@ const KEPT: [string, string][] = [
   ['2393', 'a repo that was requested from an old hub and never comes kept a run open'],
   ['319', 'what a person took out of a tag before the gate saw its own task there was tagged again'],
   ['1320', 'what a person took out of a tag in which it had passed before was tagged again'],
-  ['402', 'what the hub refused to tell of a build root was taken for none'],
+  ['508', 'what the hub refused to tell of a build root was taken for none'],
   ['143', "the machine's clock was set back, and facts came in another order than they had"],
   ['4481', 'after that what a person asked had the time of the fact before, and counted as asked earlier'],
 ];
