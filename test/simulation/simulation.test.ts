@@ -13,7 +13,7 @@ const KEPT: [string, string][] = [
   ['143', "the machine's clock was set back, and facts came in another order than they had"],
   ['4481', 'after that what a person asked had the time of the fact before, and counted as asked earlier'],
 ];
-const SEEDS = Array.from({ length: 40 }, (_, i) => String(i + 1));
+const SEEDS = Array.from({ length: 25 }, (_, i) => String(i + 1));
 
 test('the same seed is the same world, to the last line of its journal', async () => {
   const [first, second] = [await play('7'), await play('7')];
