@@ -28,7 +28,6 @@ export interface WaiveOptions {
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
 export async function waive(config: Config, output: Output, options: WaiveOptions): Promise<void> {
   assertGate(config, options.gate);
-  const until = options.until === undefined ? null : parseUntil(options.until, Date.now());
   const { kernel, kmod } = options;
   for (const [name, text] of [['kernel', kernel] as const, ['kmod', kmod] as const])
     if (text.trim() === '')
@@ -40,6 +39,7 @@ export async function waive(config: Config, output: Output, options: WaiveOption
   const by = whoIs(options.by);
   await withStore(config, 'append', async (store) => {
     const at = await timeOf(store);
+    const until = options.until === undefined ? null : parseUntil(options.until, at);
     const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
     const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
     const id = await store.waive(waiver, runs);

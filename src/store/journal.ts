@@ -47,7 +47,8 @@ export function journalFacts({ db, record }: Base) {
     async newest() {
       const { rows } = await sql<{ at: number }>`
         SELECT at FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS told
-        UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1) AS waived`.execute(db);
+        UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1) AS waived
+        UNION ALL SELECT max(at) AS at FROM waiver_end`.execute(db);
       return Math.max(0, ...rows.map(({ at }) => at));
     },
     async hear({ queue, at, routingKey, understood }) {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { steadyClock } from '../../src/store/clock.ts';
+import { openStore } from '../../src/store/open.ts';
 
 const HOUR = 3_600_000;
 
@@ -70,4 +71,20 @@ test('it never goes back, and never behind the machine, and comes to it in the e
       expect(clock()).toBe(wall());
     }),
   );
+});
+
+test('the newest fact may be a line of the journal, a waiver, or the end of one', async () => {
+  const store = await openStore('sqlite::memory:', { mode: 'write' });
+  const newest: number[] = [await store.newest()];
+  const kernel = { id: 1, nvr: 'kernel-1-1', name: 'kernel', epoch: null, version: '1', release: '1' };
+  await store.seeKernel(kernel, 10);
+  newest.push(await store.newest());
+  const waiver = { at: 20, by: 'ada', reason: '', gate: null, kernel: 'next', kmod: 'kmod-a', until: null };
+  await store.waive(waiver, []);
+  newest.push(await store.newest());
+  const [made] = await store.waivers();
+  if (made) await store.endWaiver(made, 'ada', 30, []);
+  newest.push(await store.newest());
+  await store.close();
+  expect(newest).toEqual([0, 10, 20, 30]);
 });
