@@ -8,7 +8,7 @@ import { waiverReport } from '../core/report.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { steadyClock } from '../store/clock.ts';
 import { OvertakenError } from '../store/error.ts';
-import { openStore } from '../store/open.ts';
+import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
@@ -37,7 +37,7 @@ export async function waive(config: Config, output: Output, options: WaiveOption
   const reason = oneLine(options.reason);
   if (reason === '') throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
   const by = whoIs(options.by);
-  await withStore(config, 'append', async (store) => {
+  await withStore(config.store.url, 'append', async (store) => {
     const at = await timeOf(store);
     const until = options.until === undefined ? null : parseUntil(options.until, at);
     const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
@@ -74,7 +74,7 @@ export async function listWaivers(
   output: Output,
   { all, json }: { readonly all: boolean; readonly json: boolean },
 ): Promise<void> {
-  const waivers = await withStore(config, 'read', waiverReports);
+  const waivers = await withStore(config.store.url, 'read', waiverReports);
   const shown = waivers.filter(({ state }) => all || state === 'holds');
   if (json) {
     output.write(`${JSON.stringify({ waivers: shown }, null, 2)}\n`);
@@ -102,7 +102,7 @@ export async function listWaivers(
 
 /** `kmod-gate unwaive`: end a waiver. What it let through stays where it is. */
 export async function unwaive(config: Config, output: Output, id: string, by?: string): Promise<void> {
-  await withStore(config, 'append', async (store) => {
+  await withStore(config.store.url, 'append', async (store) => {
     const now = await timeOf(store);
     const waiver = (await store.waivers()).find((one) => String(one.id) === id);
     if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
@@ -137,7 +137,7 @@ export async function order(
   assertGate(config, options.gate);
   const { kmod = null } = options;
   const reason = oneLine(options.reason ?? '');
-  await withStore(config, 'append', async (store) => {
+  await withStore(config.store.url, 'append', async (store) => {
     const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
     const at = await timeOf(store);
     for (const run of runs) {
@@ -265,16 +265,3 @@ function userName(): string | undefined {
 
 /** What a person types goes into rows and sentences. */
 const oneLine = (text: string): string => text.trim().replace(/\s+/g, ' ');
-
-async function withStore<T>(
-  { store: { url } }: Config,
-  mode: 'read' | 'append',
-  work: (store: Store) => Promise<T>,
-): Promise<T> {
-  const store = await openStore(url, { mode });
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
-}

@@ -57,6 +57,20 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   }
 }
 
+/** Open a store beside a running gate for as long as `work` takes. Throws StoreError as `openStore` does. */
+export async function withStore<T>(
+  url: string,
+  mode: 'read' | 'append',
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  const store = await openStore(url, { mode });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
 /** Another program's database is left as it is: nothing is written before this. */
 function assertOwn(path: string): void {
   if (path === ':memory:' || !existsSync(path)) return;

@@ -138,6 +138,7 @@ export interface Store {
   lastHeard(queue: string): Promise<Heard | undefined>;
   close(): Promise<void>;
 }
+
 /**
  * The store over an open database.
  * @param version another value whenever another process has written to it

@@ -11,7 +11,7 @@ import type { Entry } from '../../src/core/model.ts';
 import { type Mishap, serveWorld } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
 import { steadyClock } from '../../src/store/clock.ts';
-import { openStore } from '../../src/store/open.ts';
+import { withStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type Ended, fileOf, type Program, start } from '../commands/program.ts';
 import { type Drawn, draw, TROUBLES } from './draw.ts';
@@ -186,19 +186,6 @@ async function setStage(random: Random): Promise<Stage> {
 }
 
 const lastWords = ({ code, signal, stderr }: Ended): string => `${signal ?? code}: ${stderr.slice(-1_000)}`;
-
-async function withStore<T>(
-  url: string,
-  mode: 'read' | 'append',
-  work: (store: Store) => Promise<T>,
-): Promise<T> {
-  const store = await openStore(url, { mode });
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
-}
 
 /** Until nothing has run for two sweeps, which find all that is left to do; or patience, or the program, is at its end. */
 async function untilOver({ child }: Program, hub: OpenHub, url: string, { pace }: Drawn): Promise<void> {
