@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Run } from '../core/model.ts';
 import { type Replayed, replay } from '../core/replay.ts';
 import { plural } from '../core/wording.ts';
-import { openStore } from '../store/open.ts';
+import { withStore } from '../store/open.ts';
 import { parseSince } from './dates.ts';
 import { dateTime, type Output, paint, table } from './text.ts';
 
@@ -18,8 +18,7 @@ export async function replayCommand(
 ): Promise<void> {
   const now = Date.now();
   const from = since === undefined ? 0 : parseSince(since, now);
-  const store = await openStore(config.store.url, { mode: 'read' });
-  const runs = await store.runs(MOST).finally(() => store.close());
+  const runs = await withStore(config.store.url, 'read', (store) => store.runs(MOST));
   const played = runs
     .filter(({ startedAt }) => startedAt >= from)
     .flatMap((run) => {

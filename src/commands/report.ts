@@ -16,7 +16,7 @@ import {
   worstFirst,
 } from '../core/report.ts';
 import { describeError } from '../core/wording.ts';
-import { openStore } from '../store/open.ts';
+import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { dateTime, type Output, paint, table } from './text.ts';
 
@@ -246,10 +246,10 @@ const LISTED = 20;
 
 /** `kmod-gate status`: the newest runs, from the store; the gate need not run. */
 export async function status(config: Config, output: Output, json: boolean): Promise<void> {
-  const store = await openStore(config.store.url, { mode: 'read' });
-  const reports = await newestReports(reporting(config, store), LISTED);
+  const reports = await withStore(config.store.url, 'read', (store) =>
+    newestReports(reporting(config, store), LISTED),
+  );
   output.write(json ? `${JSON.stringify({ runs: reports }, null, 2)}\n` : statusTable(output, reports));
-  await store.close();
 }
 
 /**
@@ -262,9 +262,9 @@ export async function explainCommand(
   subject: string,
   json: boolean,
 ): Promise<boolean> {
-  const store = await openStore(config.store.url, { mode: 'read' });
-  const explanation = await explain(reporting(config, store), subject);
-  await store.close();
+  const explanation = await withStore(config.store.url, 'read', (store) =>
+    explain(reporting(config, store), subject),
+  );
   if (!explanation) return false;
   output.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(output, explanation));
   return true;

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Run, Write } from '../../core/model.ts';
 import { plural } from '../../core/wording.ts';
-import { openStore } from '../../store/open.ts';
+import { withStore } from '../../store/open.ts';
 import type { Heard, Store } from '../../store/store.ts';
 import { type Check, ok, unsure, wrong } from './check.ts';
 
@@ -42,13 +42,10 @@ export async function examineStore(url: string, queue: string | undefined): Prom
     accessSync(dirname(path), constants.W_OK);
     if (!existsSync(path)) return [ok(STORE, `${path} does not exist yet; run makes it`), NO_PAST];
     accessSync(path, constants.W_OK);
-    const store = await openStore(url, { mode: 'read' });
-    try {
+    return await withStore(url, 'read', async (store) => {
       const live = await store.liveRuns();
       return [ok(STORE, `${path}: ${plural(live.length, 'run')} under way`), await remember(store, queue)];
-    } finally {
-      await store.close();
-    }
+    });
   } catch (error) {
     const mend = 'name a file in a folder that this user may write to in store.url';
     return [wrong(STORE, error instanceof Error ? error.message : String(error), mend), NO_PAST];
