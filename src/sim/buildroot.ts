@@ -31,7 +31,7 @@ const TOOLCHAIN = ['gcc-11.4.1-3.el9', 'make-4.3-8.el9', 'elfutils-libelf-devel-
 /** A new buildArch attempt: makes the build root and settles what will come of it. */
 export function enterBuildroot(state: State, task: Task, kmod: Kmod, repo: Repo, arch: string): void {
   const build = kernelFor(state, kmod, repo);
-  const rule = build && useRule(state, kmod, build, arch);
+  const rule = build && useRule(state, kmod, build, arch, repo);
   const empty = build === undefined || rule?.result === 'mock-error' || rule?.result === 'init-error';
   const rpms = empty ? [] : [...toolchain(state, arch), ...develRpms(state, build, arch)];
   state.buildroots.push(newBuildroot(state, task, repo, arch, rpms));
@@ -56,10 +56,15 @@ function kernelFor(state: State, kmod: Kmod, repo: Repo): Build | undefined {
 }
 
 /** The rule for this try, which counts as one of its `times`. */
-function useRule(state: State, kmod: Kmod, kernel: Build, arch: string): Rule | undefined {
+function useRule(state: State, kmod: Kmod, kernel: Build, arch: string, { tag_id }: Repo): Rule | undefined {
+  const since = state.now - state.start;
+  const tag = tagById(state, tag_id);
+  const base = tag.extra['sidetag'] === true ? tagById(state, tag.parents[0]?.id ?? tag_id) : tag;
   for (const [i, rule] of state.scenario.rules.entries()) {
     if (!matches(rule.kmod, kmod.name) || !matches(rule.kernel, kernel.nvr) || !matches(rule.arch, arch))
       continue;
+    if (!matches(rule.tag ?? '*', base.name)) continue;
+    if (since < (rule.after ?? 0) || since >= (rule.before ?? Number.POSITIVE_INFINITY)) continue;
     const key = `${i} ${kmod.name}`;
     const used = state.tries.get(key) ?? 0;
     if (rule.times !== null && used >= rule.times) continue;

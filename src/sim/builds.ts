@@ -52,7 +52,11 @@ export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Bui
   state.builds.push(build);
   tell(state, { kind: 'build', old: null, build: buildInfo(state, build), task: taskNews(task) });
   addRpm(state, rpmOf(build, spec.name, 'src', []));
-  for (const arch of state.scenario.arches) buildArch(state, owner, task, spec, build, arch);
+  const arches = ('imports' in spec && spec.arches) || state.scenario.arches;
+  for (const arch of arches) buildArch(state, owner, task, spec, build, arch);
+  // 32-bit tools beside 64-bit modules, as multilib repositories want them.
+  const others = 'imports' in spec ? (spec.userspace ?? []).filter((arch) => !arches.includes(arch)) : [];
+  for (const arch of others) addRpm(state, rpmOf(build, `${spec.name}-tools`, arch, []));
   build.state = BUILD.COMPLETE;
   build.completion = state.now;
   tell(state, { kind: 'build', old: BUILD.BUILDING, build: buildInfo(state, build), task: taskNews(task) });

@@ -49,6 +49,10 @@ export interface Kmod extends Nvr {
   readonly pins: string | null;
   /** Milliseconds of one buildArch; null: as `timing.build_arch` says. */
   readonly build_time: number | null;
+  /** What its spec file is for (ExclusiveArch); absent: all that the scenario has. */
+  readonly arches?: readonly string[] | null;
+  /** Architectures of one more rpm of the same build, `NAME-tools`, that has no module in it. */
+  readonly userspace?: readonly string[];
 }
 
 const RESULTS = ['fails', 'builds', 'mock-error', 'init-error', 'traceback', 'restart', 'hangs'] as const;
@@ -59,6 +63,11 @@ export interface Rule {
   readonly kmod: string;
   readonly kernel: string;
   readonly arch: string;
+  /** Pattern of the build tag's name; a side tag counts as its base. Absent: any. */
+  readonly tag?: string;
+  /** In force from then on, and until then, in milliseconds since the world began; absent: always. */
+  readonly after?: number;
+  readonly before?: number | null;
   /**
    * `fails`: build.log ends with `log`. `builds`: whatever it imports. `mock-error`, `init-error`: no build
    * root, root.log ends with `log`. `traceback`: the builder's own error. `restart`: the builder dies and
@@ -236,6 +245,8 @@ const FileSchema = z.strictObject({
       kernel: Name.default('kernel'),
       pins: z.string().regex(NVR).nullable().default(null),
       build_time: seconds(0).nullable().default(null),
+      arches: z.array(Name).min(1).nullable().default(null),
+      userspace: Names,
     }),
   ),
   rules: z

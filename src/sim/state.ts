@@ -223,6 +223,8 @@ export type News = WorldEvent extends infer E ? (E extends WorldEvent ? Omit<E, 
 /** A whole Koji. */
 export interface State {
   readonly scenario: Scenario;
+  /** What the clock showed when the world began. */
+  readonly start: number;
   now: number;
   builders: number;
   /** How many of them make repos too; null: all. */
@@ -263,6 +265,7 @@ export interface State {
 export function emptyState(scenario: Scenario, now: number): State {
   return {
     scenario,
+    start: now,
     now,
     builders: scenario.builders,
     repo_builders: scenario.repo_builders,

@@ -290,7 +290,7 @@ function workBuild(state: State, task: Task): XmlValue | undefined {
   if (!opts['scratch']) assertImportable(state, task, srpm, opts['draft'] === true);
   const builds = childrenOf(state, task).filter((child) => child.method === 'buildArch');
   if (builds.length === 0) {
-    const arches = archList(state, tag, opts);
+    const arches = archList(state, tag, opts, kmodFromSource(state, srpm)?.arches ?? null);
     for (const [i, arch] of arches.entries()) {
       const request = [srpm, tag.id, arch, i === 0, { repo_id }];
       subtask(state, task, { method: 'buildArch', request, label: arch, arch });
@@ -446,12 +446,16 @@ function kernelIn(state: State, task: number): Kernel | undefined {
   return state.scenario.kernels.find(({ nvr }) => nvrs.includes(nvr));
 }
 
-function archList(state: State, tag: Tag, opts: XmlStruct): string[] {
+/** kojid's getArchList: ExclusiveArch, or what a scratch build asks for instead; and of that what the tag has. */
+function archList(state: State, tag: Tag, opts: XmlStruct, exclusive: readonly string[] | null): string[] {
   const all = buildArches(state, tag);
   if (all.length === 0) throw buildError(`No arches for tag ${tag.name} [${tag.id}]`);
   const override = opts['arch_override'];
-  if (typeof override !== 'string' || override === '') return [...all];
-  const arches = [...new Set(override.split(/\s+/))].filter((arch) => all.includes(arch));
+  const asked =
+    typeof override === 'string' && override !== ''
+      ? [...new Set(override.split(/\s+/))]
+      : (exclusive ?? all);
+  const arches = asked.filter((arch) => all.includes(arch));
   if (arches.length === 0) throw buildError('No matching arches were found');
   return arches;
 }
