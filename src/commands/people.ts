@@ -1,10 +1,12 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
-import { hasChangedTags, holdOf, standings, verdictOf } from '../core/judge.ts';
+import { standings } from '../core/judge.ts';
 import type { Order, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
+import { hasChangedTags, holdOf } from '../core/people.ts';
 import { waiverReport } from '../core/report.ts';
+import { verdictOf } from '../core/verdict.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { steadyClock } from '../store/clock.ts';
 import { OvertakenError } from '../store/error.ts';
@@ -60,7 +62,7 @@ function effectOn({ gates }: Config, run: Run, now: number): string {
   const kmods = gate ? standings(gate, run, now) : [];
   if (!gate || kmods.some(({ state }) => state !== 'judged'))
     return 'not decided yet; its verdict will heed it';
-  const { verdict, reasons } = verdictOf(gate, run, kmods, now);
+  const { verdict, reasons } = verdictOf(gate, run, now, kmods);
   const hold = run.closing ? undefined : holdOf(run);
   if (verdict === 'promote' && hold) return `would be let through, but ${hold.by} holds it`;
   if (verdict === 'promote')

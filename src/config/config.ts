@@ -324,6 +324,7 @@ function describePolicy({ longest_build, longest_run, longest_hold, after_hold, 
   const { retries, quiet, advisory_limit: most } = policy;
   const parts = [
     `inconclusive ${policy.inconclusive}, unattributed ${policy.unattributed}, proof ${policy.proof}`,
+    `builds against the baseline count for ${upTo(policy.evidence_age)}`,
     ...(most === null ? [] : [`more than ${plural(most, 'advisory kmod')} block`]),
     `supersede ${policy.supersede}`,
     `retries ${retries.kmod} a kmod, ${retries.run} a run, ${retries.day} a day`,
