@@ -25,7 +25,7 @@ export function sourceRpmPath(build: {
 }): string {
   const { name, version, release } = build;
   const volume = build.volume_name && build.volume_name !== 'DEFAULT' ? `vol/${build.volume_name}/` : '';
-  const rpm = `${name}-${version}-${released(release)}.src.rpm`;
+  const rpm = `${name}-${version}-${releasedNvr(release)}.src.rpm`;
   return `../${volume}packages/${name}/${version}/${release}/src/${rpm}`;
 }
 
@@ -34,14 +34,15 @@ type Evr = Pick<KernelBuild, 'epoch' | 'version' | 'release'>;
 /** A draft build's release carries `,draft_N` until it is promoted (Koji 1.33); its rpms never do. */
 const DRAFT = /,draft_\d+$/;
 export const isDraft = ({ release }: Pick<KernelBuild, 'release'>): boolean => DRAFT.test(release);
-const released = (release: string): string => release.replace(DRAFT, '');
+/** A release, or an NVR, as it is once a draft is promoted. */
+export const releasedNvr = (name: string): string => name.replace(DRAFT, '');
 
 /** Order of two builds by epoch, version, release as rpm does: negative when `a` is older. A draft is as old as its rpms. */
 export function compareEvr(a: Evr, b: Evr): number {
   return (
     (a.epoch ?? 0) - (b.epoch ?? 0) ||
     rpmvercmp(a.version, b.version) ||
-    rpmvercmp(released(a.release), released(b.release))
+    rpmvercmp(releasedNvr(a.release), releasedNvr(b.release))
   );
 }
 

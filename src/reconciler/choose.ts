@@ -34,7 +34,9 @@ export async function choose(
       shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name) })),
     );
   const baseline = gate.stablelist ? (measure(STABLELIST, 0)[0] ?? null) : (shipped[0] ?? null);
-  const arches = await expectedArches(context, [kernel, ...(baseline ? [baseline] : [])], chosen);
+  // By symbols alone a kmod is judged where it has any.
+  const built = gate.strategy === 'symbols' ? [] : chosen;
+  const arches = await expectedArches(context, [kernel, ...(baseline ? [baseline] : [])], built);
   const kmods = chosen.map((kmod) => {
     const expected = arches.get(kmod.buildId);
     return { ...kmod, ...(expected && { expected }), baselines: measure(kmod.name, kmod.buildId) };

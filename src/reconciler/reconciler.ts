@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { judgementsOf } from '../core/baseline.ts';
 import { decide } from '../core/decide.ts';
 import { BUILD, type Gate, type Hint, type KernelBuild, type Run } from '../core/model.ts';
-import { isDraft, matcher } from '../core/names.ts';
+import { isDraft, matcher, releasedNvr } from '../core/names.ts';
 import { newerHead } from '../core/tags.ts';
 import { reopens } from '../core/verdict.ts';
 import * as koji from '../koji/calls.ts';
@@ -101,7 +101,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       .map(({ kernel }) => kernel);
     if (patterns.length === 0) return;
     const waived = matcher(patterns);
-    for (const { id, nvr } of await store.kernels()) {
+    for (const { id, nvr, release } of await store.kernels()) {
+      // The name that a draft has once it is promoted: the hub is asked whether it is by now.
+      if (isDraft({ release }) && waived(releasedNvr(nvr))) queue.add(`build ${id}`, now());
       if (!waived(nvr)) continue;
       // The hub is only asked about those that a waiver really opens again.
       for (const gate of gates) {

@@ -176,9 +176,10 @@ function spelled(
  */
 function heard(all: readonly ArchDetail[], { tables }: BuiltKernel): ArchDetail[] {
   // 32-bit tools beside 64-bit modules: no kernel there, and nothing that needs one.
-  const arches = all.filter(({ arch, imports }) => imports > 0 || tables.has(arch));
+  const known = all.filter(({ arch, imports }) => imports > 0 || tables.has(arch));
+  const arches = known.length > 0 ? known : all;
   const own = arches.filter(({ cause }) => cause !== CAUSES['other-variant']);
-  if (own.length === 0) return arches;
+  if (own.length === 0) return [...arches];
   return own.every(({ imports }) => imports === 0) ? [] : own;
 }
 

@@ -43,13 +43,21 @@ describe('facts', () => {
   test('of a whole run come back as they were told, also after the store was opened anew', async () => {
     const first = await openStore(url, { mode: 'write' });
     const run = await begin(first);
-    expect(run).toEqual({ ...BEGUN, chosenAt: 1_000, past: [], intents: [], waivers: [], orders: [] });
+    expect(run).toEqual({
+      ...BEGUN,
+      chosenAt: 1_000,
+      baselineRepos: {},
+      past: [],
+      intents: [],
+      waivers: [],
+      orders: [],
+    });
     const [intent] = await first.intend(run, [BUILD], 1_100);
     if (!intent) throw new Error('no intent');
     expect(intent.id).toBe('c9s/30/1/kmod-a/1');
     await first.receive(run, intent, { at: 1_200, task: 99 });
     await first.end(run, intent, { at: 1_300, how: 'done', build: BUILDS });
-    await first.judge(run, 'promote', ['1 of 1 kmod builds'], 1_400);
+    await first.judge(run, { verdict: 'promote', reasons: ['1 of 1 kmod builds'] }, [], 1_400);
     await first.closeRun(run, { at: 1_500, how: 'done', why: 'moved' });
     await first.close();
 
@@ -58,6 +66,7 @@ describe('facts', () => {
     expect(await again.run(run.id)).toEqual({
       ...BEGUN,
       chosenAt: 1_000,
+      baselineRepos: {},
       past: [],
       waivers: [],
       orders: [],
