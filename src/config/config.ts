@@ -260,6 +260,7 @@ export function describeConfig(config: Config): string {
         `${formatDuration(sweep.settle)} to settle`,
     ],
     ...gates.flatMap(describeGate),
+    ...gates.flatMap((gate, i) => sharedTags(gate, gates.slice(0, i))),
   ];
   return rows.map(([key, value]) => `${key.padEnd(11)}${value}`.trimEnd()).join('\n');
 }
@@ -317,6 +318,17 @@ function describeGate({
       : []),
     ['  on_fail', describeTagChange(ends.on_fail)],
   ];
+}
+
+/** Gates that let kernels into one tag each could let in what the other one blocks; they wait for a person instead. */
+function sharedTags(gate: Gate, others: readonly Gate[]): [string, string][] {
+  return others.flatMap((other): [string, string][] => {
+    const tags = gate.on_pass.tag.filter((tag) => other.on_pass.tag.includes(tag));
+    const same = other.kernels.some((name) => gate.kernels.includes(name));
+    if (tags.length === 0 || !same) return [];
+    const text = `gates ${other.name} and ${gate.name} both let kernels into ${tags.join(', ')}: what one of them blocks, the other one holds until a person acts`;
+    return [['note', text]];
+  });
 }
 
 function describePolicy({ longest_build, longest_run, longest_hold, after_hold, ...policy }: Policy): string {

@@ -174,16 +174,17 @@ function tryOn(
   const last = tries.at(-1);
   if (!last) return { state: 'wanted', notBefore: 0, at: 0 };
   if (!last.ending) return { state: 'active', notBefore: 0, at: 0 };
-  const all = tries.map((attempt) => ({
+  const told = (attempt: Attempt) => ({
     trial: trialOf(policy, run, kernel, attempt, arch),
     lost: attempt.ending?.how === 'lost',
     at: attempt.ending?.at ?? 0,
-  }));
-  const shown = all.findLast(({ trial }) => trial.shows !== 'nothing') ?? all.at(-1);
+  });
+  const all = tries.map(told);
   const { at } = last.ending;
-  if (!shown || shown.trial.shows !== 'nothing' || !shown.trial.again)
-    return { state: 'judged', notBefore: 0, at, ...shown };
-  const { trial, lost } = shown;
+  const found = all.findLast(({ trial }) => trial.shows !== 'nothing') ?? told(last);
+  const { trial, lost } = found;
+  if (trial.shows !== 'nothing' || !trial.again)
+    return { state: 'judged', notBefore: 0, trial, at: found.at };
   const over = (note: string): Progress => ({
     state: 'judged',
     notBefore: 0,

@@ -467,7 +467,7 @@ describe('what was understood', () => {
       '  mode     enforce, strategy rebuild',
       '  kmods    in tag kmods9s-release, include kmod-*, exclude kmod-redhat-*, advisory kmod-experimental-*',
       '  build    target kmods9s-gate, repo wait, priority 5, at most 20 at a time',
-      '  policy   inconclusive hold, unattributed block, proof repo; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
+      '  policy   inconclusive hold, unattributed block, proof repo; builds against the baseline count for 7d; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
       '  on_pass  tag c9s-candidate, untag c9s-gate',
       '  on_fail  tag c9s-blocked, untag c9s-gate',
     ]);
