@@ -52,7 +52,7 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
-  const comparisons = compareKmods(kmods, kernel);
+  const comparisons = compareKmods(kmods, kernel, baseline);
   const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
   output.write(
@@ -142,11 +142,16 @@ async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
   return named;
 }
 
-/** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
-function isKernelPart({ format, name, imports, kmodImports, exports, stablelists }: SymbolFile): boolean {
+/**
+ * Module.symvers, rpms that are named as parts of a kernel are or offer symbols as such do, and what offers symbols
+ * and needs none.
+ */
+function isKernelPart(file: SymbolFile): boolean {
+  const { format, name, kernelImports, kmodImports, imports, exports, stablelists } = file;
   if (format === 'symvers' || stablelists.length > 0) return true;
   if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;
-  return imports.length + kmodImports.length === 0 && exports.size > 0;
+  if ([...exports.values()].some(({ asKernel }) => asKernel)) return true;
+  return kernelImports.length + kmodImports.length + imports.length === 0 && exports.size > 0;
 }
 
 /** The list of an architecture; a rpm of stablelists has one for each, by release of the distribution. */

@@ -2,7 +2,7 @@
 import { parseCrc } from './crc.ts';
 import { type ExportedSymbol, type ImportedSymbol, type Kmod, SYMBOL } from './model.ts';
 
-/** `kernel`: EL's `kernel(SYM)`. `kmod`: EL's `ksym(SYM)`. `either`: SUSE's `ksym(FLAVOUR:SYM)`. */
+/** Whose it is: the kernel's (EL's `kernel(SYM)`), a kmod's (EL's `ksym(SYM)`), or of either (SUSE's `ksym(FLAVOUR:SYM)`). */
 export type Form = 'kernel' | 'kmod' | 'either';
 
 /** A dependency on a symbol, or the offer of one. */
@@ -62,26 +62,38 @@ export interface RpmSymbols {
 export function symbolsOfRpm(rpm: RpmSymbols): Kmod {
   const { name: provider, version, release, arch } = rpm;
   const exports = new Map<string, ExportedSymbol>();
-  const imports: ImportedSymbol[] = [];
-  const kmodImports: ImportedSymbol[] = [];
+  const needs: SymbolDependency[] = [];
   const flavours = new Set<string | undefined>();
-  eachDependency(rpm.provides, ({ symbol: name, crc, flavour }) => {
-    exports.set(name, { name, crc, provider });
-    flavours.add(flavour);
+  eachDependency(rpm.provides, (offer) => {
+    exports.set(offer.symbol, exportOf(offer, provider));
+    flavours.add(offer.flavour);
   });
-  eachDependency(rpm.requires, ({ symbol, crc, from, flavour }) => {
-    (from === 'kmod' ? kmodImports : imports).push({ symbol, crc });
-    flavours.add(flavour);
+  eachDependency(rpm.requires, (need) => {
+    needs.push(need);
+    flavours.add(need.flavour);
   });
   const [flavour = null] = flavours.size === 1 ? flavours : [];
   return {
     name: `${provider}-${version}-${release}`,
     arch: arch === 'noarch' ? null : arch,
     variant: variantOf(provider) ?? flavour,
-    imports,
-    kmodImports,
+    ...importsOf(needs),
     exports,
   };
+}
+
+/** A symbol as an rpm offers it. */
+export function exportOf({ symbol: name, crc, from }: SymbolDependency, provider: string): ExportedSymbol {
+  return from === 'kernel' ? { name, crc, provider, asKernel: true } : { name, crc, provider };
+}
+
+/** What rpms need, by whom they need it of. */
+export function importsOf(
+  needs: readonly SymbolDependency[],
+): Pick<Kmod, 'kernelImports' | 'kmodImports' | 'imports'> {
+  const of = (form: Form): ImportedSymbol[] =>
+    needs.filter(({ from }) => from === form).map(({ symbol, crc }) => ({ symbol, crc }));
+  return { kernelImports: of('kernel'), kmodImports: of('kmod'), imports: of('either') };
 }
 
 /** All that is said of symbols, in the order given. */

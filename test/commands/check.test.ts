@@ -107,6 +107,28 @@ describe('check', () => {
     });
   });
 
+  test('all that a small kmod needs is gone: incompatible where the baseline had it, else nothing is told', async () => {
+    const file = (name: string, ...lines: string[]) => {
+      writeFileSync(join(folder, name), lines.map((line) => `${line}\n`).join(''));
+      return join(folder, name);
+    };
+    const options = {
+      kernel: [file('now.symvers', '0x00000001\tprintk\tvmlinux\tEXPORT_SYMBOL')],
+      kmods: [file('small.modversions', '0x00000002\tgone_1', '0x00000003\tgone_2')],
+    };
+    const then = ['0x00000002\tgone_1\tvmlinux\tEXPORT_SYMBOL', '0x00000003\tgone_2\tvmlinux\tEXPORT_SYMBOL'];
+    const baseline = [file('then.symvers', ...then)];
+    const { answer, text } = await checked({ ...options, baseline });
+    expect(answer).toBe(false);
+    expect(text).toMatch(/^small +2 +2 +0 +incompatible$/m);
+    expect(text).toMatch(/^gone_1 +0x00000002 → gone +- +small$/m);
+    const cause = 'nothing that it needs is in this kernel: wrong architecture, variant or kernel';
+    expect(await checkedJson(options)).toMatchObject({ kmods: [{ outcome: 'inconclusive', cause }] });
+    const other = file('other.symvers', then[0] ?? '', '0x00000009\tgone_2\tvmlinux\tEXPORT_SYMBOL');
+    const result = await checkedJson({ ...options, baseline: [other] });
+    expect(result).toMatchObject({ kmods: [{ outcome: 'inconclusive', cause }] });
+  });
+
   test('takes kmods behind the files of the kernel, as a shell hands them over', async () => {
     expect(await checkedJson({ kernel: [kernel('6.1.170'), JOOL, KMODS] })).toMatchObject({
       kernel: { symbols: 24618 },

@@ -87,10 +87,29 @@ describe('an rpm', () => {
       name: 'kmod-b-1.0-2.el9',
       arch: 'x86_64',
       variant: null,
-      imports: [{ symbol: 'printk', crc: 1 }],
+      kernelImports: [{ symbol: 'printk', crc: 1 }],
+      imports: [],
       kmodImports: [{ symbol: 'a_get', crc: 10 }],
       exports: new Map([['b_get', { name: 'b_get', crc: 0xb0b, provider: 'kmod-b' }]]),
     });
+  });
+  test('of SUSE, its symbols may come from the kernel or from other kmods', () => {
+    const [names, versions] = [['ksym(default:printk)'], ['1']];
+    const kmp = { name: 'foo-kmp-default', version: '1', release: '1', arch: 'x86_64' };
+    const needs = { kernelImports: [], kmodImports: [], imports: [{ symbol: 'printk', crc: 1 }] };
+    expect(symbolsOfRpm({ ...kmp, provides: NONE, requires: { names, versions } })).toMatchObject(needs);
+  });
+  test('says whether it offers its symbols as a kernel does', () => {
+    const offers = (name: string) => {
+      const provides = { names: [name], versions: ['0x1'] };
+      const rpm = { name: 'odd', version: '1', release: '1', arch: 'x86_64', provides, requires: NONE };
+      return [...symbolsOfRpm(rpm).exports.values()].map(({ asKernel = false }) => asKernel);
+    };
+    expect([offers('kernel(a)'), offers('ksym(a)'), offers('ksym(default:a)')]).toEqual([
+      [true],
+      [false],
+      [false],
+    ]);
   });
   test('the variant of a kernel is in its name, with SUSE in its symbols', () => {
     const of = (name: string, ...names: string[]) =>
