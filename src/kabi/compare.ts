@@ -207,6 +207,25 @@ export interface ChangedSymbol {
   readonly stable: boolean;
 }
 
+/** How a symbol is exported: to modules of which license, and in which namespace, `''` for none. */
+export interface Export {
+  readonly exportType: string;
+  readonly namespace: string;
+}
+
+/** A symbol that two kernels export with the same CRC, and in another way. */
+export interface ReexportedSymbol {
+  readonly symbol: string;
+  readonly before: Export;
+  readonly after: Export;
+  /** In the newer kernel. */
+  readonly provider: string;
+  /** A module that could use it may not any more: it became GPL-only, or came into a namespace. */
+  readonly narrower: boolean;
+  /** Whether it is on the stablelist; false without one. */
+  readonly stable: boolean;
+}
+
 /** What changed from a baseline to a kernel; each list in the order of its kernel's file. */
 export interface KernelDifference {
   /** How many symbols both export. */
@@ -214,6 +233,8 @@ export interface KernelDifference {
   readonly added: readonly LoneSymbol[];
   readonly removed: readonly LoneSymbol[];
   readonly changed: readonly ChangedSymbol[];
+  /** Of those with the same CRC, where both files tell: see `ExportedSymbol`. */
+  readonly reexported: readonly ReexportedSymbol[];
   /** The anomaly: so many CRCs changed that it was the toolchain or the CRC generator, not the code. */
   readonly everythingChanged: boolean;
 }
@@ -244,23 +265,40 @@ export function compareKernels(
     stable: stablelist.has(name),
   });
   const changed: ChangedSymbol[] = [];
+  const reexported: ReexportedSymbol[] = [];
   const added: LoneSymbol[] = [];
   for (const after of kernel.values()) {
     const before = baseline.get(after.name);
-    if (!before) added.push(lone(after));
-    else if (before.crc !== after.crc) {
-      const { name: symbol, provider } = after;
-      changed.push({
-        symbol,
-        before: before.crc,
-        after: after.crc,
-        provider,
-        stable: stablelist.has(symbol),
-      });
+    if (!before) {
+      added.push(lone(after));
+      continue;
+    }
+    const { name: symbol, provider } = after;
+    const of = { symbol, provider, stable: stablelist.has(symbol) };
+    if (before.crc !== after.crc) changed.push({ ...of, before: before.crc, after: after.crc });
+    else if (tells(before) && tells(after)) {
+      const isSame = before.exportType === after.exportType && before.namespace === after.namespace;
+      if (!isSame) reexported.push({ ...of, ...asExported(before, after) });
     }
   }
   const removed = [...baseline.values()].filter(({ name }) => !kernel.has(name)).map(lone);
   const common = kernel.size - added.length;
   const everythingChanged = common >= EVERYTHING_FROM && changed.length >= EVERYTHING_SHARE * common;
-  return { common, added, removed, changed, everythingChanged };
+  return { common, added, removed, changed, reexported, everythingChanged };
+}
+
+/** Whether it tells how it is exported: rpms and modules do not, or not all of it. */
+const tells = (symbol: ExportedSymbol): symbol is ExportedSymbol & Export =>
+  symbol.exportType !== undefined && symbol.namespace !== undefined;
+
+function asExported(before: Export, after: Export): Pick<ReexportedSymbol, 'before' | 'after' | 'narrower'> {
+  const only = ({ exportType, namespace }: Export): Export => ({ exportType, namespace });
+  const isGplOnly = ({ exportType }: Export) => exportType.endsWith('_GPL');
+  return {
+    before: only(before),
+    after: only(after),
+    narrower:
+      (isGplOnly(after) && !isGplOnly(before)) ||
+      (after.namespace !== '' && after.namespace !== before.namespace),
+  };
 }

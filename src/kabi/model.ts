@@ -15,7 +15,7 @@ export interface ExportedSymbol {
   readonly provider: string;
   /** `EXPORT_SYMBOL`, `EXPORT_SYMBOL_GPL`, …; rpms do not tell. */
   readonly exportType?: string;
-  /** Namespace of the export, where it has one (kernel: Documentation/core-api/symbol-namespaces.rst). */
+  /** Namespace of the export, `''` where it has none; rpms and modules do not tell (kernel: core-api/symbol-namespaces.rst). */
   readonly namespace?: string;
   /** Its rpm provides it as `kernel(SYM)`, as those of kernels do; kmods of EL provide `ksym(SYM)`. */
   readonly asKernel?: true;

@@ -245,6 +245,76 @@ describe('diff', () => {
   });
 });
 
+describe('symbols with the same CRC that are exported in another way', () => {
+  const VFS = 'VFS_internal_I_am_really_a_filesystem_and_am_NOT_a_driver';
+  const file = (name: string, ...lines: string[]) => {
+    const path = join(folder, name);
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    return path;
+  };
+  const files = () => ({
+    older: file(
+      'older.symvers',
+      '0x11111111\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t',
+      '0x22222222\tcc_mkdec\tvmlinux\tEXPORT_SYMBOL\t',
+      '0x33333333\tfilp_open\tvmlinux\tEXPORT_SYMBOL\t',
+    ),
+    newer: file(
+      'newer.symvers',
+      '0x11111111\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t',
+      '0x22222222\tcc_mkdec\tvmlinux\tEXPORT_SYMBOL_GPL\t',
+      `0x33333333\tfilp_open\tvmlinux\tEXPORT_SYMBOL\t${VFS}`,
+    ),
+    stablelist: file('listed', '[l]', '\tcc_mkdec', '\tfilp_open'),
+  });
+  test('diff lists what they were and are; the stablelist is broken', async () => {
+    const { older, newer, stablelist } = files();
+    const { answer, text } = await compared(older, newer, { stablelist });
+    expect(answer).toBe(false);
+    expect(text).toContain('0 added, 0 removed, 0 changed, 2 exported in another way.');
+    expect(text).toContain('Stablelist: 2 listed symbols changed or went: cc_mkdec, filp_open');
+    expect(text).toMatch(/^! cc_mkdec +EXPORT_SYMBOL → EXPORT_SYMBOL_GPL +vmlinux +listed$/m);
+    expect(text).toMatch(new RegExp(`^! filp_open +no namespace → namespace ${VFS} +vmlinux +listed$`, 'm'));
+  });
+  test('the way back is told, and breaks nothing', async () => {
+    const { older, newer, stablelist } = files();
+    const { answer, text } = await compared(newer, older, { stablelist });
+    expect(answer).toBe(true);
+    expect(text).toContain('2 exported in another way.\nStablelist: kept\n');
+    expect(text).toMatch(/^ {2}cc_mkdec +EXPORT_SYMBOL_GPL → EXPORT_SYMBOL +vmlinux +listed$/m);
+  });
+  test('check lists them too, and is a no by the stablelist alone', async () => {
+    const { older, newer, stablelist } = files();
+    const options = { kernel: [newer], baseline: [older], kmods: [] };
+    expect((await checked(options)).answer).toBe(true);
+    const { answer, text } = await checked({ ...options, stablelist });
+    expect(answer).toBe(false);
+    expect(text).toMatch(/^cc_mkdec +EXPORT_SYMBOL → EXPORT_SYMBOL_GPL +vmlinux +listed$/m);
+  });
+  test('JSON has all of it', async () => {
+    const { older, newer, stablelist } = files();
+    const { text } = await compared(older, newer, { stablelist, json: true });
+    const reexported = [
+      {
+        ...{ symbol: 'cc_mkdec', provider: 'vmlinux', stable: true, narrower: true },
+        before: { export_type: 'EXPORT_SYMBOL', namespace: '' },
+        after: { export_type: 'EXPORT_SYMBOL_GPL', namespace: '' },
+      },
+      {
+        ...{ symbol: 'filp_open', provider: 'vmlinux', stable: true, narrower: true },
+        before: { export_type: 'EXPORT_SYMBOL', namespace: '' },
+        after: { export_type: 'EXPORT_SYMBOL', namespace: VFS },
+      },
+    ];
+    expect(JSON.parse(text)).toMatchObject({ baseline: { changed: 0, reexported: 2 }, reexported });
+    const options = { kernel: [newer], baseline: [older], kmods: [] };
+    expect(await checkedJson(options)).toMatchObject({
+      baseline: { reexported: 2 },
+      difference: { reexported: reexported.map((it) => ({ ...it, stable: false })) },
+    });
+  });
+});
+
 describe('builds on the hub', () => {
   let server: WorldServer;
   /** kmod-beta is built for rt too, against a kernel that has none of the CRCs. */

@@ -222,7 +222,62 @@ describe('two kernels', () => {
         { symbol: 'moved', before: 3, after: 30, provider: 'kernel-modules', stable: true },
         { symbol: 'kept', before: 4, after: 40, provider: 'kernel-modules', stable: false },
       ],
+      reexported: [],
       everythingChanged: false,
+    });
+  });
+  describe('the same CRC, exported in another way', () => {
+    const [PLAIN, GPL] = ['EXPORT_SYMBOL', 'EXPORT_SYMBOL_GPL'];
+    type How = Pick<ExportedSymbol, 'exportType' | 'namespace'>;
+    const as = (how: How): SymbolTable =>
+      new Map([['a', { name: 'a', crc: 1, provider: 'vmlinux', ...how }]]);
+    test.each<[string, How, How, boolean | null]>([
+      ['became GPL-only', { exportType: PLAIN, namespace: '' }, { exportType: GPL, namespace: '' }, true],
+      [
+        'is no longer GPL-only',
+        { exportType: GPL, namespace: '' },
+        { exportType: PLAIN, namespace: '' },
+        false,
+      ],
+      [
+        'came into a namespace',
+        { exportType: GPL, namespace: '' },
+        { exportType: GPL, namespace: 'N' },
+        true,
+      ],
+      ['into another one', { exportType: GPL, namespace: 'M' }, { exportType: GPL, namespace: 'N' }, true],
+      ['left its namespace', { exportType: GPL, namespace: 'N' }, { exportType: GPL, namespace: '' }, false],
+      [
+        'left it, GPL-only now',
+        { exportType: PLAIN, namespace: 'N' },
+        { exportType: GPL, namespace: '' },
+        true,
+      ],
+      [
+        'was unused',
+        { exportType: 'EXPORT_UNUSED_SYMBOL', namespace: '' },
+        { exportType: PLAIN, namespace: '' },
+        false,
+      ],
+      [
+        'is to become GPL-only',
+        { exportType: PLAIN, namespace: '' },
+        { exportType: 'EXPORT_SYMBOL_GPL_FUTURE', namespace: '' },
+        false,
+      ],
+      ['as before', { exportType: GPL, namespace: 'N' }, { exportType: GPL, namespace: 'N' }, null],
+      ['one does not tell, as of an rpm', {}, { exportType: GPL, namespace: 'N' }, null],
+      ['one tells no namespace, as of a .ko', { exportType: GPL }, { exportType: GPL, namespace: 'N' }, null],
+    ])('%s', (_, before, after, narrower) => {
+      const { reexported, changed, common } = compareKernels(as(before), as(after), new Set('a'));
+      const of = { symbol: 'a', provider: 'vmlinux', stable: true };
+      expect(reexported).toEqual(narrower === null ? [] : [{ ...of, before, after, narrower }]);
+      expect([changed, common]).toEqual([[], 1]);
+    });
+    test('is no case of its own where the CRC changed too', () => {
+      const after = new Map([['a', { name: 'a', crc: 2, provider: 'x', exportType: GPL, namespace: '' }]]);
+      const found = compareKernels(as({ exportType: PLAIN, namespace: '' }), after);
+      expect([found.changed.length, found.reexported.length]).toEqual([1, 0]);
     });
   });
   test.each([
