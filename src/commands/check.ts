@@ -143,15 +143,11 @@ async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
   return named;
 }
 
-/**
- * Module.symvers, rpms that are named as parts of a kernel are or offer symbols as such do, and what offers symbols
- * and needs none.
- */
+/** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
 function isKernelPart(file: SymbolFile): boolean {
   const { format, name, kernelImports, kmodImports, imports, exports, stablelists } = file;
   if (format === 'symvers' || stablelists.length > 0) return true;
   if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;
-  if ([...exports.values()].some(({ asKernel }) => asKernel)) return true;
   return kernelImports.length + kmodImports.length + imports.length === 0 && exports.size > 0;
 }
 
@@ -384,5 +380,5 @@ function changesText(difference: KernelDifference): string {
       stable ? 'listed' : '',
     ]);
   const more = andMore(all.length);
-  return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CRC', 'IN', ''], ...rows])}${more}`;
+  return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CHANGE', 'IN', ''], ...rows])}${more}`;
 }

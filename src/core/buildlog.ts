@@ -118,7 +118,7 @@ function modpostError(line: string): LogError | undefined {
 }
 
 const LINKER =
-  /^(?:\S*\/)?(?:[\w.]+-)*ld(?:\.\w+)?: (?:error: (.+)|(?:(\S+?): )?((?:undefined|cannot find) .+))$/;
+  /^(?:\S*\/)?(?:[\w.]+-)*ld(?:\.\w+)?: (?:error: (.+)|(?:(\S+?): )?((?:undefined|cannot find|unrecognized option) .+))$/;
 /** With its place, the linker's name may be missing. */
 const PLACED =
   /^(?:(?:\S*\/)?(?:[\w.]+-)*ld(?:\.\w+)?: )?(\S+?):(?:(\d+)|\([^()]*\)): ((?:undefined reference to|multiple definition of) .*)$/;

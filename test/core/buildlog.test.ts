@@ -138,6 +138,7 @@ describe('one line of a build.log', () => {
     ["/usr/bin/x86_64-redhat-linux-ld: a.c:7: undefined reference to `f'", 'source', 'a.c', 'f'],
     ['ld.lld: error: undefined symbol: f', 'source', '', 'f'],
     ['ld: cannot find -lnl', 'source', '', undefined],
+    ["ld: unrecognized option '--no-such'", 'source', '', undefined],
     ['ld: warning: k.o: missing .note.GNU-stack section implies executable stack', undefined, '', undefined],
     ['collect2: error: ld returned 1 exit status', undefined, '', undefined],
     ['make: *** [Makefile:5: all] Error 2', 'outcome', '', undefined],
@@ -481,6 +482,15 @@ describe('an error line with odd characters in it', () => {
   ])('%s', (_, log, expected) => expect(findErrors(log).map(describeError)).toEqual(expected));
 });
 
+/** The logs in a folder, by name. */
+function logsIn(path: string): Map<string, string> {
+  const folder = new URL(path, import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.txt'));
+  return new Map(files.map((name) => [name.slice(0, -4), readFileSync(new URL(name, folder), 'utf8')]));
+}
+const logs = logsIn('./logs/');
+const status1 = logsIn('./logs/status1/');
+
 /** Each log of failures of which mock's status tells nothing: the kind, and how what is told first begins. */
 const STATUS_1: Record<string, string | null> = {
   'arch-not-included.build': 'source Architecture is not included: i686',
@@ -512,27 +522,18 @@ const STATUS_1: Record<string, string | null> = {
 };
 
 describe('whose failure it is, where mock says 1', () => {
-  const status1 = new URL('./logs/status1/', import.meta.url);
-  test.each(readdirSync(status1))('%s', (file) => {
-    const log = readFileSync(new URL(file, status1), 'utf8');
-    const [error] = file.includes('.root') ? findRootErrors(log) : findErrors(log);
-    const name = error?.identifier ? ` [${error.identifier}]` : '';
-    const told = error ? `${error.kind} ${describeError(error)}${name}` : null;
-    const expected = STATUS_1[file.replace('.txt', '')];
+  test.each([...status1])('%s', (name, log) => {
+    const [error] = name.endsWith('.root') ? findRootErrors(log) : findErrors(log);
+    const identifier = error?.identifier ? ` [${error.identifier}]` : '';
+    const told = error ? `${error.kind} ${describeError(error)}${identifier}` : null;
+    const expected = STATUS_1[name];
     expect(told?.slice(0, expected?.length) ?? null).toBe(expected);
   });
   test('all of them are in the table', () => {
-    const names = readdirSync(status1).map((file) => file.replace('.txt', ''));
-    expect(names.sort()).toEqual(Object.keys(STATUS_1).sort());
+    expect([...status1.keys()].sort()).toEqual(Object.keys(STATUS_1).sort());
   });
 });
 
-const folder = new URL('./logs/', import.meta.url);
-const logs = new Map(
-  readdirSync(folder)
-    .filter((name) => name.endsWith('.txt'))
-    .map((name) => [name.slice(0, -4), readFileSync(new URL(name, folder), 'utf8')]),
-);
 /** The ends of two logs that a real hub gave: of a build that failed, and of one that did not. */
 for (const [name, file] of [
   ['recorded-jool', '080-downloadTaskOutput.json'],
@@ -593,7 +594,7 @@ describe('real logs', () => {
   });
   test('cut into any pieces, the answer is the same', () => {
     const pieces = fc.record({
-      log: fc.constantFrom(...logs.values()),
+      log: fc.constantFrom(...logs.values(), ...status1.values(), 'configure: error:\r\n\ta\r\n\tb\rc\r\n'),
       most: fc.integer({ min: 1, max: 6 }),
       sizes: fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 30 }),
     });
