@@ -40,7 +40,7 @@ const MACHINE = anyOf(
   /virtual memory exhausted|out of memory allocating \d+ bytes/,
   /fatal error: Killed signal terminated|internal compiler error: Killed|unable to execute command: Killed/,
   // A shell says which of its commands was killed; make, that the shell said 128 + 9.
-  /^\S+: line \d+: +\d+ Killed\b|^Killed$|^make(?:\[\d+\])?: \*\*\* .*\b(?:Killed|Error 137)$/,
+  /^\S+: line \d+: +\d+ (?:Killed|Terminated)\b|^Killed$|^make(?:\[\d+\])?: \*\*\* .*\b(?:Killed|Terminated|Error 137)$/,
   /^\S+: [^"]*\bterminated (?:with|by) signal 9\b|\(signal: 9, SIGKILL: kill\)$/,
   /^[^"]*\b(?:v?fork|posix_spawn|pthread_create)(?:\(\))?(?: for [^":]{1,99})?: (?:retry: )?(?:Resource temporarily unavailable|No child processes)\b/,
   /^MemoryError$|^terminate called after throwing an instance of 'std::bad_alloc'$/,
@@ -57,12 +57,14 @@ const KERNEL =
   /((?:\/usr)?\/lib\/modules\/\d[^\s/:]*\/(?:build|source)|\/usr\/src\/(?:kernels\/|linux-)\d[^\s/:]*(?:\/\w+\/\w+)?)\/?/
     .source;
 const NO_KERNEL = new RegExp(`^make(?:\\[\\d+\\])?: \\*\\*\\* ${KERNEL}: No such file or directory\\.`);
-/** rpmbuild found its BuildRequires not met. */
+/** rpmbuild found its BuildRequires not met, and lists them. */
+const UNMET_LIST = /^error: Failed build dependencies:$/;
 const NEEDED = /^\s+(\S.*) is needed by \S+$/;
 
-function missingError(line: string): LogError | undefined {
+function missingError(line: string, before: string): LogError | undefined {
   const kernel = NO_KERNEL.exec(line)?.[1];
-  const wanted = kernel ?? NEEDED.exec(line)?.[1];
+  const isListed = UNMET_LIST.test(before) || NEEDED.test(before);
+  const wanted = kernel ?? (isListed ? NEEDED.exec(line)?.[1] : undefined);
   if (!wanted) return undefined;
   return nowhere('dependency', kernel ? `${kernel}: No such file or directory` : line.trim(), wanted);
 }
@@ -309,7 +311,6 @@ const UNMET = [
   /^No package found for (.+)$/i,
   /^No package (.+) available\.?$/,
   /^No package matches '(.+)'$/,
-  /^cannot install both (\S+)(?: from \S+)? and /,
   /^(.+) is needed by \S+$/,
   /^nothing provides (?:requested )?(.+?)(?: needed by .+)?$/,
   /^(?:installed )?package .+? requires (.+), but none of the providers can be installed$/,
