@@ -117,13 +117,12 @@ function judgeArch(policy: Pick<Policy, 'proof'>, kernel: Kernel, evidence: Arch
   if (machine) return trouble(machine.message, 'builder');
   const wanted = failed && find('kernel', 'dependency');
   if (wanted) {
-    const pin = errors.find(({ kind, identifier }) => kind === 'kernel' && isPin(identifier));
-    if (pin)
-      return nothing(
-        `tested no kernel on ${arch}: its BuildRequires pin ${pin.identifier}, which is not there; the kernel under test is ${kernel.nvr}`,
-        'kernel',
-        false,
-      );
+    const pin = errors.find(({ kind, identifier }) => kind === 'kernel' && isPin(identifier))?.identifier;
+    if (pin) {
+      const asks = pin.startsWith('/') ? 'its build looks for' : 'its BuildRequires pin';
+      const why = `${asks} ${pin}, which is not there; the kernel under test is ${kernel.nvr}`;
+      return nothing(`tested no kernel on ${arch}: ${why}`, 'kernel', false);
+    }
     if (repo && repo.id !== kernel.id)
       return nothing(`tested the wrong kernel on ${arch}: its repo held ${repo.nvr}`, 'kernel', true);
     const cause = `its build dependencies cannot be met on ${arch}: ${wanted.message}`;
