@@ -112,11 +112,13 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   const next = plan[0];
   if (!next) return rebuildThenClose(gate, pace, seen, verdict, describeEnd(changes));
   const { blockedBy } = seen;
-  if (promotes && !begun && blockedBy)
-    return wait(
-      `held: gate ${blockedBy.gate} blocks it, and lets kernels into ${blockedBy.tag} too; a person must act: kmod-gate waive at gate ${blockedBy.gate}, or tag or untag ${run.kernel.nvr}`,
-      now + pace.poll,
-    );
+  if (promotes && !begun && blockedBy) {
+    const why = `gate ${blockedBy.gate} blocks it, and lets kernels into ${blockedBy.tag} too`;
+    const end = endOfHold(gate, run, verdict.at);
+    if (end !== undefined && end <= now) return standDown(pace, seen, { how: 'superseded', why });
+    const act = `kmod-gate waive at gate ${blockedBy.gate}, or tag or untag ${run.kernel.nvr}`;
+    return wait(`held: ${why}; a person must act: ${act}`, now + pace.poll);
+  }
   const quiet = promotes && !begun ? quietUntil(gate.policy.quiet, now) : undefined;
   if (quiet !== undefined)
     return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet);
@@ -142,10 +144,8 @@ function keepHeld(
   if (tidy && tidy.writes.length > 0) return tidy;
   const superseded = yieldTo(gate, pace, seen);
   if (superseded) return superseded;
-  const { longest_hold, after_hold } = gate.policy;
-  // While a person held it, nobody had to act.
-  const released = seen.run.orders.findLast(({ kind }) => kind === 'release')?.at ?? at;
-  const end = longest_hold === null ? undefined : Math.max(at, released) + longest_hold;
+  const { after_hold } = gate.policy;
+  const end = endOfHold(gate, seen.run, at);
   if (end !== undefined && end <= seen.now) return conclude(afterHold(gate, seen.run, seen.now), true);
   if (tidy) return { ...tidy, wakeAt: Math.min(tidy.wakeAt ?? Infinity, end ?? Infinity) };
   const until =
@@ -156,6 +156,12 @@ function keepHeld(
     `held: ${reasons[0]}; a person must act: kmod-gate retry or waive, or tag or untag ${seen.run.kernel.nvr}${until}`,
     end,
   );
+}
+
+/** When a hold since a time is over; while a person held the kernel, nobody had to act. */
+function endOfHold({ policy }: Gate, { orders }: Run, since: number): number | undefined {
+  const released = orders.findLast(({ kind }) => kind === 'release')?.at ?? since;
+  return policy.longest_hold === null ? undefined : Math.max(since, released) + policy.longest_hold;
 }
 
 /** Names of the kmods that are to be built for real after a promotion. */

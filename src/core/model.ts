@@ -180,9 +180,9 @@ export interface ArchEvidence {
 
 /**
  * An error in a log of a build; `file` and `line` are empty and 0 where the log names none. `source`: the package's own
- * failure, in the words of a compiler, modpost, the linker, or its own last ones. `dependency`: something that the package's build
- * needs cannot be installed. `kernel`: the same, and the kernel's build makes it. `outcome`: make, rpmbuild or dnf only say that something failed. `machine`: the
- * builder ran out of memory or disk, or could not reach a repository.
+ * failure, in the words of a compiler, modpost, the linker, or its own last ones. `dependency`: something that the
+ * package's build needs cannot be installed. `kernel`: the same, and the kernel's build makes it. `outcome`: make, rpmbuild
+ * or dnf only say that something failed. `machine`: the builder ran out of memory or disk, or could not reach a repository.
  */
 export interface LogError {
   readonly kind: 'source' | 'dependency' | 'kernel' | 'outcome' | 'machine';
