@@ -244,6 +244,42 @@ test('a gate that promotes a kernel leaves it in the fail tag into which another
   expect(stage.world.tags(NEW)).toEqual(['c9s-blocked', 'c9s-other-candidate']);
 });
 
+describe('a gate whose pass tag is that of a gate which blocks the kernel', () => {
+  const other = otherGate({ strategy: 'symbols', ...only('kmod-alpha') });
+  const blockedByOne = async (more: Partial<Gate>) => {
+    await set({
+      gate: SYMBOLS,
+      others: [{ ...other, ...more }],
+      scenario: withTags('c9s-other-gate'),
+    });
+    complete(NEW);
+    expect((await settled(stage, NEW)).verdict).toBe('block');
+    by('release-manager').tagBuild('c9s-other-gate', NEW);
+  };
+  const said = () => stage.store.lastSaid('other', stage.buildId(NEW));
+  const isHeld = async () => (await said())?.startsWith('held: gate c9s blocks it');
+
+  test('waits for a person, and does as the first gate once that lets the kernel through', async () => {
+    await blockedByOne({});
+    await stage.until('it is held', isHeld);
+    expect(await said()).toContain('c9s-candidate');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-blocked', 'c9s-other-gate']);
+    await stage.waive();
+    stage.heard();
+    await stage.until('it is let in', () => stage.world.tags(NEW).includes('c9s-candidate'));
+    expect((await settled(stage, NEW, { gate: 'other' })).verdict).toBe('promote');
+    expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test('does not wait for longer than the gate holds any kernel', async () => {
+    await blockedByOne(policy({ longest_hold: HOUR }));
+    await stage.until('it is held', isHeld);
+    const { how, tags } = await settled(stage, NEW, { gate: 'other' });
+    expect(how).toBe('superseded');
+    expect(tags).toEqual(['c9s-blocked', 'c9s-other-gate']);
+  });
+});
+
 // A7
 test('what fails in the target of another gate is no excuse in this one', async () => {
   const other = otherGate({
