@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { spellSymbols } from '../core/report.ts';
 import { blame } from '../kabi/blame.ts';
 import {
   CAUSES,
@@ -17,6 +16,7 @@ import { combineKernel } from '../kabi/kernel.ts';
 import type { KernelKind } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod } from '../kabi/model.ts';
 import { variantOf } from '../kabi/rpm.ts';
+import { spellSymbols } from '../report/report.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
 import { type Output, paint, table } from './text.ts';

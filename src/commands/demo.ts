@@ -10,7 +10,7 @@ import { localBus } from '../bus/local.ts';
 import type { BusMessage } from '../bus/message.ts';
 import { connectPublisher } from '../bus/publisher.ts';
 import { type Config, loadConfig } from '../config/config.ts';
-import type { RunReport } from '../core/report.ts';
+import type { RunReport } from '../report/report.ts';
 import { busMessage } from '../sim/messages.ts';
 import { loadScenario } from '../sim/scenario.ts';
 import { serveWorld } from '../sim/server.ts';

@@ -1,6 +1,6 @@
 /** What a running gate does, shown as it happens: lines, and on a terminal a table of live runs below them. */
 import type { Entry } from '../core/model.ts';
-import type { RunReport } from '../core/report.ts';
+import type { RunReport } from '../report/report.ts';
 import { statusTable } from './report.ts';
 import { clockTime, type Output } from './text.ts';
 

@@ -1,9 +1,10 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
-import { briefly } from '../core/journal.ts';
 import type { ArchDetail, Gate, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
-import type { Explanation, KmodReport, Links, RunReport, WaiverReport } from '../core/report.ts';
+import { describeError } from '../core/wording.ts';
+import { briefly } from '../report/journal.ts';
+import type { Explanation, KmodReport, Links, RunReport, WaiverReport } from '../report/report.ts';
 import {
   BLAME_SHOWN,
   describeBlamed,
@@ -14,8 +15,7 @@ import {
   WHOSE,
   waiverReport,
   worstFirst,
-} from '../core/report.ts';
-import { describeError } from '../core/wording.ts';
+} from '../report/report.ts';
 import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { dateTime, type Output, paint, table } from './text.ts';

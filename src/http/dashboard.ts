@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
-import type { Explanation, RunReport, WaiverReport } from '../core/report.ts';
+import type { Explanation, RunReport, WaiverReport } from '../report/report.ts';
 import { ListenError } from './error.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';

@@ -1,7 +1,8 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
 
-import { briefly } from '../core/journal.ts';
 import type { Entry, Verdict } from '../core/model.ts';
+import { describeError, moment, span } from '../core/wording.ts';
+import { briefly } from '../report/journal.ts';
 import {
   BLAME_SHOWN,
   type BlameReport,
@@ -16,8 +17,7 @@ import {
   type WaiverReport,
   WHOSE,
   worstFirst,
-} from '../core/report.ts';
-import { describeError, moment, span } from '../core/wording.ts';
+} from '../report/report.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Content, type Html, html, link } from './html.ts';
 import { STYLE } from './style.ts';

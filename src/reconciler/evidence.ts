@@ -1,5 +1,5 @@
 /** What an ended scratch build left on the hub, read once and kept. */
-import { createErrorFinder, findRootErrors } from '../core/buildlog.ts';
+
 import {
   type ArchEvidence,
   type BuildEvidence,
@@ -12,6 +12,7 @@ import {
 import * as koji from '../koji/calls.ts';
 import { type Answer, type Hub, isUnknown } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
+import { createErrorFinder, findRootErrors } from '../logs/buildlog.ts';
 
 /** Logs are read in pieces of this size, in bytes; of root.log, which is only longer before things go wrong, the last. */
 const LOG_PIECE = 512 * 1024;

@@ -1,9 +1,9 @@
 /** What was asked of the hub, what it answered, and how it ended. */
 
-import { describeEnding, describeReceipt } from '../core/journal.ts';
 import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { shownBy } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
+import { describeEnding, describeReceipt } from '../report/journal.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
 import { type Base, of } from './record.ts';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CheckError } from '../../src/commands/error.ts';
 import { order, unwaive, type WaiveOptions, waive } from '../../src/commands/people.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import type { RunReport, WaiverReport } from '../../src/core/report.ts';
+import type { RunReport, WaiverReport } from '../../src/report/report.ts';
 import { loadScenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';

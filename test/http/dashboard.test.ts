@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Explanation } from '../../src/core/report.ts';
 import { type Sources, serveDashboard } from '../../src/http/dashboard.ts';
+import type { Explanation } from '../../src/report/report.ts';
 import { exampleSources } from './example.ts';
 
 const NOW = Date.now();

@@ -1,7 +1,7 @@
 /** A blocked, a running and a held kernel, and waivers, as the store would tell of them. */
 import type { Entry } from '../../src/core/model.ts';
-import type { Explanation, KmodReport, RunReport, WaiverReport } from '../../src/core/report.ts';
 import type { Sources } from '../../src/http/dashboard.ts';
+import type { Explanation, KmodReport, RunReport, WaiverReport } from '../../src/report/report.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;

@@ -5,8 +5,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { explain, newestReports } from '../../src/commands/report.ts';
 import type { Gate, Run, Strategy } from '../../src/core/model.ts';
-import { reportOf } from '../../src/core/report.ts';
 import type { Call } from '../../src/koji/hub.ts';
+import { reportOf } from '../../src/report/report.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, SMALL, type Stage, type StageOptions, setStage } from './stage.ts';
 

@@ -1,8 +1,7 @@
 /** A run as people and programs read it: derived from its facts alone. */
-import { blame } from '../kabi/blame.ts';
-import { formatCrc } from '../kabi/crc.ts';
-import type { Outcome } from './cell.ts';
-import { type Judging, type KmodStanding, standings } from './judge.ts';
+
+import type { Outcome } from '../core/cell.ts';
+import { type Judging, type KmodStanding, standings } from '../core/judge.ts';
 import type {
   ArchDetail,
   Entry,
@@ -14,12 +13,14 @@ import type {
   SymbolEvidence,
   Verdict,
   Waiver,
-} from './model.ts';
-import { holdOf } from './people.ts';
-import { isRebuild } from './rebuild.ts';
-import type { Whose } from './trial.ts';
-import { needRebuild } from './verdict.ts';
-import { describeWaiver, describeWrite } from './wording.ts';
+} from '../core/model.ts';
+import { holdOf } from '../core/people.ts';
+import { isRebuild } from '../core/rebuild.ts';
+import type { Whose } from '../core/trial.ts';
+import { needRebuild } from '../core/verdict.ts';
+import { describeWaiver, describeWrite } from '../core/wording.ts';
+import { blame } from '../kabi/blame.ts';
+import { formatCrc } from '../kabi/crc.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {

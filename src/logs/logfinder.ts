@@ -2,7 +2,7 @@
  * How errors are found in a log, whoever's it is. Logs may be huge, so they are taken in pieces as they come: no more is
  * kept of them than the line that is being read, and what was found.
  */
-import type { LogError } from './model.ts';
+import type { LogError } from '../core/model.ts';
 
 /** Takes a log in pieces, cut anywhere. */
 export interface ErrorFinder {

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createErrorFinder, findErrors, findRootErrors } from '../../src/core/buildlog.ts';
 import { describeError } from '../../src/core/wording.ts';
 import { decodeResponse } from '../../src/koji/xmlrpc.ts';
+import { createErrorFinder, findErrors, findRootErrors } from '../../src/logs/buildlog.ts';
 
 const errorsOf = (...lines: string[]) => findErrors(lines.join('\n')).map(describeError);
 
@@ -493,8 +493,8 @@ function logsIn(path: string): Map<string, string> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.txt'));
   return new Map(files.map((name) => [name.slice(0, -4), readFileSync(new URL(name, folder), 'utf8')]));
 }
-const logs = logsIn('./logs/');
-const status1 = logsIn('./logs/status1/');
+const logs = logsIn('./real/');
+const status1 = logsIn('./real/status1/');
 
 /** Each log of failures of which mock's status tells nothing: the kind, and how what is told first begins. */
 const STATUS_1: Record<string, string | null> = {

@@ -8,11 +8,11 @@ import type {
   Run,
   SymbolEvidence,
   SymbolsShown,
-} from './model.ts';
+} from '../core/model.ts';
+import { describeChange, describeStablelist } from '../core/symbols.ts';
+import { isStopped, shownBy } from '../core/trial.ts';
+import { describeWrite, plural } from '../core/wording.ts';
 import type { RunReport } from './report.ts';
-import { describeChange, describeStablelist } from './symbols.ts';
-import { isStopped, shownBy } from './trial.ts';
-import { describeWrite, plural } from './wording.ts';
 
 /** A line of the journal as a history below its runs has it: a verdict that they show is not spelled out again. */
 export function briefly({ kind, run, text }: Entry, runs: readonly RunReport[]): string {

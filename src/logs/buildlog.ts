@@ -1,6 +1,7 @@
 /** What a build.log or a root.log says went wrong. */
+
+import type { LogError } from '../core/model.ts';
 import { createFinder, type ErrorFinder, type Follower, findAll, type Parser } from './logfinder.ts';
-import type { LogError } from './model.ts';
 
 /**
  * Finds the first errors of a build.log, in order, each of them once. Warnings and notes never count. Only the worst is
