@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'kabi'],
   http: ['core'],
   reconciler: ['core', 'kabi', 'koji', 'store'],
-  sim: ['koji/xmlrpc.ts', 'bus/message.ts'],
+  sim: ['koji/xmlrpc.ts', 'bus/message.ts', 'config/error.ts', 'config/mistakes.ts', 'config/schema.ts'],
   commands: ['core', 'config', 'kabi', 'koji', 'bus', 'store', 'symbols', 'http', 'reconciler', 'sim'],
   'main.ts': ['commands', 'config', 'kabi', 'store', 'http', 'koji'],
 };

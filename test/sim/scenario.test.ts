@@ -47,7 +47,7 @@ describe('loadScenario', () => {
       'a key that nobody knows',
       `${USERS}colour = "red"\n[[tags]]\nname = "a"\nsize = 3`,
       {},
-      /scenario\.toml: .*size/,
+      /scenario\.toml:6: tags\[0\]\.size: unknown key; known here: name, /,
     ],
     [
       'a tag that is not there',
