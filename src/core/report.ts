@@ -39,6 +39,8 @@ export interface KmodReport {
   readonly outcome: Outcome | 'waiting' | 'building';
   /** Why, in a few words. */
   readonly cause: string;
+  /** The same by architecture, as far as any is known. */
+  readonly arches: Readonly<Record<string, KmodReport['outcome']>>;
   /** Whose failure it is; null where it is none, or nothing is known yet. */
   readonly whose: Whose | null;
   /** Who waived it, until when, and why; null: nobody. */
@@ -169,7 +171,7 @@ export function reportOf(
     state: run.closing?.why ?? said ?? 'just begun',
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
-    kmods: kmods.map((standing) => kmodReport(standing, links, detail)),
+    kmods: kmods.map((standing) => kmodReport(run, standing, links, detail)),
     baseline: run.baseline,
     held_by: hold ? { by: hold.by, at: hold.at, reason: hold.reason } : null,
     needs_rebuild: needRebuild(run, kmods),
@@ -200,6 +202,7 @@ export function waiverReport(waiver: Waiver, now: number): WaiverReport {
 }
 
 function kmodReport(
+  run: Run,
   { kmod, state, finding, attempts, waiver }: KmodStanding,
   links: Links,
   detail: readonly SymbolEvidence<ArchDetail>[] | undefined,
@@ -212,11 +215,19 @@ function kmodReport(
   const soFar =
     { inconclusive: 'tried again', unattributed: 'tried against the baseline' }[String(finding?.outcome)] ??
     'so far';
+  const outcome = judged ? finding.outcome : submitted ? 'building' : 'waiting';
+  const compared = run.symbols?.kmods.find((of) => of.kmod === name)?.arches ?? [];
+  // What the newest try says of each, else its symbols; a failure counts as what the kmod's does.
+  const alone: [string, Outcome][] =
+    arches.length > 0
+      ? arches.map((of) => [of.arch, judgeBuild(run.kernel, { state: 'closed', arches: [of] }).outcome])
+      : compared.map((of) => [of.arch, judgeSymbols([of], run.baseline).outcome]);
   return {
     name,
     nvr,
     required,
-    outcome: judged ? finding.outcome : submitted ? 'building' : 'waiting',
+    outcome,
+    arches: Object.fromEntries(alone.map(([arch, of]) => [arch, of === 'broken' || !judged ? outcome : of])),
     cause: judged ? finding.cause : finding ? `${soFar}: ${finding.cause}` : '',
     whose: judged ? finding.whose : null,
     waived: waiver ? describeWaiver(waiver) : null,
