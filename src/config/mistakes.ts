@@ -63,6 +63,9 @@ export function explainIssue(issue: z.core.$ZodIssue, document: unknown, schema?
   return [{ path, message: `${got}, expected ${issue.message}${suggestion}` }];
 }
 
+/** So many names are listed where one is wrong. */
+const LISTED = 20;
+
 /**
  * A finding where a name is of nothing that there is.
  * @param where in words, such as `target t`; empty where the path says it
@@ -74,7 +77,9 @@ export function unknownName(
   name: string,
   known: readonly string[],
 ): Finding {
-  const there = known.length > 0 ? `; there is ${known.join(', ')}` : '';
+  const names = [...new Set(known)];
+  const more = names.length > LISTED ? `, and ${names.length - LISTED} more` : '';
+  const there = names.length > 0 ? `; there is ${names.slice(0, LISTED).join(', ')}${more}` : '';
   const said = `${where === '' ? '' : `${where}: `}no such ${what}: ${name}${there}`;
   return { path, message: `${said}${didYouMean(name, known) || '; name one of those, or add it'}` };
 }

@@ -366,7 +366,15 @@ function checkNames(scenario: Scenario): Finding[] {
       .filter((user) => !people.includes(user))
       .map((user) => unknownName(['policy', 'tag', user], 'policy', 'user', user, people)),
     ...lacks(people, 'user', 'policy', ['policy', 'repo_id'], policy.repo_id),
-    ...rules.flatMap(({ kmod, kernel, tag }, i) => [
+    ...rules.flatMap(({ kmod, kernel, tag, after = 0, before = null }, i) => [
+      ...(before !== null && before <= after
+        ? [
+            {
+              path: ['rules', i, 'before'],
+              message: 'is over before it begins; give a later time than "after"',
+            },
+          ]
+        : []),
       ...exact(
         kmods.map(({ name }) => name),
         'kmod',
