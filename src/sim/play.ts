@@ -5,7 +5,7 @@ import type { Scenario } from './scenario.ts';
 import type { DEEDS, ScenarioToml } from './schema.ts';
 import type { World } from './world.ts';
 
-/** What a person does on the hub. `reason` is for the audience. */
+/** What a person does on the hub, to a kernel or to a build of a kmod. `reason` is for the audience. */
 export interface TagAct {
   readonly kind: 'tag' | 'untag';
   readonly by: string;
@@ -133,9 +133,11 @@ function checkPlayed(raw: RawEntry, index: number, { users, tags, kernels, kmods
     return [unknownName(['play', index, key], '', what, name, known)];
   };
   const nvrs = kernels.map(({ nvr }) => nvr);
+  // A new build of a kmod comes by being tagged.
+  const builds = [...nvrs, ...kmods.map(({ nvr }) => nvr)];
   return [
     ...lacks('complete', 'kernel', nvrs),
-    ...lacks('kernel', 'kernel', nvrs, isKernel),
+    ...lacks('kernel', acts ? 'build' : 'kernel', acts ? builds : nvrs, isKernel),
     ...lacks('kmod', 'kmod', [...new Set(kmods.map(({ name }) => name))], isKmod),
     ...lacks(
       'tag',

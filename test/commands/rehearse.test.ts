@@ -373,6 +373,18 @@ describe('what persons do', () => {
     });
   });
 
+  test('a mended kmod is tagged, and tried again', async () => {
+    const mended = 'kmod-a-1.1-1.el9';
+    const koji = KOJI.replace('kmods = [', `kmods = [\n{ nvr = "${mended}", imports = { a = "0x1" } },`);
+    const rule = FAILS.replace('"fails"', '"mock-error"').replace('log =', 'before = "2h"\nlog =');
+    const tag = does('3h', 'tag', `kernel = "${mended}"\ntag = "kmods9s-release"`);
+    const retry = does('3h', 'retry', `kernel = "${NEW}"`);
+    const few = gateOf('policy = { retries = { kmod = 0 } }');
+    const played = await play(koji + rule + COMES + tag + retry, few);
+    expect(inShort(played)).toEqual([`${NEW}: promote, done, in c9s-candidate`]);
+    expect(played.story).toContain(`kojiadmin tags ${mended} into kmods9s-release`);
+  });
+
   test('tag and untag by hand: the person wins', async () => {
     const untag = does('1m', 'untag', `by = "ada"\nkernel = "${NEW}"\ntag = "c9s-gate"`);
     const away = await play(KOJI + COMES + untag);
