@@ -99,7 +99,7 @@ async function perform(
     const said = Date.now();
     if ('gate' in act) await speak(act, floor, (command) => progress.line(`\n${command}`));
     else {
-      progress.line(`\n--- ${act.kernel}: ${title}`);
+      progress.line(`\n--- ${act.kernel}${title === null ? '' : `: ${title}`}`);
       actOnHub(world, act);
     }
     await decided(gate, act.kernel, stop, 'gate' in act ? said : 0);
@@ -127,7 +127,10 @@ function nextSteps(): string {
   const steps = [
     ['npx kmod-gate demo --serve', 'the same, and its dashboard stays open'],
     [`npx kmod-gate config check ${config}`, 'what this gate is told to do'],
-    [`npx kmod-gate rehearse --config ${config} --scenario ${scenario}`, 'the same on a clock of its own'],
+    [
+      `npx kmod-gate rehearse --config ${config} --scenario ${scenario}`,
+      'the same on a clock of its own, in two seconds',
+    ],
   ];
   const lines = steps.map(([command, what]) => `  ${command}\n      ${what}\n`);
   const change = 'Change a policy in the first file or what happens in the second, and rehearse it again.\n';
