@@ -102,7 +102,7 @@ function program(setExit: (code: number) => void): Command {
   kmodGate
     .command('unwaive')
     .argument('<id>', 'as "kmod-gate waivers" lists it')
-    .description('end a waiver; what it let through stays where it is')
+    .description('end a waiver; a kernel whose tags it has moved stays where it is')
     .addOption(by)
     .addOption(config)
     .action(async (id: string, options: { config: string; by?: string }) => {

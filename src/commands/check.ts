@@ -8,6 +8,7 @@ import {
   CAUSES,
   compareKernels,
   compareKmods,
+  type Export,
   type KernelDifference,
   type KmodComparison,
 } from '../kabi/compare.ts';
@@ -52,7 +53,7 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
-  const comparisons = compareKmods(kmods, kernel);
+  const comparisons = compareKmods(kmods, kernel, baseline);
   const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
   output.write(
@@ -66,7 +67,7 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
 
 /**
  * Compare two kernels.
- * @returns whether the newer one exports all that the older one does, with the same CRCs
+ * @returns whether the newer one exports all that the older one does, with the same CRCs and to as many modules
  * @throws CheckError, SymbolFileError, HubError
  */
 export async function diff(
@@ -84,7 +85,7 @@ export async function diff(
       ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference) }, null, 2)}\n`
       : `${differenceText(sizes.before, difference, stable !== undefined)}${changesText(difference)}`,
   );
-  return difference.removed.length + difference.changed.length === 0;
+  return difference.removed.length + difference.changed.length + narrower(difference).length === 0;
 }
 
 // ---- files ------------------------------------------------------------------------------------------
@@ -143,10 +144,11 @@ async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
 }
 
 /** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
-function isKernelPart({ format, name, imports, kmodImports, exports, stablelists }: SymbolFile): boolean {
+function isKernelPart(file: SymbolFile): boolean {
+  const { format, name, kernelImports, kmodImports, imports, exports, stablelists } = file;
   if (format === 'symvers' || stablelists.length > 0) return true;
   if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;
-  return imports.length + kmodImports.length === 0 && exports.size > 0;
+  return kernelImports.length + kmodImports.length + imports.length === 0 && exports.size > 0;
 }
 
 /** The list of an architecture; a rpm of stablelists has one for each, by release of the distribution. */
@@ -216,15 +218,30 @@ interface Before {
   readonly difference: KernelDifference;
 }
 
-const counts = ({ added, removed, changed }: KernelDifference) => ({
+const counts = ({ added, removed, changed, reexported }: KernelDifference) => ({
   added: added.length,
   removed: removed.length,
   changed: changed.length,
+  reexported: reexported.length,
 });
 
-/** Listed symbols that changed or went. */
-const brokenPromises = ({ removed, changed }: KernelDifference) =>
-  [...removed, ...changed].filter(({ stable }) => stable);
+/** Symbols that fewer modules may use. */
+const narrower = ({ reexported }: KernelDifference) => reexported.filter((symbol) => symbol.narrower);
+
+/** Listed symbols that changed or went, or that fewer modules may use. */
+const brokenPromises = (difference: KernelDifference) =>
+  [...difference.removed, ...difference.changed, ...narrower(difference)].filter(({ stable }) => stable);
+
+/** What tells two ways to export a symbol apart: `EXPORT_SYMBOL`, `namespace NS`. */
+function exportText({ exportType, namespace }: Export, other: Export): string {
+  return [
+    ...(exportType === other.exportType ? [] : [exportType]),
+    ...(namespace === other.namespace ? [] : [namespace ? `namespace ${namespace}` : 'no namespace']),
+  ].join(', ');
+}
+
+const reexportText = ({ before, after }: KernelDifference['reexported'][number]) =>
+  `${exportText(before, after)} → ${exportText(after, before)}`;
 
 function listed(difference: KernelDifference) {
   const crcs = ({ crc, ...lone }: KernelDifference['added'][number]) => ({ ...lone, crc: formatCrc(crc) });
@@ -236,6 +253,11 @@ function listed(difference: KernelDifference) {
       ...symbol,
       before: formatCrc(before),
       after: formatCrc(after),
+    })),
+    reexported: difference.reexported.map(({ before, after, ...symbol }) => ({
+      ...symbol,
+      before: { export_type: before.exportType, namespace: before.namespace },
+      after: { export_type: after.exportType, namespace: after.namespace },
     })),
   };
 }
@@ -278,6 +300,7 @@ function checkText(
   return [
     `The kernel exports ${kernel.symbols.size} symbols.\n`,
     ...(before ? [differenceText(before.symbols, before.difference, promised)] : []),
+    ...(before ? [reexportedText(before.difference)] : []),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
     blameText(comparisons),
   ].join('');
@@ -288,6 +311,9 @@ const TONES: Readonly<Record<string, string>> = { compatible: 'ok', incompatible
 
 /** How many symbols are named; `--json` has all. */
 const NAMED = 20;
+
+const andMore = (count: number): string =>
+  count > NAMED ? `… and ${count - NAMED} more; --json has them all\n` : '';
 
 function blameText(comparisons: readonly KmodComparison[]): string {
   const { symbols } = blame(comparisons);
@@ -300,12 +326,12 @@ function blameText(comparisons: readonly KmodComparison[]): string {
       names.length > 3 ? `${names.slice(0, 3).join(' ')} and ${names.length - 3} more` : names.join(' ');
     return [symbol, change, provided?.provider ?? '-', few];
   });
-  const more = symbols.length > NAMED ? `… and ${symbols.length - NAMED} more; --json has them all\n` : '';
+  const more = andMore(symbols.length);
   return `\nSymbols that are not as kmods need them\n${table([['SYMBOL', 'CRC', 'NOW IN', 'HITS'], ...rows])}${more}`;
 }
 
 function differenceText(before: number, difference: KernelDifference, promised: boolean): string {
-  const { added, removed, changed } = counts(difference);
+  const { added, removed, changed, reexported } = counts(difference);
   const broken = brokenPromises(difference);
   const promise = promised
     ? `Stablelist: ${broken.length === 0 ? 'kept' : `${broken.length} listed symbols changed or went: ${broken.map(({ symbol }) => symbol).join(', ')}`}\n`
@@ -313,12 +339,24 @@ function differenceText(before: number, difference: KernelDifference, promised: 
   const everything = difference.everythingChanged
     ? 'Nearly every CRC changed: the compiler or the CRC generator did, not the code.\n'
     : '';
-  return `Since the baseline, of ${before} symbols: ${added} added, ${removed} removed, ${changed} changed.\n${everything}${promise}`;
+  const anew = reexported > 0 ? `, ${reexported} exported in another way` : '';
+  return `Since the baseline, of ${before} symbols: ${added} added, ${removed} removed, ${changed} changed${anew}.\n${everything}${promise}`;
+}
+
+/** The first of the symbols that are exported in another way: those that fewer modules may use come first. */
+function reexportedText({ reexported }: KernelDifference): string {
+  if (reexported.length === 0) return '';
+  const worstFirst = reexported.toSorted((a, b) => Number(b.narrower) - Number(a.narrower));
+  const rows = worstFirst
+    .slice(0, NAMED)
+    .map((it) => [it.symbol, reexportText(it), it.provider, it.stable ? 'listed' : '']);
+  const heads = ['SYMBOL', 'EXPORTED AS', 'IN', ''];
+  return `\nSymbols with the same CRC that are exported in another way\n${table([heads, ...rows])}${andMore(reexported.length)}`;
 }
 
 /** Where the changes are, and the first of them. */
 function changesText(difference: KernelDifference): string {
-  const { removed, changed, added } = difference;
+  const { removed, changed, reexported, added } = difference;
   const all = [
     ...removed.map(({ crc, ...of }) => ({ ...of, mark: '-', change: formatCrc(crc) })),
     ...changed.map(({ before, after, ...of }) => ({
@@ -326,6 +364,7 @@ function changesText(difference: KernelDifference): string {
       mark: '!',
       change: `${formatCrc(before)} → ${formatCrc(after)}`,
     })),
+    ...reexported.map((of) => ({ ...of, mark: of.narrower ? '!' : ' ', change: reexportText(of) })),
     ...added.map(({ crc, ...of }) => ({ ...of, mark: '+', change: formatCrc(crc) })),
   ];
   if (all.length === 0) return '';
@@ -340,6 +379,6 @@ function changesText(difference: KernelDifference): string {
       provider,
       stable ? 'listed' : '',
     ]);
-  const more = all.length > NAMED ? `… and ${all.length - NAMED} more; --json has them all\n` : '';
-  return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CRC', 'IN', ''], ...rows])}${more}`;
+  const more = andMore(all.length);
+  return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CHANGE', 'IN', ''], ...rows])}${more}`;
 }

@@ -1,10 +1,12 @@
 /** What persons say to a gate: waivers, and orders about a run. They are facts in the store, which a running gate heeds. */
 import { userInfo } from 'node:os';
 import type { Config } from '../config/config.ts';
-import { hasChangedTags, holdOf, standings, verdictOf } from '../core/judge.ts';
-import type { Order, Run, Waiver } from '../core/model.ts';
-import { matcher } from '../core/names.ts';
+import { standings } from '../core/judge.ts';
+import type { KernelBuild, Order, Run, Waiver } from '../core/model.ts';
+import { compareEvr, matcher } from '../core/names.ts';
+import { hasChangedTags, holdOf } from '../core/people.ts';
 import { waiverReport } from '../core/report.ts';
+import { verdictOf } from '../core/verdict.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { steadyClock } from '../store/clock.ts';
 import { OvertakenError } from '../store/error.ts';
@@ -62,11 +64,20 @@ export async function sayWaive({ config, store, output, now }: Floor, options: W
   output.write(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n`);
   for (const { id } of runs) {
     const run = await store.run(id);
-    if (run) output.write(`  ${run.kernel.nvr} at gate ${run.gate}: ${effectOn(config, run, at)}\n`);
+    if (!run) continue;
+    const newer = await newerThan(store, run);
+    const effect = newer ? `stays out: ${newer.nvr} is newer and has passed` : effectOn(config, run, at);
+    output.write(`  ${run.kernel.nvr} at gate ${run.gate}: ${effect}\n`);
   }
   if (kernel === 'next') output.write('It is for the kernel that comes next.\n');
   else if (runs.length === 0)
     output.write(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.\n`);
+}
+
+/** A newer kernel that the gate let through: no waiver brings back an older one. The gate asks the hub, too. */
+async function newerThan(store: Store, { gate, kernel }: Run): Promise<KernelBuild | undefined> {
+  const passed = await store.lastPassed(gate, kernel.name, kernel.id);
+  return passed && compareEvr(passed, kernel) > 0 ? passed : undefined;
 }
 
 /** What becomes of a run by the waivers that it has now. */
@@ -75,7 +86,7 @@ function effectOn({ gates }: Config, run: Run, now: number): string {
   const kmods = gate ? standings(gate, run, now) : [];
   if (!gate || kmods.some(({ state }) => state !== 'judged'))
     return 'not decided yet; its verdict will heed it';
-  const { verdict, reasons } = verdictOf(gate, run, kmods, now);
+  const { verdict, reasons } = verdictOf(gate, run, now, kmods);
   const hold = run.closing ? undefined : holdOf(run);
   if (verdict === 'promote' && hold) return `would be let through, but ${hold.by} holds it`;
   if (verdict === 'promote')

@@ -1,11 +1,11 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
+import { briefly } from '../core/journal.ts';
 import type { ArchDetail, Gate, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
 import type { Explanation, KmodReport, Links, RunReport, WaiverReport } from '../core/report.ts';
 import {
   BLAME_SHOWN,
-  briefly,
   describeBlamed,
   isSpared,
   outcomeNotes,

@@ -247,6 +247,7 @@ export function describeConfig(config: Config): string {
         `${formatDuration(sweep.settle)} to settle`,
     ],
     ...gates.flatMap(describeGate),
+    ...gates.flatMap((gate, i) => sharedTags(gate, gates.slice(0, i))),
   ];
   return rows.map(([key, value]) => `${key.padEnd(11)}${value}`.trimEnd()).join('\n');
 }
@@ -306,11 +307,23 @@ function describeGate({
   ];
 }
 
+/** Gates that let kernels into one tag each could let in what the other one blocks; they wait for a person instead. */
+function sharedTags(gate: Gate, others: readonly Gate[]): [string, string][] {
+  return others.flatMap((other): [string, string][] => {
+    const tags = gate.on_pass.tag.filter((tag) => other.on_pass.tag.includes(tag));
+    const same = other.kernels.some((name) => gate.kernels.includes(name));
+    if (tags.length === 0 || !same) return [];
+    const text = `gates ${other.name} and ${gate.name} both let kernels into ${tags.join(', ')}: what one of them blocks, the other one holds until a person acts`;
+    return [['note', text]];
+  });
+}
+
 function describePolicy({ longest_build, longest_run, longest_hold, after_hold, ...policy }: Policy): string {
   const upTo = (ms: number | null) => (ms === null ? 'any time' : formatDuration(ms));
   const { retries, quiet, advisory_limit: most } = policy;
   const parts = [
     `inconclusive ${policy.inconclusive}, unattributed ${policy.unattributed}, proof ${policy.proof}`,
+    `builds against the baseline count for ${upTo(policy.evidence_age)}`,
     ...(most === null ? [] : [`more than ${plural(most, 'advisory kmod')} block`]),
     `supersede ${policy.supersede}`,
     `retries ${retries.kmod} a kmod, ${retries.run} a run, ${retries.day} a day`,

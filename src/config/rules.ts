@@ -15,9 +15,62 @@ export function checkGates(document: unknown): Finding[] {
     ...checkBuild(gate, ['gate', index]),
     ...checkTagChanges(gate, ['gate', index]),
     ...checkRebuild(gate, ['gate', index]),
+    ...checkProof(gate, ['gate', index]),
   ]);
-  return [...each, ...sharedNames(gates), ...sharedKernels(gates)];
+  return [...each, ...sharedNames(gates), ...sharedKernels(gates), ...undoneBlocks(gates)];
 }
+
+/** Nothing passes of which no required kmod was tried and is fine: what can never have one is a mistake. */
+function checkProof(gate: unknown, path: KeyPath): Finding[] {
+  const patterns = (key: string): unknown[] => {
+    const list = valueAt(gate, ['kmods', key]);
+    return Array.isArray(list) ? list : key === 'include' ? ['*'] : [];
+  };
+  const covers = (list: readonly unknown[]) =>
+    list.length > 0 && patterns('include').every((one) => list.includes(one) || list.includes('*'));
+  const of = (key: string) => valueAt(gate, ['policy', key]);
+  const always = of('after_hold') === 'promote' ? ', after_hold = "promote" or not' : '';
+  const found: Finding[] = [];
+  if (covers(patterns('exclude')))
+    found.push({
+      path: [...path, 'kmods', 'exclude'],
+      message: `leaves out all that include takes in: an empty list of kmods lets nothing pass${always}`,
+    });
+  if (covers(patterns('advisory')))
+    found.push({
+      path: [...path, 'kmods', 'advisory'],
+      message: `makes every kmod advisory: nothing passes of which no required kmod was tried and is fine${always}; for a gate that only tells, set mode = "observe"`,
+    });
+  const holds = [of('inconclusive') ?? 'hold', of('unattributed') ?? 'block'].includes('hold');
+  if (of('after_hold') === 'promote' && !holds && valueAt(gate, ['stablelist']) === undefined)
+    found.push({
+      path: [...path, 'policy', 'after_hold'],
+      message:
+        '"promote" goes with inconclusive = "hold" or unattributed = "hold": all that is held else was not tried, or there is no kmod, and that never passes',
+    });
+  return found;
+}
+
+/** A gate that takes kernels out of the tag into which another one blocks them. */
+function undoneBlocks(gates: readonly unknown[]): Finding[] {
+  return gates.flatMap((gate, index) =>
+    tagsOf(gate, 'on_pass', 'untag').flatMap((tag, i) => {
+      const other = gates.findIndex(
+        (one, at) => at !== index && tagsOf(one, 'on_fail', 'tag').includes(tag) && shareKernels(one, gate),
+      );
+      if (other < 0) return [];
+      const message = `gate[${other}] blocks kernels into "${tag}": a pass here would undo its block; take it out`;
+      return [{ path: ['gate', index, 'on_pass', 'untag', i], message }];
+    }),
+  );
+}
+
+const kernelsOf = (gate: unknown): unknown[] => {
+  const kernels = valueAt(gate, ['kernels']);
+  return Array.isArray(kernels) ? kernels : [];
+};
+const shareKernels = (a: unknown, b: unknown): boolean =>
+  kernelsOf(a).some((name) => kernelsOf(b).includes(name));
 
 /** Only a gate that judges by symbols alone needs nothing to build with. */
 function checkBuild(gate: unknown, path: KeyPath): Finding[] {

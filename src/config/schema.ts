@@ -154,6 +154,7 @@ const policy = z
       inconclusive: choice('hold', 'block', 'pass').default(DEFAULT_POLICY.inconclusive),
       unattributed: choice('block', 'hold', 'pass').default(DEFAULT_POLICY.unattributed),
       proof: choice('buildroot', 'repo', 'any').default(DEFAULT_POLICY.proof),
+      evidence_age: limit(DEFAULT_POLICY.evidence_age),
       advisory_limit: integer(0, 10_000).nullable().default(DEFAULT_POLICY.advisory_limit),
       supersede: choice('cancel', 'finish', 'keep').default(DEFAULT_POLICY.supersede),
       retries: z

@@ -1,35 +1,17 @@
-/**
- * What a build.log or a root.log says went wrong. Logs may be huge, so they are taken in pieces as they come:
- * no more is kept of them than the line that is being read, and what was found.
- */
+/** What a build.log or a root.log says went wrong. */
+import { createFinder, type ErrorFinder, type Follower, findAll, type Parser } from './logfinder.ts';
 import type { LogError } from './model.ts';
 
-/** Takes a log in pieces, cut anywhere. */
-export interface ErrorFinder {
-  /** The log goes on with this text. */
-  push(text: string): void;
-  /** Something was left out here: what follows counts from its first whole line on. */
-  skip(): void;
-  /** True once the rest of the log cannot change the answer. */
-  done(): boolean;
-  /** The errors found, once the log is over: an unfinished last line counts. */
-  finish(): LogError[];
-}
-
-/** What a line says, given the line before it. */
-type Parser = (line: string, before: string) => LogError | undefined;
-
-/** More of a line than this is not looked at. */
-const LINE_MOST = 4096;
-
 /**
- * Finds the first errors of a build.log, in order, each of them once. Warnings and notes never count. Where the
- * builder itself failed before `most` errors were seen, only that is told; lines of make and rpmbuild are told
- * only where no tool named an error.
+ * Finds the first errors of a build.log, in order, each of them once. Warnings and notes never count. Only the worst is
+ * told: that the builder itself failed, if it did before `most` errors were seen; else that a kernel or a package is not
+ * there; else what tools named; else what stopped the build without being an error of a tool; else the last words before
+ * rpmbuild gave up; else what make and rpmbuild say of somebody else's failure.
  * @param most how many at the most
  */
 export function createErrorFinder(most = 5): ErrorFinder {
-  return createFinder([machineError, sourceError, outcomeLine], most);
+  const parsers = [machineError, missingError, sourceError, lesserError, createLastWords(), outcomeLine];
+  return createFinder({ parsers, main: sourceError, followers: FOLLOWERS, answered: CHECKING }, most);
 }
 
 /** The same of a log that is here as a whole. */
@@ -38,109 +20,53 @@ export function findErrors(log: string, most = 5): LogError[] {
 }
 
 /**
- * The first errors of mock's root.log: a build dependency that cannot be met, unless repositories or the disk
- * failed, which is told alone and is no fault of the package.
+ * The errors of mock's root.log: all build dependencies that cannot be met, since one that pins a kernel may be any of
+ * them; unless repositories or the disk failed, which is told alone and is no fault of the package.
  */
-export function findRootErrors(log: string, most = 5): LogError[] {
-  return findAll(createFinder([repoError, dependencyError, mirrorError, rootOutcome], most), log);
-}
-
-function findAll(finder: ErrorFinder, log: string): LogError[] {
-  finder.push(log);
-  return finder.finish();
-}
-
-/**
- * The answer is what the first of the parsers found that found anything. The first one's word is final at
- * once; the second one's as soon as it has enough.
- */
-function createFinder(parsers: readonly Parser[], most: number): ErrorFinder {
-  const found = parsers.map((): LogError[] => []);
-  const [final = [], main = []] = found;
-  let line = '';
-  let before = '';
-  let skipping = false;
-  let finished = false;
-  /** Lines in which the last error, which named nothing, may still be told by name. */
-  let following = 0;
-
-  const keep = (list: LogError[], error: LogError): void => {
-    if (list.length >= most || list.some((known) => isSame(known, error))) return;
-    list.push(error);
-    if (list !== main) return;
-    following = FOLLOWERS.some(({ of }) => of.test(error.message)) && !error.identifier ? FOLLOW_LINES : 0;
-  };
-  /** What gcc and clang show beneath an error may name what its message does not. */
-  const follow = (text: string): void => {
-    const last = main.at(-1);
-    const identifier = last && followingName(last.message, text);
-    following = identifier ? 0 : following - 1;
-    if (identifier) main.splice(-1, 1, { ...last, identifier });
-  };
-  const take = (raw: string): void => {
-    const text = plain(raw);
-    if (following > 0) follow(text);
-    for (const [i, parse] of parsers.entries()) {
-      const error = parse(text, before);
-      if (!error) continue;
-      keep(found[i] ?? [], error);
-      break;
-    }
-    before = text;
-    finished = final.length > 0 || (main.length >= most && following === 0);
-  };
-
-  return {
-    push(text) {
-      let start = 0;
-      while (!finished && start < text.length) {
-        const newline = text.indexOf('\n', start);
-        const end = newline < 0 ? text.length : newline;
-        if (!skipping) line += text.slice(start, Math.min(end, start + LINE_MOST - line.length));
-        start = end + 1;
-        if (newline < 0) break;
-        if (!skipping) take(line);
-        line = '';
-        skipping = false;
-      }
-    },
-    skip() {
-      line = '';
-      before = '';
-      following = 0;
-      skipping = true;
-    },
-    done: () => finished,
-    finish() {
-      if (!finished && line) take(line);
-      line = '';
-      return found.find((errors) => errors.length > 0) ?? [];
-    },
-  };
-}
-
-const isSame = (a: LogError, b: LogError): boolean =>
-  a.file === b.file && a.line === b.line && a.message === b.message;
-
-const ESC = '\u001b';
-/** Colours, and the links that gcc makes of its options. */
-const ESCAPES = new RegExp(`${ESC}(?:\\[[0-?]*[ -/]*[@-~]|\\][^\u0007${ESC}]*(?:\u0007|${ESC}\\\\))`, 'g');
-
-function plain(line: string): string {
-  const text = line.endsWith('\r') ? line.slice(0, -1) : line;
-  return text.includes(ESC) ? text.replace(ESCAPES, '') : text;
+export function findRootErrors(log: string, most = 20): LogError[] {
+  const parsers = [repoError, dependencyError, mirrorError, rootOutcome];
+  return findAll(createFinder({ parsers, main: dependencyError, followers: [] }, most), log);
 }
 
 // ------------------------------------------------------------------------------------------------ build.log
 
-/** Errors that are no fault of the package, whoever reports them. They end the line: in source they are text. */
-const MACHINE =
-  /(?:^|[:\]-] )(?:No space left on device|Cannot allocate memory|Disk quota exceeded|Read-only file system|Input\/output error|(?:LLVM ERROR: )?[Oo]ut of memory)(?: \(\d+\)|: '[^']*')?\.?$|virtual memory exhausted|out of memory allocating \d+ bytes|fatal error: Killed signal terminated|internal compiler error: Killed|unable to execute command: Killed|^make(?:\[\d+\])?: \*\*\* .*\bKilled$/;
-/** Source code that gcc shows beneath what it says, and what is only said by the way. */
-const ASIDE = /^\s*\d* \||: (?:warning|note): /;
+const anyOf = (...patterns: readonly RegExp[]): RegExp =>
+  new RegExp(patterns.map(({ source }) => source).join('|'));
+
+/** Errors that are no fault of the package, whoever reports them. */
+const MACHINE = anyOf(
+  // They end the line: in source they are text.
+  /(?:^|[:\]-] )(?:No space left on device|Cannot allocate memory|Disk quota exceeded|Read-only file system|Input\/output error|Cannot fork|[Mm]emory exhausted|(?:LLVM ERROR: )?[Oo]ut of memory)(?: \(\d+\)|: '[^']*')?(?:\.(?: +Stop\.)?)?$/,
+  /virtual memory exhausted|out of memory allocating \d+ bytes/,
+  /fatal error: Killed signal terminated|internal compiler error: Killed|unable to execute command: Killed/,
+  // A shell says which of its commands was killed; make, that the shell said 128 + 9.
+  /^\S+: line \d+: +\d+ (?:Killed|Terminated)\b|^Killed$|^make(?:\[\d+\])?: \*\*\* .*\b(?:Killed|Terminated|Error 137)$/,
+  /^\S+: [^"]*\bterminated (?:with|by) signal 9\b|\(signal: 9, SIGKILL: kill\)$/,
+  /^[^"]*\b(?:v?fork|posix_spawn|pthread_create)(?:\(\))?(?: for [^":]{1,99})?: (?:retry: )?(?:Resource temporarily unavailable|No child processes)\b/,
+  /^MemoryError$|^terminate called after throwing an instance of 'std::bad_alloc'$/,
+);
+/** Source code that gcc shows beneath what it says, what is only said by the way, commands that a shell shows. */
+const ASIDE = /^\s*\d* \||: (?:warning|note): |: error: #error |^\+/;
 
 function machineError(line: string): LogError | undefined {
   return MACHINE.test(line) && !ASIDE.test(line) ? machine(line) : undefined;
+}
+
+/** Where a kernel stands by its version, to build modules for. */
+const KERNEL =
+  /((?:\/usr)?\/lib\/modules\/\d[^\s/:]*\/(?:build|source)|\/usr\/src\/(?:kernels\/|linux-)\d[^\s/:]*(?:\/\w+\/\w+)?)\/?/
+    .source;
+const NO_KERNEL = new RegExp(`^make(?:\\[\\d+\\])?: \\*\\*\\* ${KERNEL}: No such file or directory\\.`);
+/** rpmbuild found its BuildRequires not met, and lists them. */
+const UNMET_LIST = /^error: Failed build dependencies:$/;
+const NEEDED = /^\s+(\S.*) is needed by \S+$/;
+
+function missingError(line: string, before: string): LogError | undefined {
+  const kernel = NO_KERNEL.exec(line)?.[1];
+  const isListed = UNMET_LIST.test(before) || NEEDED.test(before);
+  const wanted = kernel ?? (isListed ? NEEDED.exec(line)?.[1] : undefined);
+  if (!wanted) return undefined;
+  return nowhere('dependency', kernel ? `${kernel}: No such file or directory` : line.trim(), wanted);
 }
 
 /** gcc says `error` in the language of the locale; `Error` is the assembler's. */
@@ -150,15 +76,31 @@ const ERROR =
 const COMPILER = new RegExp(`^([^\\s:]+):(\\d+):(?:\\d+:)? ${ERROR}[:：] ?(.*)$`);
 /** `FILE: error: MESSAGE` of objtool, `TOOL: error: MESSAGE` of a compiler that does not like its options. */
 const TOOL =
-  /^(?:(\S+\.(?:k?o|[achS]))|(?:\S*\/)?(?:[\w.]+-)*(?:gcc|clang|cc1|as|objtool|pahole|configure)(?:-[\d.]+)?): (?:fatal )?error: (?!linker command failed)(.+)$/;
+  /^(?:(\S+\.(?:k?o|[achS]))|(?:\S*\/)?(?:[\w.]+-)*(?:gcc|clang|cc1|as|objtool|pahole)(?:-[\d.]+)?): (?:fatal )?error: (?!linker command failed)(.+)$/;
 /** clang names no file where a warning about options is made an error, nor does objtool always. */
 const BARE = /^error: (objtool: .+|.+ \[-W[^\]]+\])$/;
+/** rustc names it beneath. */
+const RUST = /^error\[E\d+\]: (.+)$/;
+const RUST_PLACE = /^\s*--> (\S+?):(\d+):\d+$/;
+/** A configure script goes on: what its compiler said before was no more than an answer. */
+const CHECKING = /^checking .*\.\.\. ?(?:yes|no)$/;
 
-function sourceError(line: string): LogError | undefined {
+/** What explains it follows in lines of its own. */
+const CONFIGURE = /^configure: error: ?(?:\*{3} *)?(.*)$/;
+/** What rpmbuild finds wrong in a spec file, or in what the build left. */
+const RPMBUILD =
+  /^error: ((?:Installed \(but unpackaged\)|(?:File|Directory) not found|Bad (?:file|source): |line \d+: |Empty %files|Arch dependent binaries|Architecture is (?:not included|excluded)).*)$/;
+
+function sourceError(line: string, before: string): LogError | undefined {
   const compiler = COMPILER.exec(line);
   if (compiler) return source(compiler[1], Number(compiler[2]), compiler[3]);
-  const tool = TOOL.exec(line) ?? BARE.exec(line);
-  if (tool) return tool.length > 2 ? source(tool[1], 0, tool[2]) : source('', 0, tool[1]);
+  const tool = TOOL.exec(line);
+  if (tool) return source(tool[1], 0, tool[2]);
+  const bare = BARE.exec(line) ?? RUST.exec(line) ?? CONFIGURE.exec(line) ?? RPMBUILD.exec(line);
+  if (bare) return source('', 0, bare[1] || 'configure failed:');
+  const rust = RUST_PLACE.exec(line);
+  const message = rust && /^error: (.+)$/.exec(before)?.[1];
+  if (message) return source(rust[1], Number(rust[2]), message);
   return modpostError(line) ?? linkerError(line);
 }
 
@@ -178,7 +120,7 @@ function modpostError(line: string): LogError | undefined {
 }
 
 const LINKER =
-  /^(?:\S*\/)?(?:[\w.]+-)*ld(?:\.\w+)?: (?:error: (.+)|(?:(\S+?): )?((?:undefined|cannot find) .+))$/;
+  /^(?:\S*\/)?(?:[\w.]+-)*ld(?:\.\w+)?: (?:error: (.+)|(?:(\S+?): )?((?:undefined|cannot find|unrecognized option) .+))$/;
 /** With its place, the linker's name may be missing. */
 const PLACED =
   /^(?:(?:\S*\/)?(?:[\w.]+-)*ld(?:\.\w+)?: )?(\S+?):(?:(\d+)|\([^()]*\)): ((?:undefined reference to|multiple definition of) .*)$/;
@@ -190,12 +132,57 @@ function linkerError(line: string): LogError | undefined {
   return linker ? source(linker[2], 0, linker[1] ?? linker[3]) : undefined;
 }
 
-/** Last resort: what make or rpmbuild say after somebody else's failure. */
-const OUTCOME = /^(?:make(?:\[\d+\])?: \*\*\* (.+)|error: (Bad exit status from .+))$/;
+/** What stops a build, mostly: a tool that goes on, or a script that does not mind, says the same. */
+const LESSER = anyOf(
+  /^(?:\S*\/)?(?:cp|mv|ln|install|strip|objcopy|patch|sign-file): .*: No such file or directory$/,
+  /^depmod: (?:FATAL|ERROR): |^FATAL: |^ERROR: Kernel configuration is invalid|^patch: \*{4} /,
+  /^cc1(?:plus)?: (?:all|some) warnings being treated as errors$/,
+  /^(?:error: patch failed: .+|error: \S+: patch does not apply|can't find file to patch at input line \d+)$/,
+);
+const HUNK =
+  /^(?:Hunk #\d+ FAILED at .+|\d+ out of \d+ hunks? FAILED(?: -- saving rejects to file (.+)\.rej)?)$/;
+/** A folder that is no kernel's, or one without what every kernel's has. */
+const ELSEWHERE = new RegExp(`${KERNEL}(?:Makefile|Module\\.symvers)?['’]?: No such file or directory\\.?$`);
 
+function lesserError(line: string, before: string): LogError | undefined {
+  const kernel = ELSEWHERE.exec(line)?.[1];
+  if (kernel) return nowhere('dependency', line.trim(), kernel);
+  const hunk = HUNK.exec(line);
+  if (hunk) return source(hunk[1] ?? /^patching file (.+)$/.exec(before)?.[1], 0, line);
+  return LESSER.test(line) ? nowhere('source', line.replace(/^error: /, '')) : undefined;
+}
+
+const MAKE = /^make(?:\[\d+\])?: \*\*\* (.+)$/;
+const BAD_EXIT = /^error: (Bad exit status from .+)$/;
+/** Lines that explain no failure: the shell's commands, make's and kbuild's progress, rpmbuild's. */
+const NO_WORDS =
+  /^\+|^make(?:\[\d+\])?: |^\s+[A-Z][A-Z0-9_]*(?:\s|$)|^(?:Executing|Building|Processing|RPM_EC|warning)\b/;
+
+/**
+ * The package's own build failed, and no tool that is known says why: told are the last words before that. Where make
+ * gave up, those are the words before it, or its own: its other jobs go on.
+ */
+function createLastWords(): Parser {
+  let words = '';
+  let make = '';
+  return (line) => {
+    const made = MAKE.exec(line)?.[1];
+    const end = BAD_EXIT.exec(line)?.[1];
+    if (line.startsWith('Executing(%')) words = make = '';
+    else if (made && !make) {
+      make = made;
+      if (!/\] Error \d+$/.test(made)) words = made;
+    } else if (end && /\(%(?:prep|conf|build|install|check)\)$/.test(end))
+      return nowhere('source', words || make || end);
+    else if (!make && !NO_WORDS.test(line)) words = line.trim();
+    return undefined;
+  };
+}
+
+/** Last resort: what make or rpmbuild say after somebody else's failure. */
 function outcomeLine(line: string): LogError | undefined {
-  const found = OUTCOME.exec(line);
-  return found ? nowhere('outcome', found[1] ?? found[2] ?? '') : undefined;
+  const said = MAKE.exec(line)?.[1] ?? BAD_EXIT.exec(line)?.[1];
+  return said ? nowhere('outcome', said) : undefined;
 }
 
 /** mock builds under /builddir/build/BUILD: what follows is the path that the kmod's author knows. */
@@ -262,16 +249,36 @@ function nameIn(message: string): string | undefined {
   return undefined;
 }
 
-/** Where the name stands in the lines beneath: a field's initializer; where clang shows the function. */
-const FOLLOWERS = [
-  { of: /initializ/, name: /^\s*(?:\d+ \|)?\s*\.(\w+)\s*=|near initialization for \S*\.(\w+)\S\)$/ },
-  { of: /arguments to function call/, name: /: note: '(\w+)' declared here$/ },
+/** Where the name stands: a field's initializer; where clang shows the function. Where rustc's error is. A text's rest. */
+const FOLLOWERS: readonly Follower[] = [
+  named(/: .*initializ/, /^\s*(?:\d+ \|)?\s*\.(\w+)\s*=|near initialization for \S*\.(\w+)\S\)$/),
+  named(/arguments to function call/, /: note: '(\w+)' declared here$/),
+  {
+    of: /^error\[E\d+\]: /,
+    lines: 2,
+    add(error, line) {
+      const place = RUST_PLACE.exec(line);
+      return place ? source(place[1], Number(place[2]), error.message) : undefined;
+    },
+  },
+  {
+    of: /^(?:configure: error:|error: Installed|ERROR: Kernel configuration)/,
+    lines: 8,
+    isText: true,
+    add(error, line) {
+      const more = /^\s+(?:\*{3} *)?(.*)$/.exec(line)?.[1];
+      return more === undefined ? undefined : { ...error, message: `${error.message} ${more}`.trim() };
+    },
+  },
 ];
-const FOLLOW_LINES = 4;
 
-function followingName(message: string, line: string): string | undefined {
-  const found = FOLLOWERS.find(({ of }) => of.test(message))?.name.exec(line);
-  return found?.[1] ?? found?.[2];
+function named(of: RegExp, name: RegExp): Follower {
+  const add = (error: LogError, line: string) => {
+    const found = name.exec(line);
+    const identifier = found?.[1] ?? found?.[2];
+    return identifier ? { ...error, identifier } : undefined;
+  };
+  return { of, lines: 4, add };
 }
 
 // ------------------------------------------------------------------------------------------------- root.log
@@ -303,6 +310,8 @@ const UNMET = [
   /^No match for argument: (.+)$/,
   /^No package found for (.+)$/i,
   /^No package (.+) available\.?$/,
+  /^No package matches '(.+)'$/,
+  /^(.+) is needed by \S+$/,
   /^nothing provides (?:requested )?(.+?)(?: needed by .+)?$/,
   /^(?:installed )?package .+? requires (.+), but none of the providers can be installed$/,
   /^(?:installed )?package .+? conflicts with (.+?)(?: provided by .+)?$/,

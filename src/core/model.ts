@@ -3,8 +3,11 @@
  * Times are milliseconds since the Unix epoch, ids are Koji's own.
  */
 
-import type { ChangedImport, KmodComparison, KmodImport } from '../kabi/compare.ts';
-import type { ImportedSymbol } from '../kabi/model.ts';
+import type { Policy, Strategy } from './gate.ts';
+import type { SymbolsShown } from './symbols.ts';
+
+export type * from './gate.ts';
+export type * from './symbols.ts';
 
 /** Koji's task states (koji.TASK_STATES). */
 export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
@@ -31,113 +34,6 @@ export interface KernelBuild {
   readonly release: string;
 }
 
-/** Tags to put a build into and to take it out of. */
-export interface TagChange {
-  readonly tag: readonly string[];
-  readonly untag: readonly string[];
-}
-
-/**
- * How kmods are tried. `rebuild`: by scratch builds. `symbols`: by what their rpms need of the kernel's.
- * `symbols-then-rebuild`: a kmod whose symbols fit is spared the build. `symbols-and-rebuild`: both must be fine.
- */
-export type Strategy = 'rebuild' | 'symbols' | 'symbols-then-rebuild' | 'symbols-and-rebuild';
-
-/** How and where a gate builds. */
-export interface Building {
-  /** The build target of scratch builds; its build tag must inherit from `watch`. */
-  readonly target: string;
-  /**
-   * How a build root comes to hold the kernel. `wait`: Koji waits for a repo with it (`wait_builds`).
-   * `pin`: a repo with it is requested, and builds name its id. `sidetag`: a side tag for each run.
-   */
-  readonly repo: 'wait' | 'pin' | 'sidetag';
-  /** Offset to Koji's default task priority; lower is sooner, negative needs admin rights. */
-  readonly priority: number;
-  /** Most scratch builds of this gate at one time. */
-  readonly max_active: number;
-}
-
-/** What evidence is worth to a gate, and how long it waits for it. Durations are milliseconds, null: no end. */
-export interface Policy {
-  /** What a required kmod does of which nothing can be said. */
-  readonly inconclusive: 'hold' | 'block' | 'pass';
-  /** What a required kmod does that is broken, where nothing shows whether it was so before this kernel. */
-  readonly unattributed: 'block' | 'hold' | 'pass';
-  /**
-   * What proves which kernel a build was made against. `buildroot`: only the content that the hub recorded of the
-   * build root. `repo`: where it recorded none, the newest kernel of the repo too. `any`: where that is not known
-   * either, the build is taken at its word.
-   */
-  readonly proof: 'buildroot' | 'repo' | 'any';
-  /** More advisory kmods than this that are broken by a kernel block it; null: any number is only told. */
-  readonly advisory_limit: number | null;
-  /** What a newer kernel before the same gate does to an older one: end it, let it finish what runs, or nothing. */
-  readonly supersede: 'cancel' | 'finish' | 'keep';
-  /** Builds tried again by no fault of the kmod: of one kmod, of a run, of the gate in 24 hours. */
-  readonly retries: { readonly kmod: number; readonly run: number; readonly day: number };
-  readonly longest_build: number | null;
-  /** After this, kmods that are not judged are inconclusive. */
-  readonly longest_run: number | null;
-  readonly longest_hold: number | null;
-  /** What ends a hold that lasted so long. */
-  readonly after_hold: 'block' | 'promote';
-  /** Nothing is promoted in these times. */
-  readonly quiet: readonly QuietTime[];
-}
-
-/** A time of each week, in minutes from Monday 00:00 UTC; one that runs over Sunday midnight has `to` before `from`. */
-export interface QuietTime {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** A promise to keep symbols as they are. */
-export interface Stablelist {
-  /** What a broken promise does. */
-  readonly effect: 'block' | 'warn';
-  /** The symbols of each architecture; `*` stands for any. */
-  readonly symbols: Readonly<Record<string, readonly string[]>>;
-}
-
-/** A gate: one named policy, spelled as in the configuration file. */
-export interface Gate {
-  readonly name: string;
-  /** Package names whose builds are the gate's subject, such as `kernel`. */
-  readonly kernels: readonly string[];
-  /** A kernel in this tag stands before the gate. */
-  readonly watch: string;
-  /** `observe` does everything but tag changes. */
-  readonly mode: 'enforce' | 'observe';
-  readonly strategy: Strategy;
-  /** Of the kernels that one build makes, the one whose symbols count: `''` is the plain one; `rt`, `64k`, `debug`. */
-  readonly variant: string;
-  readonly kmods: {
-    /** The newest build of each package in this tag is tried. */
-    readonly tag: string;
-    /** Shell patterns (`*`, `?`) of package names; `exclude` wins. */
-    readonly include: readonly string[];
-    readonly exclude: readonly string[];
-    /** Patterns of kmods that never block alone. */
-    readonly advisory: readonly string[];
-    /** Architectures of some kmods, by pattern of their names; the first that matches counts. */
-    readonly arches: Readonly<Record<string, readonly string[]>>;
-  };
-  /** Where kmods are tried; null: wherever they are built. */
-  readonly arches: readonly string[] | null;
-  /** NVR of the kernel that "already broken" is measured by; null: the newest one that the gate let through. */
-  readonly baseline: string | null;
-  readonly policy: Policy;
-  /** Symbols that a kernel must not change, whether a kmod uses them or not; null: none. */
-  readonly stablelist: Stablelist | null;
-  /** Null where nothing is ever built: with the strategy `symbols`. */
-  readonly build: Building | null;
-  readonly on_pass: TagChange;
-  readonly on_fail: TagChange;
-  /** Where kmods that need a rebuild are built for real once the kernel has passed; null: nowhere. */
-  readonly rebuild: { readonly target: string; readonly draft: boolean } | null;
-}
-
 /** The kmod builds that a run tries, as chosen when it began. */
 export interface Kmod {
   readonly name: string;
@@ -147,8 +43,12 @@ export interface Kmod {
   readonly source: string;
   /** False: advisory, never blocks alone. */
   readonly required: boolean;
-  /** Where it is tried; absent: wherever it is built. */
+  /** Where it is tried, as the gate says; absent: wherever it is built. */
   readonly arches?: readonly string[];
+  /** Where its modules are built for, of what the kernel is built for; absent in runs of older versions. */
+  readonly expected?: readonly string[];
+  /** What "already broken" is measured by, in this order; absent in runs of older versions: the run's baseline is. */
+  readonly baselines?: readonly Baseline[];
 }
 
 /** Something the gate does to the hub. Each is recorded as an Intent before it is sent. */
@@ -159,6 +59,8 @@ export type Write =
       readonly source: string;
       readonly target: string;
       readonly priority: number;
+      /** The target that a side tag stands for; absent: `target` itself. */
+      readonly base?: string;
       /** The baseline that it is tried against; absent: the run's kernel. */
       readonly against?: KernelRef;
       /** Build for these alone (`arch_override`). */
@@ -253,6 +155,12 @@ export interface KernelRef {
   readonly nvr: string;
 }
 
+/** A kernel that a kmod is known, or taken, to be fine with. */
+export interface Baseline extends KernelRef {
+  /** NVR of the first kernel after it that the gate let through although the kmod was not fine. */
+  readonly since?: string;
+}
+
 /** One architecture of a scratch build. */
 export interface ArchEvidence {
   readonly arch: string;
@@ -260,7 +168,7 @@ export interface ArchEvidence {
   /** A TASK state. */
   readonly state: number;
   readonly fault?: Fault;
-  /** Builds of the kernel-devel rpms in the build root; null: the hub recorded no content. */
+  /** The devel rpms in the build root that may be a kernel's, by build and the rpm's own NVR; null: the hub recorded no content. */
   readonly buildroot: readonly KernelRef[] | null;
   /** The newest kernel of the repo that was used; null: not known. */
   readonly repo: KernelRef | null;
@@ -271,13 +179,13 @@ export interface ArchEvidence {
 }
 
 /**
- * An error in a log of a build; `file` and `line` are empty and 0 where the log names none. `source`: a
- * compiler, modpost or the linker says it of the package. `dependency`: something that the package's build
- * needs cannot be installed. `outcome`: make, rpmbuild or dnf only say that something failed. `machine`: the
- * builder ran out of memory or disk, or could not reach a repository.
+ * An error in a log of a build; `file` and `line` are empty and 0 where the log names none. `source`: the package's own
+ * failure, in the words of a compiler, modpost, the linker, or its own last ones. `dependency`: something that the
+ * package's build needs cannot be installed. `kernel`: the same, and the kernel's build makes it. `outcome`: make, rpmbuild
+ * or dnf only say that something failed. `machine`: the builder ran out of memory or disk, or could not reach a repository.
  */
 export interface LogError {
-  readonly kind: 'source' | 'dependency' | 'outcome' | 'machine';
+  readonly kind: 'source' | 'dependency' | 'kernel' | 'outcome' | 'machine';
   readonly file: string;
   readonly line: number;
   readonly message: string;
@@ -285,79 +193,6 @@ export interface LogError {
   readonly identifier?: string;
   /** Where that is a symbol of the baseline that this kernel changed, or (`after` null) no longer has: its CRCs. */
   readonly change?: { readonly before: number; readonly after: number | null; readonly provider: string };
-}
-
-/** What a kmod's rpms need of the kernel's, by architecture. */
-export interface SymbolEvidence<A = ArchSymbols> {
-  /** Its package name. */
-  readonly kmod: string;
-  readonly arches: readonly A[];
-  /** Package names of the kmods whose symbols it needs. */
-  readonly needs?: readonly string[];
-}
-
-/** One architecture of a kmod, compared with the kernel: as much of it as is judged and said. */
-export interface ArchSymbols extends Pick<ArchDetail, 'arch' | 'imports' | 'answer' | 'cause' | 'before'> {
-  readonly missing: Few<ImportedSymbol>;
-  readonly changed: Few<ChangedImport>;
-  readonly fromBroken: Few<KmodImport>;
-}
-
-/** How many there are, and the first of them. */
-export interface Few<T> {
-  readonly count: number;
-  readonly first: readonly T[];
-}
-
-/**
- * The same with every symbol: megabytes a run, so no run carries it. Providers are the kernel's rpms, or other kmods.
- */
-export interface ArchDetail
-  extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'fromBroken' | 'answer'> {
-  readonly arch: string;
-  /** Why the answer is inconclusive, or that not one CRC fits, in words; else null. */
-  readonly cause: string | null;
-  /** The answer for the baseline; absent where there is none to compare with. */
-  readonly before?: KmodComparison['answer'];
-}
-
-/** What changed in the kernel's symbols since the baseline, the newest other kernel that has passed. */
-export interface KernelChange {
-  readonly baseline: KernelRef;
-  /** Why the baseline cannot be compared with; else null. */
-  readonly unreadable: string | null;
-  /** All that either of the two is built for. */
-  readonly arches: readonly ArchChange[];
-}
-
-export interface ArchChange {
-  readonly arch: string;
-  /** How many symbols both export, and how many of them were added, removed, or have another CRC. */
-  readonly common: number;
-  readonly added: number;
-  readonly removed: number;
-  readonly changed: number;
-  /** So many that it was the compiler or the generator of CRCs. */
-  readonly everything: boolean;
-  /** Symbols of the stablelist that changed, or (`after` null) went; null where it has none for this architecture. */
-  readonly listed:
-    | readonly {
-        readonly symbol: string;
-        readonly before: number;
-        readonly after: number | null;
-        readonly provider: string;
-      }[]
-    | null;
-}
-
-/** What symbols show of a run. */
-export interface SymbolsShown<A = ArchSymbols> {
-  /** Empty with the strategy `rebuild`. */
-  readonly kmods: readonly SymbolEvidence<A>[];
-  /** Null where no kernel has passed yet. */
-  readonly change: KernelChange | null;
-  /** What a change of a listed symbol does; null for a gate without a stablelist. */
-  readonly stablelist: Stablelist['effect'] | null;
 }
 
 export type Verdict = 'promote' | 'block' | 'hold';
@@ -394,15 +229,20 @@ export interface Order {
   readonly kmod: string | null;
 }
 
-/** What an earlier run showed of a kmod build and the baseline. */
-export interface PastBuild {
-  /** The kmod's build. */
-  readonly buildId: number;
+/** What another run showed: one kmod build, one architecture, one kernel build, one build target. */
+export interface PastTrial {
+  readonly kmodBuild: number;
+  readonly kernelBuild: number;
+  readonly arch: string;
+  readonly target: string;
+  readonly shows: 'builds' | 'fails';
+  /** What proves that it was built against that kernel. */
+  readonly proof: Policy['proof'];
   readonly run: string;
-  readonly build: BuildEvidence;
+  readonly at: number;
 }
 
-/** Whether and where the baseline can be built against with a shared build tag: in a repo that still holds it. */
+/** Whether and where a baseline can be built against with a shared build tag: in a repo that still holds it. */
 export interface BaselineRepo {
   /** Null: there is none, and `why`. */
   readonly repo: number | null;
@@ -426,20 +266,25 @@ export interface Run {
   readonly kmods: readonly Kmod[];
   /** When they were chosen last. */
   readonly chosenAt: number;
-  /** What "already broken" is measured by: chosen when the run began; null: there was none. */
+  /** What the kernel's symbols are compared with: the newest that passed with its promises kept; null: there was none. */
   readonly baseline: KernelRef | null;
-  /** Once a baseline was wanted in a shared build tag. */
-  readonly baselineRepo?: BaselineRepo;
-  /** What earlier runs showed of these very kmods and the baseline. */
-  readonly past: readonly PastBuild[];
+  /** By kernel build, once it was wanted as a baseline in a shared build tag. */
+  readonly baselineRepos: Readonly<Record<number, BaselineRepo>>;
+  /** What other runs showed of these very kmod builds and their baselines, newest first. */
+  readonly past: readonly PastTrial[];
   /** Once they were read; never with the strategy `rebuild` and no stablelist. */
   readonly symbols?: SymbolsShown;
   readonly intents: readonly Intent[];
   /** Those that speak of this gate and kernel, also such as have ended. */
   readonly waivers: readonly Waiver[];
   readonly orders: readonly Order[];
-  /** The newest; undefined where a person has asked for a retry since. */
-  readonly verdict?: { readonly at: number; readonly verdict: Verdict; readonly reasons: readonly string[] };
+  /** The newest; undefined where a person has asked for a retry since. `overdue`: the end of a hold gave it. */
+  readonly verdict?: {
+    readonly at: number;
+    readonly verdict: Verdict;
+    readonly reasons: readonly string[];
+    readonly overdue?: true;
+  };
   readonly closing?: Closing;
 }
 

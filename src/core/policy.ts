@@ -8,6 +8,7 @@ export const DEFAULT_POLICY: Policy = {
   inconclusive: 'hold',
   unattributed: 'block',
   proof: 'repo',
+  evidence_age: 7 * 24 * HOUR,
   advisory_limit: null,
   supersede: 'keep',
   retries: { kmod: 2, run: 50, day: 200 },

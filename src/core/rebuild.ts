@@ -1,6 +1,7 @@
 /** Real builds of the kmods that a promoted kernel made necessary, those first whose symbols others need. */
-import { isAttempt, LOST_MOST } from './judge.ts';
+import { LOST_MOST } from './cell.ts';
 import type { Gate, Intent, Run, Write } from './model.ts';
+import { isAttempt } from './trial.ts';
 
 type Rebuild = Intent<Extract<Write, { kind: 'rebuild' }>>;
 

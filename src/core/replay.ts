@@ -1,7 +1,9 @@
 /** What a policy would have said of runs that are over: the way to tune one before it is enforced. */
-import { STABLELIST, standings, verdictOf } from './judge.ts';
+import { standings } from './judge.ts';
 import type { Gate, Kmod, Run, Verdict } from './model.ts';
 import { matcher } from './names.ts';
+import { STABLELIST } from './people.ts';
+import { verdictOf } from './verdict.ts';
 
 /** A run judged anew by the facts that it left. */
 export interface Replayed {
@@ -34,10 +36,10 @@ export function replay(gate: Gate, run: Run, now: number): Replayed {
   const known = found.filter(({ state }) => state === 'judged');
   const unknown = found.filter((kmod) => !known.includes(kmod)).map(({ kmod }) => kmod.name);
   const missing = unlisted ? [...unknown, STABLELIST] : unknown;
-  const judged = verdictOf(gate, then, known, at);
+  const judged = verdictOf(gate, then, at, known);
   // What is not known may be harmless or not: a block stays one either way.
   const doubtful = missing.length > 0 && judged.verdict !== 'block';
-  return { ...judged, verdict: doubtful ? 'unknown' : judged.verdict, missing };
+  return { reasons: judged.reasons, verdict: doubtful ? 'unknown' : judged.verdict, missing };
 }
 
 /** Of the kmods that were tried, those that the gate would choose now, required as it says now. */

@@ -1,25 +1,25 @@
 /** A run as people and programs read it: derived from its facts alone. */
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
-import { judgeBuild, judgeSymbols, type Outcome, type Whose } from './finding.ts';
-import { holdOf, isStopped, type Judging, type KmodStanding, needRebuild, standings } from './judge.ts';
+import type { Outcome } from './cell.ts';
+import { type Judging, type KmodStanding, standings } from './judge.ts';
 import type {
   ArchDetail,
-  Ending,
   Entry,
   Intent,
   KernelChange,
   KernelRef,
   LogError,
-  Receipt,
   Run,
   SymbolEvidence,
-  SymbolsShown,
   Verdict,
   Waiver,
 } from './model.ts';
+import { holdOf } from './people.ts';
 import { isRebuild } from './rebuild.ts';
-import { describeChange, describeStablelist, describeWaiver, describeWrite, plural } from './wording.ts';
+import type { Whose } from './trial.ts';
+import { needRebuild } from './verdict.ts';
+import { describeWaiver, describeWrite } from './wording.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -37,10 +37,10 @@ export interface KmodReport {
   readonly nvr: string;
   readonly required: boolean;
   readonly outcome: Outcome | 'waiting' | 'building';
+  /** The same of each architecture that it is expected on. */
+  readonly arches: Readonly<Record<string, KmodReport['outcome']>>;
   /** Why, in a few words. */
   readonly cause: string;
-  /** The same by architecture, as far as any is known. */
-  readonly arches: Readonly<Record<string, KmodReport['outcome']>>;
   /** Whose failure it is; null where it is none, or nothing is known yet. */
   readonly whose: Whose | null;
   /** Who waived it, until when, and why; null: nobody. */
@@ -171,7 +171,7 @@ export function reportOf(
     state: run.closing?.why ?? said ?? 'just begun',
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
-    kmods: kmods.map((standing) => kmodReport(run, standing, links, detail)),
+    kmods: kmods.map((standing) => kmodReport(standing, links, detail)),
     baseline: run.baseline,
     held_by: hold ? { by: hold.by, at: hold.at, reason: hold.reason } : null,
     needs_rebuild: needRebuild(run, kmods),
@@ -202,39 +202,40 @@ export function waiverReport(waiver: Waiver, now: number): WaiverReport {
 }
 
 function kmodReport(
-  run: Run,
-  { kmod, state, finding, attempts, waiver }: KmodStanding,
+  { kmod, cells, state, finding, attempts, waiver }: KmodStanding,
   links: Links,
   detail: readonly SymbolEvidence<ArchDetail>[] | undefined,
 ): KmodReport {
   const { name, nvr, required } = kmod;
   const judged = state === 'judged' && finding;
   const submitted = state === 'active' && attempts.at(-1)?.receipt !== undefined;
-  const last = attempts.findLast(({ write }) => !write.against)?.ending;
-  const arches = last && last.how !== 'lost' ? (last.build?.arches ?? []) : [];
+  const pending = submitted ? 'building' : 'waiting';
+  // Of each architecture its newest try: one that was tried by itself says nothing of the others.
+  const newest = new Map(
+    attempts.flatMap(({ write, ending }) =>
+      write.against || !ending || ending.how === 'lost'
+        ? []
+        : (ending.build?.arches ?? []).map(({ arch, errors }) => [arch, errors] as const),
+    ),
+  );
   const soFar =
     { inconclusive: 'tried again', unattributed: 'tried against the baseline' }[String(finding?.outcome)] ??
     'so far';
-  const outcome = judged ? finding.outcome : submitted ? 'building' : 'waiting';
-  const compared = run.symbols?.kmods.find((of) => of.kmod === name)?.arches ?? [];
-  // What the newest try says of each, else its symbols; a failure counts as what the kmod's does.
-  const alone: [string, Outcome][] =
-    arches.length > 0
-      ? arches.map((of) => [of.arch, judgeBuild(run.kernel, { state: 'closed', arches: [of] }).outcome])
-      : compared.map((of) => [of.arch, judgeSymbols([of], run.baseline).outcome]);
   return {
     name,
     nvr,
     required,
-    outcome,
-    arches: Object.fromEntries(alone.map(([arch, of]) => [arch, of === 'broken' || !judged ? outcome : of])),
+    outcome: judged ? finding.outcome : pending,
+    arches: Object.fromEntries(
+      cells.map((cell) => [cell.arch, (cell.state === 'judged' && cell.finding?.outcome) || pending]),
+    ),
     cause: judged ? finding.cause : finding ? `${soFar}: ${finding.cause}` : '',
     whose: judged ? finding.whose : null,
     waived: waiver ? describeWaiver(waiver) : null,
     tasks: attempts.flatMap(({ receipt }) =>
       receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
     ),
-    errors: arches.flatMap(({ arch, errors }) => errors.map((error) => ({ arch, ...error }))),
+    errors: [...newest].flatMap(([arch, errors]) => errors.map((error) => ({ arch, ...error }))),
     ...(detail && { symbols: (detail.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport) }),
   };
 }
@@ -364,63 +365,4 @@ export function outcomeNotes({ kmods, baseline }: Pick<RunReport, 'kmods' | 'bas
       ? [`already-broken: it fails with ${before} too, so it does not count against this kernel`]
       : []),
   ];
-}
-
-/** A line of the journal as a history below its runs has it: a verdict that they show is not spelled out again. */
-export function briefly({ kind, run, text }: Entry, runs: readonly RunReport[]): string {
-  if (kind !== 'verdict') return text;
-  const shown = runs.some(
-    (report) => report.run === run && text === `verdict ${report.verdict}: ${report.reasons.join('; ')}`,
-  );
-  return shown ? text.slice(0, text.indexOf(':')) : text;
-}
-
-/** What the hub answered to a write, for the journal. */
-export function describeReceipt({ task, repo, request, sideTag }: Receipt): string {
-  if (task !== undefined) return `task ${task}`;
-  if (repo) return `repo ${repo.id}`;
-  return sideTag ?? (request === undefined ? 'accepted' : `repo request ${request}`);
-}
-
-/** How a write ended, for the journal; a scratch build with what it proves. */
-export function describeEnding(run: Pick<Run, 'kernel' | 'intents'>, intent: Intent, ending: Ending): string {
-  const { write } = intent;
-  const what = write.kind === 'scratch-build' ? write.kmod : describeWrite(write);
-  if (ending.how === 'lost') return `${what}: never reached the hub`;
-  if (ending.build?.state === 'canceled' && isStopped(run, intent)) return `${what}: stopped by the gate`;
-  if (ending.build) {
-    const against = write.kind === 'scratch-build' ? write.against : undefined;
-    const shown = judgeBuild({ ...run.kernel, ...against }, ending.build).cause;
-    return `${what}: ${shown}${against ? ` (against ${against.nvr})` : ''}`;
-  }
-  return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;
-}
-
-/** What symbols show of a run, for the journal. */
-export function describeShown(shown: SymbolsShown): string {
-  const { kmods, change, stablelist } = shown;
-  const parts = [
-    ...(change ? [describeChange(change)] : []),
-    ...(stablelist ? [describeStablelist(shown)] : []),
-    ...(kmods.length > 0 ? [describeEvidence(kmods)] : []),
-  ];
-  return parts.join('; ');
-}
-
-/** The first few of many names. */
-const someOf = (names: readonly string[]): string =>
-  names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
-
-function describeEvidence(evidence: readonly SymbolEvidence[]): string {
-  const outcomes = evidence.map(({ kmod, arches }) => ({ kmod, ...judgeSymbols(arches) }));
-  const named = (...any: Outcome[]) =>
-    outcomes.filter(({ outcome }) => any.includes(outcome)).map(({ kmod }) => kmod);
-  const [ok, unclear] = [named('ok'), named('inconclusive')];
-  const broken = named('broken', 'unattributed', 'already-broken');
-  const parts = [
-    `${ok.length} of ${plural(evidence.length, 'kmod')} ${ok.length === 1 ? 'loads' : 'load'} as built`,
-    ...(broken.length > 0 ? [`not ${someOf(broken)}`] : []),
-    ...(unclear.length > 0 ? [`nothing can be said of ${someOf(unclear)}`] : []),
-  ];
-  return `by their symbols ${parts.join('; ')}`;
 }

@@ -1,17 +1,6 @@
 /** Sentences that more than one place says. */
 import { formatCrc } from '../kabi/crc.ts';
-import type {
-  ArchDetail,
-  ArchSymbols,
-  Few,
-  KernelChange,
-  KernelRef,
-  LogError,
-  Order,
-  SymbolsShown,
-  Waiver,
-  Write,
-} from './model.ts';
+import type { KernelRef, LogError, Order, Waiver, Write } from './model.ts';
 
 /** `1 kmod`, `2 kmods`, `2 retries`. */
 export function plural(count: number, noun: string, many = `${noun}s`): string {
@@ -61,85 +50,6 @@ export function describeError(error: LogError): string {
       ? 'is gone from this kernel'
       : `changed in this kernel, ${formatCrc(before)} → ${formatCrc(after)}`;
   return `${place}${message} (${identifier} ${what}, in ${provider})`;
-}
-
-/** So many symbols are named in a sentence; a report has them all. */
-const NAMED = 3;
-
-const few = (texts: readonly string[], count = texts.length): string =>
-  `(${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
-
-/** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
-export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
-  if (!stablelist || !change) return 'kept';
-  if (change.arches.some(({ listed }) => listed !== null && listed.length > 0)) return 'broken';
-  return change.unreadable !== null || change.arches.some(({ listed }) => listed === null)
-    ? 'unclear'
-    : 'kept';
-}
-
-/** The same in a sentence. */
-export function describeStablelist(shown: SymbolsShown): string {
-  const { change, stablelist } = shown;
-  if (!change) return 'stablelist: no kernel has passed yet to compare with';
-  const { baseline, unreadable, arches } = change;
-  if (unreadable !== null) return `stablelist: ${baseline.nvr} cannot be compared with: ${unreadable}`;
-  const parts = arches.flatMap(({ arch, listed }) => {
-    if (listed === null) return [`there is no list for ${arch}`];
-    if (listed.length === 0) return [];
-    const names = few(listed.map(({ symbol }) => symbol));
-    return [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`];
-  });
-  if (parts.length === 0) return `stablelist: kept since ${baseline.nvr}`;
-  return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${parts.join(', ')}`;
-}
-
-/** One sentence in place of thousands of symbols; undefined where the code changed and not everything. */
-export function describeEverything({ baseline, arches }: KernelChange): string | undefined {
-  const one = arches.find(({ everything }) => everything);
-  if (!one) return undefined;
-  const share = `${one.changed} of ${one.common} symbols`;
-  return `nearly every CRC changed since ${baseline.nvr} (${share} on ${one.arch}): the compiler or the generator of CRCs did, so every kmod must be built anew`;
-}
-
-/** `since kernel-… 7 symbols added, 3 removed, 18107 changed on x86_64`. */
-export function describeChange({ baseline, unreadable, arches }: KernelChange): string {
-  if (unreadable !== null) return `what changed since ${baseline.nvr} cannot be told: ${unreadable}`;
-  const counts = arches.map(
-    ({ arch, added, removed, changed }) =>
-      `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}`,
-  );
-  return `since ${baseline.nvr} ${counts.join('; ')}`;
-}
-
-/** A comparison without the symbols that are neither judged nor named in a sentence. */
-export function summarize({ fromKmods: _, missing, changed, fromBroken, ...found }: ArchDetail): ArchSymbols {
-  const some = <T>(all: readonly T[]): Few<T> => ({ count: all.length, first: all.slice(0, NAMED) });
-  return { ...found, missing: some(missing), changed: some(changed), fromBroken: some(fromBroken) };
-}
-
-/** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
-export function describeSymbols({ imports, missing, changed, fromBroken, cause }: ArchSymbols): string {
-  const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
-  const gone = missing.first.map(({ symbol }) => symbol);
-  const moved = changed.first.map(
-    ({ symbol, required, provided, provider }) =>
-      `${symbol}: ${formatCrc(required)} → ${formatCrc(provided)}, in ${provider}`,
-  );
-  const parts = [
-    ...(missing.count > 0
-      ? [`${of(missing.count)} ${missing.count === 1 ? 'is' : 'are'} gone ${few(gone, missing.count)}`]
-      : []),
-    ...(changed.count > 0
-      ? [
-          `${of(changed.count)} ${changed.count === 1 ? 'has' : 'have'} another CRC ${few(moved, changed.count)}`,
-        ]
-      : []),
-    ...fromBroken.first
-      .slice(0, 1)
-      .map(({ symbol, provider }) => `it needs ${symbol} of ${provider}, which does not load`),
-  ];
-  return [...(cause === null ? [] : [cause]), parts.join(', ')].join('; ');
 }
 
 export function nameKernels(kernels: readonly KernelRef[]): string {

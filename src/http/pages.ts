@@ -1,9 +1,10 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
+
+import { briefly } from '../core/journal.ts';
 import type { Entry, Verdict } from '../core/model.ts';
 import {
   BLAME_SHOWN,
   type BlameReport,
-  briefly,
   describeBlamed,
   type Explanation,
   isSpared,

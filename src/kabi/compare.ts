@@ -1,5 +1,6 @@
 /** Does a kmod load into a kernel as it is, and what changed from one kernel to the next. */
 import type { ExportedSymbol, ImportedSymbol, KernelSymbols, Kmod, SymbolTable, Target } from './model.ts';
+import type { Form } from './rpm.ts';
 
 /** A symbol that is there with another CRC than the kmod was built against. */
 export interface ChangedImport {
@@ -59,9 +60,20 @@ const IMPORTS_TO_TELL = 20;
 /**
  * Compare kmods that are to be loaded together: each may need symbols of the others, and does not load where the one
  * that it has them from does not.
+ * @param baseline a kernel in which a kmod that finds nothing in this one may have found all: then it is this kernel
+ * that lost it, and not the kmod that is another kernel's
  */
-export function compareKmods(kmods: readonly Kmod[], kernel: KernelSymbols): KmodComparison[] {
-  let found = kmods.map((kmod) => compareKmod(kmod, kernel, kmods));
+export function compareKmods(
+  kmods: readonly Kmod[],
+  kernel: KernelSymbols,
+  baseline?: KernelSymbols,
+): KmodComparison[] {
+  const before = baseline ? compareKmods(kmods, baseline) : [];
+  let found = kmods.map((kmod, i) => {
+    const now = compareKmod(kmod, kernel, kmods);
+    const lost = now.cause === 'nothing-in-common' && before[i]?.answer === 'compatible';
+    return lost ? { ...now, answer: 'incompatible' as const, cause: null } : now;
+  });
   for (;;) {
     const broken = new Set(found.flatMap(({ kmod, answer }) => (answer === 'incompatible' ? [kmod] : [])));
     const next = found.map((it) => {
@@ -76,7 +88,8 @@ export function compareKmods(kmods: readonly Kmod[], kernel: KernelSymbols): Kmo
 
 /**
  * Compare what a kmod needs with what a kernel and other kmods offer, and with what the kmod's own modules
- * offer each other. Of several offers the one that fits counts; where none does, the kernel's.
+ * offer each other. What an rpm needs of the kernel no kmod gives it, and the other way round: rpm would not install
+ * it. Of several offers the one that fits counts; where none does, the kernel's.
  * @param otherKmods may hold the kmod itself, and kmods for other architectures and variants
  */
 export function compareKmod(
@@ -87,33 +100,40 @@ export function compareKmod(
   const givers = otherKmods.filter(
     (other) => other !== kmod && other.exports.size > 0 && unlike(other, kmod) === null,
   );
-  const find = ({ symbol, crc }: ImportedSymbol): Offer | undefined => {
-    const nearest = [kernel.symbols.get(symbol), kmod.exports.get(symbol)].filter(
-      (offer) => offer !== undefined,
-    );
-    const fits = (offer: Offer) => offer.crc === crc;
-    const near = nearest.find(fits);
-    if (near) return near;
-    const offers = givers.flatMap(({ name, exports }) => {
-      const found = exports.get(symbol);
-      return found ? [{ crc: found.crc, provider: name, otherKmod: true }] : [];
-    });
-    return offers.find(fits) ?? nearest[0] ?? offers[0];
+  const finder = (of: Form) => {
+    /** Whether an export of a kmod's counts. */
+    const counts = (offer: ExportedSymbol | undefined): offer is ExportedSymbol =>
+      offer !== undefined && (of === 'either' || (offer.asKernel === true) === (of === 'kernel'));
+    return ({ symbol, crc }: ImportedSymbol): Offer | undefined => {
+      const [kernels, own] = [kernel.symbols.get(symbol), kmod.exports.get(symbol)];
+      const nearest = [...(kernels && of !== 'kmod' ? [kernels] : []), ...(counts(own) ? [own] : [])];
+      const fits = (offer: Offer) => offer.crc === crc;
+      const near = nearest.find(fits);
+      if (near) return near;
+      const offers = givers.flatMap(({ name, exports }) => {
+        const found = exports.get(symbol);
+        return counts(found) ? [{ crc: found.crc, provider: name, otherKmod: true }] : [];
+      });
+      return offers.find(fits) ?? nearest[0] ?? offers[0];
+    };
   };
-  const imports = settle(kmod.imports, find);
-  const kmodImports = settle(kmod.kmodImports, find);
+  const imports = together(
+    settle(kmod.kernelImports, finder('kernel')),
+    settle(kmod.imports, finder('either')),
+  );
+  const kmodImports = settle(kmod.kmodImports, finder('kmod'));
   const missing = [...imports.missing, ...kmodImports.missing];
   const changed = [...imports.changed, ...kmodImports.changed];
+  const needed = kmod.kernelImports.length + kmod.imports.length;
   const unclear =
     unlike(kmod, kernel) ??
-    unfounded(kmod, imports) ??
+    unfounded(kmod, needed, imports) ??
     (changed.length === 0 && imports.missing.length === 0 && missing.length > 0 ? 'kmod-not-given' : null);
   const fits = missing.length === 0 && changed.length === 0;
-  const needed = kmod.imports.length;
   const noCrc = needed >= IMPORTS_TO_TELL && imports.missing.length + imports.changed.length === needed;
   return {
     kmod: kmod.name,
-    imports: kmod.imports.length + kmod.kmodImports.length,
+    imports: needed + kmod.kmodImports.length,
     missing,
     changed,
     fromKmods: [...imports.fromKmods, ...kmodImports.fromKmods],
@@ -126,8 +146,20 @@ export function compareKmod(
 /** A symbol as somebody offers it; `otherKmod`: neither the kernel nor the asking kmod itself. */
 type Offer = Pick<ExportedSymbol, 'crc' | 'provider'> & { readonly otherKmod?: boolean };
 
+/** What became of some of a kmod's imports. */
+type Settled = Pick<KmodComparison, 'missing' | 'changed' | 'fromKmods'>;
+
+const together = (a: Settled, b: Settled): Settled => ({
+  missing: [...a.missing, ...b.missing],
+  changed: [...a.changed, ...b.changed],
+  fromKmods: [...a.fromKmods, ...b.fromKmods],
+});
+
 /** Sort symbols by what became of them. */
-function settle(imports: readonly ImportedSymbol[], find: (needed: ImportedSymbol) => Offer | undefined) {
+function settle(
+  imports: readonly ImportedSymbol[],
+  find: (needed: ImportedSymbol) => Offer | undefined,
+): Settled {
   const missing: ImportedSymbol[] = [];
   const changed: ChangedImport[] = [];
   const fromKmods: KmodImport[] = [];
@@ -149,8 +181,7 @@ function unlike(kmod: Target, kernel: Target): Cause | null {
   return null;
 }
 
-function unfounded(kmod: Kmod, { missing }: ReturnType<typeof settle>): Cause | null {
-  const imports = kmod.imports.length;
+function unfounded(kmod: Kmod, imports: number, { missing }: Settled): Cause | null {
   if (kmod.unversioned) return 'no-modversions';
   if (imports === 0) return 'no-requirements';
   return missing.length === imports ? 'nothing-in-common' : null;
@@ -176,6 +207,25 @@ export interface ChangedSymbol {
   readonly stable: boolean;
 }
 
+/** How a symbol is exported: to modules of which license, and in which namespace, `''` for none. */
+export interface Export {
+  readonly exportType: string;
+  readonly namespace: string;
+}
+
+/** A symbol that two kernels export with the same CRC, and in another way. */
+export interface ReexportedSymbol {
+  readonly symbol: string;
+  readonly before: Export;
+  readonly after: Export;
+  /** In the newer kernel. */
+  readonly provider: string;
+  /** A module that could use it may not any more: it became GPL-only, or came into a namespace. */
+  readonly narrower: boolean;
+  /** Whether it is on the stablelist; false without one. */
+  readonly stable: boolean;
+}
+
 /** What changed from a baseline to a kernel; each list in the order of its kernel's file. */
 export interface KernelDifference {
   /** How many symbols both export. */
@@ -183,6 +233,8 @@ export interface KernelDifference {
   readonly added: readonly LoneSymbol[];
   readonly removed: readonly LoneSymbol[];
   readonly changed: readonly ChangedSymbol[];
+  /** Of those with the same CRC, where both files tell: see `ExportedSymbol`. */
+  readonly reexported: readonly ReexportedSymbol[];
   /** The anomaly: so many CRCs changed that it was the toolchain or the CRC generator, not the code. */
   readonly everythingChanged: boolean;
 }
@@ -213,23 +265,40 @@ export function compareKernels(
     stable: stablelist.has(name),
   });
   const changed: ChangedSymbol[] = [];
+  const reexported: ReexportedSymbol[] = [];
   const added: LoneSymbol[] = [];
   for (const after of kernel.values()) {
     const before = baseline.get(after.name);
-    if (!before) added.push(lone(after));
-    else if (before.crc !== after.crc) {
-      const { name: symbol, provider } = after;
-      changed.push({
-        symbol,
-        before: before.crc,
-        after: after.crc,
-        provider,
-        stable: stablelist.has(symbol),
-      });
+    if (!before) {
+      added.push(lone(after));
+      continue;
+    }
+    const { name: symbol, provider } = after;
+    const of = { symbol, provider, stable: stablelist.has(symbol) };
+    if (before.crc !== after.crc) changed.push({ ...of, before: before.crc, after: after.crc });
+    else if (tells(before) && tells(after)) {
+      const isSame = before.exportType === after.exportType && before.namespace === after.namespace;
+      if (!isSame) reexported.push({ ...of, ...asExported(before, after) });
     }
   }
   const removed = [...baseline.values()].filter(({ name }) => !kernel.has(name)).map(lone);
   const common = kernel.size - added.length;
   const everythingChanged = common >= EVERYTHING_FROM && changed.length >= EVERYTHING_SHARE * common;
-  return { common, added, removed, changed, everythingChanged };
+  return { common, added, removed, changed, reexported, everythingChanged };
+}
+
+/** Whether it tells how it is exported: rpms and modules do not, or not all of it. */
+const tells = (symbol: ExportedSymbol): symbol is ExportedSymbol & Export =>
+  symbol.exportType !== undefined && symbol.namespace !== undefined;
+
+function asExported(before: Export, after: Export): Pick<ReexportedSymbol, 'before' | 'after' | 'narrower'> {
+  const only = ({ exportType, namespace }: Export): Export => ({ exportType, namespace });
+  const isGplOnly = ({ exportType }: Export) => exportType.endsWith('_GPL');
+  return {
+    before: only(before),
+    after: only(after),
+    narrower:
+      (isGplOnly(after) && !isGplOnly(before)) ||
+      (after.namespace !== '' && after.namespace !== before.namespace),
+  };
 }

@@ -1,6 +1,6 @@
 /** One kmod out of the rpms of its build, which may make some for each variant of the kernel. */
-import type { ExportedSymbol, ImportedSymbol, Kmod } from './model.ts';
-import type { SymbolDependency } from './rpm.ts';
+import type { ExportedSymbol, Kmod } from './model.ts';
+import { exportOf, importsOf, type SymbolDependency } from './rpm.ts';
 
 /** An rpm of a kmod's build: what it offers and needs. */
 export interface KmodRpm {
@@ -40,14 +40,10 @@ export function kmodOfBuild(
   const needs = new Map<string, SymbolDependency>();
   const exports = new Map<string, ExportedSymbol>();
   for (const { name: provider, provides, requires } of fit) {
-    for (const need of requires) needs.set(`${need.symbol} ${need.crc}`, need);
-    for (const { symbol, crc } of provides) exports.set(symbol, { name: symbol, crc, provider });
+    for (const need of requires) needs.set(`${need.from} ${need.symbol} ${need.crc}`, need);
+    for (const offer of provides) exports.set(offer.symbol, exportOf(offer, provider));
   }
-  const of = (other: boolean): ImportedSymbol[] =>
-    [...needs.values()]
-      .filter(({ from }) => (from === 'kmod') === other)
-      .map(({ symbol, crc }) => ({ symbol, crc }));
-  return { name, arch, variant: own, imports: of(false), kmodImports: of(true), exports };
+  return { name, arch, variant: own, ...importsOf([...needs.values()]), exports };
 }
 
 /** Whether it says anything of symbols: documentation and tools do not, and are for no variant. */

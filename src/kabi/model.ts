@@ -15,8 +15,10 @@ export interface ExportedSymbol {
   readonly provider: string;
   /** `EXPORT_SYMBOL`, `EXPORT_SYMBOL_GPL`, …; rpms do not tell. */
   readonly exportType?: string;
-  /** Namespace of the export, where it has one (kernel: Documentation/core-api/symbol-namespaces.rst). */
+  /** Namespace of the export, `''` where it has none; rpms and modules do not tell (kernel: core-api/symbol-namespaces.rst). */
   readonly namespace?: string;
+  /** Its rpm provides it as `kernel(SYM)`, as those of kernels do; kmods of EL provide `ksym(SYM)`. */
+  readonly asKernel?: true;
 }
 
 /** Exported symbols by name. */
@@ -45,10 +47,12 @@ export interface ImportedSymbol {
 export interface Kmod extends Target {
   /** For people: an NVR, or a module's name. */
   readonly name: string;
-  /** What it needs of the kernel, or of whom its file does not tell. */
-  readonly imports: readonly ImportedSymbol[];
-  /** What its rpm needs of another kmod: EL's `ksym(SYM)`. */
+  /** What its rpm needs of the kernel, and takes from no kmod: EL's `kernel(SYM)`. */
+  readonly kernelImports: readonly ImportedSymbol[];
+  /** What its rpm needs of a kmod, and takes from no kernel: EL's `ksym(SYM)`. */
   readonly kmodImports: readonly ImportedSymbol[];
+  /** What it takes from whoever has it: a module's file does not tell of whom, nor does SUSE's `ksym(FLAVOUR:SYM)`. */
+  readonly imports: readonly ImportedSymbol[];
   readonly exports: SymbolTable;
   /** It was built without CONFIG_MODVERSIONS: it imports symbols, and nobody wrote down their CRCs. */
   readonly unversioned?: boolean;

@@ -2,7 +2,7 @@
 import { parseCrc } from './crc.ts';
 import { type ExportedSymbol, type ImportedSymbol, type Kmod, SYMBOL } from './model.ts';
 
-/** `kernel`: EL's `kernel(SYM)`. `kmod`: EL's `ksym(SYM)`. `either`: SUSE's `ksym(FLAVOUR:SYM)`. */
+/** Whose it is: the kernel's (EL's `kernel(SYM)`), a kmod's (EL's `ksym(SYM)`), or of either (SUSE's `ksym(FLAVOUR:SYM)`). */
 export type Form = 'kernel' | 'kmod' | 'either';
 
 /** A dependency on a symbol, or the offer of one. */
@@ -62,26 +62,38 @@ export interface RpmSymbols {
 export function symbolsOfRpm(rpm: RpmSymbols): Kmod {
   const { name: provider, version, release, arch } = rpm;
   const exports = new Map<string, ExportedSymbol>();
-  const imports: ImportedSymbol[] = [];
-  const kmodImports: ImportedSymbol[] = [];
+  const needs: SymbolDependency[] = [];
   const flavours = new Set<string | undefined>();
-  eachDependency(rpm.provides, ({ symbol: name, crc, flavour }) => {
-    exports.set(name, { name, crc, provider });
-    flavours.add(flavour);
+  eachDependency(rpm.provides, (offer) => {
+    exports.set(offer.symbol, exportOf(offer, provider));
+    flavours.add(offer.flavour);
   });
-  eachDependency(rpm.requires, ({ symbol, crc, from, flavour }) => {
-    (from === 'kmod' ? kmodImports : imports).push({ symbol, crc });
-    flavours.add(flavour);
+  eachDependency(rpm.requires, (need) => {
+    needs.push(need);
+    flavours.add(need.flavour);
   });
   const [flavour = null] = flavours.size === 1 ? flavours : [];
   return {
     name: `${provider}-${version}-${release}`,
     arch: arch === 'noarch' ? null : arch,
     variant: variantOf(provider) ?? flavour,
-    imports,
-    kmodImports,
+    ...importsOf(needs),
     exports,
   };
+}
+
+/** A symbol as an rpm offers it. */
+export function exportOf({ symbol: name, crc, from }: SymbolDependency, provider: string): ExportedSymbol {
+  return from === 'kernel' ? { name, crc, provider, asKernel: true } : { name, crc, provider };
+}
+
+/** What rpms need, by whom they need it of. */
+export function importsOf(
+  needs: readonly SymbolDependency[],
+): Pick<Kmod, 'kernelImports' | 'kmodImports' | 'imports'> {
+  const of = (form: Form): ImportedSymbol[] =>
+    needs.filter(({ from }) => from === form).map(({ symbol, crc }) => ({ symbol, crc }));
+  return { kernelImports: of('kernel'), kmodImports: of('kmod'), imports: of('either') };
 }
 
 /** All that is said of symbols, in the order given. */
@@ -103,11 +115,12 @@ function eachDependency(
 }
 
 /**
- * The kernel that an rpm holds a part of, by their names: of `kernel-rt-modules-core` it is `kernel-rt`.
- * @returns null where the rpm holds no kernel itself and no modules of one
+ * The kernel that an rpm holds a part of, by their names alone: of `kernel-rt-modules-core` it is `kernel-rt`. Where all
+ * rpms of the build are known, `rpmsOfKernel` tells more.
+ * @returns null where the name does not tell of a kernel itself or modules of one
  */
 export function kernelOfPart(rpm: string): string | null {
-  return /^(.+?)-(?:core|modules(?:-(?:core|extra|internal|partner))?)$/.exec(rpm)?.[1] ?? null;
+  return /^(.+?)-(?:core|kvm|extra|optional|modules(?:-.+)?)$/.exec(rpm)?.[1] ?? null;
 }
 
 /** A kernel of a build: `name` is the build's package, `variant` as a Gate has it. */
@@ -120,17 +133,58 @@ export interface KernelName {
 export const kernelPrefix = ({ name, variant }: KernelName): string =>
   variant === '' ? name : `${name}-${variant}`;
 
+/** What Koji tells of an rpm, as far as it matters here. */
+interface NamedRpm {
+  readonly name: string;
+  readonly arch: string;
+}
+
 /**
- * The rpms of a build that form one kernel, for all architectures: its `-core` and `-modules`, or the one rpm that is
- * all of a kernel of SUSE's, or of EL 7 and before.
+ * The rpms of a build that form one kernel, for all architectures. What they are called after its name does not
+ * matter, since each maker has names of its own: `-modules-extra`, `-kvm`, `-modules-wireless`, `-optional`. An rpm is
+ * of that kernel of the build whose name its own begins with, of several the longest: `kernel-rt-debug-kvm` is no part
+ * of `kernel-rt`. Those that surely hold no symbols are left out: each that is read costs a request.
  */
-export function rpmsOfKernel<Rpm extends { readonly name: string; readonly arch: string }>(
-  kernel: KernelName,
-  rpms: readonly Rpm[],
-): Rpm[] {
+export function rpmsOfKernel<Rpm extends NamedRpm>(kernel: KernelName, rpms: readonly Rpm[]): Rpm[] {
   const prefix = kernelPrefix(kernel);
-  const parts = rpms.filter(({ name, arch }) => arch !== 'src' && kernelOfPart(name) === prefix);
-  return parts.length > 0 ? parts : rpms.filter(({ name, arch }) => arch !== 'src' && name === prefix);
+  const names = namesOf(rpms);
+  const longestFirst = [...kernelsOf(names).add(prefix)].sort((a, b) => b.length - a.length);
+  const ownerOf = (name: string) => longestFirst.find((it) => name === it || name.startsWith(`${it}-`));
+  // Beside -core, the rpm that is called as the kernel is only requires the others.
+  const isEmpty = (name: string) => name === prefix && names.has(`${prefix}-core`);
+  return rpms.filter(
+    ({ name, arch }) =>
+      !SOURCES.has(arch) &&
+      ownerOf(name) === prefix &&
+      !isEmpty(name) &&
+      !isSilent(name.slice(prefix.length)),
+  );
+}
+
+/** Architectures of what holds no module. */
+const SOURCES: ReadonlySet<string> = new Set(['src', 'nosrc', 'noarch']);
+
+/** What follows a kernel's name in those of rpms without symbols. One that is not known here is only read in vain. */
+const SILENT =
+  /-(?:abi|bootwrapper|cross|debuginfo|debugsource|devel|docs?|headers|ipaclones|macros|perf|selftests|source|syms|tools|uki|vdso)(?:-|$)/;
+const isSilent = (ending: string): boolean => SILENT.test(ending);
+
+const namesOf = (rpms: readonly NamedRpm[]): ReadonlySet<string> =>
+  new Set(rpms.filter(({ arch }) => !SOURCES.has(arch)).map(({ name }) => name));
+
+/**
+ * The kernels that a build makes, by what their rpms' names begin with. Each has a `-core` or `-modules`, or is one rpm
+ * that has a `-devel` beside it, or that is beside its own `-debug`.
+ */
+function kernelsOf(names: ReadonlySet<string>): Set<string> {
+  const kernels = [...names].flatMap((name) => {
+    const part = /^(.+?)-(?:modules|(?:modules-)?core)$/.exec(name)?.[1];
+    if (part !== undefined) return part;
+    const [, beside = '', ending] = /^(.+)-(devel|debug)$/.exec(name) ?? [];
+    if (!names.has(beside) || isSilent(beside)) return [];
+    return ending === 'debug' ? [beside, name] : beside;
+  });
+  return new Set(kernels);
 }
 
 /** A kernel's variant as Target has it: SUSE's flavours, and EL's separate `kernel-rt`, are packages of their own. */
@@ -138,9 +192,9 @@ export const variantOfKernel = ({ name, variant }: KernelName): string =>
   [/^kernel-(.+)$/.exec(name)?.[1], variant].filter(Boolean).join('-');
 
 /** The variants of all kernels that the rpms of a build hold parts of. */
-export function variantsOfBuild(rpms: readonly { readonly name: string }[]): string[] {
-  const found = rpms.map(({ name }) => variantOf(name)).filter((variant) => variant !== null);
-  return [...new Set(found)];
+export function variantsOfBuild(rpms: readonly NamedRpm[]): string[] {
+  const found = [...kernelsOf(namesOf(rpms))].map(variantIn);
+  return [...new Set(found.filter((variant) => variant !== null))];
 }
 
 /**
@@ -150,5 +204,9 @@ export function variantsOfBuild(rpms: readonly { readonly name: string }[]): str
  */
 export function variantOf(rpm: string): string | null {
   const kernel = kernelOfPart(rpm);
-  return kernel === 'kernel' ? '' : (/^kernel-(.+)$/.exec(kernel ?? '')?.[1] ?? null);
+  return kernel === null ? null : variantIn(kernel);
 }
+
+/** That of `kernel-rt` is `rt`. */
+const variantIn = (kernel: string): string | null =>
+  kernel === 'kernel' ? '' : (/^kernel-(.+)$/.exec(kernel)?.[1] ?? null);

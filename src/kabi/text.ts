@@ -51,7 +51,7 @@ function parseExport(text: string, start: number, end: number): ExportedSymbol |
   // A tab that is missing is found in a later line or nowhere, and one of these fails.
   if (afterProvider < 0 || afterProvider > end || crc === null || !provider) return null;
   if (!SYMBOL.test(name) || !EXPORT_TYPE.test(exportType)) return null;
-  return namespace ? { name, crc, provider, exportType, namespace } : { name, crc, provider, exportType };
+  return { name, crc, provider, exportType, namespace };
 }
 
 /**

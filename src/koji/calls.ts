@@ -170,6 +170,10 @@ export const tagChangedSinceEvent = (event: number, tags: readonly number[]): Ca
 
 const tagListing = z.object({
   build_id: id,
+  name: z.string(),
+  version: z.string(),
+  release: z.string(),
+  epoch: z.int().nullable(),
   'tag.name': z.string(),
   /** True while the build is in the tag, else null. */
   active: z.boolean().nullable(),
@@ -187,6 +191,10 @@ const history = z.object({ tag_listing: z.array(tagListing).default([]) }).trans
 /** Who put a build into which tags, and took it out, and when (`queryHistory`). */
 export const queryTagHistory = (build: number): Call<TagListing[]> =>
   call('queryHistory', history, [], { tables: ['tag_listing'], build });
+
+/** The builds of a package that were ever in a tag, each stay once (`queryHistory`). */
+export const queryPackageHistory = (tag: string, name: string): Call<TagListing[]> =>
+  call('queryHistory', history, [], { tables: ['tag_listing'], tag, package: name });
 
 /** Ask for a build to be tagged; with `fromtag` moved, in one transaction. The reply is the id of a task. */
 export const tagBuild = (

@@ -1,7 +1,7 @@
 /** Sending what was decided. Each write is in the store before it leaves, and its answer goes there too. */
 
-import { isAttempt } from '../core/judge.ts';
 import type { Attempt, Intent, Receipt, Run, Write } from '../core/model.ts';
+import { isAttempt } from '../core/trial.ts';
 import * as koji from '../koji/calls.ts';
 import { type Answer, HubError } from '../koji/hub.ts';
 import type { Context } from './context.ts';

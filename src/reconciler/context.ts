@@ -1,8 +1,10 @@
 /** What the reconciler's parts work with. */
+import type { Gate } from '../core/model.ts';
 import type { Hub } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
 
 export interface Context {
+  readonly gates: readonly Gate[];
   readonly hub: Hub;
   readonly store: Store;
   /** Milliseconds since the epoch. */

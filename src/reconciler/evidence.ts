@@ -48,13 +48,40 @@ export async function readEvidence(
       const children = Object.values(value(trees[i]) ?? {}).flat();
       const builds = children.filter((child) => child.method === 'buildArch');
       const fault = faultOf(results[i]);
+      const arches = await Promise.all(builds.map((child) => readArch(hub, kernel, child)));
       return {
         state: STATES[task.state] ?? 'failed',
         ...(fault && { fault }),
-        arches: await Promise.all(builds.map((child) => readArch(hub, kernel, child))),
+        arches: arches.some(({ errors }) => errors.some(isDependency))
+          ? await markKernels(hub, kernel, arches)
+          : arches,
       };
     }),
   );
+}
+
+const isDependency = ({ kind }: LogError): boolean => kind === 'dependency';
+
+/** What a build misses is the kernel's own where the kernel's build makes a package of that name, or where it is a path of one. */
+async function markKernels(
+  hub: Hub,
+  kernel: KernelBuild,
+  arches: readonly ArchEvidence[],
+): Promise<ArchEvidence[]> {
+  const made = new Set((await hub.read(koji.listBuildRPMs(kernel.id))).map(({ name }) => name));
+  const mark = (error: LogError): LogError =>
+    isDependency(error) && isOfKernel(error.identifier ?? '', kernel.name, made)
+      ? { ...error, kind: 'kernel' }
+      : error;
+  return arches.map((arch) => ({ ...arch, errors: arch.errors.map(mark) }));
+}
+
+/** `kernel-core = 5.14.0-1`, `kernel-devel-5.14.0-1.el9.x86_64`, `kernel-devel-uname-r = …`, `/usr/src/kernels/…`. */
+function isOfKernel(wanted: string, name: string, made: ReadonlySet<string>): boolean {
+  if (/^\/(?:usr\/src\/(?:kernels|linux)|lib\/modules)\b/.test(wanted)) return true;
+  const [asked = ''] = wanted.split(/[\s<>=(]/);
+  const named = asked.replace(/-uname-r$/, '').replace(/-\d.*$/, '');
+  return named === name || made.has(asked) || made.has(named);
 }
 
 async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Promise<ArchEvidence> {

@@ -1,26 +1,22 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
-import { type BuildTag, type Observation, slotsFor } from '../core/decide.ts';
-import type { Gate, KernelRef, Run, Write } from '../core/model.ts';
+import { slotsFor } from '../core/builds.ts';
+import type { BuildTag, Observation } from '../core/look.ts';
+import type { Gate, KernelBuild, KernelRef, Run, Write } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
 import * as koji from '../koji/calls.ts';
-import { readGroups } from '../koji/hub.ts';
+import { readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 
 /**
  * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
  * @throws HubError
  */
-export async function observe(
-  { hub, store, now, user }: Context,
-  gate: Gate,
-  run: Run,
-): Promise<Observation> {
+export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
+  const { hub, store, now, user } = context;
   const { kernel } = run;
-  const verdictTags = [...gate.on_pass.tag, ...gate.on_fail.tag];
   const first = await readGroups(hub, {
     tags: [koji.listTags(kernel.id)],
     watched: [koji.listTagged(gate.watch, { package: kernel.name })],
-    heads: verdictTags.map((tag) => koji.listTagged(tag, { package: kernel.name, latest: true })),
     targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
   });
   const watched = first.watched.flat();
@@ -44,13 +40,13 @@ export async function observe(
       buildTag === undefined
         ? null
         : await observeBuildTag(store, gate, buildTag, second.latest[0]?.[0], watched),
-    heads: new Map(
-      verdictTags.flatMap((tag, i) =>
-        (first.heads[i] ?? []).map((build) => [tag, { ...build, id: build.build_id }]),
-      ),
-    ),
+    heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
-    otherGates: otherGates.flatMap(tagWrites),
+    otherGates: otherGates
+      .flatMap(tagWrites)
+      .toSorted((a, b) => a.at - b.at)
+      .map(({ gate, write }) => ({ gate, write })),
+    blockedBy: await blockedBy(context, gate, kernel),
     sideTags: second.sideTags.flat().map(({ name }) => name),
     slots: slotsFor(gate, run, ofGate, now()),
     retriesToday: await store.retriesSince(gate.name, now() - DAY),
@@ -59,6 +55,46 @@ export async function observe(
 }
 
 const DAY = 24 * 3_600_000;
+
+/**
+ * The build of the kernel's package that was tagged last into each tag of a pass, other than the kernel itself, also
+ * where a release has emptied that tag since.
+ * @throws HubError
+ */
+export async function passedInto(
+  { hub }: Context,
+  gate: Gate,
+  { id, name }: KernelBuild,
+): Promise<Map<string, KernelBuild>> {
+  const tags = gate.on_pass.tag;
+  const answers = await hub.readAll(tags.map((tag) => koji.queryPackageHistory(tag, name)));
+  const heads = new Map<string, KernelBuild>();
+  for (const [i, tag] of tags.entries()) {
+    const stays = unwrap(answers[i]).filter(({ build_id }) => build_id !== id);
+    const newest = stays.toSorted((a, b) => b.create_event - a.create_event)[0];
+    if (!newest) continue;
+    const { build_id, version, release, epoch } = newest;
+    const nvr = `${name}-${version}-${release}`;
+    heads.set(tag, { id: build_id, nvr, name, epoch, version, release });
+  }
+  return heads;
+}
+
+/** A gate that blocks a kernel, and a tag into which both it and this one let kernels pass: neither undoes the other's word. */
+async function blockedBy(
+  { store, gates }: Context,
+  gate: Gate,
+  { id }: KernelBuild,
+): Promise<Observation['blockedBy']> {
+  for (const other of gates) {
+    const tag = gate.on_pass.tag.find((name) => other.on_pass.tag.includes(name));
+    if (other.name === gate.name || other.mode === 'observe' || tag === undefined) continue;
+    const run = await store.latestRun(other.name, id);
+    const over = !run?.closing || run.closing.how === 'done';
+    if (run?.verdict?.verdict === 'block' && over) return { gate: other.name, tag };
+  }
+  return null;
+}
 
 /** The newest kernel of the package that stands before the same gate and may still be promoted. */
 function newerOf({ kernel }: Run, live: readonly Run[]): KernelRef | null {
@@ -106,10 +142,10 @@ function openTags({ intents }: Run): string[] {
 }
 
 /** What a run did or is doing to its kernel's tags. */
-function tagWrites({ gate, intents }: Run): { gate: string; write: Write }[] {
+function tagWrites({ gate, intents }: Run): { gate: string; write: Write; at: number }[] {
   const counts = intents.filter(
     ({ write, ending }) =>
       (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
   );
-  return counts.map(({ write }) => ({ gate, write }));
+  return counts.map(({ write, askedAt: at }) => ({ gate, write, at }));
 }

@@ -3,18 +3,20 @@
  * decide, record and do what it says, and look again. Whatever was lost is found by looking the next time.
  */
 import type { Logger } from 'pino';
-import { decide, reopens } from '../core/decide.ts';
-import { BUILD, type Gate, type Hint, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
-import { matcher } from '../core/names.ts';
-import { selectKmods } from '../core/select.ts';
+import { judgementsOf } from '../core/baseline.ts';
+import { decide } from '../core/decide.ts';
+import { BUILD, type Gate, type Hint, type KernelBuild, type Run } from '../core/model.ts';
+import { isDraft, matcher, releasedNvr } from '../core/names.ts';
+import { newerHead } from '../core/tags.ts';
+import { reopens } from '../core/verdict.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError, unwrap } from '../koji/hub.ts';
 import { OvertakenError } from '../store/error.ts';
 import type { Store } from '../store/store.ts';
 import { act } from './act.ts';
-import { chooseBaseline, findBaselineRepo } from './baseline.ts';
+import { choose, findBaselineRepo } from './choose.ts';
 import type { Context } from './context.ts';
-import { observe } from './observe.ts';
+import { observe, passedInto } from './observe.ts';
 import { createQueue } from './queue.ts';
 import { settle } from './settle.ts';
 import { readSymbols } from './symbols.ts';
@@ -63,7 +65,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       'the hub does not know who is asking; see authtype in [koji]',
     );
   };
-  const context: Context = { hub, store, now, user, settle: pace.settle };
+  const context: Context = { gates, hub, store, now, user, settle: pace.settle };
   /** The build tag of each gate's target, as last seen: of all the tags that messages name, these matter. */
   const buildTags = new Map<string, string>();
   /** Builds of packages that are no gate's business, which a busy hub sends many messages about. */
@@ -99,7 +101,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       .map(({ kernel }) => kernel);
     if (patterns.length === 0) return;
     const waived = matcher(patterns);
-    for (const { id, nvr } of await store.kernels()) {
+    for (const { id, nvr, release } of await store.kernels()) {
+      // The name that a draft has once it is promoted: the hub is asked whether it is by now.
+      if (isDraft({ release }) && waived(releasedNvr(nvr))) queue.add(`build ${id}`, now());
       if (!waived(nvr)) continue;
       // The hub is only asked about those that a waiver really opens again.
       for (const gate of gates) {
@@ -134,7 +138,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   async function visitBuild(id: number): Promise<void> {
     if (strangers.has(id)) return;
     const known = await store.kernel(id);
-    const goingOn = known && (await liveRunsOn(known));
+    // A draft has another name once it is promoted.
+    const goingOn = known && !isDraft(known) && (await liveRunsOn(known));
     if (goingOn)
       return visitEach(
         goingOn.keys(),
@@ -143,6 +148,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       );
     const build = await hub.read(koji.getBuild(id));
     if (!build) return;
+    if (known && known.nvr !== build.nvr) await see(build);
     const concerned = gatesOf(build);
     if (concerned.length === 0) remember(strangers, id);
     const kernel = () => (build.state === BUILD.COMPLETE ? see(build) : undefined);
@@ -196,7 +202,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     let current: Run = run;
     if (run.closing) {
       const why = reopens(gate, run, now());
-      if (why === undefined) return;
+      if (why === undefined || (await staysOut(gate, run))) return;
       await store.reopen(run, why, now());
       current = (await store.run(run.id)) ?? run;
     }
@@ -213,6 +219,18 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       current = (await store.run(run.id)) ?? current;
     }
     queue.add(`build ${id}`, now() + pace.poll);
+  }
+
+  /** No waiver brings back a kernel that is older than what the pass tags have or last had, or that is where no block put it. */
+  async function staysOut(gate: Gate, run: Run): Promise<boolean> {
+    const heads = await passedInto(context, gate, run.kernel);
+    const tags = (await hub.read(koji.listTags(run.kernel.id))).map(({ name }) => name);
+    const seen = { run, tags, heads, entry: null, otherGates: [] };
+    const newer = newerHead(gate.on_pass.tag, seen);
+    if (newer) await store.say(gate.name, run.kernel, run.id, `stays out: ${newer}`, now());
+    const { tag } = gate.on_fail;
+    const blocked = gate.mode === 'observe' || tag.length === 0 || tag.some((name) => tags.includes(name));
+    return newer !== undefined || !blocked;
   }
 
   /** The run that is about this stay of the kernel in the watch tag: the known one, or a new one. */
@@ -236,7 +254,6 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const generation = (known?.generation ?? 0) + 1;
     const id = `${gate.name}/${kernel.id}/${generation}`;
     const names = unwrap(tags).map((tag) => tag.name);
-    const kmods = await chooseKmods(gate);
     await store.beginRun({
       id,
       gate: gate.name,
@@ -244,10 +261,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       generation,
       entry,
       tags: names,
-      kmods,
       startedAt: now(),
       strategy: gate.strategy,
-      baseline: await chooseBaseline(context, gate, kernel),
+      ...(await choose(context, gate, kernel)),
     });
     return store.run(id);
   }
@@ -263,17 +279,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     return kernel;
   }
 
-  async function chooseKmods(gate: Gate): Promise<Kmod[]> {
-    return selectKmods(gate, await hub.read(koji.listTagged(gate.kmods.tag, { latest: true })));
-  }
-
   /** One look at a run. Returns `again` after something was done, else when to look next. */
   async function reconcile(gate: Gate, before: Run): Promise<'again' | number | undefined> {
     const lostUntil = await settle(context, gate, before);
     // A retry is there for kmods that were mended: their newest builds count.
     const retry = before.orders.findLast(({ kind }) => kind === 'retry');
     if (before.kmods.length === 0 || (retry && retry.at > before.chosenAt)) {
-      const kmods = await chooseKmods(gate);
+      const { kmods } = await choose(context, gate, before.kernel);
       if (kmods.length > 0) await store.select(before, kmods, now());
     }
     const run = (await store.run(before.id)) ?? before;
@@ -285,12 +297,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       return 'again';
     }
     if (decision.wantsBaseline) {
-      await store.findBaseline(run, await findBaselineRepo(context, gate, run), now());
+      const baseline = decision.wantsBaseline;
+      await store.findBaseline(run, baseline, await findBaselineRepo(context, gate, baseline), now());
       return 'again';
     }
     const acts = decision.verdict || decision.closing || decision.writes.length > 0;
     if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());
-    if (decision.verdict) await store.judge(run, decision.verdict.verdict, decision.verdict.reasons, now());
+    if (decision.verdict) await store.judge(run, decision.verdict, judgementsOf(gate, run, now()), now());
     if (decision.closing) await close(run, { at: now(), ...decision.closing });
     if (decision.writes.length > 0) await act(context, run, decision.writes);
     if (decision.closing) return undefined;

@@ -61,8 +61,9 @@ async function followTasks(context: Context, gate: Gate, run: Run, open: readonl
   for (const [i, build] of evidence.entries()) {
     const intent = builds[i]?.intent;
     if (!intent) continue;
-    const against = intent.write.kind === 'scratch-build' && intent.write.against;
-    const tied = against ? build : await tie(build);
+    const { write } = intent;
+    const own = write.kind === 'scratch-build' && !write.against;
+    const tied = own ? await tie(build, write.kmod) : build;
     await store.end(run, intent, endingOf(tied, now()));
   }
   for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'rebuild')) {

@@ -38,10 +38,10 @@ const KERNEL_RPMS = 8;
 export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
   const kernel = await readKernel(context, { id, name, variant: gate.variant });
-  const before = await readBaseline(context, gate, run);
+  const read = baselineReader(context, gate, run);
+  const before = await read(run.baseline);
   return {
-    kmods:
-      run.strategy === 'rebuild' ? [] : await readKmods(context, run.kmods, kernel, before?.kernel ?? null),
+    kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read),
     change: before && changeSince(before, kernel, gate.stablelist),
     stablelist: gate.stablelist?.effect ?? null,
   };
@@ -88,28 +88,45 @@ export async function readKmodRpms(source: SymbolSource, builds: readonly number
   return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
 }
 
-/** What each kmod needs of the kernel, and whether that fits the baseline, where there is one. */
+/** What each kmod needs of the kernel, and whether that fits its baselines, where there are any. */
 async function readKmods(
   source: SymbolSource,
-  kmods: readonly Kmod[],
+  { kmods, baseline }: Run,
   kernel: BuiltKernel,
-  baseline: BuiltKernel | null,
+  read: BaselineReader,
 ): Promise<SymbolEvidence<ArchDetail>[]> {
   const rpms = await readKmodRpms(
     source,
     kmods.map(({ buildId }) => buildId),
   );
   const now = compareAll(kmods, rpms, kernel);
-  const then = baseline && compareAll(kmods, rpms, baseline);
-  return kmods.map(({ name, arches }, i) => {
-    const before = new Map(then?.[i]?.map(({ arch, answer }) => [arch, answer]));
+  const then = new Map<number, ArchDetail[][]>();
+  for (const ref of kmods.flatMap((kmod) => baselinesOf(kmod, baseline))) {
+    if (then.has(ref.id)) continue;
+    const old = (await read(ref))?.kernel;
+    if (old) then.set(ref.id, compareAll(kmods, rpms, old));
+  }
+  return kmods.map((kmod, i) => {
+    const { name, arches } = kmod;
+    const measured = baselinesOf(kmod, baseline);
+    const before = new Map(
+      (now[i] ?? []).flatMap(({ arch }) => {
+        const answers = measured.map(({ id }) => then.get(id)?.[i]?.find((one) => one.arch === arch)?.answer);
+        const answer = answers.includes('compatible')
+          ? 'compatible'
+          : answers.every((one) => one === 'incompatible')
+            ? 'incompatible'
+            : answers.find((one) => one !== undefined) && 'inconclusive';
+        return answers.length > 0 && answer ? [[arch, answer] as const] : [];
+      }),
+    );
     const tried = (now[i] ?? []).filter(({ arch }) => !arches || arches.includes(arch));
     const providers = new Set(tried.flatMap(({ fromKmods }) => fromKmods.map(({ provider }) => provider)));
     const needs = kmods.filter(({ nvr }) => providers.has(nvr)).map((kmod) => kmod.name);
     return {
       kmod: name,
       ...(needs.length > 0 && { needs }),
-      arches: heard(tried).map((found) => {
+      arches: heard(tried, kernel).map((found) => {
         const answer = before.get(found.arch);
         return answer ? { ...found, before: answer } : found;
       }),
@@ -157,7 +174,10 @@ function spelled(
  * A kmod that nowhere speaks of symbols is one case; else each architecture that does not is one of its own. One on
  * which it is for other variants only, as a 64k kernel is on aarch64 alone, counts where there is no other.
  */
-function heard(arches: readonly ArchDetail[]): ArchDetail[] {
+function heard(all: readonly ArchDetail[], { tables }: BuiltKernel): ArchDetail[] {
+  // 32-bit tools beside 64-bit modules: no kernel there, and nothing that needs one.
+  const known = all.filter(({ arch, imports }) => imports > 0 || tables.has(arch));
+  const arches = known.length > 0 ? known : all;
   const own = arches.filter(({ cause }) => cause !== CAUSES['other-variant']);
   if (own.length === 0) return [...arches];
   return own.every(({ imports }) => imports === 0) ? [] : own;
@@ -170,43 +190,55 @@ interface Baseline {
   readonly unreadable: string | null;
 }
 
-/** Null where there is none; a kernel is no baseline of its own. */
-async function readBaseline(context: Context, { variant }: Gate, run: Run): Promise<Baseline | null> {
-  const { baseline: ref, kernel } = run;
-  if (!ref || ref.id === kernel.id) return null;
-  try {
-    const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
-    return { ref, kernel: read, unreadable: null };
-  } catch (error) {
-    // Old builds and their files are removed in time: that is no reason to judge nothing.
-    if (!isUnknown(error)) throw error;
-    return { ref, kernel: null, unreadable: error.message };
-  }
+type BaselineReader = (ref: KernelRef | null) => Promise<Baseline | null>;
+
+/** @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own */
+function baselineReader(context: Context, { variant }: Gate, { kernel }: Run): BaselineReader {
+  const known = new Map<number, Baseline>();
+  const readAnew = async (ref: KernelRef): Promise<Baseline> => {
+    try {
+      const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
+      return { ref, kernel: read, unreadable: null };
+    } catch (error) {
+      // Old builds and their files are removed in time: that is no reason to judge nothing.
+      if (!isUnknown(error)) throw error;
+      return { ref, kernel: null, unreadable: error.message };
+    }
+  };
+  return async (ref) => {
+    if (!ref || ref.id === kernel.id) return null;
+    const found = known.get(ref.id) ?? (await readAnew(ref));
+    known.set(ref.id, found);
+    return found;
+  };
 }
+
+/** What a kmod is measured by; in runs of older versions all by the same. */
+const baselinesOf = ({ baselines }: Kmod, baseline: KernelRef | null): readonly KernelRef[] =>
+  baselines ?? (baseline ? [baseline] : []);
 
 /**
  * Ties errors of failed builds to the kernel difference: where one names a symbol that this kernel changed since the
- * baseline, or no longer has, it says so. Both kernels are read at the first error that names anything, and not again.
+ * kmod's baseline, or no longer has, it says so. Kernels are read at the first error that names anything, and not again.
  * The returned function throws HubError where the hub cannot be asked now.
  */
 export function tieErrors(
   context: Context,
   gate: Gate,
   run: Run,
-): (build: BuildEvidence) => Promise<BuildEvidence> {
+): (build: BuildEvidence, kmod: string) => Promise<BuildEvidence> {
   const { id, name } = run.kernel;
-  const read = async () => {
-    const before = (await readBaseline(context, gate, run))?.kernel;
-    return before && { before, now: await readKernel(context, { id, name, variant: gate.variant }) };
-  };
-  let kernels: ReturnType<typeof read> | undefined;
-  return async (build) => {
+  const read = baselineReader(context, gate, run);
+  let kernel: Promise<BuiltKernel> | undefined;
+  return async (build, kmod) => {
     if (!build.arches.some(({ errors }) => errors.some(isNamed))) return build;
-    kernels ??= read();
-    const known = await kernels;
-    if (!known) return build;
+    const tried = run.kmods.find((one) => one.name === kmod);
+    const before = (await read((tried && baselinesOf(tried, run.baseline)[0]) ?? null))?.kernel;
+    if (!before) return build;
+    kernel ??= readKernel(context, { id, name, variant: gate.variant });
+    const now = await kernel;
     const arches = build.arches.map((evidence) => {
-      const [old, fresh] = [known.before.tables.get(evidence.arch), known.now.tables.get(evidence.arch)];
+      const [old, fresh] = [before.tables.get(evidence.arch), now.tables.get(evidence.arch)];
       // Where everything changed, that says nothing of one symbol.
       if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
       return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };

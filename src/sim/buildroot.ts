@@ -33,7 +33,7 @@ export function enterBuildroot(state: State, task: Task, kmod: Kmod, repo: Repo,
   const build = kernelFor(state, kmod, repo);
   const rule = build && useRule(state, kmod, build, arch, repo);
   const empty = build === undefined || rule?.result === 'mock-error' || rule?.result === 'init-error';
-  const rpms = empty ? [] : [...toolchain(state, arch), ...develRpms(state, build, arch)];
+  const rpms = empty ? [] : [...toolchain(state, arch), ...kernelRpmsFor(state, kmod, build, repo, arch)];
   state.buildroots.push(newBuildroot(state, task, repo, arch, rpms));
   task.outcome = build === undefined ? unresolved(kmod, arch) : outcome(state, kmod, build, arch, rule, rpms);
 }
@@ -50,9 +50,14 @@ export function leaveBuildroot(state: State, task: Task): void {
  * external repository.
  */
 function kernelFor(state: State, kmod: Kmod, repo: Repo): Build | undefined {
-  const query = { event: repo.create_event, inherit: true, package: kmod.kernel };
-  const found = taggedBuilds(state, tagById(state, repo.tag_id), query).map(({ build }) => build);
+  const found = kernelsIn(state, kmod, repo);
   return kmod.pins === null ? found[0] : found.find((build) => build.nvr === kmod.pins);
+}
+
+/** All that are tagged, that which was tagged last first. */
+function kernelsIn(state: State, kmod: Kmod, repo: Repo): Build[] {
+  const query = { event: repo.create_event, inherit: true, package: kmod.kernel };
+  return taggedBuilds(state, tagById(state, repo.tag_id), query).map(({ build }) => build);
 }
 
 /** The rule for this try, which counts as one of its `times`. */
@@ -98,7 +103,7 @@ function outcome(
     case 'traceback':
       return { files: {}, fault: new Fault(FAULT.UNEXPECTED, tracebackText(rule.log)) };
     case 'fails':
-      return failed(subject, rule.log, installed);
+      return failed(subject, rule.log, installed, rule.status);
     default:
       return compiled(subject, rule, installed);
   }
@@ -118,10 +123,15 @@ function compiled(subject: BuildSubject, rule: Rule | undefined, installed: read
   };
 }
 
-function failed(subject: BuildSubject, errors: readonly string[], installed: readonly string[]): Outcome {
+function failed(
+  subject: BuildSubject,
+  errors: readonly string[],
+  installed: readonly string[],
+  status = 1,
+): Outcome {
   return {
     files: { 'build.log': badBuildLog(subject, errors), 'root.log': rootLog(installed) },
-    fault: new Fault(FAULT.BUILD, exitText(`error building package (arch ${subject.arch})`, 1)),
+    fault: new Fault(FAULT.BUILD, exitText(`error building package (arch ${subject.arch})`, status)),
   };
 }
 
@@ -140,7 +150,7 @@ function noBuildroot(fault: Fault, log: readonly string[]): Outcome {
 
 /** How kojid words mock's exit status, and the log that it points at. */
 function exitText(what: string, status: number): string {
-  const log = status === 1 ? 'build.log or root.log' : 'root.log';
+  const log = status === 1 ? 'build.log or root.log' : status === 10 ? 'build.log' : 'root.log';
   return `${what}, mock exited with status ${status}; see ${log} for more information`;
 }
 
@@ -149,8 +159,9 @@ function tracebackText(log: readonly string[]): string {
   return `Traceback (most recent call last):\n${error}\n`;
 }
 
-function kernelSpec(state: State, build: Build): Kernel {
-  const spec = state.scenario.kernels.find((kernel) => kernel.nvr === build.nvr);
+/** A kernel as the scenario has it, whose NVR was another one where it was a draft. */
+export function kernelSpec({ scenario }: State, build: Build): Kernel {
+  const spec = scenario.kernels.find(({ nvr }) => nvr === (build.promoted?.from ?? build.nvr));
   if (spec === undefined) throw new Error(`${build.nvr} is not a kernel of the scenario`);
   return spec;
 }
@@ -169,9 +180,14 @@ function newBuildroot(state: State, task: Task, repo: Repo, arch: string, rpms: 
   };
 }
 
-function develRpms(state: State, build: Build, arch: string): Rpm[] {
+/** Its -devel, and what the kmod asks for of the newest kernel. */
+function kernelRpmsFor(state: State, kmod: Kmod, build: Build, repo: Repo, arch: string): Rpm[] {
+  const newest = kernelsIn(state, kmod, repo)[0];
   return state.rpms.filter(
-    (rpm) => rpm.build_id === build.id && rpm.arch === arch && rpm.name === `${build.name}-devel`,
+    (rpm) =>
+      rpm.arch === arch &&
+      ((rpm.build_id === build.id && rpm.name === `${build.name}-devel`) ||
+        (rpm.build_id === newest?.id && kmod.also?.includes(rpm.name))),
   );
 }
 

@@ -1,14 +1,16 @@
 /** Finished builds of kernels and kmods: their tasks, their rpms, and what those provide and require. */
-import type { XmlValue } from '../koji/xmlrpc.ts';
+import { Fault, type XmlValue } from '../koji/xmlrpc.ts';
 import { addRpm } from './buildroot.ts';
 import { rootLog, writtenLog } from './logs.ts';
 import { finishRepo, initRepo } from './repos.ts';
 import type { Kernel, Kmod, Scenario } from './scenario.ts';
-import { buildInfo, taskNews } from './shapes.ts';
+import { buildInfo, taskNews, userInfo } from './shapes.ts';
 import {
   BUILD,
   type Build,
   type Dep,
+  FAULT,
+  findBuild,
   newEvent,
   packageId,
   type Rpm,
@@ -20,6 +22,7 @@ import {
   tell,
   type User,
 } from './state.ts';
+import { tagsOf } from './tags.ts';
 import { makeTask, tellTask, upload } from './tasks.ts';
 
 /** rpm's dependency flags: EQUAL; the same found by a generator; LESS|EQUAL on a feature of rpm. */
@@ -131,6 +134,36 @@ export function importDraft(
   return build;
 }
 
+/**
+ * A draft becomes a build like any other (hub: _promote_build): the same id and rpms under the NVR without `,draft_ID`,
+ * for good. Throws Faults 1000 and 1004.
+ */
+export function promoteBuild(state: State, user: User, draft: Build): Build {
+  const refuse = (why: string): never => {
+    throw new Fault(FAULT.GENERIC, `Cannot promote build ${draft.nvr}. Reason: ${why}`);
+  };
+  if (!draft.draft) refuse('Not a draft build');
+  const release = draft.release.replace(/,draft_\d+$/, '');
+  const nvr = `${draft.name}-${draft.version}-${release}`;
+  const taken = findBuild(state, nvr);
+  if (taken) refuse(`Target build exists: ${nvr}(#${taken.id})`);
+  if (draft.owner_id !== user.id && !user.perms.includes('draft-promoter')) {
+    const why = 'Only draft-promoter and build owner can do this via default policy';
+    throw new Fault(FAULT.NOT_ALLOWED, `policy violation (draft_promotion): ${why}`);
+  }
+  const promoted = { by: user.id, at: state.now, from: draft.nvr };
+  const build = { ...draft, nvr, release, draft: false, promoted };
+  state.builds[draft.id - 1] = build;
+  for (const tag of tagsOf(state, build)) state.updates.push({ tag_id: tag.id, event: newEvent(state) });
+  tell(state, {
+    kind: 'promote',
+    build: buildInfo(state, build),
+    draft_release: draft.release,
+    user: userInfo(user),
+  });
+  return build;
+}
+
 /** A repo of the tag as it is now, with the task that made it. */
 export function importRepo(state: State, owner: User, tag: Tag): void {
   const task = makeTask(state, { method: 'newRepo', request: [tag.name], owner: owner.id });
@@ -176,19 +209,27 @@ function selfProvides(name: string, version: string, arch: string): Dep[] {
   return [name, `${name}(${isa})`].map((provided) => ({ name: provided, version, flags: EQUAL }));
 }
 
-/** vmlinux's exports are in -core, those of modules in -modules, unless all are one rpm; and so for each variant. */
+/**
+ * vmlinux's exports are in -core, those of modules in -modules, unless all are one rpm, and some in an rpm of their own;
+ * and so for each variant.
+ */
 function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
-  const { name, version, release, variants, single } = kernel;
+  const { name, version, release, variants, single, others } = kernel;
   const uname = { version: `${version}-${release}.${arch}`, flags: EQUAL };
   const partsOf = (prefix: string, symbols: Kernel['symbols']) => {
     const exported = (from: Kernel['symbols']) =>
       from.map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
     const itself = { name: 'kernel-uname-r', ...uname };
-    if (single) return [rpmOf(build, prefix, arch, [...exported(symbols), itself])];
+    const apart = [...new Set(symbols.flatMap(({ rpm }) => rpm ?? []))].map((rpm) =>
+      rpmOf(build, `${prefix}-${rpm}`, arch, exported(symbols.filter((symbol) => symbol.rpm === rpm))),
+    );
+    const rest = symbols.filter(({ rpm }) => rpm === undefined);
+    if (single) return [rpmOf(build, prefix, arch, [...exported(rest), itself]), ...apart];
     const [core, modules] = [true, false].map((vmlinux) =>
-      exported(symbols.filter((symbol) => symbol.vmlinux === vmlinux)),
+      exported(rest.filter((symbol) => symbol.vmlinux === vmlinux)),
     );
     return [
+      ...apart,
       rpmOf(build, `${prefix}-modules`, arch, modules ?? []),
       rpmOf(build, `${prefix}-core`, arch, [...(core ?? []), itself]),
     ];
@@ -198,6 +239,7 @@ function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
     ...(single ? [] : [rpmOf(build, name, arch, [])]),
     rpmOf(build, `${name}-devel`, arch, [{ name: `${name}-devel-uname-r`, ...uname }]),
     ...Object.entries(variants).flatMap(([variant, symbols]) => partsOf(`${name}-${variant}`, symbols)),
+    ...(others ?? []).map((other) => rpmOf(build, other, arch, [])),
   ];
 }
 

@@ -1,16 +1,32 @@
 /** The hub's methods about builds, rpms and build roots. */
 import { Fault, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
-import { type Args, arg, integer, list, lookUp, type Methods, optionalInteger, query } from './arguments.ts';
+import {
+  type Args,
+  arg,
+  integer,
+  list,
+  loggedIn,
+  lookUp,
+  type Methods,
+  optionalInteger,
+  query,
+} from './arguments.ts';
+import { promoteBuild } from './builds.ts';
 import { buildInfo, buildRow, buildrootInfo, listingInfo, rpmInfo, rpmRow, taggedInfo } from './shapes.ts';
 import { buildOf, FAULT, findBuild, python, type Rpm, row, type State, tagOf, userOf } from './state.ts';
 import { type TaggedQuery, taggedBuilds } from './tags.ts';
 
-/** They only tell. Parameters that no gate uses are taken and not heeded. */
+/** Parameters that no gate uses are taken and not heeded. */
 export const BUILD_METHODS: Methods = {
   'getBuild buildInfo strict?': ({ state }, args) => {
     const ref = arg(args, 'buildInfo');
     const missing = `No such build: ${python(ref)}`;
     return lookUp(findBuild(state, ref), arg(args, 'strict'), missing, (build) => buildInfo(state, build));
+  },
+  'promoteBuild build force?': (caller, args) => {
+    const { state } = caller;
+    const user = loggedIn(caller);
+    return buildInfo(state, promoteBuild(state, user, buildOf(state, arg(args, 'build'))));
   },
   'listBuilds packageID? userID? taskID? prefix? state? volumeID? source? createdBefore? createdAfter? completeBefore? completeAfter? type? typeInfo? queryOpts?':
     ({ state }, args) => {

@@ -64,6 +64,9 @@ function fedoraBody(event: WorldEvent): [string, Json] | null {
       const { name: tag, id: tag_id } = event.tag;
       return [event.kind, { tag, name, version, release, user: event.user['name'], owner, tag_id, build_id }];
     }
+    case 'promote':
+      // The plugin does not hear of it.
+      return null;
     case 'task':
       // Only parents of scratch builds are told of, and not that they are new.
       if (event.old === null || !isScratchBuild(event.task)) return null;
@@ -166,6 +169,11 @@ function protonBody(event: WorldEvent): [string, Json] {
         'build.untag',
         { tag: event.tag, build: event.build, user: event.user, force: false, strict: true },
       ];
+    case 'promote': {
+      const { build, draft_release, user } = event;
+      const target_release = build['release'] ?? null;
+      return ['build.promote', { build, draft_release, target_release, user }];
+    }
     case 'task': {
       const old = event.old === null ? null : (TASK_STATES[event.old] ?? null);
       const info = event.old === null ? newTask(event.task) : event.task;

@@ -21,6 +21,8 @@ export interface KernelSymbol {
   readonly name: string;
   readonly crc: string;
   readonly vmlinux: boolean;
+  /** Where the rpm with its module ends neither in -core nor in -modules: `kvm`, `extra`. */
+  readonly rpm?: string;
 }
 
 /** A kernel build. With `built` false it appears when `world.completeKernel` says so, which a play does for it. */
@@ -34,6 +36,8 @@ export interface Kernel extends Nvr {
   readonly variants: Readonly<Record<string, readonly KernelSymbol[]>>;
   /** Each kernel is one rpm, as SUSE's are and EL's were; else it is one of -core and one of -modules. */
   readonly single: boolean;
+  /** Names of more rpms that the build makes, and that hold no kernel: `kernel-headers`, `kernel-tools-libs-devel`. */
+  readonly others?: readonly string[];
 }
 
 /** A built third-party module package. */
@@ -50,6 +54,8 @@ export interface Kmod extends Nvr {
   readonly kernel: string;
   /** NVR of the one kernel that its spec file asks for, whatever else is there. */
   readonly pins: string | null;
+  /** What it asks for beside that: rpms of the newest kernel in the repo that its build root holds, too. */
+  readonly also?: readonly string[];
   /** Milliseconds of one buildArch; null: as `timing.build_arch` says. */
   readonly build_time: number | null;
   /** What its spec file is for (ExclusiveArch); absent: all that the scenario has. */
@@ -76,6 +82,8 @@ export interface Rule {
    */
   readonly result: (typeof RESULTS)[number];
   readonly log: readonly string[];
+  /** mock's exit status of `fails`; absent: 1. */
+  readonly status?: number;
   /** Only the first so many tries of each kmod; null: all. */
   readonly times: number | null;
 }

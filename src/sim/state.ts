@@ -95,6 +95,8 @@ export interface Build extends Nvr {
   readonly start: number;
   completion: number | null;
   state: number;
+  /** Who made a draft a build like any other, when, and the NVR that it had before. */
+  readonly promoted?: { readonly by: number; readonly at: number; readonly from: string };
 }
 
 /** A dependency of an rpm, with rpm's flags. */
@@ -214,6 +216,12 @@ export type WorldEvent = { readonly id: number; readonly at: number } & (
       /** The name of the task's owner. */
       readonly owner: string;
     }
+  | {
+      readonly kind: 'promote';
+      readonly build: XmlStruct;
+      readonly draft_release: string;
+      readonly user: XmlStruct;
+    }
   | { readonly kind: 'repo-init' | 'repo-done'; readonly tag: XmlStruct; readonly repo: XmlStruct }
 );
 
@@ -246,6 +254,8 @@ export interface State {
   readonly targets: Target[];
   lastTargetId: number;
   readonly listings: Listing[];
+  /** Changes of tags that are no tagging (tag_updates). */
+  readonly updates: { readonly tag_id: number; readonly event: number }[];
   readonly builds: Build[];
   readonly rpms: Rpm[];
   readonly buildroots: Buildroot[];
@@ -281,6 +291,7 @@ export function emptyState(scenario: Scenario, now: number): State {
     targets: [],
     lastTargetId: 0,
     listings: [],
+    updates: [],
     builds: [],
     rpms: [],
     buildroots: [],

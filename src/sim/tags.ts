@@ -122,9 +122,11 @@ export function changeEvents(state: State, tag: Tag): number[] {
   const tags = lineage(state, tag);
   const ids = new Set(tags.map(({ id }) => id));
   const listings = state.listings.filter((entry) => ids.has(entry.tag_id));
+  const updates = state.updates.filter((update) => ids.has(update.tag_id));
   const events = [
     ...tags.map((each) => each.create_event),
     ...listings.flatMap(({ create_event, revoke_event }) => [create_event, revoke_event ?? create_event]),
+    ...updates.map(({ event: id }) => id),
   ];
   return events.sort((a, b) => a - b);
 }
@@ -134,6 +136,7 @@ export function changedSince(state: State, event: number, tagIds: readonly XmlVa
   const after = (each: number | null) => each !== null && each > event;
   return (
     state.tags.some((tag) => tagIds.includes(tag.id) && after(tag.create_event)) ||
+    state.updates.some((update) => tagIds.includes(update.tag_id) && after(update.event)) ||
     state.listings.some(
       (entry) => tagIds.includes(entry.tag_id) && (after(entry.create_event) || after(entry.revoke_event)),
     )

@@ -1,7 +1,7 @@
 /** Tasks: how they wait for builders, run, end, and what each kind of them does. */
 import { Fault, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
 import { struct } from './arguments.ts';
-import { enterBuildroot, leaveBuildroot } from './buildroot.ts';
+import { enterBuildroot, kernelSpec, leaveBuildroot } from './buildroot.ts';
 import { importDraft } from './builds.ts';
 import {
   defaultMinEvent,
@@ -442,8 +442,8 @@ function importResult(state: State, task: Task, srpm: string, builds: readonly T
 function kernelIn(state: State, task: number): Kernel | undefined {
   const root = state.buildroots.findLast(({ task_id }) => task_id === task);
   const ids = new Set(root?.rpms.map(({ build_id }) => build_id));
-  const nvrs = state.builds.filter(({ id }) => ids.has(id)).map(({ nvr }) => nvr);
-  return state.scenario.kernels.find(({ nvr }) => nvrs.includes(nvr));
+  const build = state.builds.find(({ id }) => ids.has(id));
+  return build && kernelSpec(state, build);
 }
 
 /** kojid's getArchList: ExclusiveArch, or what a scratch build asks for instead; and of that what the tag has. */

@@ -20,13 +20,21 @@ export function kernelFacts({ db, record }: Base) {
     kernel,
     async seeKernel(seen, at) {
       const { id: build, nvr } = seen;
-      if (await kernel(build)) return;
-      const text = `${nvr} is complete`;
-      await record([{ at, kind: 'kernel', gate: null, build, nvr, run: null, text }], (tx) =>
-        tx
-          .insertInto('kernel_build')
-          .values({ ...seen, seen_at: at })
-          .execute(),
+      const known = await kernel(build);
+      if (known?.nvr === nvr) return;
+      const text = known ? `${known.nvr} is ${nvr} now` : `${nvr} is complete`;
+      const { id: _, ...names } = seen;
+      await record(
+        [{ at, kind: 'kernel', gate: null, build, nvr, run: null, text }],
+        async (tx) => {
+          if (known) await tx.updateTable('kernel_build').set(names).where('id', '=', build).execute();
+          else
+            await tx
+              .insertInto('kernel_build')
+              .values({ ...seen, seen_at: at })
+              .execute();
+        },
+        (run) => run.kernel.id === build,
       );
     },
     async kernels() {

@@ -1,17 +1,7 @@
 /** Reading a run: all its facts, from every table. */
 import { type Kysely, sql } from 'kysely';
-import { isVoid } from '../core/judge.ts';
-import type {
-  Closing,
-  Ending,
-  Intent,
-  Kmod,
-  Order,
-  PastBuild,
-  Run,
-  Strategy,
-  Verdict,
-} from '../core/model.ts';
+import type { Closing, Intent, Kmod, Order, PastTrial, Run, Strategy, Verdict } from '../core/model.ts';
+import { isVoid } from '../core/people.ts';
 import { kernelOf } from './kernels.ts';
 import { waiverReader } from './people.ts';
 import { query } from './query.ts';
@@ -51,8 +41,8 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       .orderBy(sql`rowid`, 'desc')
       .limit(1),
   );
-  const baselineRepoOf = query(db, ({ id }: OfRun) =>
-    db.selectFrom('baseline_repo').select(['repo', 'why']).where('run_id', '=', id),
+  const baselineReposOf = query(db, ({ id }: OfRun) =>
+    db.selectFrom('baseline_repo').select(['kernel_build', 'repo', 'why']).where('run_id', '=', id),
   );
   const ordersOf = query(db, ({ id }: OfRun) =>
     db
@@ -78,7 +68,7 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
     const kmods = chosen ? (JSON.parse(chosen.kmods) as Kmod[]) : [];
     const intents = await intentsOf({ id });
     const [shown] = await shownOf({ id });
-    const [baselineRepo] = await baselineRepoOf({ id });
+    const repos = await baselineReposOf({ id });
     const orders = (await ordersOf({ id })) as Order[];
     const [verdict] = await verdictOf({ id });
     const [closing] = await closingOf({ id });
@@ -108,8 +98,8 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       kmods,
       chosenAt: chosen?.at ?? row.started_at,
       baseline,
-      ...(baselineRepo && { baselineRepo }),
-      past: baseline ? await readPast(id, baseline.id) : [],
+      baselineRepos: Object.fromEntries(repos.map(({ kernel_build, ...found }) => [kernel_build, found])),
+      past: await readPast(id, kernel.id, baselineIds(kmods, baseline)),
       intents: asked,
       waivers: await readWaivers(row.gate, kernel),
       orders,
@@ -118,6 +108,7 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
           at: verdict.at,
           verdict: verdict.verdict as Verdict,
           reasons: JSON.parse(verdict.reasons),
+          ...(verdict.overdue === 1 && { overdue: true }),
         },
       }),
       ...(closing &&
@@ -128,32 +119,51 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
   };
 }
 
-/** @returns reads what other runs showed of the baseline and those kmod builds that have failed in this one; newest first */
-function pastReader(db: Kysely<Tables>): (run: string, baseline: number) => Promise<PastBuild[]> {
-  const rowsOf = query(db, ({ run, baseline }: { run: string; baseline: number }) =>
+/** Ids of all kernels that the kmods of a run are measured by. */
+export const baselineIds = (kmods: Run['kmods'], baseline: Run['baseline']): number[] => [
+  ...new Set(
+    [...kmods.flatMap(({ baselines = [] }) => baselines), ...(baseline ? [baseline] : [])].map(
+      ({ id }) => id,
+    ),
+  ),
+];
+
+interface OfPast {
+  readonly run: string;
+  readonly kernel: number;
+  readonly baselines: string;
+}
+
+/** @returns reads what other runs showed of baselines and those kmod builds that have failed in this one; newest first */
+function pastReader(
+  db: Kysely<Tables>,
+): (run: string, kernel: number, baselines: readonly number[]) => Promise<PastTrial[]> {
+  const rowsOf = query(db, ({ run, kernel, baselines }: OfPast) =>
     db
-      .selectFrom('intent')
-      .innerJoin('ending', 'ending.intent_id', 'intent.id')
-      .select(['run_id', 'kmod_build', 'ending'])
-      .where('kernel_build', '=', baseline)
+      .selectFrom('trial')
+      .select(['kmod_build', 'kernel_build', 'arch', 'target', 'shows', 'proof', 'run_id', 'at'])
       .where('run_id', '!=', run)
-      .where('how', '!=', 'lost')
+      .where('kernel_build', 'in', sql<number>`(SELECT value FROM json_each(${baselines}))`)
       .where('kmod_build', 'in', (eb) =>
         eb
-          .selectFrom('intent as own')
-          .innerJoin('ending as failed', 'failed.intent_id', 'own.id')
+          .selectFrom('trial as own')
           .select('own.kmod_build')
           .where('own.run_id', '=', run)
-          .where('failed.how', '=', 'failed')
-          .where('own.kmod_build', 'is not', null),
+          .where('own.kernel_build', '=', kernel)
+          .where('own.shows', '=', 'fails'),
       )
-      .orderBy('ending.at', 'desc'),
+      .orderBy('at', 'desc'),
   );
-  return async (run, baseline) => {
-    const rows = await rowsOf({ run, baseline });
-    return rows.flatMap(({ run_id, kmod_build, ending }) => {
-      const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
-      return build && kmod_build !== null ? [{ buildId: kmod_build, run: run_id, build }] : [];
-    });
+  return async (run, kernel, baselines) => {
+    if (baselines.length === 0) return [];
+    const rows = await rowsOf({ run, kernel, baselines: JSON.stringify(baselines) });
+    return rows.map(({ kmod_build, kernel_build, shows, proof, run_id, ...of }) => ({
+      ...of,
+      kmodBuild: kmod_build,
+      kernelBuild: kernel_build,
+      shows: shows as PastTrial['shows'],
+      proof: proof as PastTrial['proof'],
+      run: run_id,
+    }));
   };
 }

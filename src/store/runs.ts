@@ -1,5 +1,7 @@
 /** Runs: how they begin and end, and which there are. */
 import { sql } from 'kysely';
+import type { Judged } from '../core/baseline.ts';
+import type { Baseline } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
 import { kernelOf } from './kernels.ts';
 import { assertHeard } from './people.ts';
@@ -82,19 +84,34 @@ export function runFacts({ db, record, cache }: Base) {
           .execute(),
       );
     },
-    async findBaseline(run, { repo, why }, at) {
-      const text = repo === null ? why : `repo ${repo} holds ${run.baseline?.nvr}`;
+    async findBaseline(run, baseline, { repo, why }, at) {
+      const text = repo === null ? why : `repo ${repo} holds ${baseline.nvr}`;
+      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why };
       await record([{ at, kind: 'run', ...of(run), text }], (tx) =>
-        tx.insertInto('baseline_repo').values({ run_id: run.id, at, repo, why }).execute(),
+        tx.insertInto('baseline_repo').values(row).execute(),
       );
     },
-    async judge(run, verdict, reasons, at) {
+    async judge(run, { verdict, reasons, overdue }, kmods, at) {
       const last_order = run.orders.at(-1)?.id ?? 0;
-      const row = { run_id: run.id, at, verdict, reasons: JSON.stringify(reasons), last_order };
-      await record(
-        [{ at, kind: 'verdict', ...of(run), text: `verdict ${verdict}: ${reasons.join('; ')}` }],
-        (tx) => tx.insertInto('verdict').values(row).execute(),
-      );
+      const text = `verdict ${verdict}: ${reasons.join('; ')}`;
+      const row = { verdict, reasons: JSON.stringify(reasons), overdue: Number(overdue ?? false) };
+      const judgements = kmods.map(({ kmod, kmodBuild, outcome, baseline }) => ({
+        run_id: run.id,
+        gate: run.gate,
+        kernel_build: run.kernel.id,
+        kmod,
+        kmod_build: kmodBuild,
+        outcome,
+        baseline: baseline && JSON.stringify(baseline),
+        at,
+      }));
+      await record([{ at, kind: 'verdict', ...of(run), text }], async (tx) => {
+        await tx
+          .insertInto('verdict')
+          .values({ run_id: run.id, at, ...row, last_order })
+          .execute();
+        for (const judgement of judgements) await tx.insertInto('judgement').values(judgement).execute();
+      });
     },
     async closeRun(run, closing) {
       const { at, how, why } = closing;
@@ -128,21 +145,53 @@ export function runFacts({ db, record, cache }: Base) {
     async runsOf(build) {
       return cache.read(idsOf(await ofBuild({ build })));
     },
-    async lastPromoted(gate, name, build) {
+    async lastPassed(gate, name, build) {
       const row = await db
         .selectFrom('run')
         .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-        .select('run.id as id')
+        .select(['kernel_build.id as id', 'nvr', 'name', 'epoch', 'version', 'release'])
         .where('gate', '=', gate)
         .where('name', '=', name)
         .where('build_id', '!=', build)
-        .where(sql<boolean>`${lastClosing} = 'done'`)
-        .where(sql<boolean>`${lastVerdict} = 'promote'`)
+        .where(letThrough)
         .orderBy(sql`(SELECT max(seq) FROM closing WHERE closing.run_id = run.id)`, 'desc')
         .executeTakeFirst();
-      return row && run(row.id);
+      return row && kernelOf(row);
+    },
+    async lastJudged(gate, name, { kernel, except }) {
+      let of = db
+        .selectFrom('judgement')
+        .innerJoin('run', 'run.id', 'judgement.run_id')
+        .innerJoin('kernel_build', 'kernel_build.id', 'judgement.kernel_build')
+        .select([
+          'kmod',
+          'kmod_build',
+          'outcome',
+          'judgement.baseline as baseline',
+          'kernel_build.id as id',
+          'nvr',
+        ])
+        .where('judgement.gate', '=', gate)
+        .where('name', '=', name)
+        .where('kernel_build.id', '!=', except)
+        .orderBy('seq', 'desc');
+      of = kernel === null ? of.where(letThrough) : of.where('kernel_build.id', '=', kernel);
+      const newest = new Map<string, Judged>();
+      for (const { kmod, kmod_build, outcome, baseline, id, nvr } of await of.limit(JUDGED_MOST).execute()) {
+        if (newest.has(kmod)) continue;
+        const measured = baseline === null ? null : (JSON.parse(baseline) as Baseline);
+        const what = { kmod, kmodBuild: kmod_build, outcome: outcome as Judged['outcome'] };
+        newest.set(kmod, { ...what, baseline: measured, kernel: { id, nvr } });
+      }
+      return newest;
     },
   } satisfies Partial<Store>;
 }
+
+/** What was judged of kmods that have been gone for so long does not count. */
+const JUDGED_MOST = 20_000;
+
+/** Whether a gate has let the kernel of `run` through. */
+const letThrough = sql<boolean>`(${lastClosing} = 'done' AND ${lastVerdict} = 'promote')`;
 
 const idsOf = (rows: readonly { id: string }[]): string[] => rows.map(({ id }) => id);

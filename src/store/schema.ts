@@ -1,4 +1,4 @@
-/** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted; but see `heard`. */
+/** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted; but see `heard` and `kernel_build`. */
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { type Generated, type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
 
@@ -6,6 +6,7 @@ import { type Generated, type Kysely, type Migration, type MigrationProvider, sq
 export interface Tables {
   /** One row: an id of this store, so that two installations tell their scratch builds apart. */
   installation: { id: string };
+  /** Its names are the hub's of now: a draft has others once it is promoted. */
   kernel_build: {
     id: number;
     nvr: string;
@@ -26,8 +27,36 @@ export interface Tables {
     strategy: string;
     baseline: string | null;
   };
-  /** A repo that still holds a run's baseline, or why there is none. */
-  baseline_repo: { run_id: string; at: number; repo: number | null; why: string };
+  /** A repo that still holds a baseline of a run, or why there is none. */
+  baseline_repo: { run_id: string; kernel_build: number; at: number; repo: number | null; why: string };
+  /**
+   * What scratch builds showed: one kmod build, one architecture, one kernel build, one build target. What says nothing
+   * of the kmod is no row. `repo` held that kernel.
+   */
+  trial: {
+    kmod_build: number;
+    kernel_build: number;
+    arch: string;
+    target: string;
+    shows: string;
+    proof: string;
+    at: number;
+    run_id: string;
+    repo: number | null;
+  };
+  /** What a verdict said of each kmod, and of the stablelist by that name. */
+  judgement: {
+    seq: Generated<number>;
+    run_id: string;
+    gate: string;
+    kernel_build: number;
+    kmod: string;
+    kmod_build: number;
+    outcome: string;
+    /** What it was measured by; null: nothing. */
+    baseline: string | null;
+    at: number;
+  };
   /**
    * What symbols show of a run; read anew when its kmods are chosen anew. `detail`, the packed list of every symbol,
    * comes last: SQLite reads no further than the last column that is asked for.
@@ -53,7 +82,7 @@ export interface Tables {
   receipt: { intent_id: string; at: number; task_id: number | null; receipt: string };
   /** How it ended. */
   ending: { intent_id: string; at: number; how: string; ending: string };
-  /** The newest of a run counts, unless a retry was ordered after `last_order`. */
+  /** The newest of a run counts, unless a retry was ordered after `last_order`. `overdue`: the end of a hold gave it. */
   verdict: {
     seq: Generated<number>;
     run_id: string;
@@ -61,6 +90,7 @@ export interface Tables {
     verdict: string;
     reasons: string;
     last_order: number;
+    overdue: number;
   };
   /** The newest of a run counts; `reopened` makes it a live one again. */
   closing: { seq: Generated<number>; run_id: string; at: number; how: string; why: string };
@@ -283,6 +313,61 @@ const migrations: Record<string, Migration> = {
       await db.schema.createIndex('intent_asked').on('intent').columns(['kind', 'asked_at']).execute();
     },
   },
+  '007-cells': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('trial')
+        .addColumn('kmod_build', 'integer', (c) => c.notNull())
+        .addColumn('kernel_build', 'integer', (c) => c.notNull())
+        .addColumn('arch', 'text', (c) => c.notNull())
+        .addColumn('target', 'text', (c) => c.notNull())
+        .addColumn('shows', 'text', (c) => c.notNull())
+        .addColumn('proof', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('repo', 'integer')
+        .execute();
+      await db.schema.createIndex('trial_pair').on('trial').columns(['kernel_build', 'kmod_build']).execute();
+      await db.schema.createIndex('trial_run').on('trial').column('run_id').execute();
+      await db.schema
+        .createTable('judgement')
+        .addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('gate', 'text', (c) => c.notNull())
+        .addColumn('kernel_build', 'integer', (c) => c.notNull())
+        .addColumn('kmod', 'text', (c) => c.notNull())
+        .addColumn('kmod_build', 'integer', (c) => c.notNull())
+        .addColumn('outcome', 'text', (c) => c.notNull())
+        .addColumn('baseline', 'text')
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createIndex('judgement_kmod')
+        .on('judgement')
+        .columns(['gate', 'kmod', 'seq'])
+        .execute();
+      await db.schema
+        .alterTable('verdict')
+        .addColumn('overdue', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      await db.schema.alterTable('baseline_repo').renameTo('baseline_repo_once').execute();
+      await db.schema
+        .createTable('baseline_repo')
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('kernel_build', 'integer', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('repo', 'integer')
+        .addColumn('why', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('baseline_repo_kernel', ['run_id', 'kernel_build'])
+        .execute();
+      await sql`INSERT INTO baseline_repo (run_id, kernel_build, at, repo, why)
+        SELECT run_id, json_extract(run.baseline, '$.id'), at, repo, why
+        FROM baseline_repo_once JOIN run ON run.id = run_id WHERE run.baseline IS NOT NULL`.execute(db);
+      await db.schema.dropTable('baseline_repo_once').execute();
+      await recoverTrials(db);
+      await recoverJudgements(db);
+    },
+  },
 };
 
 /** JSON in a fraction of its size: symbols repeat from kmod to kmod, farther apart than gzip looks back. */
@@ -320,6 +405,81 @@ async function splitEvidence(db: Kysely<unknown>): Promise<void> {
     }));
     await sql`UPDATE symbol_evidence SET evidence = ${JSON.stringify({ ...shown, kmods })},
       detail = ${pack(shown.kmods)} WHERE rowid = ${id}`.execute(db);
+  }
+}
+
+/**
+ * What scratch builds showed before there was a table of it: of those that were built in a target itself, since nothing
+ * tells of a side tag whose it was, and whose build root shows the kernel.
+ */
+async function recoverTrials(db: Kysely<unknown>): Promise<void> {
+  interface Arch {
+    readonly arch: string;
+    readonly state: number;
+    readonly buildroot: readonly { readonly id: number }[] | null;
+    readonly repoId?: number;
+    readonly errors: readonly { readonly kind: string }[];
+  }
+  const { rows } = await sql<{
+    run_id: string;
+    kmod_build: number;
+    kernel_build: number;
+    write: string;
+    ending: string;
+    at: number;
+  }>`SELECT run_id, kmod_build, kernel_build, "write", ending, ending.at AS at
+    FROM intent JOIN ending ON intent_id = intent.id
+    WHERE kind = 'scratch-build' AND kmod_build IS NOT NULL AND kernel_build IS NOT NULL AND how <> 'lost'
+      AND run_id NOT IN (SELECT run_id FROM intent WHERE kind = 'create-side-tag')`.execute(db);
+  for (const { run_id, kmod_build, kernel_build, write, ending, at } of rows) {
+    const { target } = JSON.parse(write) as { target: string };
+    const { build } = JSON.parse(ending) as { build?: { arches: readonly Arch[] } };
+    for (const { arch, state, buildroot, repoId, errors } of build?.arches ?? []) {
+      const alone = buildroot?.length && buildroot.every(({ id }) => id === kernel_build);
+      const own = errors.some(({ kind }) => kind === 'source');
+      const shows = state === 2 ? 'builds' : state === 5 && own ? 'fails' : undefined;
+      if (!alone || !shows) continue;
+      await sql`INSERT INTO trial (kmod_build, kernel_build, arch, target, shows, proof, at, run_id, repo)
+        VALUES (${kmod_build}, ${kernel_build}, ${arch}, ${target}, ${shows}, 'buildroot', ${at}, ${run_id},
+          ${repoId ?? null})`.execute(db);
+    }
+  }
+}
+
+/** What verdicts said of each kmod: their reasons name every one that was not fine, what was broken before with a note. */
+async function recoverJudgements(db: Kysely<unknown>): Promise<void> {
+  const { rows } = await sql<{
+    run_id: string;
+    gate: string;
+    build_id: number;
+    baseline: string | null;
+    at: number;
+    reasons: string;
+    kmods: string;
+  }>`SELECT verdict.run_id AS run_id, gate, build_id, baseline, verdict.at AS at, reasons,
+      (SELECT kmods FROM selection WHERE selection.run_id = run.id AND kmods <> '[]' ORDER BY rowid DESC LIMIT 1) AS kmods
+    FROM verdict JOIN run ON run.id = verdict.run_id ORDER BY seq`.execute(db);
+  for (const { run_id, gate, build_id, baseline, at, reasons, kmods } of rows) {
+    const said = JSON.parse(reasons) as readonly string[];
+    for (const kmod of JSON.parse(kmods ?? '[]') as readonly {
+      name: string;
+      buildId: number;
+      nvr: string;
+    }[]) {
+      const reason = said.find((text) => text.startsWith(`${kmod.nvr}:`) || text.startsWith(`${kmod.nvr} (`));
+      const notes = reason?.slice(kmod.nvr.length, reason.indexOf(':', kmod.nvr.length)) ?? '';
+      const outcome = !reason
+        ? 'ok'
+        : notes.includes('already broken')
+          ? 'already-broken'
+          : notes.includes('inconclusive')
+            ? 'inconclusive'
+            : 'broken';
+      await sql`INSERT INTO judgement (run_id, gate, kernel_build, kmod, kmod_build, outcome, baseline, at)
+        VALUES (${run_id}, ${gate}, ${build_id}, ${kmod.name}, ${kmod.buildId}, ${outcome}, ${baseline}, ${at})`.execute(
+        db,
+      );
+    }
   }
 }
 

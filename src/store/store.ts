@@ -1,5 +1,6 @@
 /** The facts, in SQLite. */
 import type { Kysely } from 'kysely';
+import type { Judged, Judgement } from '../core/baseline.ts';
 import type {
   ArchDetail,
   BaselineRepo,
@@ -8,13 +9,13 @@ import type {
   Entry,
   Intent,
   KernelBuild,
+  KernelRef,
   Kmod,
   Order,
   Receipt,
   Run,
   SymbolEvidence,
   SymbolsShown,
-  Verdict,
   Waiver,
   Write,
 } from '../core/model.ts';
@@ -48,7 +49,10 @@ export interface RpmDependencies {
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
   readonly installation: string;
-  /** Record that a kernel build of a gate's package was seen, before anything is said of it; again is harmless. */
+  /**
+   * Record that a kernel build of a gate's package was seen, before anything is said of it, or that it has another name
+   * now, as a draft that was promoted; again is harmless.
+   */
   seeKernel(kernel: KernelBuild, at: number): Promise<void>;
   beginRun(
     run: Pick<
@@ -78,10 +82,15 @@ export interface Store {
   intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
-  /** Record whether a repo holds the run's baseline. */
-  findBaseline(run: Run, found: BaselineRepo, at: number): Promise<void>;
-  /** Record a verdict in place of the one before. */
-  judge(run: Run, verdict: Verdict, reasons: readonly string[], at: number): Promise<void>;
+  /** Record whether a repo holds a baseline of the run. */
+  findBaseline(run: Run, baseline: KernelRef, found: BaselineRepo, at: number): Promise<void>;
+  /** Record a verdict in place of the one before, and what it says of each kmod. */
+  judge(
+    run: Run,
+    verdict: Omit<NonNullable<Run['verdict']>, 'at'>,
+    kmods: readonly Judgement[],
+    at: number,
+  ): Promise<void>;
   /** Throws OvertakenError as `intend` does. */
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Make a closed run a live one again. */
@@ -117,8 +126,17 @@ export interface Store {
   newest(): Promise<number>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
   wordsOfPersons(): Promise<number>;
-  /** The newest run of a gate that was closed as promoted, of a kernel of this package other than `build`. */
-  lastPromoted(gate: string, name: string, build: number): Promise<Run | undefined>;
+  /** The kernel of this package, other than `build`, that a gate let through last. */
+  lastPassed(gate: string, name: string, build: number): Promise<KernelBuild | undefined>;
+  /**
+   * By kmod, what a gate said of it last: with that kernel, or (null) with any that it let through. Of kernels of this
+   * package, other than `except`.
+   */
+  lastJudged(
+    gate: string,
+    name: string,
+    of: { readonly kernel: number | null; readonly except: number },
+  ): Promise<Map<string, Judged>>;
   /** Ids of the repos whose build roots held a kernel build, newest evidence first. */
   reposWith(kernel: number): Promise<number[]>;
   /** Scratch builds of a gate since a time (ms) that were not the first try. */

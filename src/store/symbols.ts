@@ -1,8 +1,8 @@
 /** What symbols show of runs, and what rpms have and need of them. */
 import { sql } from 'kysely';
+import { describeShown } from '../core/journal.ts';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
-import { describeShown } from '../core/report.ts';
-import { summarize } from '../core/wording.ts';
+import { summarize } from '../core/symbols.ts';
 import { type Base, of } from './record.ts';
 import { pack, unpack } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';

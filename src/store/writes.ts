@@ -1,10 +1,14 @@
 /** What was asked of the hub, what it answered, and how it ended. */
+
+import { describeEnding, describeReceipt } from '../core/journal.ts';
 import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
-import { describeEnding, describeReceipt } from '../core/report.ts';
+import { shownBy } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
 import { type Base, of } from './record.ts';
+import { baselineIds } from './run.ts';
+import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** Writes of all runs. */
@@ -61,31 +65,28 @@ export function writeFacts({ db, record }: Base) {
     async end(run, intent, ending) {
       const text = describeEnding(run, intent, ending);
       const row = { intent_id: intent.id, at: ending.at, how: ending.how, ending: JSON.stringify(ending) };
-      const { kernel_build } = pairOf(run, intent.write);
+      const trials = trialsOf(run, intent, ending);
       await record(
         [{ at: ending.at, kind: 'ended', ...of(run), text }],
-        (tx) => tx.insertInto('ending').values(row).execute(),
-        // It is in the past of those that have this kernel as their baseline.
-        ({ id, baseline }) => id === run.id || baseline?.id === kernel_build,
+        async (tx) => {
+          await tx.insertInto('ending').values(row).execute();
+          if (trials.length > 0) await tx.insertInto('trial').values(trials).execute();
+        },
+        // It is in the past of those that are measured by this kernel.
+        ({ id, kmods, baseline }) =>
+          id === run.id || trials.some((one) => baselineIds(kmods, baseline).includes(one.kernel_build)),
       );
     },
     async reposWith(kernel) {
       const rows = await db
-        .selectFrom('intent')
-        .innerJoin('ending', 'ending.intent_id', 'intent.id')
-        .select('ending')
+        .selectFrom('trial')
+        .select('repo')
         .where('kernel_build', '=', kernel)
-        .where('how', '!=', 'lost')
-        .orderBy('ending.at', 'desc')
+        .where('repo', 'is not', null)
+        .orderBy('at', 'desc')
         .limit(PAST_LOOKED_AT)
         .execute();
-      const ids = rows.flatMap(({ ending }) => {
-        const { build } = JSON.parse(ending) as Exclude<Ending, { how: 'lost' }>;
-        return (build?.arches ?? []).flatMap(({ buildroot, repoId }) =>
-          repoId !== undefined && buildroot?.some(({ id }) => id === kernel) ? [repoId] : [],
-        );
-      });
-      return [...new Set(ids)];
+      return [...new Set(rows.flatMap(({ repo }) => repo ?? []))];
     },
     async retriesSince(gate, since) {
       const rows = await triedAgain({ gate, since });
@@ -133,6 +134,23 @@ function nameIntents(run: Run, writes: readonly Write[], at: number): Intent[] {
     write,
     askedAt: at,
   }));
+}
+
+/** What an ended scratch build shows of its kmod, by architecture; what says nothing is left out. */
+function trialsOf(run: Run, { write }: Intent, ending: Ending): Tables['trial'][] {
+  if (write.kind !== 'scratch-build' || ending.how === 'lost' || !ending.build) return [];
+  const { build, at } = ending;
+  const { kmod_build, kernel_build } = pairOf(run, write);
+  if (kmod_build === null || kernel_build === null) return [];
+  const kernel = { ...run.kernel, ...write.against };
+  return build.arches.flatMap(({ arch, repoId }) => {
+    // What a gate takes as proof is for its judgement to say.
+    const { shows, proof } = shownBy({ proof: 'any' }, kernel, build, arch);
+    if (shows === 'nothing' || !proof) return [];
+    const target = write.base ?? write.target;
+    const repo = proof === 'buildroot' ? (repoId ?? null) : null;
+    return [{ kmod_build, kernel_build, arch, target, shows, proof, at, run_id: run.id, repo }];
+  });
 }
 
 /** Which kmod build a write tries against which kernel build. */

@@ -73,7 +73,7 @@ const KINDS = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a 
 
 function readText(data: Buffer, file: string): SymbolFile {
   const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
-  const empty = { imports: [], kmodImports: [], exports: new Map(), stablelists: [] };
+  const empty = { kernelImports: [], kmodImports: [], imports: [], exports: new Map(), stablelists: [] };
   const common = { ...empty, file, name, arch: null, variant: null };
   const text = () => data.toString('latin1');
   const head = data.toString('latin1', 0, 4096);

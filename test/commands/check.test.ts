@@ -107,6 +107,28 @@ describe('check', () => {
     });
   });
 
+  test('all that a small kmod needs is gone: incompatible where the baseline had it, else nothing is told', async () => {
+    const file = (name: string, ...lines: string[]) => {
+      writeFileSync(join(folder, name), lines.map((line) => `${line}\n`).join(''));
+      return join(folder, name);
+    };
+    const options = {
+      kernel: [file('now.symvers', '0x00000001\tprintk\tvmlinux\tEXPORT_SYMBOL')],
+      kmods: [file('small.modversions', '0x00000002\tgone_1', '0x00000003\tgone_2')],
+    };
+    const then = ['0x00000002\tgone_1\tvmlinux\tEXPORT_SYMBOL', '0x00000003\tgone_2\tvmlinux\tEXPORT_SYMBOL'];
+    const baseline = [file('then.symvers', ...then)];
+    const { answer, text } = await checked({ ...options, baseline });
+    expect(answer).toBe(false);
+    expect(text).toMatch(/^small +2 +2 +0 +incompatible$/m);
+    expect(text).toMatch(/^gone_1 +0x00000002 → gone +- +small$/m);
+    const cause = 'nothing that it needs is in this kernel: wrong architecture, variant or kernel';
+    expect(await checkedJson(options)).toMatchObject({ kmods: [{ outcome: 'inconclusive', cause }] });
+    const other = file('other.symvers', then[0] ?? '', '0x00000009\tgone_2\tvmlinux\tEXPORT_SYMBOL');
+    const result = await checkedJson({ ...options, baseline: [other] });
+    expect(result).toMatchObject({ kmods: [{ outcome: 'inconclusive', cause }] });
+  });
+
   test('takes kmods behind the files of the kernel, as a shell hands them over', async () => {
     expect(await checkedJson({ kernel: [kernel('6.1.170'), JOOL, KMODS] })).toMatchObject({
       kernel: { symbols: 24618 },
@@ -219,6 +241,76 @@ describe('diff', () => {
       after: expect.stringMatching(/^0x[0-9a-f]{8}$/),
       provider: expect.any(String),
       stable: false,
+    });
+  });
+});
+
+describe('symbols with the same CRC that are exported in another way', () => {
+  const VFS = 'VFS_internal_I_am_really_a_filesystem_and_am_NOT_a_driver';
+  const file = (name: string, ...lines: string[]) => {
+    const path = join(folder, name);
+    writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    return path;
+  };
+  const files = () => ({
+    older: file(
+      'older.symvers',
+      '0x11111111\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t',
+      '0x22222222\tcc_mkdec\tvmlinux\tEXPORT_SYMBOL\t',
+      '0x33333333\tfilp_open\tvmlinux\tEXPORT_SYMBOL\t',
+    ),
+    newer: file(
+      'newer.symvers',
+      '0x11111111\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t',
+      '0x22222222\tcc_mkdec\tvmlinux\tEXPORT_SYMBOL_GPL\t',
+      `0x33333333\tfilp_open\tvmlinux\tEXPORT_SYMBOL\t${VFS}`,
+    ),
+    stablelist: file('listed', '[l]', '\tcc_mkdec', '\tfilp_open'),
+  });
+  test('diff lists what they were and are; the stablelist is broken', async () => {
+    const { older, newer, stablelist } = files();
+    const { answer, text } = await compared(older, newer, { stablelist });
+    expect(answer).toBe(false);
+    expect(text).toContain('0 added, 0 removed, 0 changed, 2 exported in another way.');
+    expect(text).toContain('Stablelist: 2 listed symbols changed or went: cc_mkdec, filp_open');
+    expect(text).toMatch(/^! cc_mkdec +EXPORT_SYMBOL → EXPORT_SYMBOL_GPL +vmlinux +listed$/m);
+    expect(text).toMatch(new RegExp(`^! filp_open +no namespace → namespace ${VFS} +vmlinux +listed$`, 'm'));
+  });
+  test('the way back is told, and breaks nothing', async () => {
+    const { older, newer, stablelist } = files();
+    const { answer, text } = await compared(newer, older, { stablelist });
+    expect(answer).toBe(true);
+    expect(text).toContain('2 exported in another way.\nStablelist: kept\n');
+    expect(text).toMatch(/^ {2}cc_mkdec +EXPORT_SYMBOL_GPL → EXPORT_SYMBOL +vmlinux +listed$/m);
+  });
+  test('check lists them too, and is a no by the stablelist alone', async () => {
+    const { older, newer, stablelist } = files();
+    const options = { kernel: [newer], baseline: [older], kmods: [] };
+    expect((await checked(options)).answer).toBe(true);
+    const { answer, text } = await checked({ ...options, stablelist });
+    expect(answer).toBe(false);
+    expect(text).toMatch(/^cc_mkdec +EXPORT_SYMBOL → EXPORT_SYMBOL_GPL +vmlinux +listed$/m);
+  });
+  test('JSON has all of it', async () => {
+    const { older, newer, stablelist } = files();
+    const { text } = await compared(older, newer, { stablelist, json: true });
+    const reexported = [
+      {
+        ...{ symbol: 'cc_mkdec', provider: 'vmlinux', stable: true, narrower: true },
+        before: { export_type: 'EXPORT_SYMBOL', namespace: '' },
+        after: { export_type: 'EXPORT_SYMBOL_GPL', namespace: '' },
+      },
+      {
+        ...{ symbol: 'filp_open', provider: 'vmlinux', stable: true, narrower: true },
+        before: { export_type: 'EXPORT_SYMBOL', namespace: '' },
+        after: { export_type: 'EXPORT_SYMBOL', namespace: VFS },
+      },
+    ];
+    expect(JSON.parse(text)).toMatchObject({ baseline: { changed: 0, reexported: 2 }, reexported });
+    const options = { kernel: [newer], baseline: [older], kmods: [] };
+    expect(await checkedJson(options)).toMatchObject({
+      baseline: { reexported: 2 },
+      difference: { reexported: reexported.map((it) => ({ ...it, stable: false })) },
     });
   });
 });

@@ -37,7 +37,7 @@ beforeEach(async () => {
   const [a, b] = await store.intend(run, writes, BEGAN);
   if (a) await store.end(run, a, { at: BEGAN, how: 'done', build: BUILDS });
   if (b) await store.end(run, b, { at: BEGAN, how: 'failed', why: 'x', build: FAILS });
-  await store.judge(run, 'block', ['kmod-b'], BEGAN);
+  await store.judge(run, { verdict: 'block', reasons: ['kmod-b'] }, [], BEGAN);
   await store.closeRun(run, { at: BEGAN, how: 'done', why: 'moved' });
   await store.close();
 });

@@ -377,6 +377,47 @@ describe('a mistake names its line, its key, what is there and what is expected'
     expect(parse(`${SMALL}${second.replace('["kernel"]', '["kernel-rt"]')}`).gates).toHaveLength(2);
   });
 
+  it('a gate that takes kernels out of where another one blocks them', () => {
+    const second = GATE.replace('"c9s"', '"strict"')
+      .replace('"c9s-gate"', '"strict-gate"')
+      .replace('tag = ["c9s-blocked"]', 'tag = ["strict-blocked"]')
+      .replace('tag = ["c9s-candidate"]', 'untag = ["c9s-blocked"]');
+    expect(mistakesOf(`${SMALL}${second}`)).toEqual([
+      'untag = ["c9s-blocked"] | gate[1].on_pass.untag[0] | gate[0] blocks kernels into "c9s-blocked": a pass here would undo its block; take it out',
+    ]);
+  });
+
+  it.each([
+    [
+      'tag = "kmods9s-release"\ninclude = ["kmod-*"]\nexclude = ["kmod-*"]',
+      '',
+      'exclude = ["kmod-*"] | gate[0].kmods.exclude | leaves out all that include takes in: an empty list of kmods lets nothing pass',
+    ],
+    [
+      'tag = "kmods9s-release"\nadvisory = ["*"]',
+      'after_hold = "promote"',
+      'advisory = ["*"] | gate[0].kmods.advisory | makes every kmod advisory: nothing passes of which no required kmod was tried and is fine, after_hold = "promote" or not; for a gate that only tells, set mode = "observe"',
+    ],
+    [
+      'tag = "kmods9s-release"',
+      'inconclusive = "pass"\nafter_hold = "promote"',
+      'after_hold = "promote" | gate[0].policy.after_hold | "promote" goes with inconclusive = "hold" or unattributed = "hold": all that is held else was not tried, or there is no kmod, and that never passes',
+    ],
+  ])('a gate that nothing could ever pass by proof: %j, %j', (kmods, policy, expected) => {
+    const text = edited('tag = "kmods9s-release"', kmods).replace(
+      '[gate.build]',
+      `[gate.policy]\n${policy}\n[gate.build]`,
+    );
+    expect(mistakesOf(text)).toEqual([expected]);
+  });
+
+  it('gates that let kernels into one tag are told of, and no mistake', () => {
+    const second = GATE.replace('"c9s"', '"strict"').replace('"c9s-gate"', '"strict-gate"');
+    expect(describeConfig(parse(`${SMALL}${second}`))).toContain(
+      'note       gates c9s and strict both let kernels into c9s-candidate: what one of them blocks, the other one holds until a person acts',
+    );
+  });
+
   it('a syntax error is the only one, and nothing around it is quoted', () => {
     const error = errorOf(edited('[store]', 'password = "s3cret"\nuser = \n[store]'));
     expect(error.mistakes).toHaveLength(1);
@@ -467,7 +508,7 @@ describe('what was understood', () => {
       '  mode     enforce, strategy rebuild',
       '  kmods    in tag kmods9s-release, include kmod-*, exclude kmod-redhat-*, advisory kmod-experimental-*',
       '  build    target kmods9s-gate, repo wait, priority 5, at most 20 at a time',
-      '  policy   inconclusive hold, unattributed block, proof repo; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
+      '  policy   inconclusive hold, unattributed block, proof repo; builds against the baseline count for 7d; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
       '  on_pass  tag c9s-candidate, untag c9s-gate',
       '  on_fail  tag c9s-blocked, untag c9s-gate',
     ]);

@@ -1,7 +1,8 @@
 /** Whose fault a failure is, and what a policy makes of it: tables to be read. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Decision, decide, reopens } from '../../src/core/decide.ts';
+import { decide } from '../../src/core/decide.ts';
+import type { Decision } from '../../src/core/look.ts';
 import {
   type BuildEvidence,
   type Gate,
@@ -14,6 +15,7 @@ import {
   type Waiver,
 } from '../../src/core/model.ts';
 import { DEFAULT_POLICY, parseQuietTime, quietUntil } from '../../src/core/policy.ts';
+import { reopens } from '../../src/core/verdict.ts';
 import { describeWrite } from '../../src/core/wording.ts';
 import {
   arch,
@@ -27,6 +29,7 @@ import {
   NEWER,
   NO_BUILDROOT,
   OTHER,
+  past,
   run,
   seen,
   stand,
@@ -87,36 +90,61 @@ describe('a kmod that does not build', () => {
       { baseline: KERNEL },
       `unattributed: ${NO}; the baseline is this very kernel`,
     ],
-    ['shared build tag, nobody has looked for a repo', {}, 'unsought'],
+    ['shared build tag, nobody has looked for a repo', {}, 'unsought against baseline'],
     [
       'shared build tag, no repo holds the baseline',
-      { baselineRepo: { repo: null, why: 'no repo holds it' } },
+      { baselineRepos: { [OTHER.id]: { repo: null, why: 'no repo holds it' } } },
       `unattributed: ${NO}; no repo holds it`,
     ],
     [
       'shared build tag, a repo holds the baseline',
-      { baselineRepo: { repo: 7, why: '' } },
+      { baselineRepos: { [OTHER.id]: { repo: 7, why: '' } } },
       'wanted against baseline',
     ],
     [
       'an earlier run built it there',
-      { past: [{ buildId: 1, run: 'c9s/20/1', build: there(BUILDS) }] },
+      { past: [past('builds')] },
       `broken: ${NO}; it builds against ${there69}, as run c9s/20/1 showed`,
     ],
     [
       'an earlier run failed there',
-      { past: [{ buildId: 1, run: 'c9s/20/1', build: there(FAILS) }] },
+      { past: [past('fails')] },
       `already-broken: ${NO}; nor does it build against ${there69}, as run c9s/20/1 showed`,
     ],
     [
-      'an earlier run proved nothing there, a later one did',
-      {
-        past: [
-          { buildId: 1, run: 'c9s/20/2', build: NO_BUILDROOT },
-          { buildId: 1, run: 'c9s/20/1', build: there(BUILDS) },
-        ],
-      },
-      `broken: ${NO}; it builds against ${there69}, as run c9s/20/1 showed`,
+      'an earlier run failed there, one before it did not',
+      { past: [past('fails', { run: 'c9s/20/2', at: 2 }), past('builds')] },
+      `already-broken: ${NO}; nor does it build against ${there69}, as run c9s/20/2 showed`,
+    ],
+    [
+      'another build of the kmod was built there',
+      { past: [past('builds', { kmodBuild: 77 })] },
+      'unsought against baseline',
+    ],
+    [
+      'it was built there on another architecture',
+      { past: [past('fails', { arch: 's390x' })] },
+      'unsought against baseline',
+    ],
+    [
+      'it was built there in another target',
+      { past: [past('fails', { target: 'other' })] },
+      'unsought against baseline',
+    ],
+    [
+      'it was built against another kernel',
+      { past: [past('fails', { kernelBuild: 19 })] },
+      'unsought against baseline',
+    ],
+    [
+      'it was built there too long ago',
+      { past: [past('builds', { at: -8 * 86_400_000 })] },
+      'unsought against baseline',
+    ],
+    [
+      'it was built there by its word',
+      { past: [past('builds', { proof: 'any' })] },
+      'unsought against baseline',
     ],
     ['it is built there now', { intents: [onBaseline(null)] }, 'active'],
     ['it built there', { intents: [onBaseline(BUILDS)] }, `broken: ${NO}; it builds against ${there69}`],
@@ -182,7 +210,7 @@ describe('a kmod that does not build', () => {
       'fails where it was fine before',
       two(TASK.FAILED, TASK.CANCELED),
       two(TASK.CLOSED, TASK.FAILED),
-      'broken',
+      'wanted on s390x',
     ],
     [
       'fails where it failed before',
@@ -194,7 +222,7 @@ describe('a kmod that does not build', () => {
       'was cancelled there before',
       two(TASK.CANCELED, TASK.FAILED),
       two(TASK.FAILED, TASK.CANCELED),
-      'already-broken',
+      'wanted on x86_64',
     ],
   ])('on one architecture: %s', (_, now, before, expected) => {
     const facts = {
@@ -202,7 +230,8 @@ describe('a kmod that does not build', () => {
       baseline: BASELINE,
       intents: [tried('kmod-a', now), onBaseline(before)],
     };
-    expect(stand(run(facts))[0]?.finding?.outcome).toBe(expected);
+    const { state, arches, finding } = stand(run(facts))[0] ?? {};
+    expect(state === 'judged' ? finding?.outcome : `${state} on ${arches}`).toBe(expected);
   });
 
   test('with side tags the baseline is tried in one of its own, beside the other', () => {
@@ -233,7 +262,11 @@ describe('whose failure', () => {
   test.each<[string, BuildEvidence, string]>([
     ['its source', FAILS, 'kmod'],
     ['a dependency that nobody has', error({ identifier: 'foo-devel' }), 'dependency'],
-    ['a kernel that is pinned and not there', error({ identifier: 'kernel-devel = 5.14.0-1.el9' }), 'kernel'],
+    [
+      'a kernel that is pinned',
+      error({ kind: 'kernel', identifier: 'kernel-devel = 5.14.0-1.el9' }),
+      'kernel',
+    ],
     ['another kernel in the build root', { ...BUILDS, arches: [arch({ buildroot: [DEVEL] })] }, 'kernel'],
     ['mock', NO_BUILDROOT, 'system'],
     ['a full disk', error({ kind: 'machine', message: 'No space left on device' }), 'builder'],
@@ -253,11 +286,11 @@ describe('whose failure', () => {
     });
   });
   test('a pinned kernel that is not there is named, and the one under test', () => {
-    const pinned = error({ identifier: 'kernel-devel = 5.14.0-1.el9' });
+    const pinned = error({ kind: 'kernel', identifier: 'kernel-devel = 5.14.0-1.el9' });
     const [found] = stand(run({ kmods: [kmod('kmod-a')], intents: [tried('kmod-a', pinned)] }));
+    expect(found?.state).toBe('judged');
     expect(found?.finding).toMatchObject({
       outcome: 'inconclusive',
-      again: false,
       cause:
         'tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which is not there; the kernel under test is kernel-5.14.0-70.el9',
     });
@@ -289,17 +322,23 @@ const waiver = (more: Partial<Waiver> = {}): Waiver => ({
   until: null,
   ...more,
 });
-const PAST = (build: BuildEvidence) => [{ buildId: 1, run: 'c9s/20/1', build: there(build) }];
 
 describe('the verdict', () => {
   /** What is known of kmod-a, whether it is required, its waivers, the policy; and the verdict. */
   test.each<[string, Partial<Run>, boolean, Waiver[], Partial<Policy>, string]>([
     ['builds', { intents: [tried('kmod-a', BUILDS)] }, true, [], {}, 'promote'],
-    ['broken', { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) }, true, [], {}, 'block'],
-    ['broken, advisory', { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) }, false, [], {}, 'promote'],
+    ['broken', { intents: [tried('kmod-a', FAILS)], past: [past('builds')] }, true, [], {}, 'block'],
+    [
+      'broken, advisory',
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
+      false,
+      [],
+      {},
+      'hold',
+    ],
     [
       'broken, advisory, none allowed',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       false,
       [],
       { advisory_limit: 0 },
@@ -307,15 +346,15 @@ describe('the verdict', () => {
     ],
     [
       'broken, advisory, one allowed',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       false,
       [],
       { advisory_limit: 1 },
-      'promote',
+      'hold',
     ],
     [
       'broken, waived',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       true,
       [waiver()],
       {},
@@ -323,7 +362,7 @@ describe('the verdict', () => {
     ],
     [
       'broken, waived by pattern',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       true,
       [waiver({ kmod: 'kmod-?' })],
       {},
@@ -331,7 +370,7 @@ describe('the verdict', () => {
     ],
     [
       'broken, another one waived',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       true,
       [waiver({ kmod: 'kmod-b' })],
       {},
@@ -339,7 +378,7 @@ describe('the verdict', () => {
     ],
     [
       'broken, waived until now',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       true,
       [waiver({ until: 1_000_000 })],
       {},
@@ -347,13 +386,32 @@ describe('the verdict', () => {
     ],
     [
       'broken, waived for longer',
-      { intents: [tried('kmod-a', FAILS)], past: PAST(BUILDS) },
+      { intents: [tried('kmod-a', FAILS)], past: [past('builds')] },
       true,
       [waiver({ until: 1_000_001 })],
       {},
       'promote',
     ],
-    ['already broken', { intents: [tried('kmod-a', FAILS)], past: PAST(FAILS) }, true, [], {}, 'promote'],
+    [
+      'already broken, and nothing else is tried and fine',
+      { intents: [tried('kmod-a', FAILS)], past: [past('fails')] },
+      true,
+      [],
+      {},
+      'hold',
+    ],
+    [
+      'already broken, another one is fine',
+      {
+        kmods: [kmod('kmod-a'), kmod('kmod-b')],
+        intents: [tried('kmod-a', FAILS), tried('kmod-b', BUILDS)],
+        past: [past('fails')],
+      },
+      true,
+      [],
+      {},
+      'promote',
+    ],
     ['unattributed', { intents: [tried('kmod-a', FAILS)], baseline: null }, true, [], {}, 'block'],
     [
       'unattributed, holds',
@@ -369,7 +427,7 @@ describe('the verdict', () => {
       true,
       [],
       { unattributed: 'pass' },
-      'promote',
+      'hold',
     ],
     ['inconclusive', { intents: [tried('kmod-a', { state: 'canceled', arches: [] })] }, true, [], {}, 'hold'],
     [
@@ -469,9 +527,9 @@ describe('the verdict', () => {
               : []),
           ]);
           const waivers = drawn.flatMap(({ waived }, i) => (waived ? [waiver({ kmod: `kmod-${i}` })] : []));
-          const baselineRepo = { repo: null, why: 'no repo' };
+          const baselineRepos = { [OTHER.id]: { repo: null, why: 'no repo' } };
           const of = (intents: Intent[]) =>
-            verdictFor(run({ kmods, intents, waivers, baseline: BASELINE, baselineRepo }), chosen);
+            verdictFor(run({ kmods, intents, waivers, baseline: BASELINE, baselineRepos }), chosen);
           const inOrder = facts.map((fact) => fact.intent);
           const shuffled = facts.toSorted((a, b) => key(a.i) - key(b.i)).map((fact) => fact.intent);
           expect(of(shuffled)).toEqual(of(inOrder));
@@ -505,6 +563,7 @@ describe('what a policy makes of time and persons', () => {
   const judged = (verdict: 'promote' | 'block' | 'hold', at = 1) => ({
     verdict: { at, verdict, reasons: ['a reason'] },
   });
+  const FINE = [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)];
   const HELD = {
     ...judged('hold'),
     intents: [tried('kmod-a', { state: 'canceled', arches: [] }), tried('kmod-b', BUILDS)],
@@ -565,6 +624,12 @@ describe('what a policy makes of time and persons', () => {
     );
     expect(told(ask(HELD, { longest_hold: 999_999 }))).toBe('verdict block');
     expect(told(ask(HELD, { longest_hold: 999_999, after_hold: 'promote' }))).toBe('verdict promote');
+    const nothing = { ...HELD, intents: HELD.intents.slice(0, 1) };
+    expect(told(ask(nothing, { longest_hold: 999_999, after_hold: 'promote' }))).toBe('verdict block');
+    const released = { ...HELD, orders: [order('hold'), order('release', 500_000)] };
+    expect(told(ask(released, { longest_hold: 999_999 }))).toMatch(
+      /^held: a reason; .* at 1970-01-01 00:24 UTC$/,
+    );
     expect(told(ask(HELD, { inconclusive: 'pass' }))).toBe('verdict promote');
     expect(told(ask({ ...HELD, waivers: [waiver()] }))).toBe('verdict promote');
   });
@@ -572,7 +637,7 @@ describe('what a policy makes of time and persons', () => {
     expect(told(ask({ ...HELD, ...judged('block') }))).toBe('move the kernel from gate to blocked');
   });
   test('a person who holds is obeyed until the release, whatever the verdict', () => {
-    const facts = { ...judged('promote'), intents: [] };
+    const facts = { ...judged('promote'), intents: FINE };
     expect(told(ask({ ...facts, orders: [order('hold')] }))).toBe(
       'held by ada: why; kmod-gate release ends it',
     );
@@ -592,13 +657,13 @@ describe('what a policy makes of time and persons', () => {
       'kernel-5.14.0-71.el9 is newer: only finishes 1 build',
     );
     expect(told(ask({ ...HELD }, { supersede: 'finish' }, world))).toBe(`closed (superseded): ${over}`);
-    expect(told(ask({ ...judged('promote'), intents: [] }, { supersede: 'cancel' }, world))).toBe(
+    expect(told(ask({ ...judged('promote'), intents: FINE }, { supersede: 'cancel' }, world))).toBe(
       'move the kernel from gate to candidate',
     );
   });
   test('a kernel that was blocked and is waived now leaves the tags that the block put it into', () => {
     const blocked = intent({ kind: 'tag', tag: 'blocked', from: 'gate' }, { ending: { at: 3, how: 'done' } });
-    const facts = { ...judged('promote'), intents: [blocked] };
+    const facts = { ...judged('promote', 4), intents: [...FINE, blocked] };
     expect(told(ask(facts, {}, { tags: ['blocked'], entry: null }))).toBe(
       'move the kernel from blocked to candidate',
     );

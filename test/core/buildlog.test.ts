@@ -33,16 +33,10 @@ describe('first errors of a build.log', () => {
       'k.ko: pci_clear_master undefined',
     ]);
   });
-  test('of make or rpmbuild, only where no tool says more', () => {
+  test('of make or rpmbuild, only where no tool says more, and rpmbuild does not say that it was the package', () => {
     expect(
-      errorsOf(
-        'make: *** No rule to make target "modules".  Stop.',
-        'error: Bad exit status from /var/tmp/rpm-tmp.x (%build)',
-      ),
-    ).toEqual([
-      'No rule to make target "modules".  Stop.',
-      'Bad exit status from /var/tmp/rpm-tmp.x (%build)',
-    ]);
+      errorsOf('make: *** [a] Error 1', 'error: Bad exit status from /var/tmp/rpm-tmp.x (%clean)'),
+    ).toEqual(['[a] Error 1', 'Bad exit status from /var/tmp/rpm-tmp.x (%clean)']);
   });
   test('of a builder without memory or disk, before all else', () => {
     expect(
@@ -144,6 +138,7 @@ describe('one line of a build.log', () => {
     ["/usr/bin/x86_64-redhat-linux-ld: a.c:7: undefined reference to `f'", 'source', 'a.c', 'f'],
     ['ld.lld: error: undefined symbol: f', 'source', '', 'f'],
     ['ld: cannot find -lnl', 'source', '', undefined],
+    ["ld: unrecognized option '--no-such'", 'source', '', undefined],
     ['ld: warning: k.o: missing .note.GNU-stack section implies executable stack', undefined, '', undefined],
     ['collect2: error: ld returned 1 exit status', undefined, '', undefined],
     ['make: *** [Makefile:5: all] Error 2', 'outcome', '', undefined],
@@ -239,12 +234,311 @@ describe('first errors of a root.log', () => {
   });
 });
 
-const folder = new URL('./logs/', import.meta.url);
-const logs = new Map(
-  readdirSync(folder)
-    .filter((name) => name.endsWith('.txt'))
-    .map((name) => [name.slice(0, -4), readFileSync(new URL(name, folder), 'utf8')]),
-);
+describe('a package that fails of its own, with no line of a tool that is known', () => {
+  const BAD_EXIT = 'error: Bad exit status from /var/tmp/rpm-tmp.x (%build)';
+  /** The words of an own failure, or other kinds with them. */
+  const words = (...lines: string[]) =>
+    findErrors(lines.join('\n')).map((it) => (it.kind === 'source' ? '' : `${it.kind} `) + describeError(it));
+  test.each<[string, string[], string[]]>([
+    ['the last words count', ['foo: it is broken', '+ exit 1', BAD_EXIT], ['foo: it is broken']],
+    [
+      'where make gave up, those before it',
+      ['foo: it is broken', 'make: *** [Makefile:5: all] Error 2', '  CC [M]  b.o', 'b is fine', BAD_EXIT],
+      ['foo: it is broken'],
+    ],
+    [
+      'or what make says',
+      ['one', 'make: *** No rule to make target "modules".  Stop.', BAD_EXIT],
+      ['No rule to make target "modules".  Stop.'],
+    ],
+    [
+      'make says where, if nothing else is said',
+      ['make: *** [a:5: all] Error 2', BAD_EXIT],
+      ['[a:5: all] Error 2'],
+    ],
+    [
+      'a new section begins anew',
+      [
+        'make: *** [a] Error 2',
+        'Executing(%install): /bin/sh -e /var/tmp/rpm-tmp.y',
+        '+ cd foo',
+        'no foo',
+        BAD_EXIT,
+      ],
+      ['no foo'],
+    ],
+    [
+      'no progress, no commands',
+      ['last', 'make: Entering directory x', '  LD [M]  k.ko', '+ false', '', BAD_EXIT],
+      ['last'],
+    ],
+    ['nothing at all', [BAD_EXIT], ['Bad exit status from /var/tmp/rpm-tmp.x (%build)']],
+    ['of %prep', ['no such', BAD_EXIT.replace('build)', 'prep)')], ['no such']],
+    ['of %install', ['no such', BAD_EXIT.replace('build)', 'install)')], ['no such']],
+    ['of %check', ['no such', BAD_EXIT.replace('build)', 'check)')], ['no such']],
+    [
+      'not where the machine failed',
+      ['make: *** [a] Error 137', BAD_EXIT],
+      ['machine make: *** [a] Error 137'],
+    ],
+    [
+      'configure, in lines of its own',
+      ['configure: error:', '\t*** Too new a kernel.', '\t*** At most 6.17.', 'x', BAD_EXIT],
+      ['configure failed: Too new a kernel. At most 6.17.'],
+    ],
+    [
+      'configure, with more lines',
+      ['configure: error: *** No sources.', '\t*** See README.', BAD_EXIT],
+      ['No sources. See README.'],
+    ],
+    ['configure, without', ['configure: error: no sources', 'x', BAD_EXIT], ['no sources']],
+    [
+      'rustc, with its place beneath',
+      [
+        'error[E0425]: cannot find value `x`',
+        '  --> src/a.rs:7:5',
+        '   |',
+        'error: aborting due to 1 previous error',
+      ],
+      ['src/a.rs:7: cannot find value `x`'],
+    ],
+    ['rustc, without a number', ['error: expected `;`', '  --> src/a.rs:7:5'], ['src/a.rs:7: expected `;`']],
+    [
+      'unpackaged files',
+      ['error: Installed (but unpackaged) file(s) found:', '   /usr/a', '   /usr/b', 'x'],
+      ['Installed (but unpackaged) file(s) found: /usr/a /usr/b'],
+    ],
+    ['a file that was not made', ['error: File not found: /x/k.ko'], ['File not found: /x/k.ko']],
+    ['a spec file', ['error: line 12: Unknown tag: Foo'], ['line 12: Unknown tag: Foo']],
+    [
+      'a patch',
+      [
+        'patching file a.c',
+        'Hunk #1 FAILED at 12.',
+        '1 out of 1 hunk FAILED -- saving rejects to file a.c.rej',
+        BAD_EXIT,
+      ],
+      ['a.c: Hunk #1 FAILED at 12.', 'a.c: 1 out of 1 hunk FAILED -- saving rejects to file a.c.rej'],
+    ],
+    [
+      'a patch, by git',
+      ['error: patch failed: a.c:12', 'error: a.c: patch does not apply'],
+      ['patch failed: a.c:12', 'a.c: patch does not apply'],
+    ],
+    [
+      'a module that was not made',
+      ["cp: cannot stat 'k.ko': No such file or directory"],
+      ["cp: cannot stat 'k.ko': No such file or directory"],
+    ],
+    [
+      'depmod',
+      ['depmod: ERROR: Cycle detected: a -> b -> a'],
+      ['depmod: ERROR: Cycle detected: a -> b -> a'],
+    ],
+    [
+      'modpost of old',
+      ['FATAL: parse error in symbol dump file'],
+      ['FATAL: parse error in symbol dump file'],
+    ],
+    [
+      'tools that are known have the word',
+      ["cp: cannot stat 'x': No such file or directory", 'a.c:1:1: error: e', 'last', BAD_EXIT],
+      ['a.c:1: e'],
+    ],
+  ])('%s', (_, lines, expected) => expect(words(...lines)).toEqual(expected));
+  test('what a configure script only tried comes after what is wrong', () => {
+    const conftest = 'conftest.c:1:1: error: t';
+    expect(words(conftest, 'checking whether it is so... no', 'a.c:1:1: error: e')).toEqual([
+      'a.c:1: e',
+      'conftest.c:1: t',
+    ]);
+  });
+});
+
+describe('a kernel or a package that is not there', () => {
+  const OLD = '6.1.150-40.el9.x86_64';
+  test.each<[string, string | undefined]>([
+    [`make: *** /usr/src/kernels/${OLD}: No such file or directory.  Stop.`, `/usr/src/kernels/${OLD}`],
+    [
+      `make[1]: *** /lib/modules/${OLD}/build: No such file or directory.  Stop.`,
+      `/lib/modules/${OLD}/build`,
+    ],
+    [
+      `make: *** /usr/src/linux-5.14.21-1-obj/x86_64/rt: No such file or directory.  Stop.`,
+      '/usr/src/linux-5.14.21-1-obj/x86_64/rt',
+    ],
+    [
+      `/var/tmp/rpm-tmp.x: line 33: cd: /usr/src/kernels/${OLD}: No such file or directory`,
+      `/usr/src/kernels/${OLD}`,
+    ],
+    [
+      `Makefile:12: /lib/modules/${OLD}/build/Makefile: No such file or directory`,
+      `/lib/modules/${OLD}/build`,
+    ],
+    [
+      `cp: cannot stat '/usr/src/kernels/${OLD}/Module.symvers': No such file or directory`,
+      `/usr/src/kernels/${OLD}`,
+    ],
+    [
+      'error: Failed build dependencies:\n\tkernel-devel = 6.1.150-40.el9 is needed by kmod-a-1-1.src',
+      'kernel-devel = 6.1.150-40.el9',
+    ],
+    ['\tsqlite is needed by persistence', undefined],
+    ['make: *** /usr/src/kernels/: No such file or directory.  Stop.', undefined],
+    [`cp: cannot stat '/usr/src/kernels/${OLD}/drivers/a.h': No such file or directory`, undefined],
+    [`depmod: ERROR: could not open directory /lib/modules/${OLD}: No such file or directory`, undefined],
+  ])('%s', (line, wanted) => {
+    const found = findErrors(`${line}\nerror: Bad exit status from /var/tmp/rpm-tmp.x (%build)`);
+    expect(found.map(({ kind, identifier }) => [kind, identifier])).toEqual([
+      wanted ? ['dependency', wanted] : ['source', undefined],
+    ]);
+  });
+  test('make that did not find the kernel did not try the module, whatever else is wrong', () => {
+    const found = findErrors(
+      `a.c:1:1: error: e\nmake: *** /usr/src/kernels/${OLD}: No such file or directory.  Stop.\n`,
+    );
+    expect(found.map(({ kind }) => kind)).toEqual(['dependency']);
+  });
+  test('all complaints of dnf are told, each with what was wanted as it was written', () => {
+    const pins = [
+      'kernel-abi-stablelists',
+      'kernel-core',
+      'kernel-devel',
+      'kernel-headers',
+      'kernel-modules',
+    ];
+    const wanted = ['a', 'b >= 2', 'c', ...pins.map((name) => `${name} = 6.1.150-40.el9`)];
+    const log = wanted.map((it) => `DEBUG util.py:461:  No matching package to install: '${it}'`).join('\n');
+    expect(findRootErrors(log).map(({ kind, identifier }) => `${kind} ${identifier}`)).toEqual(
+      wanted.map((it) => `dependency ${it}`),
+    );
+    expect(findRootErrors(log, 3)).toHaveLength(3);
+  });
+});
+
+describe('the builder had no memory left, or its processes were killed', () => {
+  test.each([
+    '/bin/sh: line 1: 12345 Killed                  pahole -J --btf_gen_floats k.ko',
+    '/var/tmp/rpm-tmp.AbC: line 40:   123 Killed                  make -j8 modules',
+    'make[2]: *** [scripts/Makefile.modfinal:57: k.ko] Error 137',
+    'make[2]: *** [k.ko] Error 137',
+    'make[3]: *** [scripts/Makefile.build:250: k.o] Killed',
+    'make[3]: *** [scripts/Makefile.build:250: k.o] Terminated',
+    'collect2: fatal error: ld terminated with signal 9 [Killed]',
+    'xargs: pahole: terminated by signal 9',
+    '/bin/sh: fork: retry: Resource temporarily unavailable',
+    '/usr/bin/bash: line 7: fork: Cannot allocate memory',
+    'make: vfork: Resource temporarily unavailable',
+    'make: *** fork: Cannot allocate memory.  Stop.',
+    '/bin/sh: 0: Cannot fork',
+    'error: cannot fork() for git-remote-https: Resource temporarily unavailable',
+    'cc1: out of memory',
+    'cc1: out of memory allocating 65536 bytes after a total of 1 bytes',
+    "  process didn't exit successfully: `rustc --crate-name a` (signal: 9, SIGKILL: kill)",
+    'LLVM ERROR: out of memory',
+    'clang: error: unable to execute command: Killed',
+    'xz: (stdin): Cannot allocate memory',
+    'gcc: fatal error: Killed signal terminated program cc1',
+    'gcc: internal compiler error: Killed (program cc1)',
+    'ld: final link failed: Memory exhausted',
+    "terminate called after throwing an instance of 'std::bad_alloc'",
+    'MemoryError',
+    'Killed',
+  ])('%s', (line) => {
+    const found = findErrors(`${line}\na.c:1:1: error: x\nerror: Bad exit status from /x (%build)\n`);
+    expect(found).toEqual([{ kind: 'machine', file: '', line: 0, message: line.trim() }]);
+  });
+  test.each([
+    '   12 |         pr_err("fork: retry: Resource temporarily unavailable");',
+    '        pr_err("fork: retry: Resource temporarily unavailable");',
+    '        pr_err("x: terminated with signal 9");',
+    '   12 | // 12345 Killed',
+    '        // line 1: 12345 Killed',
+    '        * x: Cannot allocate memory (see fork)',
+    'a.c:1:2: warning: #warning fork: Cannot allocate memory',
+    'a.c:1:2: note: out of memory',
+    'a.c:1:2: error: #error build me with less: out of memory',
+    "+ echo 'Killed'",
+    '+ : fork: Cannot allocate memory',
+    'checking for Killed... no',
+    '  CC [M]  oom/Killed.o',
+    'make[2]: [k.ko] Error 137 (ignored)',
+    'make[2]: *** [k.ko] Error 13',
+    'test 137: Error 137 is expected',
+  ])('but not: %s', (line) => {
+    expect(findErrors(line).map(({ kind }) => kind)).not.toContain('machine');
+  });
+});
+
+describe('an error line with odd characters in it', () => {
+  test.each<[string, string, string[]]>([
+    ['U+2028', 'a.c:1:2: error: one\u2028two', ['a.c:1: one two']],
+    ['U+2029', 'a.c:1:2: error: one\u2029two', ['a.c:1: one two']],
+    ['a carriage return', 'a.c:1:2: error: one\rtwo', ['a.c:1: one']],
+    ['progress before it', ' 10%\r 20%\ra.c:1:2: error: one', ['a.c:1: one']],
+    ['carriage returns at its end', 'a.c:1:2: error: one\r\r\n', ['a.c:1: one']],
+    [
+      'lines that end as on Windows',
+      'configure: error:\r\n\t*** one\r\n\t*** two\r\n',
+      ['configure failed: one two'],
+    ],
+    ['an order to a terminal that does not end', 'a.c:1:2: error: \u001b]0;one\u0000', ['a.c:1: ]0;one']],
+    ['one of eight bits', 'a.c:1:2: error: \u009bone', ['a.c:1: one']],
+  ])('%s', (_, log, expected) => expect(findErrors(log).map(describeError)).toEqual(expected));
+});
+
+/** The logs in a folder, by name. */
+function logsIn(path: string): Map<string, string> {
+  const folder = new URL(path, import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.txt'));
+  return new Map(files.map((name) => [name.slice(0, -4), readFileSync(new URL(name, folder), 'utf8')]));
+}
+const logs = logsIn('./logs/');
+const status1 = logsIn('./logs/status1/');
+
+/** Each log of failures of which mock's status tells nothing: the kind, and how what is told first begins. */
+const STATUS_1: Record<string, string | null> = {
+  'arch-not-included.build': 'source Architecture is not included: i686',
+  'clang-options.build': "source unknown argument: '-fmin-function-alignment=16'",
+  'configure-kernel-too-new.build':
+    'source configure failed: Cannot build against kernel version 6.18.1. The maximum supported kernel version is 6.17.',
+  'configure-tries-before-error.build':
+    "source module/os/linux/foo/super.c:120: too few arguments to function 'foo'",
+  'file-not-found.build':
+    'source File not found: /builddir/build/BUILDROOT/foo/lib/modules/5.14/extra/foo.ko',
+  'gcc-plugin.build': 'source incompatible gcc/plugin versions',
+  'kernel-config-invalid.build':
+    'source ERROR: Kernel configuration is invalid. include/generated/autoconf.h or include/config/auto.conf are missing.',
+  'kernel-folder-missing.build':
+    'dependency /lib/modules/6.12.0-55.el10.x86_64/build: No such file or directory [/lib/modules/6.12.0-55.el10.x86_64/build]',
+  'modpost-fatal-gpl-only.build':
+    "source foo.ko: uses GPL-only symbol 'delayed_work_timer_fn' [delayed_work_timer_fn]",
+  'modpost-missing-license.build': 'source missing MODULE_LICENSE() in',
+  'modpost-namespace.build': 'source foo.ko: uses symbol kernel_write from namespace VFS',
+  'modpost-warning-only.build': null,
+  'objtool.build': 'source foo.o: objtool: foo_init+0x1c: sibling call from callable instruction',
+  'pinned-devel-dnf5.root':
+    'dependency No match for argument: kernel-devel-5.14.0-427.el9.x86_64 [kernel-devel-5.14.0-427.el9.x86_64]',
+  'pinned-uname-dnf4.root':
+    'dependency nothing provides kernel-core-uname-r >= 5.14.0-70.el9 needed by kmod-foo-8.1-15.el9.x86_64 [kernel-core-uname-r >= 5.14.0-70.el9]',
+  'rust-crate-mismatch.build': "source couldn't find crate `core` with expected target triple",
+  'signing-key-missing.build': 'source sign-file: /builddir/signing_key.priv: No such file or directory',
+  'warnings-as-errors.build': 'source cc1: all warnings being treated as errors',
+};
+
+describe('whose failure it is, where mock says 1', () => {
+  test.each([...status1])('%s', (name, log) => {
+    const [error] = name.endsWith('.root') ? findRootErrors(log) : findErrors(log);
+    const identifier = error?.identifier ? ` [${error.identifier}]` : '';
+    const told = error ? `${error.kind} ${describeError(error)}${identifier}` : null;
+    const expected = STATUS_1[name];
+    expect(told?.slice(0, expected?.length) ?? null).toBe(expected);
+  });
+  test('all of them are in the table', () => {
+    expect([...status1.keys()].sort()).toEqual(Object.keys(STATUS_1).sort());
+  });
+});
+
 /** The ends of two logs that a real hub gave: of a build that failed, and of one that did not. */
 for (const [name, file] of [
   ['recorded-jool', '080-downloadTaskOutput.json'],
@@ -305,7 +599,7 @@ describe('real logs', () => {
   });
   test('cut into any pieces, the answer is the same', () => {
     const pieces = fc.record({
-      log: fc.constantFrom(...logs.values()),
+      log: fc.constantFrom(...logs.values(), ...status1.values(), 'configure: error:\r\n\ta\r\n\tb\rc\r\n'),
       most: fc.integer({ min: 1, max: 6 }),
       sizes: fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 30 }),
     });

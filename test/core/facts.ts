@@ -1,7 +1,7 @@
 /** Facts for tests of the core: small builders with plain defaults. */
 
-import type { Observation } from '../../src/core/decide.ts';
-import { standings, verdictOf } from '../../src/core/judge.ts';
+import { standings } from '../../src/core/judge.ts';
+import type { Observation } from '../../src/core/look.ts';
 import {
   type ArchEvidence,
   type BuildEvidence,
@@ -12,6 +12,7 @@ import {
   type KernelBuild,
   type Kmod,
   type LogError,
+  type PastTrial,
   type Policy,
   type Receipt,
   type Run,
@@ -19,6 +20,7 @@ import {
   type Write,
 } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import { verdictOf } from '../../src/core/verdict.ts';
 
 export const KERNEL: KernelBuild = {
   id: 30,
@@ -134,6 +136,7 @@ export function run(facts: Partial<Run> = {}): Run {
     kmods: [kmod('kmod-a'), kmod('kmod-b')],
     chosenAt: 0,
     baseline: null,
+    baselineRepos: {},
     past: [],
     intents: [],
     waivers: [],
@@ -141,6 +144,19 @@ export function run(facts: Partial<Run> = {}): Run {
     ...facts,
   };
 }
+
+/** What an earlier run showed of kmod-a's build with the kernel OTHER, in the gate's target. */
+export const past = (shows: PastTrial['shows'], more: Partial<PastTrial> = {}): PastTrial => ({
+  kmodBuild: 1,
+  kernelBuild: OTHER.id,
+  arch: 'x86_64',
+  target: 'try',
+  shows,
+  proof: 'buildroot',
+  run: 'c9s/20/1',
+  at: 0,
+  ...more,
+});
 
 /** What is true while a kernel stands before the gate and is the newest there. */
 export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {}): Observation {
@@ -153,6 +169,7 @@ export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {})
     heads: new Map(),
     incoming: new Set(),
     otherGates: [],
+    blockedBy: null,
     sideTags: [],
     slots: 20,
     retriesToday: 0,
@@ -165,4 +182,4 @@ export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {})
 export const stand = (of: Run, policy: Partial<Policy> = {}, now = 1_000_000) =>
   standings({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, now);
 export const verdictFor = (of: Run, policy: Partial<Policy> = {}, now = 1_000_000) =>
-  verdictOf({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, stand(of, policy, now), now);
+  verdictOf({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, now);

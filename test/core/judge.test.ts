@@ -1,16 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { judgeBuild, judgeSymbols } from '../../src/core/finding.ts';
 import {
   type ArchDetail,
   type ArchEvidence,
   type ArchSymbols,
+  type Attempt,
   type BuildEvidence,
   type Kmod,
+  type LogError,
   type Strategy,
   TASK,
 } from '../../src/core/model.ts';
-import { summarize } from '../../src/core/wording.ts';
+import { summarize } from '../../src/core/symbols.ts';
+import { trialOf } from '../../src/core/trial.ts';
 import {
   arch,
   BUILDS,
@@ -35,131 +37,187 @@ const failed = (evidence: Partial<ArchEvidence>): BuildEvidence => ({
   state: 'failed',
   arches: [arch({ state: TASK.FAILED, ...evidence })],
 });
+const own = (name: string) => ({ id: KERNEL.id, nvr: `${name}-5.14.0-70.el9` });
+const said = (kind: LogError['kind'], message: string, identifier?: string): LogError => ({
+  kind,
+  file: '',
+  line: 0,
+  message,
+  ...(identifier && { identifier }),
+});
 const mock = (status: number) => ({ code: 1005, text: `mock exited with status ${status}; see the log` });
 
-/** What a scratch build left, and what it proves; "again" where another try may tell more. */
+/** What a scratch build left, and what it shows of x86_64; "again" where another try may tell more. */
 const TABLE: [string, BuildEvidence, string][] = [
-  ['builds, build root held this kernel', BUILDS, 'ok: builds'],
-  ['builds, hub lists no content, repo held this kernel', closed({ buildroot: null }), 'ok: builds'],
+  ['builds, build root held this kernel', BUILDS, 'builds: builds'],
+  ['builds, hub lists no content, repo held this kernel', closed({ buildroot: null }), 'builds: builds'],
   [
     'builds, kernel-devel of another, repo too',
     closed({ buildroot: [old], repo: OTHER }),
-    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; the repo did not hold this one: was it regenerated?',
+    'nothing (kernel), again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; the repo did not hold this one: was it regenerated?',
   ],
   [
     'builds, kernel-devel of another, repo right',
     closed({ buildroot: [old] }),
-    'inconclusive: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; its BuildRequires pin another kernel',
+    'nothing (kernel): tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; its BuildRequires pin another kernel',
+  ],
+  [
+    'builds, kernel-devel of this and of another',
+    closed({ buildroot: [own('kernel-devel'), old] }),
+    'nothing (kernel): its build root on x86_64 held kernel-devel-5.14.0-70.el9, kernel-devel-5.14.0-69.el9 side by side: nothing shows which it used',
+  ],
+  [
+    'builds, kernel-devel-matched of this and kernel-devel of another',
+    closed({ buildroot: [own('kernel-devel-matched'), old] }),
+    'nothing (kernel): its build root on x86_64 held kernel-devel-matched-5.14.0-70.el9, kernel-devel-5.14.0-69.el9 side by side: nothing shows which it used',
+  ],
+  [
+    'builds, kernel-devel of this, kernel-rt-devel of another package',
+    closed({ buildroot: [own('kernel-devel'), { id: 9, nvr: 'kernel-rt-devel-5.14.0-3.el9' }] }),
+    'builds: builds',
+  ],
+  ['builds, kernel-rt-devel', closed({ buildroot: [own('kernel-rt-devel')] }), 'builds: builds'],
+  [
+    'builds, kernel-tools-libs-devel of this, kernel-devel of another',
+    closed({ buildroot: [own('kernel-tools-libs-devel'), old] }),
+    'nothing (kernel): tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; its BuildRequires pin another kernel',
   ],
   [
     'builds, no content, repo of another kernel',
     closed({ buildroot: null, repo: OTHER }),
-    'inconclusive, again: tested the wrong kernel on x86_64: its repo held kernel-5.14.0-69.el9 and not kernel-5.14.0-70.el9',
+    'nothing (kernel), again: tested the wrong kernel on x86_64: its repo held kernel-5.14.0-69.el9 and not kernel-5.14.0-70.el9',
   ],
   [
     'builds, nothing known of the build root',
     closed({ buildroot: null, repo: null }),
-    'inconclusive: the hub recorded no build root on x86_64: nothing shows what it was built against',
-  ],
-  [
-    'fails with a compiler error',
-    FAILS,
-    'broken: does not build on x86_64: src/nl.c:205: no member named pre_doit',
-  ],
-  [
-    'fails, mock says the package failed, no log',
-    failed({ fault: mock(10) }),
-    'broken: does not build on x86_64: mock exited with status 10; see the log',
-  ],
-  [
-    'fails with a compiler error, against another kernel',
-    failed({ errors: [COMPILE_ERROR], buildroot: [old], repo: OTHER }),
-    'inconclusive, again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; the repo did not hold this one: was it regenerated?',
-  ],
-  [
-    'fails, mock could not make the build root',
-    failed({ fault: mock(30) }),
-    'inconclusive, again: trouble in the build system on x86_64: mock exited with status 30; see the log',
+    'nothing (kernel): the hub recorded no build root on x86_64: nothing shows what it was built against',
   ],
   [
     'builds, no devel package of this kernel in the build root',
     closed({ buildroot: [] }),
-    'inconclusive: its build root on x86_64 held no devel package of kernel',
+    'nothing (kernel): its build root on x86_64 held no devel package of kernel',
+  ],
+  [
+    'fails with a compiler error',
+    FAILS,
+    'fails: does not build on x86_64: src/nl.c:205: no member named pre_doit',
+  ],
+  [
+    'fails, mock says the package failed, no log',
+    failed({ fault: mock(10) }),
+    'fails: does not build on x86_64: mock exited with status 10; see the log',
+  ],
+  [
+    'fails with a compiler error, against another kernel',
+    failed({ errors: [COMPILE_ERROR], buildroot: [old], repo: OTHER }),
+    'nothing (kernel), again: tested the wrong kernel on x86_64: kernel-devel-5.14.0-69.el9 and not kernel-5.14.0-70.el9; the repo did not hold this one: was it regenerated?',
+  ],
+  [
+    'fails for want of a package',
+    failed({ buildroot: null, errors: [said('dependency', "No matching package to install: 'foo-devel'")] }),
+    "nothing (dependency), again: its build dependencies cannot be met on x86_64: No matching package to install: 'foo-devel'",
+  ],
+  [
+    'fails for want of a package, in a repo of another kernel',
+    failed({ buildroot: null, repo: OTHER, errors: [said('dependency', 'nothing provides foo')] }),
+    'nothing (kernel), again: tested the wrong kernel on x86_64: its repo held kernel-5.14.0-69.el9',
+  ],
+  [
+    'fails for want of several, a kernel package of another version among them',
+    failed({
+      buildroot: null,
+      errors: [said('dependency', 'no foo'), said('kernel', 'no core', 'kernel-core = 5.14.0-1.el9')],
+    }),
+    'nothing (kernel): tested no kernel on x86_64: its BuildRequires pin kernel-core = 5.14.0-1.el9, which is not there; the kernel under test is kernel-5.14.0-70.el9',
+  ],
+  [
+    'fails for want of a kernel package of any version',
+    failed({
+      buildroot: null,
+      errors: [said('kernel', 'No match for argument: kernel-devel', 'kernel-devel')],
+    }),
+    'nothing (kernel), again: its build dependencies cannot be met on x86_64: No match for argument: kernel-devel',
+  ],
+  [
+    'fails, mock could not make the build root',
+    failed({ fault: mock(30) }),
+    'nothing (system), again: trouble in the build system on x86_64: mock exited with status 30; see the log',
   ],
   [
     'fails because the builder ran out of disk',
-    failed({
-      fault: mock(10),
-      errors: [{ kind: 'machine', file: '', line: 0, message: 'cc1: No space left on device' }],
-    }),
-    'inconclusive, again: trouble in the build system on x86_64: cc1: No space left on device',
+    failed({ fault: mock(10), errors: [said('machine', 'cc1: No space left on device')] }),
+    'nothing (builder), again: trouble in the build system on x86_64: cc1: No space left on device',
   ],
   [
     'fails, and only make says so',
-    failed({ fault: mock(1), errors: [{ kind: 'outcome', file: '', line: 0, message: 'Error 1' }] }),
-    'inconclusive, again: trouble in the build system on x86_64: mock exited with status 1; see the log',
-  ],
-  [
-    'no build root on one architecture, the other was stopped for it',
-    {
-      state: 'failed',
-      arches: [
-        arch({ arch: 'aarch64', state: TASK.CANCELED }),
-        arch({ state: TASK.FAILED, fault: { code: 1012, text: 'mock init failed' } }),
-      ],
-    },
-    'inconclusive, again: trouble in the build system on x86_64: mock init failed',
+    failed({ fault: mock(1), errors: [said('outcome', 'Error 1')] }),
+    'nothing (system), again: trouble in the build system on x86_64: mock exited with status 1; see the log',
   ],
   [
     'fails before mock',
     NO_BUILDROOT,
-    'inconclusive, again: trouble in the build system on x86_64: could not init mock buildroot',
+    'nothing (system), again: trouble in the build system on x86_64: could not init mock buildroot',
   ],
   [
     'fails with a traceback',
     failed({ fault: { code: 1, text: 'Traceback (most recent call last):\n  …\nOSError: disk full\n' } }),
-    'inconclusive, again: trouble in the build system on x86_64: OSError: disk full',
+    'nothing (system), again: trouble in the build system on x86_64: OSError: disk full',
   ],
   [
     'cancelled',
     { state: 'canceled', arches: [arch({ state: TASK.CANCELED })] },
-    'inconclusive: its build was cancelled by a person',
+    'nothing (person): its build on x86_64 was cancelled by a person',
+  ],
+  ['cancelled when this architecture was built', { ...BUILDS, state: 'canceled' }, 'builds: builds'],
+  [
+    'stopped when another architecture failed',
+    {
+      state: 'failed',
+      arches: [arch({ state: TASK.CANCELED }), arch({ arch: 'aarch64', state: TASK.FAILED })],
+    },
+    'nothing (system), again, untried: not tried on x86_64: it was cancelled when aarch64 failed',
+  ],
+  [
+    'built for another architecture alone',
+    { ...BUILDS, arches: [arch({ arch: 'aarch64' })] },
+    'nothing (system), again, untried: not tried on x86_64: the hub did not build it there',
+  ],
+  [
+    'an architecture that the build tag has not',
+    { state: 'failed', fault: { code: 1005, text: 'No matching arches were found' }, arches: [] },
+    'nothing (system): not tried on x86_64: the build tag is not for it, nor perhaps the spec file (No matching arches were found); add it there, or set arches',
   ],
   [
     'fails with no architecture',
     { state: 'failed', fault: { code: 1000, text: 'No such build target: nope' }, arches: [] },
-    'inconclusive, again: it was not built for any architecture: No such build target: nope',
+    'nothing (system), again: it was not built for any architecture: No such build target: nope',
   ],
   [
     'fails although every architecture that was begun is built',
     { ...BUILDS, state: 'failed', fault: { code: 1000, text: 'Build already in progress (task 5)' } },
-    'inconclusive, again: its build failed outside of the architectures: Build already in progress (task 5)',
+    'builds: builds',
   ],
   [
-    'one architecture of two fails',
+    'another architecture fails',
     {
       state: 'failed',
       arches: [arch(), arch({ arch: 'aarch64', state: TASK.FAILED, errors: [COMPILE_ERROR] })],
     },
-    'broken: does not build on aarch64: src/nl.c:205: no member named pre_doit',
-  ],
-  [
-    'one fails, the other was stopped for it',
-    {
-      state: 'failed',
-      arches: [
-        arch({ state: TASK.CANCELED }),
-        arch({ arch: 'aarch64', state: TASK.FAILED, errors: [COMPILE_ERROR] }),
-      ],
-    },
-    'broken: does not build on aarch64: src/nl.c:205: no member named pre_doit',
+    'builds: builds',
   ],
 ];
 
-describe('what a scratch build proves', () => {
+describe('what a scratch build shows of one architecture', () => {
   test.each(TABLE)('%s', (_, evidence, expected) => {
-    const { outcome, again, cause } = judgeBuild(KERNEL, evidence);
-    expect(`${outcome}${again ? ', again' : ''}: ${cause}`).toBe(expected);
+    const attempt = tried('kmod-a', evidence) as Attempt;
+    const trial = trialOf({ proof: 'repo' }, { intents: [] }, KERNEL, attempt, 'x86_64');
+    const { shows, whose, again, untried, cause } = trial;
+    const notes = [
+      ...(shows === 'nothing' ? [`${shows} (${whose})`] : [shows]),
+      ...(again ? ['again'] : []),
+      ...(untried ? ['untried'] : []),
+    ];
+    expect(`${notes.join(', ')}: ${cause}`).toBe(expected);
   });
 });
 
@@ -210,8 +268,8 @@ const SYMBOLS_TABLE: [string, ArchSymbols[], string][] = [
   ],
   [
     'one architecture tells nothing',
-    [FITS, NOTHING],
-    'inconclusive: its symbols on x86_64 tell nothing: it is for another architecture',
+    [FITS, { ...NOTHING, arch: 's390x' }],
+    'inconclusive: its symbols on s390x tell nothing: it is for another architecture',
   ],
   [
     'one tells nothing, one breaks',
@@ -223,9 +281,10 @@ const SYMBOLS_TABLE: [string, ArchSymbols[], string][] = [
 
 describe('one kmod by its symbols', () => {
   test.each(SYMBOLS_TABLE)('%s', (_, arches, expected) => {
-    const { outcome, again, cause } = judgeSymbols(arches);
-    expect(again).toBe(false);
-    expect(`${outcome}: ${cause}`).toBe(expected);
+    const symbols = { kmods: [{ kmod: 'kmod-a', arches }], change: null, stablelist: null };
+    const [found] = stand(run({ strategy: 'symbols', kmods: [kmod('kmod-a')], symbols }));
+    expect(found?.state).toBe('judged');
+    expect(`${found?.finding?.outcome}: ${found?.finding?.cause}`).toBe(expected);
   });
 });
 
@@ -429,12 +488,12 @@ describe('verdict', () => {
     const promise = (note: string) =>
       `stablelist${note}: since kernel-5.14.0-69.el9 1 listed symbol changed or went on x86_64 (kfree)`;
     const fine = '1 of 1 kmod builds against kernel-5.14.0-70.el9';
-    expect(judged('block')).toEqual({ verdict: 'block', reasons: [everything, promise(''), fine] });
-    expect(judged('warn')).toEqual({
+    expect(judged('block')).toMatchObject({ verdict: 'block', reasons: [everything, promise(''), fine] });
+    expect(judged('warn')).toMatchObject({
       verdict: 'promote',
       reasons: [everything, promise(' (warning)'), fine],
     });
-    expect(judged(null)).toEqual({ verdict: 'promote', reasons: [everything, fine] });
+    expect(judged(null)).toMatchObject({ verdict: 'promote', reasons: [everything, fine] });
   });
 
   test('does not depend on the order in which builds end', () => {

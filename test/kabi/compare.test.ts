@@ -15,9 +15,13 @@ const kernel = (crcs: Crcs, more: Partial<KernelSymbols> = {}): KernelSymbols =>
   ...{ arch: null, variant: null, symbols: exported(crcs, 'vmlinux') },
   ...more,
 });
-const kmod = (imports: Crcs, more: Partial<Kmod> & { kmods?: Crcs; own?: Crcs } = {}): Kmod => ({
+const kmod = (
+  imports: Crcs,
+  more: Partial<Kmod> & { kernels?: Crcs; kmods?: Crcs; own?: Crcs } = {},
+): Kmod => ({
   ...{ name: 'kmod-a', arch: null, variant: null, imports: imported(imports) },
-  ...{ kmodImports: imported(more.kmods ?? {}), exports: exported(more.own ?? {}, 'kmod-a') },
+  ...{ kernelImports: imported(more.kernels ?? {}), kmodImports: imported(more.kmods ?? {}) },
+  exports: exported(more.own ?? {}, 'kmod-a'),
   ...more,
 });
 const many = (from: number, to: number, crc = 1): Crcs =>
@@ -35,6 +39,9 @@ describe('a kmod against a kernel', () => {
     return [answer + (cause ? `: ${cause}` : ''), ...hits].join(', ');
   };
   const other = kmod({}, { name: 'kmod-o', own: { o_get: 7, printk: 99 } });
+  /** Its rpm provides `kernel(o_get)`. */
+  const o_get = { name: 'o_get', crc: 7, provider: 'kmod-k', asKernel: true } as const;
+  const kernelLike = kmod({}, { name: 'kmod-k', exports: new Map([['o_get', o_get]]) });
 
   test.each<[string, string, string]>([
     ['all it needs', told(kmod({ printk: 1, kfree: 2 })), 'compatible'],
@@ -82,9 +89,48 @@ describe('a kmod against a kernel', () => {
       'compatible',
     ],
     [
-      'what a kmod had is in the kernel now',
+      'what its rpm needs of a kmod, and the kernel has',
       told(kmod({ printk: 1 }, { kmods: { kfree: 2 } })),
+      'inconclusive: kmod-not-given, -kfree',
+    ],
+    [
+      'what its rpm needs of the kernel, and another kmod has',
+      told(kmod({}, { kernels: { printk: 1, o_get: 7 } }), KERNEL, [other]),
+      'incompatible, -o_get',
+    ],
+    [
+      'the same, and it has that itself',
+      told(kmod({}, { kernels: { printk: 1, mine: 4 }, own: { mine: 4 } })),
+      'incompatible, -mine',
+    ],
+    [
+      'what its rpm needs of the kernel, with the CRC that another kmod has',
+      told(kmod({}, { kernels: { kfree: 2, printk: 99 } }), KERNEL, [other]),
+      'incompatible, printk 99 → 1',
+    ],
+    [
+      'what its rpm needs of the kernel, and a kmod provides as if it were one',
+      told(kmod({}, { kernels: { printk: 1, o_get: 7 } }), KERNEL, [kernelLike]),
       'compatible',
+    ],
+    [
+      'what its rpm needs of a kmod, and one provides as if it were a kernel',
+      told(kmod({ printk: 1 }, { kmods: { o_get: 7 } }), KERNEL, [kernelLike]),
+      'inconclusive: kmod-not-given, -o_get',
+    ],
+    [
+      'needs of all kinds',
+      told(
+        kmod({ kfree: 2, o_get: 7 }, { kernels: { printk: 1 }, kmods: { mine: 4 }, own: { mine: 4 } }),
+        KERNEL,
+        [other],
+      ),
+      'compatible',
+    ],
+    [
+      'all that its rpm needs of the kernel is gone',
+      told(kmod({}, { kernels: { a: 1 }, kmods: { o_get: 7 } }), KERNEL, [other]),
+      'inconclusive: nothing-in-common, -a',
     ],
   ])('%s', (_, found, expected) => expect(found).toBe(expected));
 
@@ -137,6 +183,23 @@ describe('a kmod against a kernel', () => {
       expect(told(kmod(imports), rebuilt).split(',')[0]).toBe(expected);
     });
   });
+  test('nothing of what it needs is there: the baseline tells whose fault that is', () => {
+    const small = kmod({ a: 1, b: 2 }, { name: 'kmod-small', own: { of_small: 5 } });
+    const user = kmod({ printk: 1 }, { name: 'kmod-user', kmods: { of_small: 5 } });
+    const shown = (baseline?: KernelSymbols) =>
+      compareKmods([small, user], KERNEL, baseline).map(({ answer, cause }) => `${answer} ${cause}`);
+    const had = { a: 1, b: 2, printk: 1 };
+    expect(shown()).toEqual(['inconclusive nothing-in-common', 'compatible null']);
+    expect(shown(kernel({ ...had, b: 3 }))[0]).toBe('inconclusive nothing-in-common');
+    expect(shown(kernel({ printk: 1 }))[0]).toBe('inconclusive nothing-in-common');
+    expect(shown(kernel(had))).toEqual(['incompatible null', 'incompatible null']);
+    expect(blame(compareKmods([small], KERNEL, kernel(had))).symbols.map(({ symbol }) => symbol)).toEqual([
+      'a',
+      'b',
+    ]);
+    const foreign = kernel(had, { arch: 'aarch64' });
+    expect(compareKmods([{ ...small, arch: 'x86_64' }], KERNEL, foreign)[0]?.answer).toBe('inconclusive');
+  });
   test('names that every object has are symbols like others', () => {
     expect(told(kmod({ constructor: 1, __proto__x: 1 }))).toBe(
       'inconclusive: nothing-in-common, -constructor, -__proto__x',
@@ -159,7 +222,62 @@ describe('two kernels', () => {
         { symbol: 'moved', before: 3, after: 30, provider: 'kernel-modules', stable: true },
         { symbol: 'kept', before: 4, after: 40, provider: 'kernel-modules', stable: false },
       ],
+      reexported: [],
       everythingChanged: false,
+    });
+  });
+  describe('the same CRC, exported in another way', () => {
+    const [PLAIN, GPL] = ['EXPORT_SYMBOL', 'EXPORT_SYMBOL_GPL'];
+    type How = Pick<ExportedSymbol, 'exportType' | 'namespace'>;
+    const as = (how: How): SymbolTable =>
+      new Map([['a', { name: 'a', crc: 1, provider: 'vmlinux', ...how }]]);
+    test.each<[string, How, How, boolean | null]>([
+      ['became GPL-only', { exportType: PLAIN, namespace: '' }, { exportType: GPL, namespace: '' }, true],
+      [
+        'is no longer GPL-only',
+        { exportType: GPL, namespace: '' },
+        { exportType: PLAIN, namespace: '' },
+        false,
+      ],
+      [
+        'came into a namespace',
+        { exportType: GPL, namespace: '' },
+        { exportType: GPL, namespace: 'N' },
+        true,
+      ],
+      ['into another one', { exportType: GPL, namespace: 'M' }, { exportType: GPL, namespace: 'N' }, true],
+      ['left its namespace', { exportType: GPL, namespace: 'N' }, { exportType: GPL, namespace: '' }, false],
+      [
+        'left it, GPL-only now',
+        { exportType: PLAIN, namespace: 'N' },
+        { exportType: GPL, namespace: '' },
+        true,
+      ],
+      [
+        'was unused',
+        { exportType: 'EXPORT_UNUSED_SYMBOL', namespace: '' },
+        { exportType: PLAIN, namespace: '' },
+        false,
+      ],
+      [
+        'is to become GPL-only',
+        { exportType: PLAIN, namespace: '' },
+        { exportType: 'EXPORT_SYMBOL_GPL_FUTURE', namespace: '' },
+        false,
+      ],
+      ['as before', { exportType: GPL, namespace: 'N' }, { exportType: GPL, namespace: 'N' }, null],
+      ['one does not tell, as of an rpm', {}, { exportType: GPL, namespace: 'N' }, null],
+      ['one tells no namespace, as of a .ko', { exportType: GPL }, { exportType: GPL, namespace: 'N' }, null],
+    ])('%s', (_, before, after, narrower) => {
+      const { reexported, changed, common } = compareKernels(as(before), as(after), new Set('a'));
+      const of = { symbol: 'a', provider: 'vmlinux', stable: true };
+      expect(reexported).toEqual(narrower === null ? [] : [{ ...of, before, after, narrower }]);
+      expect([changed, common]).toEqual([[], 1]);
+    });
+    test('is no case of its own where the CRC changed too', () => {
+      const after = new Map([['a', { name: 'a', crc: 2, provider: 'x', exportType: GPL, namespace: '' }]]);
+      const found = compareKernels(as({ exportType: PLAIN, namespace: '' }), after);
+      expect([found.changed.length, found.reexported.length]).toEqual([1, 0]);
     });
   });
   test.each([

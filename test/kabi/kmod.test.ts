@@ -47,7 +47,10 @@ describe('a kmod of several rpms', () => {
   const needs = (variant: string | null, rpms: string[], arch = 'x86_64') => {
     const kmod = kmodOfBuild('foo-1-1', rpms.map(rpm), arch, { variant, siblings: EL });
     return (
-      kmod && { imports: kmod.imports.map(({ symbol, crc }) => `${symbol}=${crc}`), variant: kmod.variant }
+      kmod && {
+        imports: [...kmod.kernelImports, ...kmod.imports].map(({ symbol, crc }) => `${symbol}=${crc}`),
+        variant: kmod.variant,
+      }
     );
   };
   const KMP = ['foo', 'foo-kmp-default default:a=1', 'foo-kmp-rt rt:a=2'];
@@ -71,9 +74,13 @@ describe('a kmod of several rpms', () => {
     const rpms = ['foo-kmp-default +default:x=1', 'foo-kmp-rt +rt:x=2 rt:y=3'].map(rpm);
     const kmod = kmodOfBuild('foo-1-1', rpms, 'x86_64', { variant: 'rt', siblings: [] });
     expect([...(kmod?.exports.values() ?? [])]).toEqual([{ name: 'x', crc: 2, provider: 'foo-kmp-rt' }]);
-    const el = [{ ...rpm('kmod-b a=1'), requires: [parseDependency('ksym(o)', '7') ?? []].flat() }];
+    const requires = ['kernel(o)', 'ksym(o)', 'ksym(default:o)'].flatMap(
+      (need) => parseDependency(need, '7') ?? [],
+    );
+    const el = [{ ...rpm('kmod-b a=1'), requires }];
     expect(kmodOfBuild('b', el, 'x86_64', { variant: '', siblings: [] })).toMatchObject({
-      imports: [],
+      kernelImports: [{ symbol: 'o', crc: 7 }],
+      imports: [{ symbol: 'o', crc: 7 }],
       kmodImports: [{ symbol: 'o', crc: 7 }],
     });
   });

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { parseDependency, rpmsOfKernel, symbolsOfRpm, variantOf } from '../../src/kabi/rpm.ts';
+import {
+  parseDependency,
+  rpmsOfKernel,
+  symbolsOfRpm,
+  variantOf,
+  variantsOfBuild,
+} from '../../src/kabi/rpm.ts';
 
 /** rpm's flags as real rpms have them: RPMSENSE_EQUAL, and RPMSENSE_FIND_REQUIRES (1 << 14) with it. */
 const EQUAL = 8;
@@ -43,28 +49,71 @@ test.each([
   ['kernel-rt-modules-extra', 'rt'],
   ['kernel-64k-debug-modules-core', '64k-debug'],
   ['kernel-modules-internal', ''],
+  ['kernel-uek-modules-extra-netfilter', 'uek'],
+  ['kernel-rt-kvm', 'rt'],
+  ['kernel-default-optional', 'default'],
   ['kernel-devel', null],
   ['kmod-core', null],
 ])('%s is of variant %s', (rpm, variant) => expect(variantOf(rpm)).toBe(variant));
 
 describe('the rpms of a build that form one kernel', () => {
-  const EL9 =
-    'kernel kernel-core kernel-modules kernel-modules-core kernel-devel kernel-debug-core kernel-rt-core kernel-rt-modules';
-  const EL7 = 'kernel kernel-devel kernel-debug kernel-debug-devel';
-  const SUSE = 'kernel-default kernel-default-base kernel-default-devel';
-  test.each([
-    ['kernel', '', EL9, 'kernel-core kernel-modules kernel-modules-core'],
-    ['kernel', 'rt', EL9, 'kernel-rt-core kernel-rt-modules'],
-    ['kernel', '64k', EL9, ''],
-    ['kernel', '', EL7, 'kernel'],
-    ['kernel', 'debug', EL7, 'kernel-debug'],
-    ['kernel-default', '', SUSE, 'kernel-default'],
-    ['kernel-rt', 'debug', 'kernel-rt kernel-rt-core kernel-rt-debug-core', 'kernel-rt-debug-core'],
-  ])('%s, variant "%s", of %s: %s', (name, variant, built, expected) => {
-    const rpms = built.split(' ').flatMap((rpm) => ['x86_64', 'src'].map((arch) => ({ name: rpm, arch })));
-    const found = rpmsOfKernel({ name, variant }, rpms);
-    expect(found.map((rpm) => rpm.name).join(' ')).toBe(expected);
+  /** Each word an rpm; `a|b` after another is that with these endings. */
+  const builds = {
+    el9: 'kernel kernel-abi-stablelists kernel-doc kernel-headers kernel-cross-headers kernel-tools kernel-tools-libs kernel-tools-libs-devel perf bpftool kernel-selftests-internal kernel-uki-virt kernel-debug-uki-virt kernel-debuginfo-common-x86_64 kernel:core|modules|modules-core|modules-extra|modules-internal|modules-partner|devel|devel-matched|debuginfo kernel-debug:core|modules|modules-core|modules-extra|devel|debuginfo kernel-rt kernel-rt:core|modules|modules-core|modules-extra|modules-internal|kvm|devel|debuginfo kernel-rt-debug:core|modules|kvm|devel kernel-64k:core|modules|devel kernel-64k-debug:core|modules kernel-rt-64k:core|modules kernel-zfcpdump:core|modules',
+    el8rt:
+      'kernel-rt kernel-rt:core|modules|modules-extra|kvm|devel|selftests-internal|debuginfo kernel-rt-debug kernel-rt-debug:core|modules|kvm|devel',
+    el7: 'kernel kernel:devel|headers|doc|tools|tools-libs|tools-libs-devel|debuginfo|abi-whitelists kernel-debug kernel-debug:devel|debuginfo perf',
+    uek: 'kernel-uek kernel-uek:core|modules|modules-core|modules-extra|modules-extra-netfilter|modules-usb|modules-wireless|modules-desktop|modules-deprecated|devel|doc|tools kernel-uek-debug kernel-uek-debug:core|modules|modules-core|modules-usb|devel kernel-uek-container kernel-uek-container-debug',
+    amazon:
+      'kernel kernel:modules-extra|devel|headers|tools|tools-devel|debuginfo|livepatch perf python3-perf bpftool',
+    suse: 'kernel-default kernel-default:base|extra|optional|devel|vdso|debuginfo|debugsource cluster-md-kmp-default',
+  };
+  const rpmsOf = (build: string) =>
+    build.split(' ').flatMap((word) => {
+      const [name = '', endings] = word.split(':');
+      const names = endings?.split('|').map((ending) => `${name}-${ending}`) ?? [name];
+      return names.flatMap((rpm) => ['x86_64', 'src', 'noarch'].map((arch) => ({ name: rpm, arch })));
+    });
+  const EL9 = 'core modules modules-core modules-extra';
+  test.each<[keyof typeof builds, string, string, string, string]>([
+    ['el9', 'kernel', '', 'kernel-', `${EL9} modules-internal modules-partner`],
+    ['el9', 'kernel', 'debug', 'kernel-debug-', EL9],
+    ['el9', 'kernel', 'rt', 'kernel-rt-', `${EL9} modules-internal kvm`],
+    ['el9', 'kernel', 'rt-debug', 'kernel-rt-debug-', 'core modules kvm'],
+    ['el9', 'kernel', '64k', 'kernel-64k-', 'core modules'],
+    ['el9', 'kernel', 'rt-64k', 'kernel-rt-64k-', 'core modules'],
+    ['el9', 'kernel', 'rt-64k-debug', '', ''],
+    ['el8rt', 'kernel-rt', '', 'kernel-rt-', 'core modules modules-extra kvm'],
+    ['el8rt', 'kernel-rt', 'debug', 'kernel-rt-debug-', 'core modules kvm'],
+    ['el7', 'kernel', '', 'kernel', ''],
+    ['el7', 'kernel', 'debug', 'kernel-debug', ''],
+    ['el7', 'kernel', 'rt', '', ''],
+    [
+      'uek',
+      'kernel-uek',
+      '',
+      'kernel-uek-',
+      `${EL9} modules-extra-netfilter modules-usb modules-wireless modules-desktop modules-deprecated`,
+    ],
+    ['uek', 'kernel-uek', 'debug', 'kernel-uek-debug-', 'core modules modules-core modules-usb'],
+    ['uek', 'kernel-uek', 'container', 'kernel-uek-container', ''],
+    ['amazon', 'kernel', '', 'kernel', ' -modules-extra -livepatch'],
+    ['suse', 'kernel-default', '', 'kernel-default', ' -base -extra -optional'],
+  ])('%s: %s, variant "%s": %s(%s)', (build, name, variant, prefix, endings) => {
+    const found = rpmsOfKernel({ name, variant }, rpmsOf(builds[build]));
+    const expected = prefix ? endings.split(' ').map((ending) => `${prefix}${ending}`) : [];
+    expect(found.map((rpm) => rpm.name).sort()).toEqual(expected.sort());
     expect(found.every(({ arch }) => arch === 'x86_64')).toBe(true);
+  });
+  test.each<[keyof typeof builds, string[]]>([
+    ['el9', ['', 'debug', 'rt', 'rt-debug', '64k', '64k-debug', 'rt-64k', 'zfcpdump']],
+    ['el8rt', ['rt', 'rt-debug']],
+    ['el7', ['', 'debug']],
+    ['uek', ['uek', 'uek-debug', 'uek-container', 'uek-container-debug']],
+    ['amazon', ['']],
+    ['suse', ['default']],
+  ])('%s makes the variants %j', (build, expected) => {
+    expect(variantsOfBuild(rpmsOf(builds[build])).sort()).toEqual(expected.sort());
   });
 });
 
@@ -87,10 +136,29 @@ describe('an rpm', () => {
       name: 'kmod-b-1.0-2.el9',
       arch: 'x86_64',
       variant: null,
-      imports: [{ symbol: 'printk', crc: 1 }],
+      kernelImports: [{ symbol: 'printk', crc: 1 }],
+      imports: [],
       kmodImports: [{ symbol: 'a_get', crc: 10 }],
       exports: new Map([['b_get', { name: 'b_get', crc: 0xb0b, provider: 'kmod-b' }]]),
     });
+  });
+  test('of SUSE, its symbols may come from the kernel or from other kmods', () => {
+    const [names, versions] = [['ksym(default:printk)'], ['1']];
+    const kmp = { name: 'foo-kmp-default', version: '1', release: '1', arch: 'x86_64' };
+    const needs = { kernelImports: [], kmodImports: [], imports: [{ symbol: 'printk', crc: 1 }] };
+    expect(symbolsOfRpm({ ...kmp, provides: NONE, requires: { names, versions } })).toMatchObject(needs);
+  });
+  test('says whether it offers its symbols as a kernel does', () => {
+    const offers = (name: string) => {
+      const provides = { names: [name], versions: ['0x1'] };
+      const rpm = { name: 'odd', version: '1', release: '1', arch: 'x86_64', provides, requires: NONE };
+      return [...symbolsOfRpm(rpm).exports.values()].map(({ asKernel = false }) => asKernel);
+    };
+    expect([offers('kernel(a)'), offers('ksym(a)'), offers('ksym(default:a)')]).toEqual([
+      [true],
+      [false],
+      [false],
+    ]);
   });
   test('the variant of a kernel is in its name, with SUSE in its symbols', () => {
     const of = (name: string, ...names: string[]) =>

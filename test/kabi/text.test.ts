@@ -23,7 +23,10 @@ describe('Module.symvers', () => {
       '0xffffffff\told\tvmlinux\tEXPORT_SYMBOL_GPL',
     ];
     const expected = [
-      { name: 'phys_base', crc: 0x4c9d28b0, provider: 'vmlinux', exportType: 'EXPORT_SYMBOL' },
+      {
+        ...{ name: 'phys_base', crc: 0x4c9d28b0, provider: 'vmlinux' },
+        ...{ exportType: 'EXPORT_SYMBOL', namespace: '' },
+      },
       {
         name: 'usb_stor',
         crc: 1,
@@ -31,7 +34,10 @@ describe('Module.symvers', () => {
         exportType: 'EXPORT_SYMBOL_GPL',
         namespace: 'USB_STORAGE',
       },
-      { name: 'old', crc: 0xffffffff, provider: 'vmlinux', exportType: 'EXPORT_SYMBOL_GPL' },
+      {
+        ...{ name: 'old', crc: 0xffffffff, provider: 'vmlinux' },
+        ...{ exportType: 'EXPORT_SYMBOL_GPL', namespace: '' },
+      },
     ];
     expect(table(text.join('\n'))).toEqual(expected);
     expect(table(`${text.join('\r\n')}\r\n`)).toEqual(expected);

@@ -3,8 +3,8 @@
  * a run ends as it would have without, and nothing is done twice.
  */
 import { expect, test } from 'vitest';
-import { isAttempt } from '../../src/core/judge.ts';
 import { TASK } from '../../src/core/model.ts';
+import { isAttempt } from '../../src/core/trial.ts';
 import type { XmlValue } from '../../src/koji/xmlrpc.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import type { World } from '../../src/sim/world.ts';

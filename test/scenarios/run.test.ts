@@ -1,7 +1,8 @@
 /** One scenario for each thing that the gate promises about a run, on a Koji in memory over real HTTP. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { isAttempt, standings } from '../../src/core/judge.ts';
+import { standings } from '../../src/core/judge.ts';
 import type { Building, Gate, Hint } from '../../src/core/model.ts';
+import { isAttempt } from '../../src/core/trial.ts';
 import { type Answer, HubError } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, type Parts, type Stage, type StageOptions, setStage } from './stage.ts';
@@ -326,7 +327,7 @@ describe('people', () => {
     stage.world.as('kojiadmin').call('cancelTask', stage.scratchBuilds('kmod-alpha')[0]?.id ?? 0);
     await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
     expect((await stage.run(NEW))?.verdict?.reasons).toContain(
-      'kmod-alpha-1.0-1.el9 (inconclusive): its build was cancelled by a person',
+      'kmod-alpha-1.0-1.el9 (inconclusive): its build on x86_64 was cancelled by a person',
     );
     expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
   });

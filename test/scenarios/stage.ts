@@ -119,9 +119,14 @@ export async function setStage(options: StageOptions = {}) {
       unlisten.add(world.onMessage((event) => deliver(hintsOf(busMessage(event, { family: 'fedora' })))));
     },
     /** One look of the gate, then time passes. */
-    async step(): Promise<void> {
+    async step(length = STEP): Promise<void> {
       await process.reconciler.step();
-      world.tick(STEP);
+      world.tick(length);
+    },
+    /** So much time passes, in steps of that length. */
+    async pass(ms: number, length = STEP): Promise<void> {
+      const end = world.now() + ms;
+      while (world.now() < end) await stage.step(length);
     },
     /** Let the gate and the world run until something holds. Throws when it does not within the given minutes. */
     async until(what: string, holds: () => unknown, minutes = 60): Promise<void> {

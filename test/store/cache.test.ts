@@ -83,10 +83,12 @@ const STEPS: Record<string, (scene: Scene) => Promise<unknown>> = {
     gate.select(run, pick<readonly Kmod[]>([KMODS, [KMODS[0]], []]), at),
   ),
   baseline: withRun(
-    (run, { gate, at }) => gate.findBaseline(run, { repo: 4, why: '' }, at),
-    ({ baselineRepo }) => !baselineRepo,
+    (run, { gate, at }) => gate.findBaseline(run, OTHER, { repo: 4, why: '' }, at),
+    ({ baselineRepos }) => !baselineRepos[OTHER.id],
   ),
-  judge: withRun((run, { gate, at, pick }) => gate.judge(run, pick(['block', 'promote']), [], at)),
+  judge: withRun((run, { gate, at, pick }) =>
+    gate.judge(run, { verdict: pick(['block', 'promote']), reasons: [] }, [], at),
+  ),
   close: withRun((run, { gate, at }) => gate.closeRun(run, { at, how: 'done', why: '' }), live),
   reopen: withRun(
     (run, { gate, at }) => gate.reopen(run, '', at),
@@ -190,7 +192,9 @@ test('a build that ends is in the past of runs whose baseline it was tried again
     const { name, source } = KMODS[0];
     const write: Write = { kind: 'scratch-build', kmod: name, source, target: 't', priority: 5 };
     const [intent] = await gate.intend(await read(), [{ ...write, ...(against && { against }) }], 5);
-    if (intent) await gate.end(await read(), intent, { at: 6, how: 'failed', why: '', build: FAILS });
+    const devel = { id: (against ?? (await read()).kernel).id, nvr: 'kernel-devel-1-1' };
+    const build = { ...FAILS, arches: FAILS.arches.map((of) => ({ ...of, buildroot: [devel] })) };
+    if (intent) await gate.end(await read(), intent, { at: 6, how: 'failed', why: '', build });
     return (await first()).past.map(({ run }) => run);
   };
   expect(await build(first, null)).toEqual([]);

@@ -9,7 +9,7 @@ import { StoreError } from '../../src/store/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { migrationProvider } from '../../src/store/schema.ts';
 import type { Store } from '../../src/store/store.ts';
-import { BUILDS, KERNEL, kmod, OTHER } from '../core/facts.ts';
+import { BUILDS, FAILS, KERNEL, kmod, OTHER } from '../core/facts.ts';
 
 let folder: string;
 let url: string;
@@ -43,13 +43,21 @@ describe('facts', () => {
   test('of a whole run come back as they were told, also after the store was opened anew', async () => {
     const first = await openStore(url, { mode: 'write' });
     const run = await begin(first);
-    expect(run).toEqual({ ...BEGUN, chosenAt: 1_000, past: [], intents: [], waivers: [], orders: [] });
+    expect(run).toEqual({
+      ...BEGUN,
+      chosenAt: 1_000,
+      baselineRepos: {},
+      past: [],
+      intents: [],
+      waivers: [],
+      orders: [],
+    });
     const [intent] = await first.intend(run, [BUILD], 1_100);
     if (!intent) throw new Error('no intent');
     expect(intent.id).toBe('c9s/30/1/kmod-a/1');
     await first.receive(run, intent, { at: 1_200, task: 99 });
     await first.end(run, intent, { at: 1_300, how: 'done', build: BUILDS });
-    await first.judge(run, 'promote', ['1 of 1 kmod builds'], 1_400);
+    await first.judge(run, { verdict: 'promote', reasons: ['1 of 1 kmod builds'] }, [], 1_400);
     await first.closeRun(run, { at: 1_500, how: 'done', why: 'moved' });
     await first.close();
 
@@ -58,6 +66,7 @@ describe('facts', () => {
     expect(await again.run(run.id)).toEqual({
       ...BEGUN,
       chosenAt: 1_000,
+      baselineRepos: {},
       past: [],
       waivers: [],
       orders: [],
@@ -287,6 +296,72 @@ describe('opening', () => {
     const run = (await store.run('c9s/20/1')) as Run;
     expect(run.symbols).toEqual(BRIEF);
     expect(await store.symbolDetail(run)).toEqual(SHOWN.kmods);
+    await store.close();
+  });
+
+  test('what older runs showed and said of kmods counts as it did: by cell, and by kernel', async () => {
+    const sql = (value: unknown) => `'${JSON.stringify(value).replaceAll("'", "''")}'`;
+    const baseline = sql({ id: 20, nvr: OTHER.nvr });
+    const kmods = sql([
+      { name: 'kmod-a', buildId: 7, nvr: 'kmod-a-1-1', source: 'kmod-a.src.rpm', required: true },
+      { name: 'kmod-b', buildId: 8, nvr: 'kmod-b-1-1', source: 'kmod-b.src.rpm', required: true },
+      { name: 'kmod-c', buildId: 9, nvr: 'kmod-c-1-1', source: 'kmod-c.src.rpm', required: true },
+    ]);
+    const build = (id: string, run: string, seq: number, kernel: number, evidence: unknown) => `
+      INSERT INTO intent VALUES ('${id}', '${run}', ${seq}, 'scratch-build', ${sql({ ...BUILD, target: 'try' })}, 3, 7, ${kernel});
+      INSERT INTO ending VALUES ('${id}', 4, 'failed', ${sql({ at: 4, how: 'failed', why: 'x', build: evidence })});`;
+    const [fails] = FAILS.arches;
+    const arch = (name: string, devel: number, more = {}) => ({
+      ...fails,
+      arch: name,
+      buildroot: [{ id: devel, nvr: 'kernel-devel-1-1' }],
+      repoId: 5,
+      ...more,
+    });
+    const reasons = sql([
+      'kmod-a-1-1: does not build',
+      'kmod-b-1-1 (advisory, already broken): does not build',
+      'fine',
+    ]);
+    await storeOf(
+      '006-indexes',
+      `
+      INSERT INTO kernel_build VALUES (20, '${OTHER.nvr}', 'kernel', NULL, '5.14.0', '69.el9', 1);
+      INSERT INTO kernel_build VALUES (30, '${KERNEL.nvr}', 'kernel', NULL, '5.14.0', '70.el9', 1);
+      INSERT INTO run VALUES ('c9s/20/1', 'c9s', 20, 1, 5, '["gate"]', 2, 'rebuild', NULL);
+      INSERT INTO run VALUES ('c9s/30/1', 'c9s', 30, 1, 6, '["gate"]', 2, 'rebuild', ${baseline});
+      INSERT INTO selection VALUES ('c9s/30/1', 2, ${kmods});
+      INSERT INTO baseline_repo VALUES ('c9s/30/1', 3, 44, '');
+      ${build('old', 'c9s/20/1', 0, 20, {
+        state: 'failed',
+        arches: [
+          arch('x86_64', 20, { state: 2 }),
+          arch('aarch64', 20),
+          arch('s390x', 19),
+          arch('ppc64le', 20, { errors: [] }),
+        ],
+      })}
+      ${build('new', 'c9s/30/1', 0, 30, { state: 'failed', arches: [arch('x86_64', 30)] })}
+      INSERT INTO verdict (run_id, at, verdict, reasons) VALUES ('c9s/30/1', 9, 'block', ${reasons});
+      INSERT INTO closing (run_id, at, how, why) VALUES ('c9s/30/1', 9, 'done', 'moved');`,
+    );
+    const store = await openStore(url, { mode: 'write' });
+    const run = (await store.run('c9s/30/1')) as Run;
+    // By arch; what was built against another kernel, or says nothing of the kmod, is left out.
+    expect(run.past.map(({ arch, shows, target, run }) => `${arch} ${shows} ${target} ${run}`)).toEqual([
+      'x86_64 builds try c9s/20/1',
+      'aarch64 fails try c9s/20/1',
+    ]);
+    expect(run.baselineRepos).toEqual({ 20: { repo: 44, why: '' } });
+    expect(await store.reposWith(20)).toEqual([5]);
+    const judged = await store.lastJudged('c9s', 'kernel', { kernel: 30, except: 0 });
+    expect([...judged.values()].map(({ kmod, outcome, baseline }) => [kmod, outcome, baseline?.id])).toEqual([
+      ['kmod-c', 'ok', 20],
+      ['kmod-b', 'already-broken', 20],
+      ['kmod-a', 'broken', 20],
+    ]);
+    // It was blocked, so nothing of it was let through.
+    expect([...(await store.lastJudged('c9s', 'kernel', { kernel: null, except: 0 }))]).toEqual([]);
     await store.close();
   });
 

@@ -15,7 +15,8 @@ describe('what a file holds counts, not its name', () => {
     expect({ format, name, arch }).toEqual({ format: 'symvers', name: 'a.ko', arch: null });
     expect([exports.size, imports.length]).toEqual([24_618, 0]);
     expect(exports.get('phys_base')).toEqual({
-      ...{ name: 'phys_base', crc: 0x4c9d28b0, provider: 'vmlinux', exportType: 'EXPORT_SYMBOL' },
+      ...{ name: 'phys_base', crc: 0x4c9d28b0, provider: 'vmlinux' },
+      ...{ exportType: 'EXPORT_SYMBOL', namespace: '' },
     });
   });
   test('dist-git’s Module.kabi', async () => {

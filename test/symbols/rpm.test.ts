@@ -102,7 +102,7 @@ describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
     for (const payload of ['gzip', 'xz', 'zstd'] as const)
       await withRpm({ name: 'kmod-a', payload, requires: ['kernel(printk) = 0x1'] }, async ({ data }) => {
         const header = data.subarray(0, readRpm(data, 'it').payload.offset);
-        expect((await readSymbolFile(header, 'it')).imports).toEqual([{ symbol: 'printk', crc: 1 }]);
+        expect((await readSymbolFile(header, 'it')).kernelImports).toEqual([{ symbol: 'printk', crc: 1 }]);
       });
     expect(Object.keys(PAYLOADS).length).toBe(3);
   });

@@ -2,8 +2,9 @@
  * Whether the hub lets the gate do what it must. A tag's lock and permission the hub tells, its policies it does not;
  * what a gate has done already it may do.
  */
-import { planTagChanges } from '../../core/decide.ts';
+
 import type { Building, Gate, Write } from '../../core/model.ts';
+import { planTagChanges } from '../../core/tags.ts';
 import { describeWrite } from '../../core/wording.ts';
 import * as koji from '../../koji/calls.ts';
 import { dateTime } from '../text.ts';

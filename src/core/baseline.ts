@@ -1,0 +1,67 @@
+/** What "already broken" is measured by: for each gate and kmod a kernel that this kmod was really fine with. */
+import type { Outcome } from './cell.ts';
+import type { Judging } from './judge.ts';
+import { standings, unfinished } from './judge.ts';
+import type { Baseline, KernelRef, Run } from './model.ts';
+import { STABLELIST } from './people.ts';
+import { keepsPromise } from './symbols.ts';
+
+/** What a verdict said of one kmod, or of the `stablelist`, whose build is 0. */
+export interface Judgement {
+  readonly kmod: string;
+  readonly kmodBuild: number;
+  readonly outcome: Outcome;
+  /** What it was measured by; null: nothing. */
+  readonly baseline: Baseline | null;
+}
+
+/** The newest of a kmod with a kernel. */
+export interface Judged extends Judgement {
+  readonly kernel: KernelRef;
+}
+
+/** What a verdict at a time says of each kmod, and of the stablelist where there is one. */
+export function judgementsOf(gate: Judging, run: Run, now: number): Judgement[] {
+  const kmods = standings(gate, run, now)
+    .map(unfinished)
+    .map(({ kmod, finding }) => ({
+      kmod: kmod.name,
+      kmodBuild: kmod.buildId,
+      outcome: finding?.outcome ?? 'inconclusive',
+      baseline: (kmod.baselines ?? (run.baseline ? [run.baseline] : []))[0] ?? null,
+    }));
+  if (!gate.stablelist) return kmods;
+  const promise = run.symbols ? keepsPromise({ ...run.symbols, stablelist: 'block' }) : 'unclear';
+  const outcome = { kept: 'ok', broken: 'broken', unclear: 'inconclusive' } as const;
+  return [...kmods, { kmod: STABLELIST, kmodBuild: 0, outcome: outcome[promise], baseline: run.baseline }];
+}
+
+/**
+ * The kernel of a judgement where the kmod was fine with it, or was broken before it. Else what it was measured by: a
+ * kernel that passed by a waiver, by the end of a hold or by hand is no baseline for what was broken in it.
+ */
+function soundOf({ outcome, kernel, baseline }: Judged): Baseline | undefined {
+  if (outcome === 'ok' || outcome === 'already-broken') return kernel;
+  if (outcome === 'inconclusive') return baseline ?? kernel;
+  return baseline ? { ...baseline, since: baseline.since ?? kernel.nvr } : undefined;
+}
+
+/**
+ * The baselines of a kmod build, to be asked in this order: the newest kernel that the gate let through with the kmod
+ * fine; and, where that was another build of it or there is none, the newest in the pass tag, however it came there.
+ * @param passed the newest judgement of the kmod with a kernel that the gate let through
+ * @param shipped kernels of the pass tag, newest first, each with the gate's newest judgement of the kmod with it
+ */
+export function baselinesOf(
+  kmodBuild: number,
+  passed: Judged | undefined,
+  shipped: readonly { readonly kernel: KernelRef; readonly judged: Judged | undefined }[],
+): Baseline[] {
+  const clean = passed && passed.outcome !== 'already-broken' ? soundOf(passed) : undefined;
+  if (clean && passed?.kmodBuild === kmodBuild) return [clean];
+  const newest = shipped
+    .map(({ kernel, judged }) => (judged ? soundOf(judged) : kernel))
+    .find((sound) => sound);
+  const all = [clean, newest ?? (passed && soundOf(passed))].flatMap((one) => one ?? []);
+  return all.filter(({ id }, i) => all.findIndex((one) => one.id === id) === i);
+}

@@ -1,0 +1,46 @@
+/** What persons say: waivers, holds, retries. */
+import type { Intent, Order, Run, Waiver } from './model.ts';
+import { matcher } from './names.ts';
+
+/** What a waiver names to speak of the gate's stablelist; no pattern of kmods does. */
+export const STABLELIST = 'stablelist';
+
+/** The newest waiver that speaks of a kmod, or of the `stablelist`, at a time. */
+export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
+  return waivers.findLast(
+    (waiver) =>
+      (kmod === STABLELIST ? waiver.kmod === kmod : matcher([waiver.kmod])(kmod)) &&
+      (!waiver.ended || now < waiver.ended.at) &&
+      waiver.at <= now &&
+      (waiver.until === null || now < waiver.until),
+  );
+}
+
+/** The person's hold that nobody has released. */
+export function holdOf({ orders }: Pick<Run, 'orders'>): Order | undefined {
+  const last = orders.findLast(({ kind }) => kind === 'hold' || kind === 'release');
+  return last?.kind === 'hold' ? last : undefined;
+}
+
+/**
+ * Whether a person's retry makes a verdict void: not once the run has changed tags, since nothing can be tried where the
+ * kernel is then.
+ */
+export function isVoid(lastOrder: number, { orders, intents }: Pick<Run, 'orders' | 'intents'>): boolean {
+  return orders.some(
+    ({ kind, id, at }) =>
+      kind === 'retry' && id > lastOrder && !hasChangedTags(intents.filter(({ askedAt }) => askedAt <= at)),
+  );
+}
+
+/** Whether a run has changed tags of its kernel, or asked for it; side tags do not count. */
+export function hasChangedTags(intents: readonly Intent[]): boolean {
+  const sideTags = intents.flatMap(({ receipt }) => receipt?.sideTag ?? []);
+  return intents.some(
+    ({ write, ending }) =>
+      (write.kind === 'tag' || write.kind === 'untag') &&
+      !sideTags.includes(write.tag) &&
+      ending?.how !== 'failed' &&
+      ending?.how !== 'lost',
+  );
+}

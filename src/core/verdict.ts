@@ -1,0 +1,160 @@
+/** From outcomes to a verdict: what blocks, what holds, what a person waived, and the proof that a promotion needs. */
+import { type Judging, type KmodStanding, standings, unfinished } from './judge.ts';
+import type { KernelBuild, Policy, Run, Verdict } from './model.ts';
+import { STABLELIST, waiverFor } from './people.ts';
+import { describeEverything, describeStablelist, keepsPromise } from './symbols.ts';
+import { describeWaiver, plural, span } from './wording.ts';
+
+/** A verdict, and every reason in order: what blocks, what holds, what was waived or is only told, what is fine. */
+export interface Found {
+  readonly verdict: Verdict;
+  readonly reasons: readonly string[];
+  /** Something required was really tried and is fine, or a person has waived all of it. */
+  readonly proven: boolean;
+}
+
+/** The verdict over all kmods of a run as they stand at a time; what is not judged by then is not judged in time. */
+export function verdictOf(gate: Judging, run: Run, now: number, kmods = standings(gate, run, now)): Found {
+  return overAll(gate, run, kmods.map(unfinished), now);
+}
+
+function overAll(
+  { policy, stablelist }: Judging,
+  run: Run,
+  kmods: readonly KmodStanding[],
+  now: number,
+): Found {
+  const { symbols } = run;
+  const sorted = kmods.map((standing) => ({ standing, effect: effectOf(policy, standing) }));
+  const of = (effect: Effect) =>
+    sorted.flatMap(({ standing, effect: has }) => (has === effect ? [standing] : []));
+  const say = (effect: Effect, note: (standing: KmodStanding) => string = noteOf) =>
+    of(effect).map((standing) => `${standing.kmod.nvr}${note(standing)}: ${standing.finding?.cause}`);
+  const advisory = kmods.filter(
+    ({ kmod, finding, waiver }) => !kmod.required && !waiver && finding?.outcome === 'broken',
+  ).length;
+  const tooMany = policy.advisory_limit !== null && advisory > policy.advisory_limit;
+  // A list that was to be looked at, and was not in time, is no promise kept.
+  const unread = stablelist?.effect === 'block' && !symbols;
+  const promised = unread ? 'unclear' : symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
+  const leave = waiverFor(run, STABLELIST, now);
+  const promise = unread
+    ? ["stablelist: the kernel's symbols could not be read in time"]
+    : symbols?.stablelist
+      ? [describeStablelist(symbols)]
+      : [];
+  const everything = symbols?.change && describeEverything(symbols.change);
+  const needing = needRebuild(run, kmods);
+  const required = kmods.filter(({ kmod }) => kmod.required);
+  const proven =
+    required.some(({ cells }) => cells.some(({ finding }) => finding?.outcome === 'ok')) ||
+    (required.length > 0 && required.every(({ waiver }) => waiver));
+  const reasons = [
+    ...(everything ? [everything] : []),
+    ...(promised === 'kept' || leave ? [] : promise),
+    ...say('block'),
+    ...(tooMany
+      ? [
+          `${plural(advisory, 'advisory kmod')} broken by this kernel, where the gate takes ${policy.advisory_limit}`,
+        ]
+      : []),
+    ...say('hold'),
+    ...(proven ? [] : ['no required kmod was tried and is fine, so nothing shows that the kernel is']),
+    ...say(
+      'waived',
+      (standing) => `${noteOf(standing)} (${standing.waiver && describeWaiver(standing.waiver)})`,
+    ),
+    ...say('told'),
+    ...(promised === 'kept'
+      ? promise
+      : leave
+        ? promise.map((text) => `${text} (${describeWaiver(leave)})`)
+        : []),
+    summary(run.kernel, kmods),
+    ...(needing.length > 0 ? [`needs a rebuild: ${needing.join(', ')}`] : []),
+  ];
+  const blocked = (promised === 'broken' && !leave) || of('block').length > 0 || tooMany;
+  const held = of('hold').length > 0 || (promised === 'unclear' && !leave) || !proven;
+  return { verdict: blocked ? 'block' : held ? 'hold' : 'promote', reasons, proven };
+}
+
+/** What a judged kmod does to its kernel. `told`: nothing, but people should know. */
+type Effect = 'block' | 'hold' | 'waived' | 'told' | 'fine';
+
+function effectOf(policy: Policy, { kmod, finding, waiver }: KmodStanding): Effect {
+  if (!finding || finding.outcome === 'ok') return 'fine';
+  if (finding.outcome === 'already-broken') return 'told';
+  if (waiver) return 'waived';
+  if (!kmod.required) return 'told';
+  if (finding.outcome === 'broken') return 'block';
+  const effect = policy[finding.outcome];
+  return effect === 'pass' ? 'told' : effect;
+}
+
+function noteOf({ kmod, finding }: KmodStanding): string {
+  const notes = [
+    ...(kmod.required ? [] : ['advisory']),
+    ...(finding?.outcome === 'inconclusive' ? ['inconclusive'] : []),
+    ...(finding?.outcome === 'already-broken' ? ['already broken'] : []),
+  ];
+  return notes.length > 0 ? ` (${notes.join(', ')})` : '';
+}
+
+/** Names of the kmods that build against the kernel and do not load as they are. */
+export function needRebuild(run: Pick<Run, 'strategy'>, kmods: readonly KmodStanding[]): string[] {
+  if (run.strategy !== 'symbols-then-rebuild') return [];
+  return kmods
+    .filter(({ finding, cells }) => finding?.outcome === 'ok' && cells.some((cell) => !cell.finding?.loads))
+    .map(({ kmod }) => kmod.name);
+}
+
+/** `7 of 12 kmods load into kernel-… as they are, 4 build against it`. */
+function summary({ nvr }: KernelBuild, kmods: readonly KmodStanding[]): string {
+  const fine = kmods.filter(({ finding }) => finding?.outcome === 'ok');
+  const loading = fine.filter(({ cells }) => cells.every(({ finding }) => finding?.loads)).length;
+  const building = fine.length - loading;
+  const all = plural(kmods.length, 'kmod');
+  const built = kmods.some(({ attempts }) => attempts.length > 0);
+  if (loading === 0 && built)
+    return `${building} of ${all} ${building === 1 ? 'builds' : 'build'} against ${nvr}`;
+  const loads = `${loading} of ${all} ${loading === 1 ? 'loads' : 'load'} into ${nvr} as ${loading === 1 ? 'it is' : 'they are'}`;
+  return building === 0
+    ? loads
+    : `${loads}, ${building} more ${building === 1 ? 'builds' : 'build'} against it`;
+}
+
+/**
+ * What is decided anew though the evidence is the same: a waiver came or ended, or the policy is another one. A hold may
+ * become anything, a block only a promotion, and a promotion anything for as long as no tag was changed for it.
+ */
+export function reconsider(gate: Judging, run: Run, now: number): Found | undefined {
+  const { verdict } = run;
+  if (!verdict) return undefined;
+  const found = verdictOf(gate, run, now);
+  const stands =
+    found.verdict === verdict.verdict ||
+    (verdict.verdict === 'block' && found.verdict !== 'promote') ||
+    // The end of a hold has let it through as it is.
+    (verdict.overdue && verdict.verdict === 'promote' && found.verdict === 'hold' && found.proven);
+  return stands ? undefined : found;
+}
+
+/** What the end of a hold comes to: nothing passes by it of which nothing was tried and fine. */
+export function afterHold(gate: Judging, run: Run, now: number): Omit<Found, 'proven'> {
+  const { after_hold, longest_hold } = gate.policy;
+  const refused = after_hold === 'promote' && !verdictOf(gate, run, now).proven;
+  const first = `held for ${span(longest_hold ?? 0)}, and nobody acted`;
+  const reason = refused ? `${first}; the end of a hold promotes nothing of which nothing is fine` : first;
+  return { verdict: refused ? 'block' : after_hold, reasons: [reason, ...(run.verdict?.reasons ?? [])] };
+}
+
+/** Whether a run that is over, and did not let its kernel through, is to be opened again: a waiver has come that does. */
+export function reopens(gate: Judging, run: Run, now: number): string | undefined {
+  const { closing, verdict, kmods } = run;
+  if (!closing || !verdict || verdict.verdict === 'promote') return undefined;
+  if (!['done', 'observed'].includes(closing.how)) return undefined;
+  const waivers = [...kmods.map(({ name }) => name), STABLELIST].map((name) => waiverFor(run, name, now));
+  const fresh = waivers.find((waiver) => waiver && waiver.at > verdict.at);
+  if (!fresh || reconsider(gate, run, now)?.verdict !== 'promote') return undefined;
+  return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
+}

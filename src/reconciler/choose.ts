@@ -1,0 +1,121 @@
+/** What a run is about: the kmod builds that it tries, where, and the kernels that they are measured by. */
+import { baselinesOf } from '../core/baseline.ts';
+import type { BaselineRepo, Gate, KernelBuild, KernelRef, Kmod } from '../core/model.ts';
+import { STABLELIST } from '../core/people.ts';
+import { selectKmods } from '../core/select.ts';
+import * as koji from '../koji/calls.ts';
+import { HubError, isUnknown, unwrap } from '../koji/hub.ts';
+import type { Context } from './context.ts';
+
+/** So many of the newest kernels of a pass tag are looked at for one that is a baseline. */
+const SHIPPED_MOST = 5;
+
+/**
+ * Choose the newest builds of a gate's kmods, each with the architectures on which it is expected and its baselines.
+ * @throws HubError, `refused` where the hub knows no build of the configured baseline's name
+ */
+export async function choose(
+  context: Context,
+  gate: Gate,
+  kernel: KernelBuild,
+): Promise<{ kmods: Kmod[]; baseline: KernelRef | null }> {
+  const { hub, store } = context;
+  const chosen = selectKmods(gate, await hub.read(koji.listTagged(gate.kmods.tag, { latest: true })));
+  const shipped = await shippedBy(context, gate, kernel);
+  const configured = gate.baseline !== null;
+  const of = (id: number | null) =>
+    store.lastJudged(gate.name, kernel.name, { kernel: id, except: kernel.id });
+  const passed = configured ? undefined : await of(null);
+  const judged = configured ? [] : await Promise.all(shipped.map(({ id }) => of(id)));
+  const measure = (name: string, build: number) =>
+    baselinesOf(
+      build,
+      passed?.get(name),
+      shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name) })),
+    );
+  const baseline = gate.stablelist ? (measure(STABLELIST, 0)[0] ?? null) : (shipped[0] ?? null);
+  // By symbols alone a kmod is judged where it has any.
+  const built = gate.strategy === 'symbols' ? [] : chosen;
+  const arches = await expectedArches(context, [kernel, ...(baseline ? [baseline] : [])], built);
+  const kmods = chosen.map((kmod) => {
+    const expected = arches.get(kmod.buildId);
+    return { ...kmod, ...(expected && { expected }), baselines: measure(kmod.name, kmod.buildId) };
+  });
+  return { kmods, baseline };
+}
+
+/**
+ * The configured baseline; else the kernels of the tags that a pass tags into, the newest first; else, where such tags
+ * are emptied, the one that the gate let through last.
+ */
+async function shippedBy({ hub, store }: Context, gate: Gate, kernel: KernelBuild): Promise<KernelRef[]> {
+  if (gate.baseline !== null) {
+    const build = await hub.read(koji.getBuild(gate.baseline));
+    if (build) return [{ id: build.build_id, nvr: build.nvr }];
+    const why = `the hub knows no build ${gate.baseline}; mend baseline in gate ${gate.name}`;
+    throw new HubError('refused', 'getBuild', why);
+  }
+  const tagged = await hub.readAll(
+    gate.on_pass.tag.map((tag) => koji.listTagged(tag, { package: kernel.name })),
+  );
+  const newest = tagged
+    .flatMap(unwrap)
+    .filter(({ build_id }) => build_id !== kernel.id)
+    .toSorted((a, b) => b.create_event - a.create_event)
+    .map(({ build_id, nvr }) => ({ id: build_id, nvr }));
+  if (newest.length > 0) return newest.slice(0, SHIPPED_MOST);
+  const passed = await store.lastPassed(gate.name, kernel.name, kernel.id);
+  return passed ? [{ id: passed.id, nvr: passed.nvr }] : [];
+}
+
+/**
+ * Where the modules of kmods are built for, by the build's id: the architectures of its rpms, of those that the kernel or
+ * its baseline is built for. 32-bit tools beside 64-bit modules are none.
+ */
+async function expectedArches(
+  { hub }: Context,
+  kernels: readonly KernelRef[],
+  kmods: readonly Kmod[],
+): Promise<Map<number, string[]>> {
+  const wanted = kmods.filter(({ arches }) => !arches);
+  if (wanted.length === 0) return new Map();
+  const ids = [...kernels.map(({ id }) => id), ...wanted.map(({ buildId }) => buildId)];
+  const answers = await hub.readAll(ids.map((id) => koji.listBuildRPMs(id)));
+  const archesOf = (i: number): string[] => {
+    const answer = answers[i];
+    if (!answer?.ok && answer && isUnknown(answer.error)) return [];
+    return [...new Set(unwrap(answer).map(({ arch }) => arch))].filter((arch) => arch !== 'src');
+  };
+  const ofKernels = new Set(kernels.flatMap((_, i) => archesOf(i)).filter((arch) => arch !== 'noarch'));
+  const found = new Map<number, string[]>();
+  for (const [i, { buildId }] of wanted.entries()) {
+    const all = archesOf(kernels.length + i);
+    const built = all.filter((arch) => arch !== 'noarch');
+    const fit = built.filter((arch) => ofKernels.has(arch));
+    const expected = fit.length > 0 ? fit : built.length > 0 ? built : all;
+    if (expected.length > 0) found.set(buildId, expected);
+  }
+  return found;
+}
+
+/** So many repos that once held a baseline are looked at. */
+const REPOS_MOST = 10;
+
+/** A repo of the gate's build tag that held a baseline and can still be built in. Throws HubError. */
+export async function findBaselineRepo(
+  { hub, store }: Context,
+  { build }: Gate,
+  baseline: KernelRef,
+): Promise<BaselineRepo> {
+  if (!build) return { repo: null, why: 'nothing is built' };
+  const { build_tag_name: tag } = await hub.read(koji.getBuildTarget(build.target));
+  const ids = (await store.reposWith(baseline.id)).slice(0, REPOS_MOST);
+  const answers = await hub.readAll(ids.map((id) => koji.repoInfo(id)));
+  for (const answer of answers) {
+    // A repo that the hub does not know any more is as good as deleted.
+    const repo = answer.ok || !isUnknown(answer.error) ? unwrap(answer) : null;
+    if (repo?.tag_name === tag && koji.REPO_USABLE.includes(repo.state)) return { repo: repo.id, why: '' };
+  }
+  const why = `nothing shows whether it builds against ${baseline.nvr}: no repo of ${tag} that this gate knows holds that one any more`;
+  return { repo: null, why };
+}
