@@ -129,7 +129,7 @@ function nextSteps(): string {
     [`npx kmod-gate config check ${config}`, 'what this gate is told to do'],
     [
       `npx kmod-gate rehearse --config ${config} --scenario ${scenario}`,
-      'the same on a clock of its own, in two seconds',
+      'the same on a clock of its own, in a few seconds',
     ],
   ];
   const lines = steps.map(([command, what]) => `  ${command}\n      ${what}\n`);

@@ -110,6 +110,7 @@ const kernel = table(
     single: bool(false),
     tags: names('tags'),
     built: z.boolean({ error: 'true or false' }).optional(),
+    others: names('names of rpms'),
   },
   'a [[kernels]] table',
 );
@@ -125,6 +126,7 @@ const kmod = table(
     tags: names('tags'),
     kernel: nonEmpty.default('kernel'),
     pins: nvr.nullable().default(null),
+    also: names('names of rpms'),
     build_time: seconds(0).nullable().default(null),
     arches: list(nonEmpty, 'a list of architectures')
       .min(1, { error: 'one architecture or more' })
@@ -144,6 +146,7 @@ const rule = table(
     after: time.prefault('0s'),
     before: time.nullable().default(null),
     result: choice(...RESULTS),
+    status: z.int({ error: "mock's exit status, 1 or 10" }).default(1),
     log: list(z.string({ error: 'a line of text' }), 'a list of lines').default([]),
     times: z
       .int({ error: 'a whole number of tries' })

@@ -133,11 +133,11 @@ describe('symbols in the scenario itself', () => {
 describe('rules', () => {
   it('are in force for a time, and for a build tag', () => {
     const { rules } = load(
-      `${SMALL}[[rules]]\nkmod = "kmod-*"\nresult = "hangs"\ntag = "gate"\nafter = "90m"\nbefore = "2d"\n[[rules]]\nkmod = "kmod-a"\nresult = "fails"`,
+      `${SMALL}[[rules]]\nkmod = "kmod-*"\nresult = "hangs"\ntag = "gate"\nafter = "90m"\nbefore = "2d"\nstatus = 10\n[[rules]]\nkmod = "kmod-a"\nresult = "fails"`,
     );
     expect(rules).toMatchObject([
-      { tag: 'gate', after: 5_400_000, before: 172_800_000 },
-      { tag: '*', after: 0, before: null, kernel: '*', arch: '*', times: null },
+      { tag: 'gate', after: 5_400_000, before: 172_800_000, status: 10 },
+      { tag: '*', after: 0, before: null, kernel: '*', arch: '*', times: null, status: 1 },
     ]);
   });
 
