@@ -190,6 +190,18 @@ function program(setExit: (code: number) => void): Command {
       if (!(await diff(output, [older, newer], { ...options, ...common(options) }))) setExit(EXIT.no);
     });
   kmodGate
+    .command('rehearse')
+    .description('play a gate on a Koji in memory, a day in seconds: what would it do? asks no hub')
+    .requiredOption('--scenario <file>', 'what that Koji holds, and what happens (docs/rehearse.md)')
+    .addOption(config)
+    .option('--json', 'print the result as JSON, in the last line')
+    .action(async (options: { config: string; scenario: string; json?: true }) => {
+      const { rehearse } = await import('./commands/rehearse.ts');
+      await rehearse(await loadConfig(options.config), options.scenario, output, {
+        json: options.json === true,
+      });
+    });
+  kmodGate
     .command('demo')
     .description('play four kernels on a Koji in memory')
     .option('--json', 'print the result as JSON, in the last line')

@@ -1,7 +1,7 @@
 /** `kmod-gate demo`: four kernels on a Koji in memory, with the real gate, the real protocols and a real bus if there is one. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { closeQuietly, connectBroker, parseBroker } from '../bus/broker.ts';
@@ -12,56 +12,34 @@ import { connectPublisher } from '../bus/publisher.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { RunReport } from '../report/report.ts';
 import { busMessage } from '../sim/messages.ts';
-import { loadScenario } from '../sim/scenario.ts';
+import { actOnHub } from '../sim/play.ts';
+import { readScenario } from '../sim/scenario.ts';
 import { serveWorld } from '../sim/server.ts';
 import { createWorld, type World } from '../sim/world.ts';
 import { type GateOptions, type RunningGate, startGate } from './gate.ts';
 import { createLog } from './log.ts';
+import type { Floor } from './people.ts';
 import { createProgress } from './progress.ts';
+import { speak } from './rehearse.ts';
 import { newestReports, reporting, statusTable } from './report.ts';
 import type { Output } from './text.ts';
 
 /** The scenario's and the gate's files, beside `src` and `dist` alike. */
 const FILES = fileURLToPath(new URL('../../config/demo/', import.meta.url));
+const CONFIG = join(FILES, 'kmod-gate.toml');
+const SCENARIO = join(FILES, 'scenario.toml');
 const BROKER = 'amqp://guest:guest@127.0.0.1:5672';
-const WATCH = 'c9s-gate';
 /** The Koji's clock moves with the wall clock, this often, in ms. */
 const TICK = 50;
 /** No act of the play takes longer, in ms. */
 const PATIENCE = 30_000;
-const WEEK = 7 * 24 * 3_600_000;
 
-/** The play: each kernel, what the audience is told, whether messages arrive, what a person says, and how it must end. */
-const ACTS = [
-  {
-    nvr: 'kernel-6.1.176-50.el9',
-    title: '18,107 symbols have another CRC, and yet every kmod builds anew',
-    heard: true,
-    verdict: 'promote',
-    tags: ['c9s-candidate'],
-  },
-  {
-    nvr: 'kernel-6.1.187-53.el9',
-    title: 'a backport changes a structure, and one kmod no longer compiles',
-    heard: true,
-    verdict: 'block',
-    tags: ['c9s-blocked'],
-  },
-  {
-    nvr: 'kernel-6.1.192-56.el9',
-    title: 'every message about it is lost; the sweep finds it',
-    heard: false,
-    verdict: 'promote',
-    tags: ['c9s-candidate'],
-  },
-  {
-    nvr: 'kernel-6.1.192-63.el9',
-    title: 'the backport is there again, and this time a person waives the kmod',
-    heard: true,
-    waiver: { kmod: 'kmod-jool-dkms', reason: 'its vendor ships a new one next week' },
-    verdict: 'promote',
-    tags: ['c9s-candidate'],
-  },
+/** How each kernel must end. */
+const EXPECTED = [
+  { nvr: 'kernel-6.1.176-50.el9', verdict: 'promote', tags: ['c9s-candidate'] },
+  { nvr: 'kernel-6.1.187-53.el9', verdict: 'block', tags: ['c9s-blocked'] },
+  { nvr: 'kernel-6.1.192-56.el9', verdict: 'promote', tags: ['c9s-candidate'] },
+  { nvr: 'kernel-6.1.192-63.el9', verdict: 'promote', tags: ['c9s-candidate'] },
 ] as const;
 
 interface DemoOptions {
@@ -90,7 +68,7 @@ async function perform(
 ): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-demo-'));
   atEnd(() => rmSync(folder, { recursive: true, force: true }));
-  const scenario = loadScenario(join(FILES, 'scenario.toml'));
+  const { scenario, play } = readScenario(SCENARIO);
   const world = createWorld(scenario, { now: Date.now() });
   const server = await serveWorld(world);
   atEnd(server.close);
@@ -112,31 +90,55 @@ async function perform(
 
   const { length } = scenario.kmods;
   progress.line(
-    `A Koji in memory with ${length} kmods at ${server.url}, a gate on its tag ${WATCH}, and ${bus.name}.`,
+    `A Koji in memory with ${length} kmods at ${server.url}, a gate on its tag ${config.gates[0]?.watch}, and ${bus.name}.`,
   );
-  for (const act of ACTS) {
-    if (stop.aborted) break;
-    progress.line(`\n--- ${act.nvr}: ${act.title}`);
-    heard = act.heard;
-    world.completeKernel(act.nvr, { tag: WATCH });
-    await decided(gate, act.nvr, stop);
-    if ('waiver' in act) await waive(gate, act.nvr, act.waiver, progress.line, stop);
+  const floor: Floor = { config, store: gate.store, output, now: Date.now };
+  for (const { act, title, heard: told } of play) {
+    if (stop.aborted || act.kind === 'end') break;
+    heard = told;
+    const said = Date.now();
+    if ('gate' in act) await speak(act, floor, (command) => progress.line(`\n${command}`));
+    else {
+      progress.line(`\n--- ${act.kernel}${title === null ? '' : `: ${title}`}`);
+      actOnHub(world, act);
+    }
+    await decided(gate, act.kernel, stop, 'gate' in act ? said : 0);
   }
-  const reports = (await newestReports(reporting(config, gate.store), ACTS.length)).reverse();
+  const reports = (await newestReports(reporting(config, gate.store), EXPECTED.length)).reverse();
   output.write(`\n${statusTable(output, reports)}`);
+  if (!serve) output.write(`\n${nextSteps()}`);
   if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
   if (serve && !stop.aborted) {
     progress.line(`\nDashboard: ${gate.url}   Hub: ${server.url}   (Ctrl-C ends it)`);
     await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
   }
-  return ACTS.every(({ nvr, verdict, tags }) => {
+  return EXPECTED.every(({ nvr, verdict, tags }) => {
     const report = reports.find((run) => run.nvr === nvr);
     return report?.verdict === verdict && String(tagsOf(world, nvr)) === String(tags);
   });
 }
 
+/** Commands that work in the folder that the demo was started in. */
+function nextSteps(): string {
+  const [config, scenario] = [CONFIG, SCENARIO].map((file) => {
+    const below = relative(process.cwd(), file);
+    return below.startsWith('..') ? file : below;
+  });
+  const steps = [
+    ['npx kmod-gate demo --serve', 'the same, and its dashboard stays open'],
+    [`npx kmod-gate config check ${config}`, 'what this gate is told to do'],
+    [
+      `npx kmod-gate rehearse --config ${config} --scenario ${scenario}`,
+      'the same on a clock of its own, in a few seconds',
+    ],
+  ];
+  const lines = steps.map(([command, what]) => `  ${command}\n      ${what}\n`);
+  const change = 'Change a policy in the first file or what happens in the second, and rehearse it again.\n';
+  return `Try next:\n${lines.join('')}      ${change}`;
+}
+
 function demoConfig(server: string, folder: string, serve: boolean): Config {
-  const config = loadConfig(join(FILES, 'kmod-gate.toml'));
+  const config = loadConfig(CONFIG);
   const { http, ...rest } = config;
   return {
     ...rest,
@@ -198,22 +200,6 @@ async function decided({ store }: RunningGate, nvr: string, stop: AbortSignal, a
     if (run?.closing && run.closing.at > after) return;
     await new Promise((resolve) => setTimeout(resolve, TICK));
   }
-}
-
-/** What `kmod-gate waive` does beside a gate with a store in a file that has a name. */
-async function waive(
-  gate: RunningGate,
-  nvr: string,
-  { kmod, reason }: { readonly kmod: string; readonly reason: string },
-  say: (line: string) => void,
-  stop: AbortSignal,
-): Promise<void> {
-  say(`\n$ kmod-gate waive --kernel ${nvr} --kmod ${kmod} --reason "${reason}" --until 7d`);
-  const at = Date.now();
-  const waiver = { at, by: 'release-manager', reason, gate: null, kernel: nvr, kmod, until: at + WEEK };
-  const kernel = await gate.store.kernel(nvr);
-  await gate.store.waive(waiver, kernel ? await gate.store.runsOf(kernel.id) : []);
-  await decided(gate, nvr, stop, at);
 }
 
 /** The kernel's tags as the hub has them now. */

@@ -27,8 +27,25 @@ export interface WaiveOptions {
   readonly gate?: string;
 }
 
+/** Where a person speaks: beside a gate, or in a rehearsal, which has a clock of its own. */
+export interface Floor {
+  readonly config: Config;
+  readonly store: Store;
+  readonly output: Output;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** The floor beside a gate, for as long as somebody speaks. */
+const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise<void>): Promise<void> =>
+  withStore(config.store.url, 'append', (store) => speak({ config, store, output, now: Date.now }));
+
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
-export async function waive(config: Config, output: Output, options: WaiveOptions): Promise<void> {
+export const waive = (config: Config, output: Output, options: WaiveOptions): Promise<void> =>
+  beside(config, output, (floor) => sayWaive(floor, options));
+
+/** The same, said there. */
+export async function sayWaive({ config, store, output, now }: Floor, options: WaiveOptions): Promise<void> {
   assertGate(config, options.gate);
   const { kernel, kmod } = options;
   for (const [name, text] of [['kernel', kernel] as const, ['kmod', kmod] as const])
@@ -39,24 +56,22 @@ export async function waive(config: Config, output: Output, options: WaiveOption
   const reason = oneLine(options.reason);
   if (reason === '') throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
   const by = whoIs(options.by);
-  await withStore(config.store.url, 'append', async (store) => {
-    const at = await timeOf(store);
-    const until = options.until === undefined ? null : parseUntil(options.until, at);
-    const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
-    const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
-    const id = await store.waive(waiver, runs);
-    output.write(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n`);
-    for (const { id } of runs) {
-      const run = await store.run(id);
-      if (!run) continue;
-      const newer = await newerThan(store, run);
-      const effect = newer ? `stays out: ${newer.nvr} is newer and has passed` : effectOn(config, run, at);
-      output.write(`  ${run.kernel.nvr} at gate ${run.gate}: ${effect}\n`);
-    }
-    if (kernel === 'next') output.write('It is for the kernel that comes next.\n');
-    else if (runs.length === 0)
-      output.write(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.\n`);
-  });
+  const at = await timeOf(store, now);
+  const until = options.until === undefined ? null : parseUntil(options.until, at);
+  const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
+  const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
+  const id = await store.waive(waiver, runs);
+  output.write(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n`);
+  for (const { id } of runs) {
+    const run = await store.run(id);
+    if (!run) continue;
+    const newer = await newerThan(store, run);
+    const effect = newer ? `stays out: ${newer.nvr} is newer and has passed` : effectOn(config, run, at);
+    output.write(`  ${run.kernel.nvr} at gate ${run.gate}: ${effect}\n`);
+  }
+  if (kernel === 'next') output.write('It is for the kernel that comes next.\n');
+  else if (runs.length === 0)
+    output.write(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.\n`);
 }
 
 /** A newer kernel that the gate let through: no waiver brings back an older one. The gate asks the hub, too. */
@@ -112,22 +127,21 @@ export async function listWaivers(
 }
 
 /** `kmod-gate unwaive`: end a waiver. What it let through stays where it is. */
-export async function unwaive(config: Config, output: Output, id: string, by?: string): Promise<void> {
-  await withStore(config.store.url, 'append', async (store) => {
-    const now = await timeOf(store);
-    const waiver = (await store.waivers()).find((one) => String(one.id) === id);
-    if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
-    const { ended, state, until } = waiverReport(waiver, now);
-    if (ended) throw new CheckError(`waiver ${id}: ended already, by ${ended.by} at ${moment(ended.at)}`);
-    if (state === 'expired')
-      throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? now)}`);
-    const live = (await store.liveRuns()).filter(({ waivers }) =>
-      waivers.some((one) => one.id === waiver.id),
-    );
-    await store.endWaiver(waiver, whoIs(by), now, live);
-    output.write(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}\n`);
-    output.write('What it let through stays where it is.\n');
-  });
+export const unwaive = (config: Config, output: Output, id: string, by?: string): Promise<void> =>
+  beside(config, output, (floor) => sayUnwaive(floor, id, by));
+
+/** The same, said there. */
+export async function sayUnwaive({ store, output, now }: Floor, id: string, by?: string): Promise<void> {
+  const at = await timeOf(store, now);
+  const waiver = (await store.waivers()).find((one) => String(one.id) === id);
+  if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
+  const { ended, state, until } = waiverReport(waiver, at);
+  if (ended) throw new CheckError(`waiver ${id}: ended already, by ${ended.by} at ${moment(ended.at)}`);
+  if (state === 'expired') throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? at)}`);
+  const live = (await store.liveRuns()).filter(({ waivers }) => waivers.some((one) => one.id === waiver.id));
+  await store.endWaiver(waiver, whoIs(by), at, live);
+  output.write(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}\n`);
+  output.write('What it let through stays where it is.\n');
 }
 
 export interface OrderOptions {
@@ -138,9 +152,17 @@ export interface OrderOptions {
 }
 
 /** `kmod-gate retry|hold|release|cancel KERNEL`: asked of each live run on it. Throws CheckError, StoreError. */
-export async function order(
+export const order = (
   config: Config,
   output: Output,
+  kind: Order['kind'],
+  subject: string,
+  options: OrderOptions,
+): Promise<void> => beside(config, output, (floor) => sayOrder(floor, kind, subject, options));
+
+/** The same, said there. */
+export async function sayOrder(
+  { config, store, output, now }: Floor,
   kind: Order['kind'],
   subject: string,
   options: OrderOptions,
@@ -148,17 +170,15 @@ export async function order(
   assertGate(config, options.gate);
   const { kmod = null } = options;
   const reason = oneLine(options.reason ?? '');
-  await withStore(config.store.url, 'append', async (store) => {
-    const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
-    const at = await timeOf(store);
-    for (const run of runs) {
-      const said = { at, by: whoIs(options.by), kind, reason, kmod };
-      await store.order(run, said).catch((error: unknown) => {
-        throw error instanceof OvertakenError ? new CheckError(error.message) : error;
-      });
-      output.write(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}\n`);
-    }
-  });
+  const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
+  const at = await timeOf(store, now);
+  for (const run of runs) {
+    const said = { at, by: whoIs(options.by), kind, reason, kmod };
+    await store.order(run, said).catch((error: unknown) => {
+      throw error instanceof OvertakenError ? new CheckError(error.message) : error;
+    });
+    output.write(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}\n`);
+  }
 }
 
 /** Those of the live runs on a kernel that an order can change something of. Throws CheckError where there is none. */
@@ -256,7 +276,8 @@ function assertGate({ gates }: Config, gate: string | undefined): void {
 }
 
 /** Now; what a person says comes after all that is in the store. */
-const timeOf = async (store: Store): Promise<number> => steadyClock(Date.now, await store.newest())();
+const timeOf = async (store: Store, now: () => number): Promise<number> =>
+  steadyClock(now, await store.newest())();
 
 /** Who speaks: as said, else who is logged in, before sudo. */
 function whoIs(by: string | undefined): string {

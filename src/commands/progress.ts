@@ -19,8 +19,11 @@ function isStory({ kind, text }: Entry): boolean {
   return kind !== 'asked' && kind !== 'answered';
 }
 
-/** @param live draw the table; only for a terminal */
-export function createProgress(output: Output, live: boolean): Progress {
+/**
+ * @param live draw the table; only for a terminal
+ * @param timeOf how the time of a journal line is shown
+ */
+export function createProgress(output: Output, live: boolean, timeOf = clockTime): Progress {
   let drawn = 0;
   let current = '';
 
@@ -33,7 +36,7 @@ export function createProgress(output: Output, live: boolean): Progress {
   return {
     entry(entry) {
       const about = entry.gate ? `${entry.gate}  ${entry.nvr}  ` : '';
-      if (isStory(entry)) draw(`${clockTime(entry.at)}  ${about}${entry.text}\n`);
+      if (isStory(entry)) draw(`${timeOf(entry.at)}  ${about}${entry.text}\n`);
     },
     line: (text) => draw(`${text}\n`),
     runs(reports) {

@@ -34,13 +34,16 @@ export interface Reporting {
   readonly store: Store;
   readonly gates: readonly Gate[];
   readonly links: Links;
+  /** Milliseconds since the epoch, which tells what waivers hold; the machine's clock unless told. */
+  readonly now?: () => number;
 }
 
 /** Reports of what a configured gate has in its store. */
-export const reporting = ({ gates, koji }: Config, store: Store): Reporting => ({
+export const reporting = ({ gates, koji }: Config, store: Store, now = Date.now): Reporting => ({
   store,
   gates,
   links: webLinks(koji.weburl),
+  now,
 });
 
 /** Reports of the newest runs, newest first, without each symbol. */
@@ -59,12 +62,12 @@ export async function waiverReports(store: Store): Promise<WaiverReport[]> {
 const UNKNOWN_GATE = { policy: DEFAULT_POLICY, build: null, stablelist: null };
 
 async function report(
-  { store, gates, links }: Reporting,
+  { store, gates, links, now = Date.now }: Reporting,
   run: Run,
   detail?: SymbolEvidence<ArchDetail>[],
 ): Promise<RunReport> {
   const gate = gates.find(({ name }) => name === run.gate) ?? UNKNOWN_GATE;
-  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, Date.now(), detail);
+  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, now(), detail);
 }
 
 /** One row a run. */

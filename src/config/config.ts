@@ -1,11 +1,10 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
 import { existsSync, readFileSync } from 'node:fs';
-import { parse, TomlError } from 'smol-toml';
 import type { Gate, Policy, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
 import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
-import { explainIssue, type Finding, locateMistakes, maskUrl, valueAt } from './mistakes.ts';
+import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
@@ -137,18 +136,6 @@ export function parseConfig(
       stablelist: stablelists[i] ? { effect, symbols: stablelists[i] } : null,
     })),
   };
-}
-
-function parseToml(text: string, file: string): unknown {
-  try {
-    return parse(text);
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    // Below the first line of its message the parser quotes the file, which may hold a password.
-    const [reason = ''] = cause.message.replace('Invalid TOML document: ', '').split('\n');
-    const message = `not valid TOML, column ${cause.column}: ${reason}`;
-    throw new ConfigError(file, [{ path: '', line: cause.line, message }]);
-  }
 }
 
 /** The profile that `koji.profile` names, an empty one if it names none, and what is wrong with it and the login. */

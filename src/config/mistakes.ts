@@ -1,6 +1,7 @@
-/** Mistakes in a configuration file: where they are and how they are worded. */
+/** Mistakes in a configuration file, or in another TOML file: where they are and how they are worded. */
+import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
-import type { Mistake } from './error.ts';
+import { ConfigError, type Mistake } from './error.ts';
 import { type KeyPath, locator } from './locate.ts';
 import { keysAt } from './schema.ts';
 
@@ -8,6 +9,19 @@ import { keysAt } from './schema.ts';
 export interface Finding {
   readonly path: KeyPath;
   readonly message: string;
+}
+
+/** The document that a TOML text is. Throws ConfigError with the line; `file` is its name in messages. */
+export function parseToml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    // Below the first line of its message the parser quotes the file, which may hold a password.
+    const [reason = ''] = cause.message.replace('Invalid TOML document: ', '').split('\n');
+    const message = `not valid TOML, column ${cause.column}: ${reason}`;
+    throw new ConfigError(file, [{ path: '', line: cause.line, message }]);
+  }
 }
 
 /** Findings as mistakes with the lines that they have in `text`, sorted by line. */
@@ -29,11 +43,14 @@ function formatPath(path: KeyPath): string {
   }, '');
 }
 
-/** What an issue of the schema means to the writer of `document`: what is there, what is expected, what was meant. */
-export function explainIssue(issue: z.core.$ZodIssue, document: unknown): Finding[] {
+/**
+ * What an issue of the schema means to the writer of `document`: what is there, what is expected, what was meant.
+ * @param schema of the document; the configuration's unless told
+ */
+export function explainIssue(issue: z.core.$ZodIssue, document: unknown, schema?: z.ZodType): Finding[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(path);
+    const known = keysAt(path, schema);
     return issue.keys.map((key) => ({
       path: [...path, key],
       message: `unknown key${didYouMean(key, known) || `; known here: ${known.join(', ')}`}`,
@@ -44,6 +61,27 @@ export function explainIssue(issue: z.core.$ZodIssue, document: unknown): Findin
   const values = issue.code === 'invalid_value' ? issue.values.map(String) : [];
   const suggestion = typeof value === 'string' ? didYouMean(value, values) : '';
   return [{ path, message: `${got}, expected ${issue.message}${suggestion}` }];
+}
+
+/** So many names are listed where one is wrong. */
+const LISTED = 20;
+
+/**
+ * A finding where a name is of nothing that there is.
+ * @param where in words, such as `target t`; empty where the path says it
+ */
+export function unknownName(
+  path: KeyPath,
+  where: string,
+  what: string,
+  name: string,
+  known: readonly string[],
+): Finding {
+  const names = [...new Set(known)];
+  const more = names.length > LISTED ? `, and ${names.length - LISTED} more` : '';
+  const there = names.length > 0 ? `; there is ${names.slice(0, LISTED).join(', ')}${more}` : '';
+  const said = `${where === '' ? '' : `${where}: `}no such ${what}: ${name}${there}`;
+  return { path, message: `${said}${didYouMean(name, known) || '; name one of those, or add it'}` };
 }
 
 /** The value at `path` of a parsed document, undefined where there is none. */

@@ -10,10 +10,16 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 /** Node's timers overflow, and fire at once, a little later than this. */
 const LONGEST = 24 * 86_400_000;
 
-/** Milliseconds of a duration such as `500ms`, `30s`, `5m`, `2h`, `1d`; undefined if it is none, zero, or over 24 days. */
-export function parseDuration(text: string): number | undefined {
+/** Milliseconds of a time such as `0s`, `500ms`, `30s`, `5m`, `2h`, `1d`; undefined if it is none. */
+export function parseTime(text: string): number | undefined {
   const [, count, unit = ''] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
   const ms = Number(count) * (UNITS[unit] ?? Number.NaN);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** The same as a duration that a timer can wait for; undefined if it is none, zero, or over 24 days. */
+export function parseDuration(text: string): number | undefined {
+  const ms = parseTime(text) ?? 0;
   return ms > 0 && ms <= LONGEST ? ms : undefined;
 }
 
@@ -24,7 +30,7 @@ export function formatDuration(ms: number): string {
 }
 
 /** A string that is read into something else; `read` answers undefined for what it cannot read. */
-const textRead = <T>(expected: string, read: (text: string) => T | undefined) =>
+export const textRead = <T>(expected: string, read: (text: string) => T | undefined) =>
   z.string({ error: expected }).transform((text, context) => {
     const value = read(text);
     if (value !== undefined) return value;
@@ -43,7 +49,7 @@ const listen = textRead('HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"', (
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 });
 
-const matching = (pattern: RegExp, expected: string) =>
+export const matching = (pattern: RegExp, expected: string) =>
   z.string({ error: expected }).regex(pattern, { error: expected });
 
 const url = (expected: string, ...protocols: string[]) =>
@@ -58,7 +64,7 @@ const url = (expected: string, ...protocols: string[]) =>
 
 const either = new Intl.ListFormat('en', { type: 'disjunction' });
 
-const choice = <const T extends readonly string[]>(...values: T) =>
+export const choice = <const T extends readonly string[]>(...values: T) =>
   z.enum(values, { error: either.format(values.map((value) => JSON.stringify(value))) });
 
 const integer = (low: number, high: number) => {
@@ -68,12 +74,12 @@ const integer = (low: number, high: number) => {
 
 /** A URL of the hub or of its web pages. */
 export const httpUrl = url('an http:// or https:// URL', 'http:', 'https:');
-const nonEmpty = matching(/./, 'a text that is not empty');
+export const nonEmpty = matching(/./, 'a text that is not empty');
 const tagName = matching(/^\S+$/, 'the name of a tag');
 const packageName = matching(/^\S+$/, 'the name of a package, such as "kernel"');
 const pattern = matching(/^\S+$/, 'a package name or a pattern of names, such as "kmod-*"');
 
-const list = <T extends z.ZodType>(item: T, expected: string) => z.array(item, { error: expected });
+export const list = <T extends z.ZodType>(item: T, expected: string) => z.array(item, { error: expected });
 const tags = list(tagName, 'a list of tags').default([]);
 const patterns = list(pattern, 'a list of package name patterns').default([]);
 
@@ -258,9 +264,9 @@ export const ConfigFile = z.strictObject({
 /** The file with defaults filled in, durations in milliseconds, `listen` taken apart. */
 export type ConfigFile = z.infer<typeof ConfigFile>;
 
-/** The keys that the table at `path` may have; none where the schema has no table. */
+/** The keys that the table at `path` may have, in the configuration or by another schema; none where it has no table. */
 export function keysAt(path: readonly PropertyKey[], schema: unknown = ConfigFile): string[] {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault)
     return keysAt(path, schema.unwrap());
   const [key, ...rest] = path;
   if (schema instanceof z.ZodArray) return keysAt(rest, schema.element);

@@ -2,8 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { parse as parseToml, TomlError } from 'smol-toml';
-import { z } from 'zod';
+import { ConfigError } from '../config/error.ts';
+import { explainIssue, type Finding, locateMistakes, parseToml } from '../config/mistakes.ts';
+import { checkNames } from './checks.ts';
+import { type PlayEntry, planPlay } from './play.ts';
+import { NVR, type RESULTS, ScenarioToml } from './schema.ts';
 
 /** Name, version and release of a build, as RPM splits an NVR at its last two dashes. */
 export interface Nvr {
@@ -22,7 +25,7 @@ export interface KernelSymbol {
   readonly rpm?: string;
 }
 
-/** A kernel build. With `built` false it appears when `world.completeKernel` says so. */
+/** A kernel build. With `built` false it appears when `world.completeKernel` says so, which a play does for it. */
 export interface Kernel extends Nvr {
   readonly tags: readonly string[];
   readonly built: boolean;
@@ -60,8 +63,6 @@ export interface Kmod extends Nvr {
   /** Architectures of one more rpm of the same build, `NAME-tools`, that has no module in it. */
   readonly userspace?: readonly string[];
 }
-
-const RESULTS = ['fails', 'builds', 'mock-error', 'init-error', 'traceback', 'restart', 'hangs'] as const;
 
 /** What a buildArch of some kmod against some kernel comes to, in place of what the symbols say. */
 export interface Rule {
@@ -153,30 +154,57 @@ export interface Scenario {
   readonly rules: readonly Rule[];
 }
 
-/** Read a scenario. Files that it names are looked up beside it. Throws an Error that names file and place. */
-export function loadScenario(file: string): Scenario {
-  const raw = FileSchema.safeParse(readToml(file));
-  if (!raw.success) throw new Error(`${file}: ${describe(raw.error)}`);
-  const { kernels, kmods, ...rest } = raw.data;
-  const near = (name: string) => readText(resolve(dirname(file), name));
+/** A scenario as its file has it, and what is to happen in it. */
+export interface ScenarioFile {
+  readonly scenario: Scenario;
+  readonly play: readonly PlayEntry[];
+  /** Throws ConfigError, with the lines that they have in the file, where there are findings. */
+  refuse(findings: readonly Finding[]): void;
+}
+
+/** Read a scenario and its play. Files that it names are looked up beside it. Throws ConfigError with every mistake. */
+export function readScenario(file: string): ScenarioFile {
+  const text = readOwn(file);
+  const document = parseToml(text, file);
+  const refuse = (findings: readonly Finding[]) => {
+    if (findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
+  };
+  const parsed = ScenarioToml.safeParse(document);
+  if (!parsed.success) {
+    refuse(parsed.error.issues.flatMap((issue) => explainIssue(issue, document, ScenarioToml)));
+    throw parsed.error;
+  }
+  const { kernels, kmods, play: entries, ...rest } = parsed.data;
+  const findings: Finding[] = [];
+  const beside = reader(dirname(file), findings);
+  const completed = new Set(entries.flatMap(({ complete }) => complete ?? []));
   const scenario: Scenario = {
     ...rest,
-    kernels: kernels.map(({ nvr, symvers, variants, ...kernel }) => {
-      const read = (file: string) => parseSymvers(near(file), file);
-      const symbols = read(symvers);
-      const exports = new Set(symbols.map((symbol) => symbol.name));
-      const others = Object.entries(variants).map(([name, file]) => [name, read(file)] as const);
-      return { ...kernel, ...splitNvr(nvr), symbols, exports, variants: Object.fromEntries(others) };
+    kernels: kernels.map(({ nvr, symvers, symbols, variants, built, ...kernel }, i) => {
+      const path = ['kernels', i];
+      const own = beside.one(path, nvr, { symbols, symvers }, parseSymvers, inlineSymbols);
+      const others = beside.all([...path, 'variants'], variants, parseSymvers, inlineSymbols);
+      const exports = new Set(own.map((symbol) => symbol.name));
+      return {
+        ...kernel,
+        ...splitNvr(nvr),
+        ...{ symbols: own, exports, variants: others, built: built ?? !completed.has(nvr) },
+      };
     }),
-    kmods: kmods.map(({ nvr, modversions, variants, ...kmod }) => {
-      const read = (file: string) => parseModversions(near(file), file);
-      const others = Object.entries(variants).map(([name, file]) => [name, read(file)] as const);
-      return { ...kmod, ...splitNvr(nvr), imports: read(modversions), variants: Object.fromEntries(others) };
+    kmods: kmods.map(({ nvr, modversions, imports, variants, ...kmod }, i) => {
+      const path = ['kmods', i];
+      const own = beside.one(path, nvr, { imports, modversions }, parseModversions, inlineImports);
+      const others = beside.all([...path, 'variants'], variants, parseModversions, inlineImports);
+      return { ...kmod, ...splitNvr(nvr), imports: own, variants: others };
     }),
   };
-  assertNames(scenario, file);
-  return scenario;
+  const { plan, findings: ofPlay } = planPlay(entries, scenario);
+  refuse([...findings, ...checkNames(scenario), ...ofPlay]);
+  return { scenario, play: plan, refuse };
 }
+
+/** The same without its play. */
+export const loadScenario = (file: string): Scenario => readScenario(file).scenario;
 
 /** Split an NVR at its last two dashes. Throws an Error for anything else. */
 export function splitNvr(nvr: string): Nvr {
@@ -185,105 +213,67 @@ export function splitNvr(nvr: string): Nvr {
   return { nvr, name: match[1] ?? '', version: match[2] ?? '', release: match[3] ?? '' };
 }
 
-const NVR = /^(.+)-([^-]+)-([^-]+)$/;
+// ------------------------------------------------------------------------------------------------- files
 
-const Name = z.string().min(1);
-const Names = z.array(Name).default([]);
-/** A time in seconds, which becomes milliseconds. */
-const seconds = (fallback: number) =>
-  z
-    .number()
-    .nonnegative()
-    .prefault(fallback)
-    .transform((value) => Math.round(value * 1000));
-
-const FileSchema = z.strictObject({
-  hub: z.strictObject({ version: Name.default('1.35.3'), lacks: Names }).prefault({}),
-  builders: z.int().nonnegative().default(4),
-  repo_builders: z.int().nonnegative().nullable().default(null),
-  broken_repos: Names,
-  arches: z.array(Name).min(1).default(['x86_64']),
-  timing: z
-    .strictObject({
-      assign: seconds(1),
-      open: seconds(1),
-      tag: seconds(1),
-      srpm: seconds(10),
-      build_arch: seconds(60),
-      new_repo: seconds(30),
-      repo_queue: seconds(5),
-      wait_repo: seconds(10).refine((ms) => ms > 0, 'must be more than 0'),
-      repo_lag: seconds(3600),
-    })
-    .prefault({}),
-  users: z
-    .array(z.strictObject({ name: Name, password: Name.nullable().default(null), perms: Names }))
-    .min(1),
-  policy: z.strictObject({ tag: z.record(Name, z.array(Name)).default({}), repo_id: Names }).prefault({}),
-  tags: z.array(
-    z.strictObject({
-      name: Name,
-      inherits: Names,
-      packages: Names,
-      blocked: Names,
-      locked: z.boolean().default(false),
-      perm: Name.nullable().default(null),
-      arches: Names,
-    }),
-  ),
-  targets: z.array(z.strictObject({ name: Name, build_tag: Name, dest_tag: Name })).default([]),
-  kernels: z.array(
-    z.strictObject({
-      nvr: z.string().regex(NVR),
-      symvers: Name,
-      variants: z.record(Name, Name).default({}),
-      single: z.boolean().default(false),
-      tags: Names,
-      built: z.boolean().default(true),
-    }),
-  ),
-  kmods: z.array(
-    z.strictObject({
-      nvr: z.string().regex(NVR),
-      modversions: Name,
-      exports: z.record(Name, Name).default({}),
-      needs: z.record(Name, Name).default({}),
-      variants: z.record(Name, Name).default({}),
-      tags: Names,
-      kernel: Name.default('kernel'),
-      pins: z.string().regex(NVR).nullable().default(null),
-      build_time: seconds(0).nullable().default(null),
-      arches: z.array(Name).min(1).nullable().default(null),
-      userspace: Names,
-    }),
-  ),
-  rules: z
-    .array(
-      z.strictObject({
-        kmod: Name,
-        kernel: Name.default('*'),
-        arch: Name.default('*'),
-        result: z.enum(RESULTS),
-        log: z.array(z.string()).default([]),
-        times: z.int().positive().nullable().default(null),
-      }),
-    )
-    .default([]),
-});
-
-function readToml(file: string): unknown {
-  const text = readText(file);
+function readOwn(file: string): string {
   try {
-    return parseToml(text);
-  } catch (error) {
-    if (error instanceof TomlError) throw new Error(`${file}:${error.line}: ${error.message.split('\n')[0]}`);
-    throw error;
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const message = `cannot be read: ${wordsOf(cause)}; config/rehearse/koji.toml is an example to start from`;
+    throw new ConfigError(file, [{ path: '', message }], { cause });
   }
 }
 
-function readText(file: string): string {
-  const bytes = readFileSync(file);
-  return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+type Crcs = Readonly<Record<string, string>>;
+
+/** Reads symbols: from a table in the scenario, or from a file in `folder`. What cannot be read becomes a finding. */
+function reader(folder: string, findings: Finding[]) {
+  const read = <T>(path: Finding['path'], name: string, parse: (text: string, file: string) => T[]): T[] => {
+    try {
+      const bytes = readFileSync(resolve(folder, name));
+      return parse((name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8'), name);
+    } catch (error) {
+      const mend = 'name a file beside the scenario, or give the symbols in a table';
+      const message =
+        error instanceof RowError ? error.message : `cannot be read: ${wordsOf(error)}; ${mend}`;
+      findings.push({ path, message });
+      return [];
+    }
+  };
+  return {
+    /** From the one of two keys that is there: the first is a table, the second names a file. */
+    one<T>(
+      path: Finding['path'],
+      nvr: string,
+      keys: Readonly<Record<string, Crcs | string | undefined>>,
+      parse: (text: string, file: string) => T[],
+      inline: (crcs: Crcs) => T[],
+    ): T[] {
+      const given = Object.entries(keys).flatMap(([key, of]) => (of === undefined ? [] : [{ key, of }]));
+      const [one] = given;
+      if (one && given.length === 1)
+        return typeof one.of === 'string' ? read([...path, one.key], one.of, parse) : inline(one.of);
+      const [table, file] = Object.keys(keys);
+      const ways = `${table} = {…}, a table of symbols with their CRCs, or ${file} = "FILE", a file beside the scenario`;
+      findings.push({ path, message: `${nvr} has ${one ? 'both' : 'neither'} of two keys: give ${ways}` });
+      return [];
+    },
+    /** Of each variant. */
+    all<T>(
+      path: Finding['path'],
+      variants: Readonly<Record<string, Crcs | string>>,
+      parse: (text: string, file: string) => T[],
+      inline: (crcs: Crcs) => T[],
+    ): Readonly<Record<string, T[]>> {
+      const each = Object.entries(variants).map(([name, of]) => [
+        name,
+        typeof of === 'string' ? read([...path, name], of, parse) : inline(of),
+      ]);
+      return Object.fromEntries(each);
+    },
+  };
 }
 
 /** `Module.symvers`: CRC, symbol, module, export type, namespace, with tabs between. */
@@ -295,39 +285,26 @@ function parseSymvers(text: string, file: string): KernelSymbol[] {
   }));
 }
 
+const inlineSymbols = (crcs: Crcs): KernelSymbol[] =>
+  Object.entries(crcs).map(([name, crc]) => ({ name, crc, vmlinux: true }));
+
 /** What `modprobe --dump-modversions` prints: CRC, tab, symbol. */
-function parseModversions(text: string, file: string): Kmod['imports'] {
+function parseModversions(text: string, file: string): Kmod['imports'][number][] {
   return rows(text, file, 2).map(([crc = '', name = '']) => ({ name, crc }));
 }
+
+const inlineImports = (crcs: Crcs): Kmod['imports'][number][] =>
+  Object.entries(crcs).map(([name, crc]) => ({ name, crc }));
+
+class RowError extends Error {}
 
 function rows(text: string, file: string, columns: number): string[][] {
   const lines = text.split('\n').filter((line) => line !== '');
   return lines.map((line, i) => {
     const cells = line.split('\t');
     if (cells.length < columns || !/^0x[0-9a-f]{8}$/.test(cells[0] ?? '')) {
-      throw new Error(`${file}:${i + 1}: expected 0x%08x and a symbol, with a tab between`);
+      throw new RowError(`${file}:${i + 1}: expected 0x%08x and a symbol, with a tab between`);
     }
     return cells;
   });
-}
-
-/** Whatever a scenario names must be there: a typing error would otherwise show as odd behaviour. */
-function assertNames(scenario: Scenario, file: string): void {
-  const tags = new Set(scenario.tags.map((tag) => tag.name));
-  const users = new Set(scenario.users.map((user) => user.name));
-  const assertKnown = (known: ReadonlySet<string>, what: string, names: readonly string[], where: string) => {
-    for (const name of names)
-      if (!known.has(name)) throw new Error(`${file}: ${where}: no such ${what}: ${name}`);
-  };
-  for (const tag of scenario.tags) assertKnown(tags, 'tag', tag.inherits, `tag ${tag.name}`);
-  for (const target of scenario.targets) {
-    assertKnown(tags, 'tag', [target.build_tag, target.dest_tag], `target ${target.name}`);
-  }
-  for (const build of [...scenario.kernels, ...scenario.kmods])
-    assertKnown(tags, 'tag', build.tags, build.nvr);
-  assertKnown(users, 'user', [...Object.keys(scenario.policy.tag), ...scenario.policy.repo_id], 'policy');
-}
-
-function describe(error: z.ZodError): string {
-  return error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`).join('; ');
 }

@@ -18,6 +18,9 @@ describe('kmod-gate demo', () => {
       /^kmod-jool-dkms-4.1.9-1.el9: does not build on x86_64: src\/mod\/common\/nl\/nl_handler.c:205: /,
     );
     expect(runs[1].kmods).toHaveLength(14);
+    expect(stdout).toMatch(
+      /^Try next:\n(?: {2}npx kmod-gate .*\n {6}.*\n)* {2}npx kmod-gate rehearse --config \S*config\/demo\/kmod-gate.toml --scenario \S+\n/m,
+    );
     const told = runs[3].reasons.join('\n');
     expect(told).toMatch(/^kmod-jool-dkms-\S+ \(waived by release-manager until \S+ \S+ UTC: its vendor /m);
     expect(told).toMatch(/^kmod-legacy-raid-\S+ \(already broken\): .*; nor does it build against kernel-6/m);

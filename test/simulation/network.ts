@@ -1,8 +1,8 @@
 /** The way between gate and hub, within the process: real XML-RPC documents, and what a network does to them. */
-import { type Transport, TransportError, type TransportOptions } from '../../src/koji/transport.ts';
-import { decodeCall, decodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { TransportError } from '../../src/koji/transport.ts';
+import { decodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
 import { encodeFault, encodeResponse } from '../../src/sim/replies.ts';
-import { answerCall } from '../../src/sim/server.ts';
+import { type Call, transportTo } from '../../src/sim/transport.ts';
 import type { World } from '../../src/sim/world.ts';
 
 /**
@@ -53,50 +53,39 @@ export interface Network {
 }
 
 /** A transport for `connectHub`. */
-export function transportOver(network: Network) {
-  return ({ timeout }: TransportOptions): Transport => ({
-    async post(body, headers = {}, _fresh, query) {
-      const { world } = network;
-      const lower = Object.fromEntries(Object.entries(headers).map(([name, of]) => [name.toLowerCase(), of]));
-      const answer = (call: Call) =>
-        answerCall(world, call, { headers: lower, url: query ? `/?${query}` : '/' });
-      const carryOut = () => answer(decodeCall(body));
-      const lost = (what: string, sent = true) => new TransportError(`hub: ${what}`, { sent });
-      switch (network.mishap()) {
-        case 'refused':
-          throw lost('connection refused', false);
-        case 'lost':
-          network.pass(timeout);
-          throw lost(`no reply within ${timeout} ms`);
-        case 'late':
-          network.later(network.int(1, timeout + 30_000), () => void carryOut());
-          network.pass(network.int(1, timeout));
-          throw lost(`no reply within ${timeout} ms`);
-        case 'reply-lost':
-          carryOut();
-          network.pass(network.int(0, timeout));
-          throw lost('the connection was closed');
-        case 'reply-cut': {
-          const reply = carryOut();
-          return reply.slice(0, network.int(0, reply.length - 1));
-        }
-        case 'proxy':
-          throw new TransportError('hub: HTTP 502', { sent: true, status: 502 });
-        case 'fault':
-          return refuse(decodeCall(body), network, answer);
-        case 'slow':
-          network.pass(network.int(1, timeout - 1));
-          return carryOut();
-        default:
-          return carryOut();
+export const transportOver = (network: Network) =>
+  transportTo(network.world, ({ timeout, call, answer }) => {
+    const carryOut = () => answer(call());
+    const lost = (what: string, sent = true) => new TransportError(`hub: ${what}`, { sent });
+    switch (network.mishap()) {
+      case 'refused':
+        throw lost('connection refused', false);
+      case 'lost':
+        network.pass(timeout);
+        throw lost(`no reply within ${timeout} ms`);
+      case 'late':
+        network.later(network.int(1, timeout + 30_000), () => void carryOut());
+        network.pass(network.int(1, timeout));
+        throw lost(`no reply within ${timeout} ms`);
+      case 'reply-lost':
+        carryOut();
+        network.pass(network.int(0, timeout));
+        throw lost('the connection was closed');
+      case 'reply-cut': {
+        const reply = carryOut();
+        return reply.slice(0, network.int(0, reply.length - 1));
       }
-    },
-    skew: () => undefined,
-    close: () => {},
+      case 'proxy':
+        throw new TransportError('hub: HTTP 502', { sent: true, status: 502 });
+      case 'fault':
+        return refuse(call(), network, answer);
+      case 'slow':
+        network.pass(network.int(1, timeout - 1));
+        return carryOut();
+      default:
+        return carryOut();
+    }
   });
-}
-
-type Call = ReturnType<typeof decodeCall>;
 
 /** The hub's words where it will not: for a call, or for one of a group, while it carries out the others. */
 function refuse(call: Call, network: Network, answer: (call: Call) => string): string {
