@@ -98,7 +98,7 @@ function outcome(
     case 'traceback':
       return { files: {}, fault: new Fault(FAULT.UNEXPECTED, tracebackText(rule.log)) };
     case 'fails':
-      return failed(subject, rule.log, installed);
+      return failed(subject, rule.log, installed, rule.status);
     default:
       return compiled(subject, rule, installed);
   }
@@ -118,10 +118,15 @@ function compiled(subject: BuildSubject, rule: Rule | undefined, installed: read
   };
 }
 
-function failed(subject: BuildSubject, errors: readonly string[], installed: readonly string[]): Outcome {
+function failed(
+  subject: BuildSubject,
+  errors: readonly string[],
+  installed: readonly string[],
+  status = 1,
+): Outcome {
   return {
     files: { 'build.log': badBuildLog(subject, errors), 'root.log': rootLog(installed) },
-    fault: new Fault(FAULT.BUILD, exitText(`error building package (arch ${subject.arch})`, 1)),
+    fault: new Fault(FAULT.BUILD, exitText(`error building package (arch ${subject.arch})`, status)),
   };
 }
 

@@ -77,6 +77,8 @@ export interface Rule {
   readonly log: readonly string[];
   /** Only the first so many tries of each kmod; null: all. */
   readonly times: number | null;
+  /** Of `fails`: what mock exits with. 10 is its word for a package that does not build; absent: 1, as it mostly is. */
+  readonly status?: number;
 }
 
 /** Milliseconds. */
