@@ -509,7 +509,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       for (const { arch, answer } of arches) {
         const real = loaded.get(kmod)?.get(arch) ?? { is: 'unknown', gone: false };
         // Where nothing at all is there, that may be told in either way: it may be another kernel's.
-        if (answers[real.is].includes(answer) || (real.gone && answer === 'inconclusive')) continue;
+        if (answers[real.is].includes(answer) || real.gone) continue;
         say(6, `symbols of ${kmod} in ${run.id} are told as ${answer} on ${arch}: do they fit? ${real.is}`);
       }
     }
@@ -525,7 +525,12 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     if (gate.mode === 'observe') say(4, `${id} changes a tag, and gate ${gate.name} only observes`);
     if (write.kind === 'tag' && gate.on_pass.tag.includes(write.tag))
       judgePromotion(view, gate, run, askedAt, say);
-    const moved = movedByHand(state, gate, run, askedAt);
+    const again = run.intents.some(
+      (one) =>
+        one.id !== id && one.askedAt < askedAt && one.write.kind === 'tag' && one.write.tag === write.tag,
+    );
+    // What was moved on from a pass tag is not to be put there again; else it is over, and nobody took it.
+    const moved = movedByHand(state, gate, run, askedAt, again ? undefined : 'moved on');
     if (moved) say(7, `${id} is asked although ${moved}`);
   }
 

@@ -32,16 +32,30 @@ export interface Worth {
   readonly shown: (pass: Pass) => boolean;
 }
 
+/** Any of the kernels will do; with `orNone` a gate may as well find none. */
+export interface References {
+  readonly kernels: readonly Build[];
+  readonly orNone: boolean;
+}
+
 /**
  * Kernels that one may be measured by: the newest that this gate let through before, with the kmod really fine; where
  * there is none, the newest in the pass tag. A gate may have looked when the run began, or later, so there may be several
  * in time. Nor can a gate know that a kernel was fine that it let through without having seen it: then what it
  * would take in its place is as good.
  */
-export function referencesFor(passes: readonly Pass[], question: Question, { fine, shown }: Worth): Build[] {
+export function referencesFor(
+  passes: readonly Pass[],
+  question: Question,
+  { fine, shown }: Worth,
+): References {
   const { state, gate, kernel, startedAt, at } = question;
-  if (gate.baseline !== null) return state.builds.filter((b) => b.nvr === gate.baseline && b.id !== kernel);
+  if (gate.baseline !== null) {
+    const kernels = state.builds.filter(({ nvr, id }) => nvr === gate.baseline && id !== kernel);
+    return { kernels, orNone: kernels.length === 0 };
+  }
   const found = new Set<Build>();
+  let orNone = false;
   const add = (build: Build | undefined) => build && found.add(build);
   const own = passes.filter((pass) => pass.gate === gate.name && pass.kernel.id !== kernel && pass.at <= at);
   // A pass and a look may come in one moment.
@@ -56,13 +70,18 @@ export function referencesFor(passes: readonly Pass[], question: Question, { fin
         add(last?.kernel);
         if (last && shown(last)) continue;
         add(good.findLast(shown)?.kernel);
-        const standing = newestStanding(question, time);
-        for (const build of standing) add(build);
-        if (standing.length === 0) add(all.at(-1)?.kernel);
+        // What this gate let through although it was broken is no measure for that: a waiver ends with its kernel.
+        const broken = new Set(before.filter((pass) => !fine(pass)).map((pass) => pass.kernel.id));
+        const sound = newestStanding(question, time, broken);
+        for (const build of sound) add(build);
+        if (sound.length > 0) continue;
+        orNone = true;
+        for (const build of newestStanding(question, time)) add(build);
+        add(all.at(-1)?.kernel);
       }
     }
   }
-  return [...found];
+  return { kernels: [...found], orNone };
 }
 
 /** Not always the one that passed last. */
@@ -72,11 +91,15 @@ function newestOf(passes: readonly Pass[]): Pass | undefined {
 }
 
 /** What was tagged last into a pass tag, of what stands there at a time, or stood a look ago. */
-function newestStanding({ state, clock, gate, kernel }: Question, time: number): Build[] {
+function newestStanding(
+  { state, clock, gate, kernel }: Question,
+  time: number,
+  without: ReadonlySet<number> = new Set(),
+): Build[] {
   const stays = state.tags
     .filter(({ name }) => gate.on_pass.tag.includes(name))
     .flatMap((tag) => listingsIn(state, tag, clock))
-    .filter(({ build }) => gate.kernels.includes(build.name) && build.id !== kernel)
+    .filter(({ build: { name, id } }) => gate.kernels.includes(name) && id !== kernel && !without.has(id))
     .toSorted((a, b) => a.listing.create_event - b.listing.create_event);
   return [time, time - LOOK].flatMap(
     (then) => stays.findLast(({ since, till }) => since <= then && till > then)?.build ?? [],

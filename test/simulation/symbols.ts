@@ -126,6 +126,8 @@ function loadingOn(table: Map<string, number> | undefined, sides: readonly Side[
   const found = new Map<string, Loading>(sides.map((side) => [side.name, byItself(table, side)]));
   const givers = ({ name, crc }: Symbol) =>
     sides.filter(({ offers }) => offers.some((offer) => offer.name === name && offer.crc === crc));
+  /** It has none to load by that is known to load: whether that is so for good is as unclear as with them. */
+  const goneToo = (need: Symbol) => givers(need).some((giver) => found.get(giver.name)?.gone);
   const known = ({ name }: Symbol) => sides.some(({ offers }) => offers.some((offer) => offer.name === name));
   for (let changed = true; changed; ) {
     changed = false;
@@ -140,7 +142,7 @@ function loadingOn(table: Map<string, number> | undefined, sides: readonly Side[
           ? 'yes'
           : 'unknown';
       if (is === 'yes') continue;
-      found.set(side.name, { is, gone: false });
+      found.set(side.name, { is, gone: side.needs.some(goneToo) });
       changed = true;
     }
   }

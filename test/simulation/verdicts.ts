@@ -7,7 +7,7 @@
 import type { Gate, Kmod, Order, Run, Waiver } from '../../src/core/model.ts';
 import { type Build, matches, type State } from '../../src/sim/state.ts';
 import { type Clock, LOOK } from './held.ts';
-import { type Pass, referencesFor, type Worth } from './passed.ts';
+import { type Pass, type References, referencesFor, type Worth } from './passed.ts';
 import { exportsOf, type Is, type Loader, type Loading, loadingOf } from './symbols.ts';
 import type { Trial, Trials } from './trials.ts';
 import { buildTagOf, type Compiles, expectedOf, plainNvr } from './truth.ts';
@@ -117,8 +117,8 @@ function truthIn(one: Case) {
       kmods.get(kmod.name) === kmod.buildId && cellsOf(kmod).every((cell) => isShown(kernel, cell)),
   });
   const question = { state, clock, gate, kernel: subject.kernel.id, startedAt: subject.startedAt, at };
-  const known = new Map<string, Build[]>();
-  const references = (kmod: Kmod): Build[] => {
+  const known = new Map<string, References>();
+  const references = (kmod: Kmod): References => {
     const found = known.get(kmod.name) ?? referencesFor(passes, question, worth(kmod));
     known.set(kmod.name, found);
     return found;
@@ -198,11 +198,12 @@ function promiseIn(one: Case): 'kept' | 'broken' | 'either' {
   // Which kernel it is measured by, the newest of all or the newest that kept it, is the gate's choice.
   const { question } = truthIn(one);
   const all = { fine: () => true, shown: () => true };
-  const answers = [all, { fine: (pass: Pass) => isKept(pass.kernel), shown: () => false }]
-    .flatMap((worth) => referencesFor(passes, question, worth))
-    .map(isKept);
+  const found = [all, { fine: (pass: Pass) => isKept(pass.kernel), shown: () => false }].map((worth) =>
+    referencesFor(passes, question, worth),
+  );
+  const answers = found.flatMap(({ kernels }) => kernels).map(isKept);
   if (answers.every((kept) => kept)) return 'kept';
-  return answers.some((kept) => kept) ? 'either' : 'broken';
+  return answers.some((kept) => kept) || found.some(({ orNone }) => orNone) ? 'either' : 'broken';
 }
 
 // ---- P: what passes -------------------------------------------------------------------------------------
@@ -222,10 +223,12 @@ export function wrongPromotion(one: Case): string | undefined {
     return 'P: it breaks the stablelist';
   for (const kmod of required) {
     if (isWaived(one, kmod.name, 'may')) continue;
-    for (const cell of truth.cellsOf(kmod)) {
-      const wrong = wrongCell(one, truth, cell, may);
-      if (wrong) return wrong;
-    }
+    const cells = truth.cellsOf(kmod);
+    const wrong = cells.flatMap((cell) => wrongCell(one, truth, cell, may) ?? []);
+    // A kmod is as its worst cell is, and unattributed is worse than inconclusive: what the one may, both may.
+    const excused = may.unattributed && cells.some((cell) => isUnattributed(one, truth, cell));
+    const first = wrong.find((text) => !excused || !text.startsWith('H'));
+    if (first) return first;
   }
   const proven = required.some(
     (kmod) =>
@@ -262,12 +265,13 @@ function wrongCell(
   const is = truth.isFine(kernel, cell);
   if (is === 'yes') return shown || may.inconclusive ? undefined : `H: nothing showed that ${where} is fine`;
   if (is === 'unknown') return may.inconclusive ? undefined : `H: nothing can show that ${where} loads`;
-  const references = truth.references(cell.kmod);
-  const before = references.map((reference) => ({ reference, is: truth.isFine(reference, cell) }));
+  const { kernels, orNone } = truth.references(cell.kmod);
+  const before = kernels.map((reference) => ({ reference, is: truth.isFine(reference, cell) }));
   const [first] = before;
   const known = isKnownBad(one, truth, cell);
   // What no trial of its own has shown is inconclusive to the gate, whatever the truth is.
   if (!known && may.inconclusive) return undefined;
+  if (orNone && may.unattributed) return undefined;
   if (!first) return may.unattributed ? undefined : `P: ${where} is broken, and nothing tells since when`;
   if (before.every(({ is }) => is === 'yes')) {
     const seen = before.every(({ reference }) => isKnownFine(one, truth, reference, cell));
@@ -278,6 +282,13 @@ function wrongCell(
   const already = before.some(({ reference, is }) => is === 'no' && truth.isShown(reference, cell));
   if (already || may.unattributed) return undefined;
   return `H: nothing showed that ${where} is broken with ${first.reference.nvr} too`;
+}
+
+/** Whether a gate may say that nothing shows since when it is broken. */
+function isUnattributed(one: Case, truth: Truth, cell: Cell): boolean {
+  const { kernels, orNone } = truth.references(cell.kmod);
+  const unknown = orNone || kernels.length === 0 || kernels.some((of) => !truth.isShown(of, cell));
+  return unknown && truth.isFine(one.subject.kernel, cell) === 'no';
 }
 
 /** Whether the gate cannot but know that it is broken with the kernel under test. */
@@ -300,12 +311,13 @@ function isKnownFine(one: Case, truth: Truth, reference: Build, cell: Cell): boo
 const isSurelyBroken = (one: Case, truth: Truth, kmod: Kmod): boolean =>
   !isWaived(one, kmod.name, 'may') &&
   truth.cellsOf(kmod).some((cell) => {
-    const references = truth.references(kmod);
+    const { kernels, orNone } = truth.references(kmod);
     return (
       truth.isFine(one.subject.kernel, cell) === 'no' &&
       isKnownBad(one, truth, cell) &&
-      references.length > 0 &&
-      references.every((of) => truth.isFine(of, cell) === 'yes' && isKnownFine(one, truth, of, cell))
+      !orNone &&
+      kernels.length > 0 &&
+      kernels.every((of) => truth.isFine(of, cell) === 'yes' && isKnownFine(one, truth, of, cell))
     );
   });
 
@@ -343,9 +355,10 @@ export function wrongBlock(one: Case): string | undefined {
 /** Whether a kernel may be blamed for a kmod: it is broken, and was not so before, or nothing could show that it was. */
 function mayBlame(one: Case, truth: Truth, cell: Cell): 'yes' | 'unattributed' | 'no' {
   if (truth.isFine(one.subject.kernel, cell) !== 'no') return 'no';
-  const before = truth.references(cell.kmod).map((build) => ({ build, is: truth.isFine(build, cell) }));
+  const { kernels, orNone } = truth.references(cell.kmod);
+  const before = kernels.map((build) => ({ build, is: truth.isFine(build, cell) }));
   if (before.some(({ is }) => is === 'yes')) return 'yes';
-  if (before.every(({ is }) => is === 'unknown')) return 'unattributed';
+  if (orNone || before.every(({ is }) => is === 'unknown')) return 'unattributed';
   // It was broken before. The symbols tell that at once, and in side tags a build does, if any can be made.
   const couldShow =
     cell.aspect === 'loads' || before.some(({ build }) => isSurelyBadBefore(one, truth, build, cell));
