@@ -33,7 +33,13 @@ export function enterBuildroot(state: State, task: Task, kmod: Kmod, repo: Repo,
   const build = kernelFor(state, kmod, repo);
   const rule = build && useRule(state, kmod, build, arch, repo);
   const empty = build === undefined || rule?.result === 'mock-error' || rule?.result === 'init-error';
-  const rpms = empty ? [] : [...toolchain(state, arch), ...develRpms(state, build, arch)];
+  const rpms = empty
+    ? []
+    : [
+        ...toolchain(state, arch),
+        ...develRpms(state, build, arch),
+        ...besides(state, kmod, build, repo, arch),
+      ];
   state.buildroots.push(newBuildroot(state, task, repo, arch, rpms));
   task.outcome = build === undefined ? unresolved(kmod, arch) : outcome(state, kmod, build, arch, rule, rpms);
 }
@@ -50,9 +56,28 @@ export function leaveBuildroot(state: State, task: Task): void {
  * external repository.
  */
 function kernelFor(state: State, kmod: Kmod, repo: Repo): Build | undefined {
-  const query = { event: repo.create_event, inherit: true, package: kmod.kernel };
-  const found = taggedBuilds(state, tagById(state, repo.tag_id), query).map(({ build }) => build);
+  const found = kernelsIn(state, kmod, repo);
   return kmod.pins === null ? found[0] : found.find((build) => build.nvr === kmod.pins);
+}
+
+/** The newest first. */
+function kernelsIn(state: State, { kernel }: Kmod, repo: Repo): Build[] {
+  const query = { event: repo.create_event, inherit: true, package: kernel };
+  return taggedBuilds(state, tagById(state, repo.tag_id), query).map(({ build }) => build);
+}
+
+/** What a build root holds of the newest kernel, beside what the kmod is built against. */
+function besides(state: State, kmod: Kmod, build: Build, repo: Repo, arch: string): Rpm[] {
+  const [newest] = kernelsIn(state, kmod, repo);
+  if (!newest || !kmod.beside) return [];
+  if (kmod.beside === 'devel') return newest === build ? [] : develRpms(state, newest, arch);
+  const { version, release } = newest;
+  const name = `${newest.name}-tools-libs-devel`;
+  const known = state.rpms.find(
+    (rpm) => rpm.build_id === newest.id && rpm.name === name && rpm.arch === arch,
+  );
+  const made = { build_id: newest.id, name, version, release, arch, provides: [], requires: [] };
+  return [known ?? addRpm(state, made)];
 }
 
 /** The rule for this try, which counts as one of its `times`. */
@@ -133,7 +158,7 @@ function failed(
 function unresolved(kmod: Kmod, arch: string): Outcome {
   const wanted = kmod.pins === null ? '' : ` = ${kmod.pins.slice(splitNvr(kmod.pins).name.length + 1)}`;
   const fault = new Fault(FAULT.BUILD, exitText(`error building package (arch ${arch})`, 30));
-  return noBuildroot(fault, noSuchPackage(`${kmod.kernel}-devel${wanted}`));
+  return noBuildroot(fault, noSuchPackage(`${kmod.pinned ?? `${kmod.kernel}-devel`}${wanted}`));
 }
 
 function noBuildroot(fault: Fault, log: readonly string[]): Outcome {

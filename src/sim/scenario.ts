@@ -47,6 +47,13 @@ export interface Kmod extends Nvr {
   readonly kernel: string;
   /** NVR of the one kernel that its spec file asks for, whatever else is there. */
   readonly pins: string | null;
+  /** The package of the kernel's build that it pins; absent: `-devel`. */
+  readonly pinned?: string;
+  /**
+   * What else of the newest kernel its build root holds: the library of its tools, which is nothing to build a module
+   * against, or its `-devel` beside the one that is pinned.
+   */
+  readonly beside?: 'tools' | 'devel';
   /** Milliseconds of one buildArch; null: as `timing.build_arch` says. */
   readonly build_time: number | null;
   /** What its spec file is for (ExclusiveArch); absent: all that the scenario has. */

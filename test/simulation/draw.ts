@@ -159,9 +159,9 @@ function drawKmods(random: Random, { kernels, arches, gates }: Omit<Cast, 'kmods
     const imports = random.some(built.symbols, 0.5).map(({ name, crc }) => ({ name, crc }));
     const exported = i === 0 && random.chance(0.3);
     // What a kernel took in may still be exported by a kmod, too.
-    const backport = random.chance(0.3)
-      ? { [random.pick(built.symbols).name]: built.symbols[0]?.crc ?? '' }
-      : {};
+    const taken = random.pick(built.symbols);
+    const backport = random.chance(0.4) ? { [taken.name]: taken.crc } : {};
+    const pins = random.chance(0.12) ? random.pick([kernels[0]?.nvr ?? '', 'kernel-1.0-1.el9']) : null;
     const few = arches.length > 1 && !named && random.chance(0.2);
     return {
       ...splitNvr(`kmod-${'abcd'[i]}-1-1.el9`),
@@ -171,7 +171,9 @@ function drawKmods(random: Random, { kernels, arches, gates }: Omit<Cast, 'kmods
       needs: i > 0 && random.chance(0.2) ? { shared: '0x00000001' } : {},
       variants: {},
       kernel: 'kernel',
-      pins: random.chance(0.1) ? random.pick([kernels[0]?.nvr ?? '', 'kernel-1.0-1.el9']) : null,
+      pins,
+      ...(pins && random.chance(0.4) && { pinned: random.pick(['kernel', 'kernel-core', 'kernel-headers']) }),
+      ...(random.chance(pins ? 0.5 : 0.05) && { beside: random.pick(['tools', 'devel'] as const) }),
       build_time: random.chance(0.5) ? null : random.int(10, 900) * 1000,
       arches: few ? [random.pick(arches)] : null,
       userspace: random.chance(0.15) ? ['i686'] : [],
@@ -501,7 +503,15 @@ function drawHappenings(random: Random, { kernels, kmods, gates, stormEnds, roug
       },
     });
   }
-  if (random.chance(0.2)) happenings.push({ at: when(), what: { kind: 'release' } });
+  if (random.chance(0.2)) {
+    const at = when();
+    happenings.push({ at, what: { kind: 'release' } });
+    // Who says after it that all kernels may pass hardly means those that are older than what was released.
+    const late = Math.min(stormEnds, at + random.int(1, 60) * MINUTE);
+    const kmod = random.pick(['kmod-*', ...kmods.map(({ name }) => name)]);
+    if (random.chance(0.4))
+      happenings.push({ at: late, what: { kind: 'waive', nvr: 'kernel-*', kmod, until: 10 * HOUR } });
+  }
   const persons = random.chance(0.7) ? random.int(1, 10) : 0;
   for (let i = 0; i < persons; i++) {
     // Mostly when something goes on.

@@ -28,10 +28,10 @@ export function archesOf(state: State, build: Task): { task: Task; root: Buildro
     .map((task) => ({ task, root: state.buildroots.findLast(({ task_id }) => task_id === task.id) }));
 }
 
-/** Ids of the kernel builds whose devel packages a build root held. */
-export const develIn = ({ rpms }: Buildroot, name: string): number[] =>
+/** Ids of the kernel builds whose devel packages a build root held; `any`: also what is no more than named like one. */
+export const develIn = ({ rpms }: Buildroot, name: string, any?: 'any'): number[] =>
   rpms
-    .filter((rpm) => rpm.name.startsWith(name) && /-devel(-matched)?$/.test(rpm.name))
+    .filter((rpm) => rpm.name.startsWith(any ? name : `${name}-devel`) && /-devel(-matched)?$/.test(rpm.name))
     .map(({ build_id }) => build_id ?? 0);
 
 /** The kernel that whoever asks a build root's repo for one is given. */
