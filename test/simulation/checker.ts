@@ -227,10 +227,14 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   }
 
   /** Whether a run's kernel was the first to come before its gate after the waiver was made. */
-  function isNext({ at }: Waiver, { gate, startedAt }: Run): boolean {
+  function isNext({ at }: Waiver, { gate, startedAt, kernel }: Run): boolean {
     if (startedAt < at) return false;
     return ![...runs.values()].some(
-      (other) => other.gate === gate && other.startedAt >= at && other.startedAt < startedAt,
+      (other) =>
+        other.gate === gate &&
+        other.kernel.id !== kernel.id &&
+        other.startedAt >= at &&
+        other.startedAt < startedAt,
     );
   }
 

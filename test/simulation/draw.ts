@@ -166,7 +166,7 @@ function drawKmods(random: Random, { kernels, arches, gates }: Omit<Cast, 'kmods
     return {
       ...splitNvr(`kmod-${'abcd'[i]}-1-1.el9`),
       tags: ['kmods'],
-      imports,
+      imports: exported && random.chance(0.9) ? imports.filter(({ name }) => !(name in backport)) : imports,
       exports: exported ? { shared: '0x00000001', ...backport } : {},
       needs: i > 0 && random.chance(0.2) ? { shared: '0x00000001' } : {},
       variants: {},
