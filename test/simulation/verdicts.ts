@@ -162,14 +162,37 @@ function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' 
   });
 }
 
-/** Whether a hold has lasted so long that the policy ends it. The time in which a person held it does not count. */
-function isHeldOut({ gate, subject: { orders }, at, before }: Case, end: 'block' | 'promote'): boolean {
-  const { longest_hold, after_hold } = gate.policy;
-  if (after_hold !== end || longest_hold === null || before.at(-1)?.verdict !== 'hold') return false;
+/** Since when it is held, by verdicts: a retry begins anew. */
+function heldSince({ subject: { orders }, at, before }: Case): number | undefined {
   const retry = orders.findLast((order) => order.kind === 'retry' && order.at <= at)?.at ?? 0;
   const other = before.findLastIndex(({ verdict, at }) => verdict !== 'hold' || at <= retry);
-  const since = before[other + 1]?.at;
-  if (since === undefined) return false;
+  return before[other + 1]?.at;
+}
+
+/** Whether a run's time was over when it was judged or, where that was a hold, held: what is not known then stays so. */
+function isLate(one: Case): boolean {
+  const { longest_run } = one.gate.policy;
+  const judged = heldSince(one) ?? one.at;
+  return longest_run !== null && judged >= startOf(one, judged) + longest_run - LOOK;
+}
+
+/** When a run began, or began anew. */
+const startOf = ({ subject }: Case, at: number): number =>
+  Math.max(
+    subject.startedAt,
+    subject.orders.findLast((order) => order.kind === 'retry' && order.at <= at)?.at ?? 0,
+  );
+
+/** Whether a hold has lasted so long that the policy ends it. The time in which a person held it does not count. */
+function isHeldOut(one: Case, end: 'block' | 'promote'): boolean {
+  const {
+    gate,
+    subject: { orders },
+    at,
+  } = one;
+  const { longest_hold, after_hold } = gate.policy;
+  const since = heldSince(one);
+  if (after_hold !== end || longest_hold === null || since === undefined) return false;
   let [byPerson, from] = [0, undefined as number | undefined];
   for (const order of orders) {
     if (order.at > at) continue;
@@ -294,7 +317,8 @@ function isUnattributed(one: Case, truth: Truth, cell: Cell): boolean {
 /** Whether the gate cannot but know that it is broken with the kernel under test. */
 function isKnownBad(one: Case, truth: Truth, cell: Cell): boolean {
   const { kernel } = one.subject;
-  if (cell.aspect === 'loads') return !truth.loads(kernel, cell).gone;
+  // Symbols tell at once, but that a hub can keep them from the gate until its time is over.
+  if (cell.aspect === 'loads') return !truth.loads(kernel, cell).gone && !isLate(one);
   return truth.tried(kernel, cell).some((trial) => trial.what === 'own' && mustKnow(one, cell.kmod, trial));
 }
 
@@ -363,19 +387,12 @@ function mayBlame(one: Case, truth: Truth, cell: Cell): 'yes' | 'unattributed' |
   const couldShow =
     cell.aspect === 'loads' || before.some(({ build }) => isSurelyBadBefore(one, truth, build, cell));
   if (couldShow) return 'no';
-  const { build, policy } = one.gate;
-  const inTime = policy.longest_run === null || one.at < startOf(one) + policy.longest_run - LOOK;
+  const { build } = one.gate;
   const vain = one.subject.attempts.some(
     ({ source, against }) => source === cell.kmod.source && against !== null,
   );
-  return build?.repo === 'sidetag' && inTime && !vain ? 'no' : 'unattributed';
+  return build?.repo === 'sidetag' && !isLate(one) && !vain ? 'no' : 'unattributed';
 }
-
-const startOf = ({ subject, at }: Case): number =>
-  Math.max(
-    subject.startedAt,
-    subject.orders.findLast((order) => order.kind === 'retry' && order.at <= at)?.at ?? 0,
-  );
 
 /** A build of this run has shown that it was broken with a kernel before. */
 const isSurelyBadBefore = (one: Case, truth: Truth, build: Build, cell: Cell): boolean =>
@@ -385,7 +402,8 @@ const isSurelyBadBefore = (one: Case, truth: Truth, build: Build, cell: Cell): b
 function isKnownGood(one: Case, truth: Truth, cell: Cell): boolean {
   const { kernel } = one.subject;
   if (truth.isFine(kernel, cell) !== 'yes') return false;
-  if (cell.aspect !== 'compiles' && truth.loads(kernel, cell).is === 'yes') return true;
+  if (cell.aspect === 'loads' || (cell.aspect === 'either' && truth.loads(kernel, cell).is === 'yes'))
+    return !isLate(one);
   return truth.tried(kernel, cell).some((trial) => trial.what === 'fine' && mustKnow(one, cell.kmod, trial));
 }
 
@@ -397,9 +415,9 @@ function isKnownGood(one: Case, truth: Truth, cell: Cell): boolean {
  */
 function hasTries(one: Case, truth: Truth, { kmod, arch, aspect }: Cell): boolean {
   const { gate, subject, at } = one;
-  const { retries, longest_run } = gate.policy;
+  const { retries } = gate.policy;
   if (aspect === 'loads' || retries.run < 50 || retries.day < 200) return false;
-  if (longest_run !== null && at >= startOf(one) + longest_run - LOOK) return false;
+  if (isLate(one)) return false;
   const since = retriedAt(subject, kmod, at);
   const own = subject.attempts.filter(
     ({ source, against, at: asked }) =>
