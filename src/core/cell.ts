@@ -70,6 +70,9 @@ export const RETRY_PAUSES = [60_000, 300_000, 900_000, 3_600_000] as const;
 const pauseBefore = (tries: number): number =>
   RETRY_PAUSES[Math.min(tries, RETRY_PAUSES.length) - 1] ?? RETRY_PAUSES[0];
 
+/** One that was lost is sent again at once; then it may be there, and only not found. */
+const pauseAfterLost = (tries: number): number => (tries === 1 ? 0 : pauseBefore(tries - 1));
+
 /** A submission that was lost more often than this is lost for good. */
 export const LOST_MOST = 3;
 
@@ -95,7 +98,7 @@ function judgeCell(context: Context, subject: Subject, arch: string): Cell {
   const shown = bySymbols(found, subject.kmod.baselines ?? own(context.run));
   const spared = strategy === 'symbols-then-rebuild' && shown.outcome === 'ok';
   if (strategy === 'symbols' || spared) return judged(arch, shown);
-  const built = byRebuild(context, subject, arch, found);
+  const built = byRebuild(context, subject, arch, strategy === 'symbols-then-rebuild' ? found : undefined);
   const finding = built.finding ?? shown;
   if (strategy === 'symbols-and-rebuild')
     return { ...built, finding: isWorse(shown, finding.outcome) ? shown : finding };
@@ -191,23 +194,23 @@ function tryOn(
     trial: { ...trial, cause: `${trial.cause}${note}` },
     at,
   });
-  const again = (pause: number): Progress => ({
+  const again = (pause: number, retry = true): Progress => ({
     state: 'wanted',
-    retry: true,
+    ...(retry && { retry: true as const }),
     notBefore: at + pause,
     trial,
     at,
   });
   const count = all.filter((one) => one.lost === lost && !one.trial.untried).length;
   // A submission that never reached the hub is no try; but one that is only not found again is a build each.
-  if (lost) {
-    const { retry: _, ...first } = again(count === 1 ? 0 : pauseBefore(count - 1));
-    return count > LOST_MOST ? over('') : first;
-  }
-  if (!trial.untried && count > policy.retries.kmod) return over(count > 1 ? `, after ${count} tries` : '');
+  if (lost && count > LOST_MOST) return over('');
+  const pause = lost ? pauseAfterLost(count) : trial.untried ? 0 : pauseBefore(count);
+  if (all.every((one) => one.lost)) return again(pause, false);
+  if (!lost && !trial.untried && count > policy.retries.kmod)
+    return over(count > 1 ? `, after ${count} tries` : '');
   if (spent >= policy.retries.run)
     return over(`; the run has used up its ${plural(policy.retries.run, 'retry', 'retries')}`);
-  return again(trial.untried ? 0 : pauseBefore(count));
+  return again(pause);
 }
 
 /**

@@ -15,7 +15,7 @@ export interface TagsSeen {
   /** The build of the kernel's package that was tagged last into each tag of a pass, also where it has left it since. */
   readonly heads: ReadonlyMap<string, KernelBuild>;
   /** What other gates did, or are doing, to the tags of this kernel, in order. */
-  readonly otherGates: readonly { readonly gate: string; readonly write: Write }[];
+  readonly otherGates: readonly { readonly gate: string; readonly write: Write; readonly at: number }[];
 }
 
 const NO_CHANGE: TagChange = { tag: [], untag: [] };
@@ -31,8 +31,8 @@ export function tagChanges(gate: Gate, { intents }: Pick<Run, 'intents'>): TagIn
 
 /**
  * What a verdict is to change. A kernel that passes also leaves the tags into which it was blocked before, in this run or
- * another one, but for those where another gate has put it. What the verdict has tagged once is not tagged again: it may
- * have been moved on.
+ * another one, but for those where another gate has put it. What the verdict, or another gate meanwhile, has tagged once is
+ * not tagged again: it may have been moved on.
  */
 export function changeFor(verdict: NonNullable<Run['verdict']>, gate: Gate, seen: TagsSeen): TagChange {
   const { tag, untag } = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict.verdict];
@@ -40,8 +40,10 @@ export function changeFor(verdict: NonNullable<Run['verdict']>, gate: Gate, seen
   const wanted = tag.filter((name) => !enteredLast(since, name));
   if (verdict.verdict !== 'promote') return { tag: wanted, untag };
   const others = seen.otherGates.map(({ write }) => write);
+  const meanwhile = seen.otherGates.filter(({ at }) => at >= seen.run.startedAt).map(({ write }) => write);
   const left = gate.on_fail.tag.filter((name) => !lastEnters(others, name));
-  return { tag: wanted, untag: [...new Set([...untag, ...left])] };
+  const missing = wanted.filter((name) => !lastEnters(meanwhile, name));
+  return { tag: missing, untag: [...new Set([...untag, ...left])] };
 }
 
 /**

@@ -42,10 +42,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
         : await observeBuildTag(store, gate, buildTag, second.latest[0]?.[0], watched),
     heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
-    otherGates: otherGates
-      .flatMap(tagWrites)
-      .toSorted((a, b) => a.at - b.at)
-      .map(({ gate, write }) => ({ gate, write })),
+    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.at - b.at),
     blockedBy: await blockedBy(context, gate, kernel),
     sideTags: second.sideTags.flat().map(({ name }) => name),
     slots: slotsFor(gate, run, ofGate, now()),

@@ -138,7 +138,7 @@ function failed(
 function unresolved(kmod: Kmod, arch: string): Outcome {
   const wanted = kmod.pins === null ? '' : ` = ${kmod.pins.slice(splitNvr(kmod.pins).name.length + 1)}`;
   const fault = new Fault(FAULT.BUILD, exitText(`error building package (arch ${arch})`, 30));
-  return noBuildroot(fault, noSuchPackage(`${kmod.kernel}-devel${wanted}`));
+  return noBuildroot(fault, noSuchPackage(`${kmod.pinned ?? `${kmod.kernel}-devel`}${wanted}`));
 }
 
 function noBuildroot(fault: Fault, log: readonly string[]): Outcome {

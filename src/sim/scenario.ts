@@ -56,6 +56,8 @@ export interface Kmod extends Nvr {
   readonly pins: string | null;
   /** What it asks for beside that: rpms of the newest kernel in the repo that its build root holds, too. */
   readonly also?: readonly string[];
+  /** The package of the kernel's build that it pins; absent: `-devel`. */
+  readonly pinned?: string;
   /** Milliseconds of one buildArch; null: as `timing.build_arch` says. */
   readonly build_time: number | null;
   /** What its spec file is for (ExclusiveArch); absent: all that the scenario has. */

@@ -1,5 +1,6 @@
 /** Kernel builds that were seen. */
 import type { KernelBuild } from '../core/model.ts';
+import { isDraft } from '../core/names.ts';
 import type { Base } from './record.ts';
 import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
@@ -23,7 +24,7 @@ export function kernelFacts({ db, record }: Base) {
       const known = await kernel(build);
       if (known?.nvr === nvr) return;
       const text = known ? `${known.nvr} is ${nvr} now` : `${nvr} is complete`;
-      const { id: _, ...names } = seen;
+      const { id: _, ...names } = { ...seen, draft_nvr: known && isDraft(known) ? known.nvr : null };
       await record(
         [{ at, kind: 'kernel', gate: null, build, nvr, run: null, text }],
         async (tx) => {
@@ -31,7 +32,7 @@ export function kernelFacts({ db, record }: Base) {
           else
             await tx
               .insertInto('kernel_build')
-              .values({ ...seen, seen_at: at })
+              .values({ ...seen, seen_at: at, draft_nvr: null })
               .execute();
         },
         (run) => run.kernel.id === build,
@@ -51,6 +52,6 @@ export function kernelOf({
   epoch,
   version,
   release,
-}: Omit<Tables['kernel_build'], 'seen_at'>): KernelBuild {
+}: Omit<Tables['kernel_build'], 'seen_at' | 'draft_nvr'>): KernelBuild {
   return { id, nvr, name, epoch, version, release };
 }

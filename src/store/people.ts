@@ -90,8 +90,14 @@ export function waiverReader(db: Kysely<Tables>): (gate: string, kernel: KernelB
       .orderBy(sql`rowid`)
       .limit(1),
   );
+  const asDraft = query(db, ({ id }: { id: number }) =>
+    db.selectFrom('kernel_build').select('draft_nvr').where('id', '=', id).where('draft_nvr', 'is not', null),
+  );
   const speaks = async (waiver: Waiver, gate: string, kernel: KernelBuild): Promise<boolean> => {
-    if (waiver.kernel !== 'next') return matcher([waiver.kernel])(kernel.nvr);
+    if (waiver.kernel !== 'next') {
+      const [draft] = waiver.kernel.includes(',draft_') ? await asDraft(kernel) : [];
+      return [kernel.nvr, draft?.draft_nvr ?? ''].some(matcher([waiver.kernel]));
+    }
     const [next] = await nextKernel({ gate, after: waiver.at });
     return next?.build_id === kernel.id;
   };

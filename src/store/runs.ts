@@ -154,7 +154,7 @@ export function runFacts({ db, record, cache }: Base) {
         .where('name', '=', name)
         .where('build_id', '!=', build)
         .where(letThrough)
-        .orderBy(sql`(SELECT max(seq) FROM closing WHERE closing.run_id = run.id)`, 'desc')
+        .orderBy(sql`(SELECT max(seq) FROM verdict WHERE verdict.run_id = run.id)`, 'desc')
         .executeTakeFirst();
       return row && kernelOf(row);
     },
@@ -191,7 +191,11 @@ export function runFacts({ db, record, cache }: Base) {
 /** What was judged of kmods that have been gone for so long does not count. */
 const JUDGED_MOST = 20_000;
 
-/** Whether a gate has let the kernel of `run` through. */
-const letThrough = sql<boolean>`(${lastClosing} = 'done' AND ${lastVerdict} = 'promote')`;
+/** Whether a gate has let the kernel of `run` through: also where it still rebuilds kmods, and has tagged. */
+const letThrough = sql<boolean>`(${lastVerdict} = 'promote' AND (${lastClosing} = 'done' OR (
+  coalesce(${lastClosing}, 'reopened') = 'reopened' AND EXISTS (
+    SELECT 1 FROM intent JOIN ending ON ending.intent_id = intent.id
+    WHERE intent.run_id = run.id AND kind IN ('tag', 'untag') AND how = 'done'
+      AND asked_at >= (SELECT at FROM verdict WHERE verdict.run_id = run.id ORDER BY seq DESC LIMIT 1)))))`;
 
 const idsOf = (rows: readonly { id: string }[]): string[] => rows.map(({ id }) => id);

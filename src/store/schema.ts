@@ -15,6 +15,8 @@ export interface Tables {
     version: string;
     release: string;
     seen_at: number;
+    /** Its NVR as a draft, where it was one and is promoted: a waiver for that name still speaks of it. */
+    draft_nvr: string | null;
   };
   run: {
     id: string;
@@ -346,6 +348,7 @@ const migrations: Record<string, Migration> = {
         .on('judgement')
         .columns(['gate', 'kmod', 'seq'])
         .execute();
+      await db.schema.alterTable('kernel_build').addColumn('draft_nvr', 'text').execute();
       await db.schema
         .alterTable('verdict')
         .addColumn('overdue', 'integer', (c) => c.notNull().defaultTo(0))

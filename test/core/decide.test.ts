@@ -297,7 +297,9 @@ describe('a person wins', () => {
     ).toBe('promote: waits for the hub to tag');
   });
   test('another gate is not taken for a hand', () => {
-    const otherGates = [{ gate: 'strict', write: { kind: 'tag', tag: 'elsewhere', from: 'gate' } }] as const;
+    const otherGates = [
+      { gate: 'strict', write: { kind: 'tag', tag: 'elsewhere', from: 'gate' }, at: 5 },
+    ] as const;
     const gone = { tags: ['elsewhere'], entry: null, otherGates };
     expect(told(ask(seen({}, gone)))).toBe('closed (taken-over): taken out of gate by gate strict');
   });

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Entry, Gate, Order, Policy, Run, Waiver } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
-import { newEvent, type State, TASK, type Task } from '../../src/sim/state.ts';
+import { newEvent, type State, type Task } from '../../src/sim/state.ts';
 import { createSideTag, tagBuild, untagBuild } from '../../src/sim/tags.ts';
 import { makeTask } from '../../src/sim/tasks.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -274,6 +274,15 @@ const endingIn = (view: View, kmod: string) => {
   return ending.build;
 };
 const rewrite = (task: Task, change: Partial<Task>) => Object.assign(task, change);
+/** Another truth than that which was played. */
+const really = (state: State, rule: Pick<Rule, 'kmod' | 'result'> & Partial<Rule>) =>
+  void (state.scenario.rules as Rule[]).unshift({
+    kernel: '*',
+    arch: '*',
+    log: [],
+    times: null,
+    ...rule,
+  });
 const leaveKernelOut = (state: State) => {
   for (const root of state.buildroots) {
     const others = root.rpms.filter(({ build_id }) => build_id !== stage.buildId(NEW));
@@ -298,17 +307,36 @@ const LIES: Record<string, Lie> = {
     play: PROMOTED,
     lie: ({ state }) => leaveKernelOut(state),
     promise: 1,
-    says: /truth says hold: kmod-alpha-1.0-1.el9 is inconclusive/,
+    says: /H: nothing showed that kmod-alpha-1.0-1.el9 on x86_64 is fine/,
   },
-  'a promotion of what does not build': {
+  'a promotion of what does not compile': {
     play: PROMOTED,
-    lie: ({ state }) => {
-      for (const task of state.tasks.filter(({ parent }) => parent === scratch().id))
-        rewrite(task, { state: TASK.FAILED, files: new Map([['build.log', { content: ERROR, time: 0 }]]) });
-      rewrite(scratch(), { state: TASK.FAILED });
+    lie: ({ state }) => really(state, { kmod: 'kmod-alpha', kernel: NEW, result: 'fails' }),
+    promise: 1,
+    says: /P: it newly breaks kmod-alpha-1.0-1.el9 on x86_64, fine with kernel-6.1.170-47.el9/,
+  },
+  'a promotion of what did not compile before, where nothing shows that': {
+    play: PROMOTED,
+    lie: ({ state }) => really(state, { kmod: 'kmod-alpha', result: 'fails' }),
+    promise: 1,
+    says: /H: nothing showed that kmod-alpha-1.0-1.el9 on x86_64 is broken already/,
+  },
+  'a promotion in the name of what was broken before': {
+    play: {
+      options: { gate: { ...FINE, ...SIDETAG }, scenario: alpha('fails') },
+      ends: 'done',
+    },
+    lie: (view) => {
+      for (const kmod of runIn(view).kmods) kmod.required = kmod.name === 'kmod-alpha';
     },
     promise: 1,
-    says: /truth says block: kmod-alpha-1.0-1.el9 is unattributed/,
+    says: /P: no required kmod was really tried and fine/,
+  },
+  'a block of what compiles': {
+    play: BLOCKED,
+    lie: ({ state }) => really(state, { kmod: 'kmod-gamma', result: 'builds' }),
+    promise: 1,
+    says: /is blocked: [BH]: it newly breaks none of kmod-alpha/,
   },
   'a promotion by a waiver that had ended': {
     play: WAIVED,
@@ -316,7 +344,7 @@ const LIES: Record<string, Lie> = {
       for (const waiver of runIn(view).waivers) waiver.until = waiver.at - HOUR;
     },
     promise: 1,
-    says: /truth says block: kmod-gamma/,
+    says: /P: it newly breaks kmod-gamma/,
   },
   'a promotion by a waiver for another kernel': {
     play: WAIVED,
@@ -324,7 +352,7 @@ const LIES: Record<string, Lie> = {
       for (const waiver of runIn(view).waivers) waiver.kernel = OLD;
     },
     promise: 1,
-    says: /truth says block: kmod-gamma/,
+    says: /P: it newly breaks kmod-gamma/,
   },
   'a promotion by symbols that changed': {
     play: {
@@ -336,7 +364,7 @@ const LIES: Record<string, Lie> = {
       runIn(view).waivers = [];
     },
     promise: 1,
-    says: /truth says block: kmod-beta-2.1-3.el9 is broken/,
+    says: /P: it newly breaks kmod-beta-2.1-3.el9/,
   },
   'a promotion of nothing': {
     play: PROMOTED,
@@ -344,7 +372,7 @@ const LIES: Record<string, Lie> = {
       runIn(view).kmods = [];
     },
     promise: 1,
-    says: /truth says hold: no kmod is proven/,
+    says: /P: no required kmod was really tried and fine/,
   },
   'a promotion without one of the kmods': {
     play: PROMOTED,
@@ -483,7 +511,7 @@ const LIES: Record<string, Lie> = {
       for (const arch of beta?.arches ?? []) arch.answer = 'compatible';
     },
     promise: 6,
-    says: /symbols of kmod-beta in .* are told as x86_64 compatible/,
+    says: /symbols of kmod-beta in .* are told as compatible on x86_64/,
   },
   'a person who is not heeded': {
     play: TAKEN,

@@ -5,6 +5,7 @@
 import type { Entry, Gate, Intent, Run, Waiver, Write } from '../../src/core/model.ts';
 import { compareEvr } from '../../src/core/names.ts';
 import {
+  type Build,
   eventTime,
   type Listing,
   matches,
@@ -13,7 +14,12 @@ import {
   type Tag,
   type Task,
 } from '../../src/sim/state.ts';
-import { allowed, archesOf, develIn, listingsIn, loadsOf, newestIn, taskOf, wrongChoice } from './truth.ts';
+import { archesOf, develIn, listingsIn, newestIn, taskOf, wrongChoice } from './held.ts';
+import type { Pass } from './passed.ts';
+import { loadingOf } from './symbols.ts';
+import { createTrials } from './trials.ts';
+import { type Compiles, truthOf } from './truth.ts';
+import { type Said, subjectOf, wrongBlock, wrongPromotion } from './verdicts.ts';
 
 /** What there is to see. */
 export interface View {
@@ -58,12 +64,6 @@ interface OwnBuild {
   readonly key: string;
 }
 
-/** A verdict of a run, by the journal. */
-interface Said {
-  readonly at: number;
-  readonly verdict: string;
-}
-
 type Say = (promise: number, text: string) => void;
 type TagWrite = Intent<Extract<Write, { kind: 'tag' | 'untag' }>>;
 
@@ -84,6 +84,10 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   const open = new Set<Listing>();
   const builds: OwnBuild[] = [];
   const attempts = new Map<string, Task>();
+  const passes: Pass[] = [];
+  /** What is judged once all that is new is taken in. */
+  const judgements: (() => void)[] = [];
+  let compiles: Compiles | undefined;
   let me = -1;
   let clock = (at: number) => at;
 
@@ -94,6 +98,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]),
   );
   const packages = new Set(gates.flatMap(({ kernels }) => kernels));
+  const trials = createTrials(packages, () => me);
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
   const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
   const timeOf = (state: State, event: number) => clock(eventTime(state, event));
@@ -103,13 +108,13 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   function look(view: View, say: Say): void {
     clock = view.clock ?? clock;
     me = view.state.users.find(({ name }) => name === gateUser)?.id ?? -1;
+    trials.look(view.state, clock);
     const fresh = remember(view, say);
     const lines = view.journal.slice(seen.journal);
     seen.journal = view.journal.length;
     for (const line of lines) hear(view, line, say);
     for (const { run, intent } of fresh.intents) checkAsked(view, run, intent, say);
     for (const { run, intent } of fresh.ended) checkEvidence(view, run, intent, say);
-    for (const run of fresh.closed) checkClosing(view, run, say);
     for (const tag of view.state.tags.slice(seen.tags)) checkSideTag(view, tag, say);
     seen.tags = view.state.tags.length;
     for (const task of view.state.tasks.slice(seen.tasks)) checkTask(view, task, say);
@@ -128,6 +133,8 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       open.delete(listing);
       if (listing.revoker_id === me) checkUntagged(view, listing, say);
     }
+    for (const run of fresh.closed) checkClosing(view, run, say);
+    for (const judge of judgements.splice(0)) judge();
   }
 
   // ---- what was recorded ----------------------------------------------------------------------------
@@ -169,42 +176,66 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     if (kind !== 'verdict') return;
     const verdict = /^verdict (\w+)/.exec(text)?.[1] ?? '';
     const all = verdicts.get(run.id) ?? [];
-    if (verdict === 'promote') checkVerdict(view, own, run, at, all.at(-1), say);
     verdicts.set(run.id, [...all, { at, verdict }]);
+    if (verdict === 'block') judge(view, own, run, at, all, wrongBlock, say);
   }
 
-  // ---- 1: no kernel passes unless ---------------------------------------------------------------------
+  // ---- 1: no kernel passes, and none is blocked, unless -----------------------------------------------
 
-  function checkVerdict(
+  /**
+   * Have a verdict judged, once what else is new is known. A promotion is one when its tags are about to move: until then
+   * it may come otherwise.
+   * @param before the verdicts before it
+   */
+  function judge(
     view: View,
     gate: Gate,
     given: Run,
     at: number,
-    before: Said | undefined,
+    before: readonly Said[],
+    wrong: typeof wrongBlock,
     say: Say,
   ): void {
-    // Since the verdict a retry may have chosen kmods anew.
+    // Since then a retry may have chosen kmods anew.
     const known = given.chosenAt > at ? earlier.get(given.id) : given;
     if (!known || known.chosenAt > at) return;
-    const wrong = wrongChoice(view.state, gate, known, clock);
-    if (wrong) say(1, `${given.id} is promoted, and ${wrong}`);
-    const found = allowed(view.state, gate, known, at, (waiver) => isNext(waiver, known));
-    const { longest_hold, after_hold } = gate.policy;
-    const held =
-      before?.verdict === 'hold' &&
-      after_hold === 'promote' &&
-      longest_hold !== null &&
-      before.at + longest_hold <= at &&
-      !known.orders.some((order) => order.kind === 'retry' && order.at > before.at && order.at <= at);
-    if (found.verdict === 'promote' || (found.verdict === 'hold' && held)) return;
-    say(1, `${given.id} is promoted where the truth says ${found.verdict}: ${found.why}`);
+    const { state } = view;
+    if (wrong === wrongBlock) notePass(state, gate, given, at, 'kept');
+    judgements.push(() => {
+      const subject = subjectOf(state, { ...known, intents: given.intents });
+      if (!subject) return;
+      compiles ??= truthOf(state.scenario);
+      const one = { state, clock, compiles, trials, passes, gate, subject, at, before };
+      const found = wrong({ ...one, isNext: (waiver) => isNext(waiver, known) });
+      const done = wrong === wrongBlock ? 'blocked' : 'promoted';
+      if (found) say(1, `${given.id} is ${done}: ${found}`);
+      const chosen = wrong === wrongBlock ? undefined : wrongChoice(state, gate, known, clock);
+      if (chosen) say(1, `${given.id} is promoted, and ${chosen}`);
+    });
+  }
+
+  /** A kernel passes, by tags that are about to move (`at`: when that is asked for), or where there are none to move. */
+  function judgePromotion(view: View, gate: Gate, run: Run, at: number, say: Say): void {
+    const said = (verdicts.get(run.id) ?? []).filter((one) => one.at <= at);
+    if (said.at(-1)?.verdict === 'promote')
+      judge(view, gate, run, at, said.slice(0, -1), wrongPromotion, say);
+  }
+
+  function notePass(state: State, gate: Gate, run: Run, at: number, how: Pass['how']): void {
+    const kernel = state.builds[run.kernel.id - 1];
+    const kmods = new Map(run.kmods.map(({ name, buildId }) => [name, buildId]));
+    if (kernel) passes.push({ gate: gate.name, kernel, at, kmods, how });
   }
 
   /** Whether a run's kernel was the first to come before its gate after the waiver was made. */
-  function isNext({ at }: Waiver, { gate, startedAt }: Run): boolean {
+  function isNext({ at }: Waiver, { gate, startedAt, kernel }: Run): boolean {
     if (startedAt < at) return false;
     return ![...runs.values()].some(
-      (other) => other.gate === gate && other.startedAt >= at && other.startedAt < startedAt,
+      (other) =>
+        other.gate === gate &&
+        other.kernel.id !== kernel.id &&
+        other.startedAt >= at &&
+        other.startedAt < startedAt,
     );
   }
 
@@ -261,12 +292,12 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     } else say(3, `task ${task.id} was recorded as ${write.kind}`);
     const against = write.kind === 'scratch-build' ? (write.against?.id ?? '') : 'rebuild';
     const build = { task, gate, run, intent, key: `${run.id} ${kmod} ${against}` };
-    checkTries(build, say);
+    checkTries(view.state, build, say);
     builds.push(build);
   }
 
   /** One at a time, no more than may be, and no more tries than may be. */
-  function checkTries(build: OwnBuild, say: Say): void {
+  function checkTries(state: State, build: OwnBuild, say: Say): void {
     const { task, gate, run, intent, key } = build;
     const lives = (other: Task) => other.completion === null || other.completion > task.created;
     const before = builds.filter((other) => other.key === key);
@@ -289,12 +320,30 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     const tries = before.filter((other) => created(other.task) >= since);
     if (tries.length === 0) return;
     const { retries } = gate.policy;
-    if (tries.length > retries.kmod) say(3, `${key} is tried ${tries.length + 1} times`);
+    const { arches } = intent.write;
+    const all = new Set(tries.flatMap((other) => triedOn(state, other) ?? []));
+    for (const arch of arches ?? (all.size > 0 ? all : ['any'])) {
+      const of = tries.filter((other) => triedOn(state, other)?.includes(arch) ?? true).length;
+      if (of > retries.kmod) say(3, `${key} is tried ${of + 1} times on ${arch}`);
+    }
     const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= created(task))?.at ?? 0;
     const ofRun = again(ofGate.filter((other) => other.run.id === run.id && created(other.task) >= anyRetry));
     if (ofRun + 1 > retries.run) say(3, `${run.id} has had ${ofRun + 1} retries`);
     const today = again(ofGate.filter((other) => created(other.task) > created(task) - DAY + LATE));
     if (today + 1 > retries.day) say(3, `gate ${gate.name} has had ${today + 1} retries in a day`);
+  }
+
+  /**
+   * On which architectures a build was a try: not where Koji cancelled it since it had failed on another. Undefined: on
+   * all, since it failed before it came to any.
+   */
+  function triedOn(state: State, { task }: OwnBuild): string[] | undefined {
+    const arches = archesOf(state, task).map((one) => one.task);
+    if (arches.length === 0) return undefined;
+    const failed = arches.some((one) => one.state === TASK.FAILED);
+    return arches
+      .filter((one) => !failed || one.state !== TASK.CANCELED)
+      .map(({ label, arch }) => label ?? arch);
   }
 
   /** Builds that were not the first of their kind. */
@@ -354,22 +403,32 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       (write) => write.kind === 'tag' && write.tag === tag.name && !write.against,
     );
     if (asked.length === 0) say(8, `tagged ${what}, and it was recorded nowhere before`);
-    const fits = asked.some(({ run, intent }) => {
+    const fits = asked.filter(({ run, intent }) => {
       const gate = gateOf(run);
       const verdict = verdicts.get(run.id)?.findLast(({ at }) => at <= intent.askedAt)?.verdict;
-      return (
-        (verdict === 'promote' && gate?.on_pass.tag.includes(tag.name)) ||
-        (verdict === 'block' && gate?.on_fail.tag.includes(tag.name))
-      );
+      if (verdict === 'promote' && gate?.on_pass.tag.includes(tag.name)) {
+        notePass(state, gate, run, time, 'moved');
+        return true;
+      }
+      return verdict === 'block' && gate?.on_fail.tag.includes(tag.name);
     });
-    if (!fits) say(1, `tagged ${what} without a verdict for it`);
+    if (fits.length === 0) say(1, `tagged ${what} without a verdict for it`);
     const stays = listingsIn(state, tag, clock).filter((stay) => stay.build.name === build.name);
-    const latest = stays.findLast(
-      (stay) =>
-        stay.listing.create_event < listing.create_event &&
-        (stay.listing.revoke_event ?? Number.POSITIVE_INFINITY) > listing.create_event,
+    const before = stays.filter((stay) => stay.listing.create_event < listing.create_event);
+    const last = before.at(-1);
+    const reopened = fits.some(
+      ({ run }) =>
+        verdicts.get(run.id)?.some(({ verdict }) => verdict === 'block') &&
+        gateOf(run)?.on_pass.tag.includes(tag.name),
     );
-    if (!latest || compareEvr({ ...latest.build, epoch: null }, { ...build, epoch: null }) <= 0) return;
+    if (last && reopened && last.listing.creator_id === me && isOlder(build, last.build))
+      say(1, `P: a waiver brings ${what}, which had ${last.build.nvr} last`);
+    const latest = before.findLast(
+      (stay) => (stay.listing.revoke_event ?? Number.POSITIVE_INFINITY) > listing.create_event,
+    );
+    // A blocked kernel always leaves: only tags of a pass keep an order.
+    const keepsOrder = gates.some(({ on_pass }) => on_pass.tag.includes(tag.name));
+    if (!keepsOrder || !latest || !isOlder(build, latest.build)) return;
     // What a person tags while the hub has the gate's order cannot be known.
     const crossed =
       latest.listing.creator_id !== me && asked.every(({ intent }) => intent.askedAt <= latest.since);
@@ -400,6 +459,12 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
         (write.kind === 'tag' && write.from === tag.name),
     );
     if (asked.length === 0) say(8, `untagged ${what}, and it was recorded nowhere before`);
+    for (const gate of enforcing) {
+      if (!gate.on_fail.tag.includes(tag.name) || asked.some(({ run }) => run.gate === gate.name)) continue;
+      const run = ofKernel(build.id).findLast((one) => one.gate === gate.name);
+      const blocks = run && verdicts.get(run.id)?.at(-1)?.verdict === 'block' && run.closing?.how === 'done';
+      if (blocks) say(1, `B: untagged ${what}, into which gate ${gate.name} has blocked it`);
+    }
   }
 
   // ---- 6: evidence ----------------------------------------------------------------------------------------
@@ -428,10 +493,13 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       if (real.task.state !== arch.state || real.task.label !== arch.arch)
         wrong(`task ${arch.task} is ${real.task.state} on ${real.task.label}`);
       const { root } = real;
-      const held = root && root.rpms.length > 0 ? develIn(root, run.kernel.name) : null;
       const told = arch.buildroot?.map((kernel) => kernel.id) ?? null;
-      if (JSON.stringify(held) !== JSON.stringify(told))
-        wrong(`its build root on ${arch.arch} held ${held}, not ${told}`);
+      const held = ([undefined, 'any'] as const).map((any) =>
+        root && root.rpms.length > 0 ? develIn(root, run.kernel.name, any) : null,
+      );
+      // What is named like one, and is none, may be told or not: what it proves is another question.
+      if (!held.some((ids) => JSON.stringify(ids) === JSON.stringify(told)))
+        wrong(`its build root on ${arch.arch} held ${held[0]}, not ${told}`);
       if (root?.repo_id !== arch.repoId)
         wrong(`its repo on ${arch.arch} was ${root?.repo_id}, not ${arch.repoId}`);
       const newest = root && newestIn(state, root, run.kernel.name);
@@ -444,33 +512,53 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
 
   function checkSymbols({ state }: View, gate: Gate, run: Run, say: Say): void {
     if (!run.symbols || run.strategy === 'rebuild') return;
-    const truth = loadsOf(state, gate, run);
+    const { id, name } = run.kernel;
+    const loaded = loadingOf(state, { name, buildId: id }, gate.variant, run.kmods);
+    const answers = { yes: ['compatible'], no: ['incompatible'], unknown: ['inconclusive'] };
     for (const { kmod, arches } of run.symbols.kmods) {
-      const real = truth.get(kmod) ?? [];
-      const told = arches.map(({ arch, answer, before }) => `${arch} ${answer} ${before}`).toSorted();
-      const held = real.map(({ arch, answer, before }) => `${arch} ${answer} ${before}`).toSorted();
-      if (told.join() !== held.join())
-        say(6, `symbols of ${kmod} in ${run.id} are told as ${told}, and are ${held}`);
+      for (const { arch, answer } of arches) {
+        const real = loaded.get(kmod)?.get(arch) ?? { is: 'unknown', gone: false };
+        // Where nothing at all is there, that may be told in either way: it may be another kernel's.
+        if (answers[real.is].includes(answer) || real.gone) continue;
+        say(6, `symbols of ${kmod} in ${run.id} are told as ${answer} on ${arch}: do they fit? ${real.is}`);
+      }
     }
   }
 
   // ---- 7: persons -------------------------------------------------------------------------------------------
 
-  function checkAsked({ state }: View, run: Run, { write, askedAt, id }: Intent, say: Say): void {
+  function checkAsked(view: View, run: Run, { write, askedAt, id }: Intent, say: Say): void {
+    const { state } = view;
     const gate = gateOf(run);
     if (!gate || (write.kind !== 'tag' && write.kind !== 'untag')) return;
     if (state.tags.some((tag) => tag.name === write.tag && tag.extra['sidetag'] === true)) return;
     if (gate.mode === 'observe') say(4, `${id} changes a tag, and gate ${gate.name} only observes`);
-    const moved = movedByHand(state, gate, run, askedAt);
+    if (write.kind === 'tag' && gate.on_pass.tag.includes(write.tag))
+      judgePromotion(view, gate, run, askedAt, say);
+    const again = run.intents.some(
+      (one) =>
+        one.id !== id && one.askedAt < askedAt && one.write.kind === 'tag' && one.write.tag === write.tag,
+    );
+    // What was moved on from a pass tag is not to be put there again; else it is over, and nobody took it.
+    const moved = movedByHand(state, gate, run, askedAt, again ? undefined : 'moved on');
     if (moved) say(7, `${id} is asked although ${moved}`);
   }
 
-  function checkClosing({ state }: View, run: Run, say: Say): void {
+  function checkClosing(view: View, run: Run, say: Say): void {
+    const { state } = view;
     const gate = gateOf(run);
     const { closing } = run;
     if (!gate || !closing) return;
+    const passed = closing.how === 'observed' || closing.how === 'done';
+    const moves = run.intents.some(
+      ({ write }) => write.kind === 'tag' && gate.on_pass.tag.includes(write.tag),
+    );
+    if (passed && !moves && verdicts.get(run.id)?.at(-1)?.verdict === 'promote') {
+      judgePromotion(view, gate, run, closing.at, say);
+      notePass(state, gate, run, closing.at, 'let');
+    }
     if (closing.how !== 'taken-over') {
-      const moved = movedByHand(state, gate, run, closing.at);
+      const moved = movedByHand(state, gate, run, closing.at, 'moved on');
       if (moved) say(7, `${run.id} is closed as ${closing.how} although ${moved}`);
       return;
     }
@@ -484,29 +572,47 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
    * How the tags of a run's kernel differ from what the gate's own hand left, when it acts at a time. What happens in that
    * same moment may be before or after, so it counts neither way.
    */
-  function movedByHand(state: State, gate: Gate, run: Run, time: number): string | undefined {
-    const before = differs(state, gate, run, (at) => at < time);
-    return before && differs(state, gate, run, (at) => at <= time);
+  function movedByHand(
+    state: State,
+    gate: Gate,
+    run: Run,
+    time: number,
+    allow?: 'moved on',
+  ): string | undefined {
+    const before = differs(state, gate, run, (at) => at < time, allow);
+    return before && differs(state, gate, run, (at) => at <= time, allow);
   }
 
-  function differs(state: State, gate: Gate, run: Run, past: (at: number) => boolean): string | undefined {
+  /** @param allow what left a pass tag again may have been moved on, by a signer or a compose: that takes nothing over */
+  function differs(
+    state: State,
+    gate: Gate,
+    run: Run,
+    past: (at: number) => boolean,
+    allow?: 'moved on',
+  ): string | undefined {
     for (const name of standsIn(gate)) {
       const tag = state.tags.find((one) => one.name === name);
       if (!tag) continue;
       const stays = listingsIn(state, tag, clock).filter(({ build }) => build.id === run.kernel.id);
       const stands = stays.find(({ since, till }) => past(since) && !past(till));
-      const own = stays
+      const changes = stays
         .flatMap(({ listing, since, till }) => [
           { event: listing.create_event, at: since, by: listing.creator_id, is: true },
           { event: listing.revoke_event ?? 0, at: till, by: listing.revoker_id, is: false },
         ])
-        .filter(({ by, at }) => by === me && at >= run.startedAt && past(at))
+        .filter(({ at }) => at >= run.startedAt && past(at))
         .toSorted((a, b) => a.event - b.event);
+      // What another gate did last is no person's hand, though all have one user.
+      const last = changes.at(-1);
+      if (last?.by === me && !isAsked(run, name, last.is, last.at)) continue;
+      const own = changes.filter(({ by, is, at }) => by === me && isAsked(run, name, is, at));
       const left = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
       // Where it had failed before anybody may tidy up: that is nothing of this run's.
       const leftover = own.length === 0 && gate.on_fail.tag.includes(name);
       const should = left && (!leftover || stands !== undefined);
-      if (should && !stands) return `it was taken out of ${name} by hand`;
+      const movedOn = allow === 'moved on' && own.at(-1)?.is === true && gate.on_pass.tag.includes(name);
+      if (should && !stands && !movedOn) return `it was taken out of ${name} by hand`;
       if (!should && stands) return `it was tagged into ${name} by hand`;
       if (name === gate.watch && stands && own.length === 0 && stands.listing.create_event !== run.entry)
         return `it was tagged into ${name} again`;
@@ -514,16 +620,19 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     return undefined;
   }
 
+  /** Whether a run has asked by then for its kernel to come into a tag (`is`), or to leave it. */
+  const isAsked = ({ intents }: Run, name: string, is: boolean, at: number): boolean =>
+    intents.some(
+      ({ write, askedAt }) =>
+        askedAt <= at &&
+        ((write.kind === 'tag' && (is ? write.tag === name : write.from === name)) ||
+          (write.kind === 'untag' && !is && write.tag === name)),
+    );
+
   /** Whether anything moved the kernel in a run's time but the run itself. */
   function isTouched(state: State, gate: Gate, run: Run, time: number): boolean {
     const names = standsIn(gate);
-    const own = (name: string, is: boolean, at: number) =>
-      run.intents.some(
-        ({ write, askedAt }) =>
-          askedAt <= at &&
-          ((write.kind === 'tag' && (is ? write.tag === name : write.from === name)) ||
-            (write.kind === 'untag' && !is && write.tag === name)),
-      );
+    const own = (name: string, is: boolean, at: number) => isAsked(run, name, is, at);
     return [...names].some((name) => {
       const tag = state.tags.find((one) => one.name === name);
       const stays = tag
@@ -555,7 +664,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
         if (left.length > 0) say(9, `${run.id} is closed, and ${left.join(', ')} open`);
         continue;
       }
-      const moved = movedByHand(view.state, gate, run, view.now);
+      const moved = movedByHand(view.state, gate, run, view.now, 'moved on');
       if (moved) say(7, `${run.id} still goes on although ${moved}`);
       const stuck = stuckOf(view, gate, run);
       if (stuck) say(9, `${run.id} does not end: ${stuck}`);
@@ -630,6 +739,9 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       }),
   };
 }
+
+const isOlder = (build: Build, than: Build): boolean =>
+  compareEvr({ ...build, epoch: null }, { ...than, epoch: null }) < 0;
 
 /** What a run no longer has that was once recorded; nothing may ever go. */
 function lostOf(before: Run, run: Run): string | undefined {

@@ -12,7 +12,15 @@ export interface Happening {
   readonly at: number;
   readonly what:
     | { readonly kind: 'kernel'; readonly nvr: string; readonly tag: string }
+    /** One that is there comes before one more gate. */
+    | { readonly kind: 'enter'; readonly nvr: string; readonly tag: string }
     | { readonly kind: 'person' }
+    /** A person lets a kernel pass that breaks kmods, for so many ms. */
+    | { readonly kind: 'waive'; readonly nvr: string; readonly kmod: string; readonly until: number }
+    /** A release takes all that has passed: the pass tag is empty. */
+    | { readonly kind: 'release' }
+    /** A draft becomes a real build: another name, the same build. */
+    | { readonly kind: 'promote-draft'; readonly nvr: string }
     /** The gate's machine gets another time: so many ms later, or earlier. */
     | { readonly kind: 'set-clock'; readonly by: number }
     | { readonly kind: Trouble | Relief | 'expire' | 'restart-hub' | 'restart-builders' | 'kill' };
@@ -54,6 +62,8 @@ export interface Weather {
 export interface Drawn {
   readonly scenario: Scenario;
   readonly gates: readonly Gate[];
+  /** A robot that moves what comes into the pass tag on to another, so many ms later; null: there is none. */
+  readonly signer: { readonly from: string; readonly to: string; readonly after: number } | null;
   readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
   readonly happenings: readonly Happening[];
   readonly weather: Weather;
@@ -63,48 +73,76 @@ export interface Drawn {
 
 export const GATE_USER = 'kmod-gate';
 export const PERSON = 'release-manager';
+export const SIGNER = 'robosignatory';
+/** How likely a kernel comes as a draft, and is promoted later. */
+const DRAFTS = 0.15;
 const SYMBOLS = Array.from({ length: 6 }, (_, i) => `sym_${i}`);
 
 export function draw(random: Random): Drawn {
   const kernels = drawKernels(random.fork('kernels'));
-  const arches = random.pick([['x86_64'], ['x86_64'], ['x86_64', 'aarch64']]);
-  const kmods = drawKmods(random.fork('kmods'), kernels);
+  const arches = random.pick([
+    ['x86_64'],
+    ['x86_64', 'aarch64'],
+    ['x86_64', 'aarch64'],
+    ['x86_64', 'aarch64', 's390x'],
+  ]);
   const gates = drawGates(random.fork('gates'), arches);
-  const scenario = drawScenario(random.fork('scenario'), { kernels, kmods, arches, gates });
-  const stormEnds = random.int(1, 8) * HOUR;
+  const kmods = drawKmods(random.fork('kmods'), { kernels, arches, gates });
+  const stormEnds = random.int(2, 12) * HOUR;
+  const scenario = drawScenario(random.fork('scenario'), { kernels, kmods, arches, gates, stormEnds });
   const weather = drawWeather(random.fork('weather'));
   return {
     scenario,
     gates,
+    signer: drawSigner(random.fork('signer')),
     pace: {
       every: random.int(20, 180) * MINUTE,
       poll: random.chance(0.3) ? random.int(2, 8) * MINUTE : random.int(10, 60) * MINUTE,
       settle: random.int(1, 3) * MINUTE,
     },
-    happenings: drawHappenings(random.fork('happenings'), { kernels, gates, stormEnds, rough: weather }),
+    happenings: drawHappenings(random.fork('happenings'), {
+      kernels,
+      kmods,
+      gates,
+      stormEnds,
+      rough: weather,
+    }),
     weather,
     stormEnds,
   };
 }
 
+const drawSigner = (random: Random): Drawn['signer'] =>
+  random.chance(0.2)
+    ? { from: 'pass', to: 'signed', after: random.chance(0.5) ? 0 : random.int(1, 90) * MINUTE }
+    : null;
+
+/** In most worlds symbols change at times, in some they are kept. */
 function drawKernels(random: Random): Kernel[] {
-  const count = random.int(2, 4);
+  const count = random.int(2, 5);
+  const [goes, changes] = random.pick([
+    [0.1, 0.25],
+    [0.03, 0.06],
+    [0, 0],
+  ]);
   let crcs = new Map(SYMBOLS.map((name) => [name, random.int(1, 2 ** 31)]));
   return Array.from({ length: count }, (_, i): Kernel => {
     if (i > 0) {
-      const gone = random.some([...crcs.keys()], 0.1);
+      const gone = random.some([...crcs.keys()], goes);
       crcs = new Map(
         [...crcs]
           .filter(([name]) => !gone.includes(name) || crcs.size === 1)
-          .map(([name, crc]) => [name, random.chance(0.25) ? random.int(1, 2 ** 31) : crc]),
+          .map(([name, crc]) => [name, random.chance(changes) ? random.int(1, 2 ** 31) : crc]),
       );
     }
     const symbols = [...crcs].map(([name, crc], n) => ({ name, crc: hex(crc), vmlinux: n % 2 === 0 }));
+    const draft = i > 0 && random.chance(DRAFTS) ? `,draft_${i}` : '';
     return {
-      ...splitNvr(`kernel-6.${i}.0-1.el9`),
+      ...splitNvr(`kernel-6.${i}.0-1.el9${draft}`),
       tags: i === 0 ? ['base', ...(random.chance(0.8) ? ['pass'] : [])] : [],
       built: i === 0,
       single: random.chance(0.1),
+      others: ['kernel-tools-libs-devel', 'kernel-headers'],
       symbols,
       exports: new Set(crcs.keys()),
       variants: {},
@@ -114,21 +152,34 @@ function drawKernels(random: Random): Kernel[] {
 
 const hex = (crc: number): string => `0x${crc.toString(16).padStart(8, '0')}`;
 
-function drawKmods(random: Random, kernels: readonly Kernel[]): Kmod[] {
-  return Array.from({ length: random.int(1, 3) }, (_, i): Kmod => {
+function drawKmods(random: Random, { kernels, arches, gates }: Omit<Cast, 'kmods'>): Kmod[] {
+  // Where a gate names architectures, kmods are for all of them, since it builds for those all the same.
+  const named = gates.some((gate) => gate.arches || Object.keys(gate.kmods.arches).length > 0);
+  return Array.from({ length: random.int(1, 4) }, (_, i): Kmod => {
     const built = random.pick(kernels.slice(0, 2));
     const imports = random.some(built.symbols, 0.5).map(({ name, crc }) => ({ name, crc }));
     const exported = i === 0 && random.chance(0.3);
+    // What a kernel took in may still be exported by a kmod, too.
+    const taken = random.pick(built.symbols);
+    const backport = random.chance(0.4) ? { [taken.name]: taken.crc } : {};
+    const pins = random.chance(0.12) ? random.pick([kernels[0]?.nvr ?? '', 'kernel-1.0-1.el9']) : null;
+    const few = arches.length > 1 && !named && random.chance(0.2);
     return {
-      ...splitNvr(`kmod-${'abc'[i]}-1-1.el9`),
+      ...splitNvr(`kmod-${'abcd'[i]}-1-1.el9`),
       tags: ['kmods'],
-      imports,
-      exports: exported ? { shared: '0x00000001' } : {},
+      imports: exported && random.chance(0.9) ? imports.filter(({ name }) => !(name in backport)) : imports,
+      exports: exported ? { shared: '0x00000001', ...backport } : {},
       needs: i > 0 && random.chance(0.2) ? { shared: '0x00000001' } : {},
       variants: {},
       kernel: 'kernel',
-      pins: random.chance(0.2) ? random.pick([kernels[0]?.nvr ?? '', 'kernel-1.0-1.el9']) : null,
+      pins,
+      ...(pins && random.chance(0.4) && { pinned: random.pick(['kernel', 'kernel-core', 'kernel-headers']) }),
+      ...(random.chance(pins ? 0.5 : 0.05) && {
+        also: random.pick([['kernel-tools-libs-devel'], ['kernel-devel']]),
+      }),
       build_time: random.chance(0.5) ? null : random.int(10, 900) * 1000,
+      arches: few ? [random.pick(arches)] : null,
+      userspace: random.chance(0.15) ? ['i686'] : [],
     };
   });
 }
@@ -143,21 +194,35 @@ const STRATEGIES: readonly Strategy[] = [
 
 function drawGates(random: Random, arches: readonly string[]): Gate[] {
   const first = drawGate(random, 'g1', arches);
-  // A second one looks on, or stands where the first one's kernels go.
-  if (!random.chance(0.25)) return [first];
+  // A second one looks on, or stands where the first one's kernels go, or beside it, for other kmods and the same tags.
+  if (!random.chance(0.4)) return [first];
   const second = drawGate(random, 'g2', arches);
-  return [
-    first,
-    {
-      ...second,
-      ...random.pick<Partial<Gate>>([
-        { mode: 'observe', watch: 'gate' },
-        { mode: 'observe', watch: 'pass' },
-        { mode: 'enforce', watch: 'pass', on_fail: { tag: ['fail'], untag: [] } },
-      ]),
+  const other: Partial<Gate> = random.pick<() => Partial<Gate>>([
+    () => ({ mode: 'observe', watch: 'gate', on_pass: { tag: ['next'], untag: [] } }),
+    () => ({ mode: 'observe', watch: 'pass', on_pass: { tag: ['next'], untag: [] } }),
+    () => ({
+      mode: 'enforce',
+      watch: 'pass',
       on_pass: { tag: ['next'], untag: [] },
-    },
-  ];
+      on_fail: { tag: ['fail'], untag: [] },
+    }),
+    ...Array.from({ length: 3 }, () => () => beside(random)),
+  ])();
+  const include = random.chance(0.5) ? random.some(['kmod-a', 'kmod-b', 'kmod-c', 'kmod-d'], 0.5) : ['*'];
+  // Another target has another build tag, with trouble of its own.
+  const build = second.build && random.chance(0.5) ? { ...second.build, target: 'try2' } : second.build;
+  return [first, { ...second, build, kmods: { ...second.kmods, include }, ...other }];
+}
+
+/** It shares the pass tag or the fail tag of the first, or both. */
+function beside(random: Random): Partial<Gate> {
+  const shares = random.pick(['pass', 'fail', 'both'] as const);
+  return {
+    mode: 'enforce',
+    watch: 'gate2',
+    on_pass: { tag: [shares === 'fail' ? 'next' : 'pass'], untag: ['gate2'] },
+    on_fail: { tag: [shares === 'pass' ? 'fail2' : 'fail'], untag: ['gate2'] },
+  };
 }
 
 function drawGate(random: Random, name: string, arches: readonly string[]): Gate {
@@ -182,11 +247,11 @@ function drawGate(random: Random, name: string, arches: readonly string[]): Gate
       tag: 'kmods',
       include: random.chance(0.05) ? ['none-*'] : ['*'],
       exclude: random.some(['kmod-c'], 0.1),
-      advisory: random.some(['kmod-a', 'kmod-b', 'kmod-c'], 0.2),
-      arches: random.chance(0.1) ? { 'kmod-a': [arches[0] ?? ''] } : {},
+      advisory: random.chance(0.4) ? random.some(['kmod-a', 'kmod-b', 'kmod-c', 'kmod-d'], 0.3) : [],
+      arches: random.chance(0.1) ? { 'kmod-a': [random.pick(arches)] } : {},
     },
     arches: random.chance(0.2) ? arches : null,
-    baseline: random.chance(0.15) ? random.pick(['kernel-6.0.0-1.el9', 'kernel-6.1.0-1.el9']) : null,
+    baseline: random.chance(0.08) ? random.pick(['kernel-6.0.0-1.el9', 'kernel-6.1.0-1.el9']) : null,
     policy: drawPolicy(random),
     build: strategy === 'symbols' ? null : build,
     on_pass: { tag: ['pass'], untag: random.chance(0.9) ? ['gate'] : [] },
@@ -201,8 +266,8 @@ function drawGate(random: Random, name: string, arches: readonly string[]): Gate
 function drawPolicy(random: Random): Policy {
   return {
     ...DEFAULT_POLICY,
-    inconclusive: random.pick(['hold', 'hold', 'block', 'pass'] as const),
-    unattributed: random.pick(['block', 'block', 'hold', 'pass'] as const),
+    inconclusive: random.pick(['hold', 'hold', 'hold', 'block', 'pass'] as const),
+    unattributed: random.pick(['block', 'block', 'block', 'hold', 'pass'] as const),
     proof: random.pick(['buildroot', 'repo', 'any'] as const),
     advisory_limit: random.pick([null, null, 0, 1]),
     supersede: random.pick(['cancel', 'finish', 'keep'] as const),
@@ -216,6 +281,7 @@ function drawPolicy(random: Random): Policy {
   };
 }
 
+/** Who is in the play. */
 interface Cast {
   readonly kernels: readonly Kernel[];
   readonly kmods: readonly Kmod[];
@@ -223,7 +289,14 @@ interface Cast {
   readonly gates: readonly Gate[];
 }
 
-function drawScenario(random: Random, { kernels, kmods, arches }: Cast): Scenario {
+function drawScenario(
+  random: Random,
+  { kernels, kmods, arches, gates, stormEnds }: Cast & { readonly stormEnds: number },
+): Scenario {
+  // What a gate asks for and a build tag has not is left out by Koji, and not a word said.
+  const asked = gates.some((gate) => gate.arches);
+  const lacks = arches.length > 1 && asked && random.chance(0.2) ? random.pick(arches) : '';
+  const built = arches.filter((arch) => arch !== lacks);
   const tag = (name: string, inherits: string[], more: Partial<Scenario['tags'][number]> = {}) => ({
     name,
     inherits,
@@ -241,7 +314,8 @@ function drawScenario(random: Random, { kernels, kmods, arches }: Cast): Scenari
     users: [
       { name: 'kojiadmin', password: 'a', perms: ['admin'] },
       { name: GATE_USER, password: 'b', perms: [] },
-      { name: PERSON, password: 'c', perms: ['admin'] },
+      { name: PERSON, password: 'c', perms: ['admin', 'draft-promoter'] },
+      { name: SIGNER, password: 'd', perms: ['admin'] },
     ],
     policy: { tag: { [GATE_USER]: ['*'] }, repo_id: random.chance(0.9) ? [GATE_USER] : [] },
     builders: random.int(1, 4),
@@ -262,50 +336,119 @@ function drawScenario(random: Random, { kernels, kmods, arches }: Cast): Scenari
     tags: [
       tag('base', [], { arches }),
       tag('gate', ['base']),
-      tag('pass', []),
-      tag('fail', []),
-      tag('next', []),
-      tag('kmods', []),
-      tag('try-build', ['gate', 'kmods'], { arches }),
+      tag('gate2', ['base']),
+      ...['pass', 'fail', 'fail2', 'next', 'signed', 'released', 'kmods'].map((name) => tag(name, [])),
+      // The first in the list comes first, so a kernel before either gate is newer than those in base.
+      tag('try-build', ['gate', 'gate2', 'kmods'], { arches: built }),
+      tag('try2-build', ['gate2', 'gate', 'kmods'], { arches }),
       tag('try-dest', []),
       tag('real-build', ['pass', 'kmods'], { arches }),
     ],
     targets: [
       { name: 'try', build_tag: 'try-build', dest_tag: 'try-dest' },
+      { name: 'try2', build_tag: 'try2-build', dest_tag: 'try-dest' },
       { name: 'real', build_tag: 'real-build', dest_tag: 'kmods' },
     ],
     kernels,
     kmods,
-    rules: drawRules(random, kernels, kmods, arches),
+    rules: [
+      ...drawTrouble(random.fork('trouble'), { kernels, kmods, arches, stormEnds }),
+      ...drawTruth(random.fork('truth'), { kernels, kmods, arches, gates }),
+    ],
   };
 }
 
-/** What builds come to beside what the symbols say: seldom the same for long. */
-function drawRules(
+/** A draft has another name once it is promoted. */
+const anyNameOf = (nvr: string): string => `${nvr.replace(/,draft_\d+$/, '')}*`;
+
+const TRYING = ['try-build', 'try2-build'] as const;
+const ERROR = (kmod: string) =>
+  `/builddir/build/BUILD/${kmod}-1/${kmod.slice(5)}.c:7:1: error: unknown type name ‘x’`;
+
+/**
+ * What really compiles, beside what the symbols say: a rule that holds for ever for each cell of kmod, kernel and
+ * architecture that does not, in one build tag or in all. Mostly it is broken from a kernel on; else it always was, or
+ * is mended by one, or one alone breaks it. Architectures mostly agree.
+ */
+function drawTruth(random: Random, { kernels, kmods, arches }: Cast): Rule[] {
+  const drawBreak = (): ((i: number) => boolean) => {
+    const at = random.int(1, kernels.length - 1);
+    return random.pick<(i: number) => boolean>([
+      () => false,
+      () => false,
+      () => false,
+      (i) => i >= at,
+      (i) => i >= at,
+      (i) => i === at,
+      (i) => i < at,
+      () => true,
+    ]);
+  };
+  const fails = (kmod: string, kernel: string, arch: string, tag: string): Rule => ({
+    kmod,
+    kernel,
+    arch,
+    tag,
+    result: 'fails',
+    log: [ERROR(kmod)],
+    times: null,
+  });
+  return kmods.flatMap(({ name }) => {
+    const most = drawBreak();
+    const rules = arches.flatMap((arch) => {
+      const breaks = random.chance(0.65) ? most : drawBreak();
+      return kernels.filter((_, i) => breaks(i)).map(({ nvr }) => fails(name, anyNameOf(nvr), arch, '*'));
+    });
+    // The compilers of a build tag may not like a kmod at all.
+    const local = random.chance(0.12) ? [fails(name, '*', '*', random.pick(TRYING))] : [];
+    return [...rules, ...local];
+  });
+}
+
+/** Packages that kmods need to be built, as theirs or everybody's: no kernel's build makes them. */
+const NEEDED = ['kernel-rpm-macros', 'elfutils-libelf-devel', 'libnl3-devel', 'python3dist(setuptools)'];
+
+/** What a build.log says where the machine killed something. */
+const KILLED: readonly (readonly string[])[] = [
+  ['make[2]: *** [Makefile:12: a.o] Killed'],
+  [
+    '/bin/sh: line 1: 4711 Killed                  LLVM_OBJCOPY="objcopy" pahole -J --btf_gen_floats a.ko',
+    'make[2]: *** [scripts/Makefile.modfinal:57: a.ko] Error 137',
+  ],
+  ['collect2: fatal error: ld terminated with signal 9 [Killed]', 'compilation terminated.'],
+  ['/bin/sh: fork: retry: Resource temporarily unavailable', 'sh: fork: Resource temporarily unavailable'],
+];
+
+/** What builds come to by no fault of a kmod: for a time, or for the first tries, or for one kernel. */
+function drawTrouble(
   random: Random,
-  kernels: readonly Kernel[],
-  kmods: readonly Kmod[],
-  arches: readonly string[],
+  { kernels, kmods, arches, stormEnds }: Omit<Cast, 'gates'> & { readonly stormEnds: number },
 ): Rule[] {
-  const results = [
-    'fails',
-    'fails',
-    'builds',
-    'mock-error',
-    'init-error',
-    'traceback',
-    'restart',
-    'hangs',
-  ] as const;
+  const kinds = ['needs', 'needs', 'needs', 'killed', 'killed', 'mock-error', 'init-error'] as const;
+  const more = ['traceback', 'restart', 'hangs'] as const;
   return Array.from({ length: random.int(0, 3) }, (): Rule => {
-    const result = random.pick(results);
+    const kind = random.pick([...kinds, ...more]);
+    const needs = kind === 'needs';
+    const killed = kind === 'killed';
+    // What is missing comes back after a time, or never; a machine fails a few times.
+    const passes = kind === 'restart' || random.chance(needs ? 0.2 : 0.7);
+    const after = needs && random.chance(0.6) ? random.int(0, stormEnds) : 0;
+    const ends = needs && random.chance(0.7) ? after + random.int(10, 12 * 60) * MINUTE : null;
     return {
       kmod: random.pick(['*', ...kmods.map(({ name }) => name)]),
-      kernel: random.pick(['*', ...kernels.map(({ nvr }) => nvr)]),
-      arch: random.pick(['*', ...arches]),
-      result,
-      log: result === 'fails' ? ['/builddir/build/BUILD/kmod-1/a.c:7:1: error: unknown type name ‘x’'] : [],
-      times: result === 'restart' || random.chance(0.6) ? random.int(1, 3) : null,
+      kernel: random.pick(['*', '*', ...kernels.map(({ nvr }) => nvr)]),
+      arch: random.pick(['*', '*', ...arches]),
+      tag: random.pick(['*', ...TRYING]),
+      after,
+      before: ends,
+      result: needs ? 'mock-error' : killed ? 'fails' : kind,
+      log: needs
+        ? [`No matching package to install: '${random.pick(NEEDED)}'`, 'Not all dependencies satisfied']
+        : killed
+          ? random.pick(KILLED)
+          : [],
+      ...(killed && { status: random.pick([1, 10]) }),
+      times: passes || (killed && ends === null) ? random.int(1, 4) : null,
     };
   });
 }
@@ -328,21 +471,53 @@ export function drawJump(random: Random): number {
   return (random.chance(0.5) ? 1 : -1) * random.int(1, most);
 }
 
-interface Plan extends Pick<Cast, 'kernels' | 'gates'> {
+interface Plan extends Pick<Cast, 'kernels' | 'kmods' | 'gates'> {
   readonly stormEnds: number;
   readonly rough: Weather;
 }
 
-function drawHappenings(random: Random, { kernels, stormEnds, rough }: Plan): Happening[] {
+function drawHappenings(random: Random, { kernels, kmods, gates, stormEnds, rough }: Plan): Happening[] {
   const when = () => random.int(0, stormEnds);
   const comes = kernels.filter(({ built }) => !built);
   // Mostly in the order of their versions; a late one is older than what stands there.
   const times = comes.map(when).toSorted((a, b) => a - b);
   const order = random.chance(0.8) ? comes : comes.toReversed();
-  const happenings: Happening[] = order.map(({ nvr }, i) => ({
-    at: times[i] ?? 0,
-    what: { kind: 'kernel', nvr, tag: 'gate' },
-  }));
+  const beside = gates.some(({ watch }) => watch === 'gate2');
+  const happenings: Happening[] = order.flatMap(({ nvr }, i): Happening[] => {
+    const at = times[i] ?? 0;
+    const comes: Happening = { at, what: { kind: 'kernel', nvr, tag: 'gate' } };
+    const later = Math.min(stormEnds, at + (random.chance(0.3) ? 0 : random.int(1, 6 * 60) * MINUTE));
+    const also: Happening = { at: later, what: { kind: 'enter', nvr, tag: 'gate2' } };
+    const draft = nvr.includes(',draft_') && random.chance(0.8);
+    const promoted: Happening = {
+      at: Math.min(stormEnds, at + random.int(0, 180) * MINUTE),
+      what: { kind: 'promote-draft', nvr },
+    };
+    return [comes, ...(beside ? [also] : []), ...(draft ? [promoted] : [])];
+  });
+  // One that is blocked may pass for now: what comes later may not, for the same reason.
+  if (random.chance(0.35) && order.length > 1) {
+    const i = random.int(0, order.length - 2);
+    const [at, next] = [times[i] ?? 0, times[i + 1] ?? stormEnds];
+    happenings.push({
+      at: Math.min(stormEnds, at + random.int(0, 60) * MINUTE),
+      what: {
+        kind: 'waive',
+        nvr: random.chance(0.7) ? (order[i]?.nvr ?? '') : 'kernel-*',
+        kmod: random.pick(['kmod-*', ...kmods.map(({ name }) => name)]),
+        until: Math.max(10 * MINUTE, random.chance(0.7) ? next - at : random.int(1, 600) * MINUTE),
+      },
+    });
+  }
+  if (random.chance(0.2)) {
+    const at = when();
+    happenings.push({ at, what: { kind: 'release' } });
+    // Who says after it that all kernels may pass hardly means those that are older than what was released.
+    const late = Math.min(stormEnds, at + random.int(1, 60) * MINUTE);
+    const kmod = random.pick(['kmod-*', ...kmods.map(({ name }) => name)]);
+    if (random.chance(0.4))
+      happenings.push({ at: late, what: { kind: 'waive', nvr: 'kernel-*', kmod, until: 10 * HOUR } });
+  }
   const persons = random.chance(0.7) ? random.int(1, 10) : 0;
   for (let i = 0; i < persons; i++) {
     // Mostly when something goes on.

@@ -1,21 +1,26 @@
-/** `npm run sim -- --seeds N [--seed S] [--minutes M]`: worlds that are broken on purpose, many of them. */
+/** `npm run sim -- --seeds N [--from M] [--seed S] [--minutes M] [--plants]`: worlds that are broken on purpose, many of them. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { histogram, numberAbove } from './command.ts';
 import { TROUBLES } from './draw.ts';
 import { MISHAPS } from './network.ts';
+import { patched } from './patched.ts';
+import { PATCHES } from './patches.ts';
 import { type Played, play } from './play.ts';
 import { shrink } from './shrink.ts';
 import { watch } from './watch.ts';
 
-const HELP = `Usage: npm run sim -- [--seeds N] [--seed S] [--minutes M]
+const HELP = `Usage: npm run sim -- [--seeds N] [--from M] [--seed S] [--minutes M]
+       npm run sim -- --plants [FINDING]
 
-Plays N worlds (default: 100), each drawn from a seed, with everything that goes wrong in it; --seed plays that one alone
-and prints its journal; --minutes stops after so long. A world in which a promise is broken is played again with less and
+Plays N worlds (default: 100), each drawn from a seed, with everything that goes wrong in it; --from begins with that
+seed in place of 1; --seed plays one alone and prints its journal; --minutes stops after so long. A world in which a promise is broken is played again with less and
 less in it, and the shortest journal that still shows it is printed. With 500 seeds and more, a fault that never strikes or a state that is never reached fails too.
+--plants puts known mistakes back into the source, one by one or only FINDING, and prints the first seed of 1 to 300 that
+shows it, and that none does.
 
-Exit codes: 0 fine, 1 a promise was broken, 2 the arguments are wrong.
+Exit codes: 0 fine, 1 a promise was broken or a plant not seen, 2 the arguments are wrong.
 `;
 
 /** What must strike and be reached in a run of 500 seeds and more. */
@@ -57,9 +62,65 @@ async function report(seed: string): Promise<Report> {
 }
 
 function work(): void {
-  parentPort?.on('message', (seed: string) => {
-    report(seed).then((played) => parentPort?.postMessage(played));
+  parentPort?.on('message', (seed: string | { readonly plant: number }) => {
+    const done = typeof seed === 'string' ? report(seed) : searchPlant(seed.plant);
+    done.then((found) => parentPort?.postMessage(found));
   });
+}
+
+// ---- planted mistakes ---------------------------------------------------------------------------------
+
+/** Seeds in which a mistake that is put back must show. */
+const SEARCHED = 300;
+
+interface Search {
+  readonly line: string;
+  readonly found: boolean;
+}
+
+/** The first seed that shows a mistake, and nothing without it. */
+async function searchPlant(index: number): Promise<Search> {
+  const patch = PATCHES[index];
+  const say = (text: string, found = false) => ({
+    line: `${patch?.finding}, ${patch?.what}: ${text}`,
+    found,
+  });
+  if (!patch) return say('no such plant');
+  try {
+    const world = await patched(patch);
+    try {
+      for (let seed = 1; seed <= SEARCHED; seed++) {
+        const [violation] = (await world.play(String(seed))).violations;
+        if (!violation || (await play(String(seed), { watch })).violations.length > 0) continue;
+        const other = patch.seed === String(seed) ? '' : `, not ${patch.seed}`;
+        return say(`seed ${seed}${other}: ${violation}`, true);
+      }
+    } finally {
+      await world.close();
+    }
+    return say(`not seen in ${SEARCHED} seeds`);
+  } catch (error) {
+    return say(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function plants(finding: string | undefined): Promise<number> {
+  const wanted = PATCHES.flatMap((patch, i) => (!finding || patch.finding === finding ? [i] : []));
+  if (wanted.length === 0) throw new Error(`no plant ${finding}`);
+  let missed = 0;
+  const draw = () => {
+    const plant = wanted.shift();
+    return plant === undefined ? undefined : { plant };
+  };
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, () =>
+      employ<Search>(draw, ({ line, found }) => {
+        process.stdout.write(`${line}\n`);
+        if (!found) missed += 1;
+      }),
+    ),
+  );
+  return missed > 0 ? 1 : 0;
 }
 
 interface Totals {
@@ -76,13 +137,18 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  if (options.plants) return plants(options.finding);
   if (options.seed !== undefined) return playOne(options.seed);
   const totals: Totals = { seeds: 0, steps: 0, violations: 0, struck: new Map(), reached: new Map() };
   const start = Date.now();
   const until = options.minutes === undefined ? Number.POSITIVE_INFINITY : start + options.minutes * 60_000;
-  let next = 1;
-  const draw = () => (next <= options.seeds && Date.now() < until ? String(next++) : undefined);
-  await Promise.all(Array.from({ length: availableParallelism() }, () => employ(draw, totals, start)));
+  let next = options.from;
+  const draw = () => (next < options.from + options.seeds && Date.now() < until ? String(next++) : undefined);
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, () =>
+      employ<Report>(draw, (played) => count(totals, played, start)),
+    ),
+  );
   process.stdout.write(`\n${histogram('struck', totals.struck)}${histogram('reached', totals.reached)}`);
   const missing = totals.seeds < ENOUGH ? [] : absent(totals);
   for (const what of missing) process.stdout.write(`never: ${what}\n`);
@@ -93,18 +159,18 @@ async function main(): Promise<number> {
   return totals.violations > 0 || missing.length > 0 ? 1 : 0;
 }
 
-/** A worker plays one seed after the other. */
-async function employ(draw: () => string | undefined, totals: Totals, start: number): Promise<void> {
+/** A worker takes one piece of work after the other. */
+async function employ<T>(draw: () => unknown, take: (done: T) => void): Promise<void> {
   const worker = new Worker(new URL(import.meta.url));
   await new Promise<void>((resolve, reject) => {
     const give = () => {
-      const seed = draw();
-      if (seed === undefined) resolve();
-      else worker.postMessage(seed);
+      const work = draw();
+      if (work === undefined) resolve();
+      else worker.postMessage(work);
     };
     worker.on('error', reject);
-    worker.on('message', (played: Report) => {
-      count(totals, played, start);
+    worker.on('message', (done: T) => {
+      take(done);
       give();
     });
     give();
@@ -146,9 +212,12 @@ async function playOne(seed: string): Promise<number> {
 }
 
 function readArguments() {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       seeds: { type: 'string', default: '100' },
+      from: { type: 'string', default: '1' },
+      plants: { type: 'boolean', default: false },
       seed: { type: 'string' },
       minutes: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -158,6 +227,9 @@ function readArguments() {
     help: values.help,
     seed: values.seed,
     seeds: Math.ceil(numberAbove('seeds', values.seeds)),
+    from: Math.ceil(numberAbove('from', values.from)),
+    plants: values.plants,
+    finding: positionals[0],
     minutes: values.minutes === undefined ? undefined : numberAbove('minutes', values.minutes),
   };
 }

@@ -1,7 +1,7 @@
 /** Persons, who do what they may, when they like. */
 import type { Order } from '../../src/core/model.ts';
 import { Fault } from '../../src/koji/xmlrpc.ts';
-import type { World } from '../../src/sim/world.ts';
+import type { Person, World } from '../../src/sim/world.ts';
 import type { Store } from '../../src/store/store.ts';
 import { PERSON } from './draw.ts';
 import type { Random } from './random.ts';
@@ -103,6 +103,37 @@ export async function actAsPerson(
       return { kind: `order ${kind}`, text: `orders ${kind} of ${run.id}`, build: run.kernel.id };
     }
   }
+}
+
+/** A waiver for a kernel that ends so many ms later. */
+export async function waiveFor(
+  store: Store,
+  {
+    at,
+    nvr,
+    kmod,
+    until,
+  }: { readonly at: number; readonly nvr: string; readonly kmod: string; readonly until: number },
+): Promise<void> {
+  const said = { at, by: 'ada', reason: 'this once', gate: null, kernel: nvr, kmod, until: at + until };
+  await store.waive(said, []);
+}
+
+/** A release takes all builds of a tag with it. */
+export function shipAll(world: World, from: string, to: string): void {
+  for (const { id } of world.state.builds)
+    if (world.tags(id).includes(from)) moveOn(world.as(PERSON), world.tags(id), id, { from, to });
+}
+
+/** Out of one tag, and into another if it is not there yet. */
+export function moveOn(
+  who: Person,
+  tags: readonly string[],
+  build: number,
+  { from, to }: { readonly from: string; readonly to: string },
+): void {
+  if (tags.includes(to)) who.untagBuild(from, build);
+  else who.moveBuild(from, to, build);
 }
 
 /** Nobody holds a kernel for ever. */

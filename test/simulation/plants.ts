@@ -37,7 +37,9 @@ export const PLANTED: readonly [promise: number, what: string, plant: Plant][] =
   [
     1,
     'every verdict is a promotion',
-    storing(({ judge }) => ({ judge: (run, _, reasons, at) => judge(run, 'promote', reasons, at) })),
+    storing(({ judge }) => ({
+      judge: (run, verdict, kmods, at) => judge(run, { ...verdict, verdict: 'promote' }, kmods, at),
+    })),
   ],
   [2, 'a run is begun, and nobody writes it down', storing(() => ({ beginRun: async () => {} }))],
   [

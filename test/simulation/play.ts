@@ -11,11 +11,12 @@ import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createBus, garbage } from './bus.ts';
 import { createMachineClock } from './clock.ts';
-import { type Drawn, draw, GATE_USER, type Happening, TROUBLES } from './draw.ts';
+import { type Drawn, draw, GATE_USER, type Happening, PERSON, SIGNER, TROUBLES } from './draw.ts';
 import type { Network } from './network.ts';
-import { actAsPerson, release } from './persons.ts';
+import { actAsPerson, moveOn, release, shipAll, waiveFor } from './persons.ts';
 import { CALLS_MOST, createProcess, type Parts, type Process } from './process.ts';
 import { randomOf } from './random.ts';
+import { plainNvr } from './truth.ts';
 import { createWeather } from './weather.ts';
 
 const MINUTE = 60_000;
@@ -71,6 +72,9 @@ export interface PlayOptions {
   readonly plant?: (parts: Parts) => Parts;
   readonly without?: Without;
 }
+
+/** What people do, and nothing that goes wrong. */
+type Deed = 'kernel' | 'enter' | 'person' | 'waive' | 'release' | 'promote-draft';
 
 const NOTHING: Without = { happenings: new Set(), faults: new Set() };
 
@@ -174,7 +178,20 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     soon();
   }
 
-  const change: Record<Exclude<Happening['what']['kind'], 'kernel' | 'person' | 'set-clock'>, () => void> = {
+  const signer = drawn.signer;
+  if (signer)
+    world.onMessage((event) => {
+      if (event.kind !== 'tag' || event.tag['name'] !== signer.from || event.user['name'] === SIGNER) return;
+      const build = Number(event.build['build_id'] ?? event.build['id']);
+      agenda.add(world.now() + signer.after, () => {
+        if (!world.tags(build).includes(signer.from)) return;
+        note(`the signer moves ${world.state.builds[build - 1]?.nvr} on to ${signer.to}`);
+        moveOn(world.as(SIGNER), world.tags(build), build, signer);
+        soon();
+      });
+    });
+
+  const change: Record<Exclude<Happening['what']['kind'], Deed | 'set-clock'>, () => void> = {
     ...changesOf(world, drawn),
     kill: die,
     'cut-bus': () => bus.connect(false),
@@ -190,12 +207,41 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       diskFull = false;
     },
   };
+  /** What a kernel is called now: a draft has another name once it is promoted. */
+  const nameOf = (nvr: string): string => (world.build(nvr) ? nvr : plainNvr(nvr));
   async function happen({ what }: Happening): Promise<void> {
     if (what.kind === 'person') return act();
-    if (what.kind === 'kernel') {
-      note(`${what.nvr} is built and comes into ${what.tag}`);
-      world.completeKernel(what.nvr, { tag: what.tag });
-      return;
+    switch (what.kind) {
+      case 'kernel':
+        note(`${what.nvr} is built and comes into ${what.tag}`);
+        world.completeKernel(what.nvr, { tag: what.tag });
+        return;
+      case 'enter': {
+        const nvr = nameOf(what.nvr);
+        if (!world.build(nvr) || world.tags(nvr).includes(what.tag)) return;
+        note(`${nvr} comes into ${what.tag}`);
+        world.as(PERSON).tagBuild(what.tag, nvr);
+        return;
+      }
+      case 'promote-draft':
+        if (!world.build(what.nvr)) return;
+        note(`${what.nvr} is promoted`);
+        count(reached, 'draft promoted');
+        world.as(PERSON).call('promoteBuild', what.nvr);
+        return;
+      case 'release':
+        note('all that has passed is released');
+        count(reached, 'release');
+        shipAll(world, 'pass', 'released');
+        return;
+      case 'waive': {
+        const at = steadyClock(machine.wall, await store.newest())();
+        const nvr = nameOf(what.nvr);
+        await waiveFor(store, { ...what, nvr, at });
+        note(`a person waives ${what.kmod} for ${nvr}, for ${stamp(what.until)}`);
+        process?.reconciler.hearPeople();
+        return soon();
+      }
     }
     strike(what.kind);
     if (what.kind !== 'set-clock') return change[what.kind]();

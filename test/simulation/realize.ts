@@ -27,6 +27,11 @@ export function hasten(drawn: Drawn): Drawn {
     scenario: {
       ...scenario,
       timing: { ...mapped(timing, quick), repo_lag },
+      rules: scenario.rules.map(({ after = 0, before = null, ...rule }) => ({
+        ...rule,
+        after: soon(after),
+        before: soonOrNever(before),
+      })),
       kmods: scenario.kmods.map((kmod) => ({
         ...kmod,
         build_time: kmod.build_time === null ? null : quick(kmod.build_time),
@@ -43,7 +48,10 @@ export function hasten(drawn: Drawn): Drawn {
       },
     })),
     pace: mapped(pace, soon),
-    happenings: happenings.map(({ at, what }) => ({ at: soon(at), what })),
+    happenings: happenings.map(({ at, what }) => ({
+      at: soon(at),
+      what: what.kind === 'waive' ? { ...what, until: soon(what.until) } : what,
+    })),
     stormEnds: soon(stormEnds),
   };
 }

@@ -1,0 +1,157 @@
+/** What really loads into what, by the rpms that the hub in memory holds. Told anew here, with nothing of the gate's own code. */
+import type { Dep, Rpm, State } from '../../src/sim/state.ts';
+
+/** `unknown`: the rpms do not tell it, whoever reads them. */
+export type Is = 'yes' | 'no' | 'unknown';
+
+/** How a kmod loads on an architecture. */
+export interface Loading {
+  readonly is: Is;
+  /** Not one of its symbols is there: that it does not load is only told by a kernel that has them. */
+  readonly gone: boolean;
+}
+
+/** Which rpms of a build count: a kmod's, or those of a kernel's variant. */
+export interface Loader {
+  readonly name: string;
+  readonly buildId: number;
+}
+
+interface Symbol {
+  readonly name: string;
+  readonly crc: number;
+}
+
+/** `kernel(SYM) = 0xCRC` or `ksym(SYM) = 0xCRC`. */
+function symbolsIn(deps: readonly Dep[], kind: 'kernel' | 'ksym'): Symbol[] {
+  return deps.flatMap(({ name, version, flags }) => {
+    const found = /^(kernel|ksym)\(([^()]+)\)$/.exec(name);
+    if (!found?.[2] || found[1] !== kind || (flags & 14) !== 8) return [];
+    return [{ name: found[2], crc: Number(version) }];
+  });
+}
+
+const rpmsOf = ({ rpms }: State, build: number): Rpm[] =>
+  rpms.filter(({ build_id, arch }) => build_id === build && arch !== 'src');
+
+const PARTS = ['', '-core', '-modules', '-modules-core', '-modules-extra'];
+
+/** The name that a variant of a kernel goes by: `kernel`, `kernel-rt`. */
+const prefixOf = (variant: string, name: string): string => (variant === '' ? name : `${name}-${variant}`);
+
+/** What a kernel exports, by architecture. */
+export function exportsOf(
+  state: State,
+  { name, buildId }: Loader,
+  variant: string,
+): Map<string, Map<string, number>> {
+  const parts = new Set(PARTS.map((part) => prefixOf(variant, name) + part));
+  const tables = new Map<string, Map<string, number>>();
+  for (const { name, arch, provides } of rpmsOf(state, buildId)) {
+    if (!parts.has(name)) continue;
+    const table = tables.get(arch) ?? new Map<string, number>();
+    for (const symbol of symbolsIn(provides, 'kernel')) table.set(symbol.name, symbol.crc);
+    tables.set(arch, table);
+  }
+  return tables;
+}
+
+/** Architectures that a kmod has modules for. Tools for others, such as 32-bit ones, are no modules. */
+export function modulesOn(state: State, { name, buildId }: Loader): string[] {
+  const symbols = ({ requires, provides }: Rpm) =>
+    symbolsIn(requires, 'kernel').length + symbolsIn(provides, 'ksym').length > 0;
+  const rpms = rpmsOf(state, buildId).filter((rpm) => rpm.name === name || symbols(rpm));
+  return [...new Set(rpms.map(({ arch }) => arch))];
+}
+
+/** One kmod on one architecture. */
+interface Side {
+  readonly name: string;
+  /** None of its rpms is for this variant of the kernel. */
+  readonly other: boolean;
+  readonly kernel: readonly Symbol[];
+  readonly needs: readonly Symbol[];
+  readonly offers: readonly Symbol[];
+}
+
+/** The rpm of a kmod named like its package is for the plain kernel where there is one more for each variant. */
+function sideOf(name: string, rpms: readonly Rpm[], variant: string): Side {
+  const fit = rpms.filter((rpm) => rpms.length === 1 || rpm.name === (variant ? `${name}-${variant}` : name));
+  return {
+    name,
+    other: fit.length === 0,
+    kernel: fit.flatMap(({ requires }) => symbolsIn(requires, 'kernel')),
+    needs: fit.flatMap(({ requires }) => symbolsIn(requires, 'ksym')),
+    offers: fit.flatMap(({ provides }) => symbolsIn(provides, 'ksym')),
+  };
+}
+
+/** How kmods load into a kernel, all of them installed: by name and architecture. */
+export function loadingOf(
+  state: State,
+  kernel: Loader,
+  variant: string,
+  kmods: readonly Loader[],
+): Map<string, Map<string, Loading>> {
+  const tables = exportsOf(state, kernel, variant);
+  const found = new Map<string, Map<string, Loading>>();
+  const all = kmods.map((kmod) => ({
+    kmod,
+    arches: modulesOn(state, kmod),
+    rpms: rpmsOf(state, kmod.buildId),
+  }));
+  for (const arch of new Set(all.flatMap(({ arches }) => arches))) {
+    const sides = all
+      .filter(({ arches }) => arches.includes(arch))
+      .map(({ kmod, rpms }) =>
+        sideOf(
+          kmod.name,
+          rpms.filter((rpm) => rpm.arch === arch),
+          variant,
+        ),
+      );
+    for (const [name, loading] of loadingOn(tables.get(arch), sides)) {
+      const known = found.get(name) ?? new Map<string, Loading>();
+      found.set(name, known.set(arch, loading));
+    }
+  }
+  return found;
+}
+
+/**
+ * A kernel's symbols come from the kernel and other kmods' from kmods, as rpm has it. What needs a kmod that does not
+ * load does not load either.
+ */
+function loadingOn(table: Map<string, number> | undefined, sides: readonly Side[]): Map<string, Loading> {
+  const found = new Map<string, Loading>(sides.map((side) => [side.name, byItself(table, side)]));
+  const givers = ({ name, crc }: Symbol) =>
+    sides.filter(({ offers }) => offers.some((offer) => offer.name === name && offer.crc === crc));
+  /** It has none to load by that is known to load: whether that is so for good is as unclear as with them. */
+  const goneToo = (need: Symbol) => givers(need).some((giver) => found.get(giver.name)?.gone);
+  const known = ({ name }: Symbol) => sides.some(({ offers }) => offers.some((offer) => offer.name === name));
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const side of sides) {
+      if (found.get(side.name)?.is !== 'yes') continue;
+      const is = side.needs.some(
+        (need) =>
+          known(need) && givers(need).every((giver) => giver !== side && found.get(giver.name)?.is === 'no'),
+      )
+        ? 'no'
+        : side.needs.every(known)
+          ? 'yes'
+          : 'unknown';
+      if (is === 'yes') continue;
+      found.set(side.name, { is, gone: side.needs.some(goneToo) });
+      changed = true;
+    }
+  }
+  return found;
+}
+
+function byItself(table: Map<string, number> | undefined, { other, kernel }: Side): Loading {
+  if (other || !table?.size || kernel.length === 0) return { is: 'unknown', gone: false };
+  const gone = kernel.filter(({ name }) => !table.has(name)).length;
+  const fits = kernel.every(({ name, crc }) => table.get(name) === crc);
+  return { is: fits ? 'yes' : 'no', gone: gone === kernel.length };
+}
