@@ -37,6 +37,7 @@ const STATES = [
   ...['promote', 'block', 'hold'].map((verdict) => `verdict: ${verdict}`),
   ...['done', 'observed', 'superseded', 'taken-over', 'cancelled'].map((how) => `closed: ${how}`),
   'opened again',
+  'release',
   ...['tag', 'untag', 'cancel', 'waive', 'unwaive', 'side-tag'].map((kind) => `person: ${kind}`),
   ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),
 ];

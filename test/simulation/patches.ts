@@ -15,7 +15,7 @@ export const PATCHES: readonly Patch[] = [
         to: 'waiver.until !== now',
       },
     ],
-    seed: '92',
+    seed: '52',
   },
   {
     finding: 'A3',
@@ -27,7 +27,7 @@ export const PATCHES: readonly Patch[] = [
         to: "if (shown.outcome === 'ok') return say('already-broken', `it builds",
       },
     ],
-    seed: '24',
+    seed: '39',
   },
   {
     finding: 'symbols',
@@ -44,6 +44,6 @@ export const PATCHES: readonly Patch[] = [
         to: 'const unclear = arches.find(({ answer }) => answer !== answer);',
       },
     ],
-    seed: '3',
+    seed: '4',
   },
 ];
