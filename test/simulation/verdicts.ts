@@ -95,17 +95,18 @@ function truthIn(one: Case) {
     if (cell.aspect === 'loads' || loading === 'yes') return loading ?? 'unknown';
     return builds(kernel, cell) ? 'yes' : 'no';
   };
-  const tried = (kernel: Build, { kmod, arch }: Cell, until = at): Trial[] =>
+  /** A look comes right after a step: what is over by then was so when the gate decided, whatever became of its clock. */
+  const tried = (kernel: Build, { kmod, arch }: Cell, until = Number.POSITIVE_INFINITY): Trial[] =>
     trials
       .of(kmod.source, arch)
       .filter((trial) => trial.kernel === kernel.id && trial.tag === tag && trial.at <= until);
   /** Whether anything on the hub shows that it is so, to anybody who asks. */
-  const isShown = (kernel: Build, cell: Cell, until = at): boolean => {
+  const isShown = (kernel: Build, cell: Cell): boolean => {
     const { aspect } = cell;
     if (aspect === 'loads') return loads(kernel, cell).is !== 'unknown';
     if (aspect === 'either' && loads(kernel, cell).is === 'yes') return true;
     const what = builds(kernel, cell) ? 'fine' : 'own';
-    return tried(kernel, cell, until).some((trial) => trial.what === what);
+    return tried(kernel, cell).some((trial) => trial.what === what);
   };
   const cellsOf = (kmod: Kmod): Cell[] =>
     expectedOf(state, gate, kmod).flatMap((arch) =>
@@ -148,6 +149,8 @@ function mustKnow({ subject, at }: Case, kmod: Kmod, trial: Trial): boolean {
  * it, `must` whether it cannot believe otherwise.
  */
 function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' | 'must'): boolean {
+  // One that was given for a draft is for what became of it.
+  const names = [subject.kernel.nvr, subject.kernel.promoted?.from ?? subject.kernel.nvr];
   return subject.waivers.some((waiver) => {
     if (!matches(waiver.kmod, what) || (waiver.gate !== null && waiver.gate !== gate.name)) return false;
     const ends = Math.min(
@@ -156,7 +159,9 @@ function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' 
     );
     // Which kernel was the next one is a matter of moments.
     const speaks =
-      waiver.kernel === 'next' ? how === 'may' && isNext(waiver) : matches(waiver.kernel, subject.kernel.nvr);
+      waiver.kernel === 'next'
+        ? how === 'may' && isNext(waiver)
+        : names.some((nvr) => matches(waiver.kernel, nvr));
     const [given, over] = how === 'may' ? [at, at - LOOK] : [at - LOOK, at];
     return speaks && waiver.at <= given && over < ends;
   });
