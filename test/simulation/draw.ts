@@ -135,7 +135,14 @@ function drawKernels(random: Random): Kernel[] {
           .map(([name, crc]) => [name, random.chance(changes) ? random.int(1, 2 ** 31) : crc]),
       );
     }
-    const symbols = [...crcs].map(([name, crc], n) => ({ name, crc: hex(crc), vmlinux: n % 2 === 0 }));
+    // Some makers have rpms of other names for some of their modules.
+    const apart = random.chance(0.15) ? random.pick(['kvm', 'extra', 'modules-wireless']) : undefined;
+    const symbols = [...crcs].map(([name, crc], n) => ({
+      name,
+      crc: hex(crc),
+      vmlinux: n % 2 === 0,
+      ...(apart && n % 3 === 1 && { rpm: apart }),
+    }));
     const draft = i > 0 && random.chance(DRAFTS) ? `,draft_${i}` : '';
     return {
       ...splitNvr(`kernel-6.${i}.0-1.el9${draft}`),

@@ -2,48 +2,268 @@
  * Mistakes to put back into the source, each with the first seed that shows it. To write one: the text as it stands
  * there, exactly once, and what is to stand there; then `npm run sim -- --plants NAME` tells the seed.
  */
-import type { Patch } from './patched.ts';
+import type { Change, Patch } from './patched.ts';
 
+const CELL = 'src/core/cell.ts';
+const TRIAL = 'src/core/trial.ts';
+const TAGS = 'src/core/tags.ts';
+const VERDICT = 'src/core/verdict.ts';
+const BASELINE = 'src/core/baseline.ts';
+
+/** One change of one file. */
+const change = (file: string, from: string, to: string): readonly Change[] => [{ file, from, to }];
+
+const OWN_FAILURE = "{ shows: 'fails', cause, whose: 'dependency', again: false, proof: 'buildroot' }";
+
+/** A1 to A13 let a kernel pass, B14 to B22 block or hold one; the letters and numbers are those of the report of them. */
 export const PATCHES: readonly Patch[] = [
   {
-    finding: 'A11',
-    what: 'a waiver that has ended still counts',
-    changes: [
-      {
-        file: 'src/core/judge.ts',
-        from: '(waiver.until === null || now < waiver.until)',
-        to: 'waiver.until !== now',
-      },
-    ],
-    seed: '52',
+    finding: 'A1',
+    what: 'a missing package is the own failure of a kmod, with the baseline too',
+    changes: change(
+      TRIAL,
+      "return nothing(cause, wanted.kind === 'kernel' ? 'kernel' : 'dependency', true);",
+      `return ${OWN_FAILURE};`,
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'A2',
+    what: 'what Koji cancelled since another architecture failed is fine',
+    changes: change(
+      TRIAL,
+      '  if (evidence) return untried(',
+      "  if (evidence) return { shows: 'builds', cause: '', whose: null, again: false, proof: 'buildroot' };\n  if (evidence) return untried(",
+    ),
+    seed: '1',
   },
   {
     finding: 'A3',
-    what: 'what builds with the baseline is taken for already broken',
-    changes: [
-      {
-        file: 'src/core/judge.ts',
-        from: "if (shown.outcome === 'ok') return say('broken', `it builds",
-        to: "if (shown.outcome === 'ok') return say('already-broken', `it builds",
-      },
-    ],
-    seed: '39',
+    what: 'whatever goes wrong with the baseline is "it fails there too"',
+    changes: change(
+      CELL,
+      '  return nothing(`nothing shows whether it builds against ${baseline.nvr}: ${trial.cause}`);',
+      "  return { shows: 'fails', text: baseline.nvr };",
+    ),
+    seed: '1',
   },
   {
-    finding: 'symbols',
-    what: 'a symbol that is gone or has another CRC is nothing to worry about',
+    finding: 'A4',
+    what: 'what passed by a waiver is the next baseline',
+    changes: change(
+      BASELINE,
+      "if (outcome === 'ok' || outcome === 'already-broken') return kernel;",
+      'if (outcome) return kernel;',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'A5',
+    what: 'what another gate let in is a baseline, though this one has blocked it',
+    changes: change(BASELINE, '(judged ? soundOf(judged) : kernel)', '(judged ? kernel : kernel)'),
+    seed: '1',
+  },
+  {
+    finding: 'A6',
+    what: 'a promotion takes the kernel out of where another gate blocks it',
+    changes: change(
+      TAGS,
+      'gate.on_fail.tag.filter((name) => !lastEnters(others, name))',
+      'gate.on_fail.tag.filter((name) => others && name)',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'A7',
+    what: 'what another target showed is evidence here',
+    changes: change(CELL, '      one.target === build?.target &&\n', ''),
+    seed: '1',
+  },
+  {
+    finding: 'A8',
+    what: 'any devel package of this build proves the kernel',
     changes: [
-      {
-        file: 'src/core/finding.ts',
-        from: "const broken = arches.filter(({ answer }) => answer === 'incompatible');",
-        to: 'const broken = arches.filter(({ answer }) => answer !== answer);',
-      },
-      {
-        file: 'src/core/finding.ts',
-        from: "const unclear = arches.find(({ answer }) => answer === 'inconclusive');",
-        to: 'const unclear = arches.find(({ answer }) => answer !== answer);',
-      },
+      ...change(TRIAL, " || name.includes('-libs-')", ''),
+      ...change(TRIAL, 'if (names.size > 0 && !beside)', 'if (names.size > 0)'),
     ],
-    seed: '4',
+    seed: '1',
+  },
+  {
+    finding: 'A9',
+    what: 'cells are where it happened to be built',
+    changes: change(
+      CELL,
+      'const first = kmod.arches ?? kmod.expected ?? [];',
+      'const first = kmod.arches && kmod.arches.length > 9 ? kmod.arches : [];',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'A10',
+    what: 'a waiver brings back kernels that are older than what was released',
+    changes: change(
+      'src/reconciler/observe.ts',
+      '.filter(({ build_id }) => build_id !== id)',
+      '.filter(({ build_id, revoke_event }) => build_id !== id && revoke_event === null)',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'A11',
+    what: 'a waiver that has ended before the tags move still counts',
+    changes: change(
+      VERDICT,
+      '  if (!verdict) return undefined;\n  const found',
+      "  if (!verdict || verdict.verdict === 'promote') return undefined;\n  const found",
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'A12',
+    what: 'the end of a hold promotes what nothing was tried of',
+    changes: [
+      ...change(
+        VERDICT,
+        "after_hold === 'promote' && !verdictOf(",
+        "after_hold !== 'promote' && !verdictOf(",
+      ),
+      ...change(VERDICT, "found.verdict === 'hold' && found.proven)", "found.verdict === 'hold')"),
+    ],
+    seed: '1',
+  },
+  {
+    finding: 'A13',
+    what: 'a symbol that is wanted of the kernel is had of a kmod',
+    changes: change(
+      'src/kabi/compare.ts',
+      "(offer.asKernel === true) === (of === 'kernel')",
+      "(of === 'kernel' || offer.asKernel !== true)",
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'B14',
+    what: 'a package that is gone since the baseline was tried is blamed on the kernel',
+    changes: change(
+      CELL,
+      "if (progress.state !== 'judged' || trial?.shows !== 'fails')",
+      "if (progress.state !== 'judged' || (trial?.shows !== 'fails' && trial?.whose !== 'dependency'))",
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'B15',
+    what: 'a process that was killed is the own failure of a kmod',
+    changes: change(
+      TRIAL,
+      "const machine = failed && find('machine');",
+      "const machine = failed && find('none');",
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'B16',
+    what: 'a draft keeps its first name',
+    changes: [
+      ...change(
+        'src/reconciler/reconciler.ts',
+        'if (known && known.nvr !== build.nvr) await see(build);',
+        '',
+      ),
+      ...change('src/store/kernels.ts', 'if (known?.nvr === nvr) return;', 'if (known) return;'),
+    ],
+    seed: '1',
+  },
+  {
+    finding: 'B17',
+    what: 'a kernel that a signer moves on was taken over, and is no baseline',
+    changes: change(TAGS, 'return gone && !movedOn ?', 'return gone ?'),
+    seed: '1',
+  },
+  {
+    finding: 'B18',
+    what: '32-bit tools are an architecture of the kmod',
+    changes: change(
+      'src/reconciler/choose.ts',
+      'built.filter((arch) => ofKernels.has(arch))',
+      'built.filter((arch) => ofKernels.size > 0 && arch)',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'B19',
+    what: 'only a pinned -devel is a pin',
+    changes: [
+      ...change(
+        TRIAL,
+        "kind === 'kernel' && isPin(identifier)",
+        "kind === 'kernel' && isPin(identifier) && /-devel/.test(identifier ?? '')",
+      ),
+      ...change(
+        TRIAL,
+        "return nothing(cause, wanted.kind === 'kernel' ? 'kernel' : 'dependency', true);",
+        `return wanted.kind === 'kernel' ? ${OWN_FAILURE} : nothing(cause, 'dependency', true);`,
+      ),
+    ],
+    seed: '1',
+  },
+  {
+    finding: 'B20',
+    what: 'a hold goes on while a person holds the kernel',
+    changes: change(
+      'src/core/decide.ts',
+      "orders.findLast(({ kind }) => kind === 'release')?.at ?? since;",
+      'orders.length < 0 ? 0 : since;',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'B21',
+    what: 'all symbols gone tells nothing, though the baseline had them',
+    changes: change(
+      CELL,
+      "imports > 0 && missing.count === imports && before === 'compatible';",
+      "imports < 0 && missing.count === imports && before === 'compatible';",
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'B22',
+    what: 'rpms of names that nobody has listed are no part of a kernel',
+    changes: change(
+      'src/kabi/rpm.ts',
+      '      !isEmpty(name) &&\n',
+      '      !isEmpty(name) &&\n      !/-(kvm|extra|modules-wireless)$/.test(name) &&\n',
+    ),
+    seed: '1',
+  },
+  {
+    finding: 'H1',
+    what: 'a blocked kernel stays where a newer one was blocked before it',
+    changes: [
+      ...change('src/core/decide.ts', 'const newer = promotes && newerHead(', 'const newer = newerHead('),
+      ...change(
+        'src/reconciler/observe.ts',
+        "run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map()",
+        'await passedInto(context, { ...gate, on_pass: { tag: [...gate.on_pass.tag, ...gate.on_fail.tag], untag: [] } }, kernel)',
+      ),
+    ],
+    seed: '1',
+  },
+  {
+    finding: 'loads',
+    what: 'that a kmod loads into the baseline proves that it builds there',
+    changes: change(CELL, "strategy === 'symbols-then-rebuild' ? found : undefined", 'found'),
+    seed: '1',
+  },
+  {
+    finding: 'rebuilds',
+    what: 'a kernel whose kmods are still rebuilt has not passed',
+    changes: change(
+      'src/store/runs.ts',
+      "coalesce(${lastClosing}, 'reopened') = 'reopened' AND EXISTS",
+      "coalesce(${lastClosing}, 'reopened') = 'never' AND EXISTS",
+    ),
+    seed: '1',
   },
 ];

@@ -34,21 +34,19 @@ function symbolsIn(deps: readonly Dep[], kind: 'kernel' | 'ksym'): Symbol[] {
 const rpmsOf = ({ rpms }: State, build: number): Rpm[] =>
   rpms.filter(({ build_id, arch }) => build_id === build && arch !== 'src');
 
-const PARTS = ['', '-core', '-modules', '-modules-core', '-modules-extra'];
-
 /** The name that a variant of a kernel goes by: `kernel`, `kernel-rt`. */
 const prefixOf = (variant: string, name: string): string => (variant === '' ? name : `${name}-${variant}`);
 
-/** What a kernel exports, by architecture. */
+/** What a kernel exports, by architecture: all its rpms, whatever they are called; worlds have one variant. */
 export function exportsOf(
   state: State,
   { name, buildId }: Loader,
   variant: string,
 ): Map<string, Map<string, number>> {
-  const parts = new Set(PARTS.map((part) => prefixOf(variant, name) + part));
+  const prefix = prefixOf(variant, name);
   const tables = new Map<string, Map<string, number>>();
   for (const { name, arch, provides } of rpmsOf(state, buildId)) {
-    if (!parts.has(name)) continue;
+    if (name !== prefix && !name.startsWith(`${prefix}-`)) continue;
     const table = tables.get(arch) ?? new Map<string, number>();
     for (const symbol of symbolsIn(provides, 'kernel')) table.set(symbol.name, symbol.crc);
     tables.set(arch, table);

@@ -323,7 +323,12 @@ function isUnattributed(one: Case, truth: Truth, cell: Cell): boolean {
 function isKnownBad(one: Case, truth: Truth, cell: Cell): boolean {
   const { kernel } = one.subject;
   // Symbols tell at once, but that a hub can keep them from the gate until its time is over.
-  if (cell.aspect === 'loads') return !truth.loads(kernel, cell).gone && !isLate(one);
+  if (cell.aspect === 'loads') {
+    // All that it needs is gone: that may be another kernel than it was made for, unless it loads into one before.
+    const { kernels, orNone } = truth.references(cell.kmod);
+    const was = !orNone && kernels.length > 0 && kernels.every((of) => truth.loads(of, cell).is === 'yes');
+    return (!truth.loads(kernel, cell).gone || was) && !isLate(one);
+  }
   return truth.tried(kernel, cell).some((trial) => trial.what === 'own' && mustKnow(one, cell.kmod, trial));
 }
 
