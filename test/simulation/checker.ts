@@ -14,7 +14,7 @@ import {
   type Tag,
   type Task,
 } from '../../src/sim/state.ts';
-import { archesOf, develIn, listingsIn, newestIn, taskOf, wrongChoice } from './held.ts';
+import { archesOf, develIn, LOOK, listingsIn, newestIn, taskOf, wrongChoice } from './held.ts';
 import type { Pass } from './passed.ts';
 import { loadingOf } from './symbols.ts';
 import { createTrials } from './trials.ts';
@@ -272,6 +272,11 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     if (same) say(3, `tasks ${same.id} and ${task.id} are both ${intent.id}`);
     attempts.set(intent.id, task);
     if (intent.ending?.how === 'lost') say(3, `${intent.id} was given up, and is task ${task.id}`);
+    const waitsFor = Array.isArray(opts['wait_builds']) ? opts['wait_builds'] : [];
+    const renamed = view.state.builds.find(
+      ({ promoted }) => promoted && waitsFor.includes(promoted.from) && promoted.at + LOOK < task.created,
+    );
+    if (renamed) say(6, `task ${task.id} waits for a draft that is ${renamed.nvr} now`);
     if (intent.askedAt > created(task)) say(8, `task ${task.id} was recorded after it was sent`);
     const { write } = intent;
     const kmod = 'kmod' in write ? write.kmod : '';
