@@ -40,28 +40,38 @@ export function judgementsOf(gate: Judging, run: Run, now: number): Judgement[] 
  * The kernel of a judgement where the kmod was fine with it, or was broken before it. Else what it was measured by: a
  * kernel that passed by a waiver, by the end of a hold or by hand is no baseline for what was broken in it.
  */
-function soundOf({ outcome, kernel, baseline }: Judged): Baseline | undefined {
+function soundOf({ kmod, outcome, kernel, baseline }: Judged): Baseline | undefined {
   if (outcome === 'ok' || outcome === 'already-broken') return kernel;
-  if (outcome === 'inconclusive') return baseline ?? kernel;
+  // A stablelist that could not be compared, as the files of its baseline are gone, would never be compared again.
+  if (outcome === 'inconclusive') return kmod === STABLELIST ? kernel : (baseline ?? kernel);
   return baseline ? { ...baseline, since: baseline.since ?? kernel.nvr } : undefined;
+}
+
+/** What a gate last said of a kmod with a kernel that it let through. */
+export interface Passed {
+  readonly last: Judged;
+  /** The same, where the kmod was not already broken. */
+  readonly fine: Judged | undefined;
 }
 
 /**
  * The baselines of a kmod build, to be asked in this order: the newest kernel that the gate let through with the kmod
- * fine; and, where that was another build of it or there is none, the newest in the pass tag, however it came there.
- * @param passed the newest judgement of the kmod with a kernel that the gate let through
+ * fine; and, where that was another build of it or there is none, the newest in the pass tag, however it came there. A
+ * build that was already broken hid what the kernels since did to the kmod: another build is measured by those before too.
  * @param shipped kernels of the pass tag, newest first, each with the gate's newest judgement of the kmod with it
  */
 export function baselinesOf(
   kmodBuild: number,
-  passed: Judged | undefined,
+  passed: Passed | undefined,
   shipped: readonly { readonly kernel: KernelRef; readonly judged: Judged | undefined }[],
 ): Baseline[] {
-  const clean = passed && passed.outcome !== 'already-broken' ? soundOf(passed) : undefined;
-  if (clean && passed?.kmodBuild === kmodBuild) return [clean];
+  const same = passed?.last.kmodBuild === kmodBuild;
+  const measure = same && passed.last.outcome === 'already-broken' ? undefined : passed?.fine;
+  const clean = measure && soundOf(measure);
+  if (clean && same) return [clean];
   const newest = shipped
     .map(({ kernel, judged }) => (judged ? soundOf(judged) : kernel))
     .find((sound) => sound);
-  const all = [clean, newest ?? (passed && soundOf(passed))].flatMap((one) => one ?? []);
+  const all = [clean, newest ?? (passed && soundOf(passed.last))].flatMap((one) => one ?? []);
   return all.filter(({ id }, i) => all.findIndex((one) => one.id === id) === i);
 }

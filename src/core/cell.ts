@@ -76,6 +76,9 @@ const pauseAfterLost = (tries: number): number => (tries === 1 ? 0 : pauseBefore
 /** A submission that was lost more often than this is lost for good. */
 export const LOST_MOST = 3;
 
+/** Stands for the architectures of a kmod of which none is known yet. */
+export const ANYWHERE = 'any architecture';
+
 /** The cells of a kmod: where it is expected beforehand, and never only where it happened to be built. */
 export function cellsOf(context: Context, subject: Subject): Cell[] {
   const { kmod, symbols, attempts } = subject;
@@ -87,7 +90,7 @@ export function cellsOf(context: Context, subject: Subject): Cell[] {
   const built = first.length > 0 ? first : [...new Set(tried.map(({ arch }) => arch))];
   const read = symbols?.map(({ arch }) => arch) ?? [];
   const arches = strategy === 'symbols' && read.length > 0 ? read : [...new Set([...read, ...built])];
-  return (arches.length > 0 ? arches : ['any architecture']).map((arch) => judgeCell(context, subject, arch));
+  return (arches.length > 0 ? arches : [ANYWHERE]).map((arch) => judgeCell(context, subject, arch));
 }
 
 function judgeCell(context: Context, subject: Subject, arch: string): Cell {
@@ -131,14 +134,16 @@ function bySymbols(found: ArchSymbols | undefined, baselines: readonly Baseline[
   const why = `does not load on ${arch}: ${describeSymbols(gone ? { ...found, cause: null } : found)}`;
   const [baseline] = baselines;
   if (!baseline) return say('unattributed', `${why}; no kernel has passed yet to compare with`);
-  if (before === 'compatible') return say('broken', `${why}; ${loadsInto(baseline)}`);
+  if (before === 'compatible') return say('broken', `${why}; ${loadsInto(baselines)}`);
   if (before === 'incompatible')
-    return say('already-broken', `${why}; nor does it load into ${baseline.nvr}`);
-  return say('unattributed', `${why}; nothing shows whether it loads into ${baseline.nvr}`);
+    return say('already-broken', `${why}; nor does it load into ${namesOf(baselines)}`);
+  return say('unattributed', `${why}; nothing shows whether it loads into ${namesOf(baselines)}`);
 }
 
-const loadsInto = (baseline: Baseline | undefined): string =>
-  `it loads into ${baseline?.nvr} as it is${sinceOf(baseline)}`;
+const loadsInto = (baselines: readonly Baseline[]): string =>
+  `it loads into ${namesOf(baselines)} as it is${sinceOf(baselines[0])}`;
+
+const namesOf = (baselines: readonly Baseline[]): string => baselines.map(({ nvr }) => nvr).join(' or ');
 
 const sinceOf = (baseline: Baseline | undefined): string =>
   baseline?.since ? `; broken since ${baseline.since}` : '';
@@ -234,7 +239,7 @@ function blame(
   const baselines = subject.kmod.baselines ?? own(context.run);
   if (baselines.length === 0)
     return judged(arch, say('unattributed', 'no kernel has passed yet to compare with'));
-  if (symbols?.before === 'compatible') return judged(arch, say('broken', loadsInto(baselines[0])));
+  if (symbols?.before === 'compatible') return judged(arch, say('broken', loadsInto(baselines)));
   const failing: string[] = [];
   let unknown: string | undefined;
   for (const baseline of baselines) {
@@ -282,6 +287,8 @@ function withBaseline(
   );
   if (past && tries.length === 0)
     return { shows: past.shows, text: `${baseline.nvr}, as run ${past.run} showed` };
+  const refused = tries.length === 0 && refusedTag(run, baseline);
+  if (refused) return nothing(`${baseline.nvr} cannot be tried: ${refused}`);
   if (build?.repo !== 'sidetag' && tries.length === 0) {
     const found = run.baselineRepos[baseline.id];
     if (!found) return { state: 'unsought', notBefore: 0 };
@@ -291,4 +298,18 @@ function withBaseline(
   if (there.state !== 'judged' || !trial) return there;
   if (trial.shows !== 'nothing') return { shows: trial.shows, text: baseline.nvr };
   return nothing(`nothing shows whether it builds against ${baseline.nvr}: ${trial.cause}`);
+}
+
+/** So often the hub may refuse to tag a baseline into a side tag: it does so for ever where the build was deleted. */
+const REFUSED_MOST = 3;
+
+/** Why the hub does not tag a baseline; undefined while it may do so yet. */
+function refusedTag({ intents, orders }: Run, baseline: Baseline): string | undefined {
+  const since = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
+  const failed = intents.flatMap(({ write, ending, askedAt }) =>
+    write.kind === 'tag' && write.against?.id === baseline.id && askedAt >= since && ending?.how === 'failed'
+      ? ending.why
+      : [],
+  );
+  return failed.length >= REFUSED_MOST ? failed.at(-1) : undefined;
 }

@@ -1,5 +1,14 @@
 /** Where each kmod of a run stands: its cells folded, the worst last, after what persons asked. */
-import { type Cell, type Context, cellsOf, type Finding, isWorse, type Subject, worst } from './cell.ts';
+import {
+  ANYWHERE,
+  type Cell,
+  type Context,
+  cellsOf,
+  type Finding,
+  isWorse,
+  type Subject,
+  worst,
+} from './cell.ts';
 import type { Attempt, Gate, KernelRef, Kmod, Run, Waiver } from './model.ts';
 import { matcher } from './names.ts';
 import { waiverFor } from './people.ts';
@@ -107,11 +116,17 @@ function fold(kmod: Kmod, attempts: readonly Attempt[], cells: readonly Cell[]):
   if (!first) return at('judged');
   const { against } = first;
   if (first.state === 'unsought') return at('unsought', against && { against });
-  const now = wanted.filter((cell) => cell.against?.id === against?.id);
-  const whole = !kmod.arches && now.length === cells.length;
+  const same = wanted.filter((cell) => cell.against?.id === against?.id);
+  const notBefore = Math.min(...same.map((cell) => cell.notBefore));
+  const now = same.filter((cell) => cell.notBefore === notBefore);
+  // Where it is tried for the first time, the hub knows best where it is built.
+  const tried = attempts.some(
+    ({ write, ending }) => write.against?.id === against?.id && ending?.how !== 'lost',
+  );
+  const whole = !kmod.arches && !tried && now.length === cells.length;
   return at('wanted', {
-    notBefore: Math.max(...now.map(({ notBefore }) => notBefore)),
-    ...(!whole && { arches: now.map(({ arch }) => arch) }),
+    notBefore,
+    ...(!whole && now[0]?.arch !== ANYWHERE && { arches: now.map(({ arch }) => arch) }),
     ...(against && { against }),
     ...(now.some(({ retry }) => retry) && { retry: true }),
   });

@@ -77,7 +77,7 @@ export function newerHead(
   for (const tag of tags.filter((name) => !now.includes(name))) {
     const head = heads.get(tag);
     if (head && compareEvr(head, kernel) > 0)
-      return `${head.nvr} is newer and came into ${tag} already: an older kernel does not take its place, so ${kernel.nvr} stays where it is`;
+      return `${head.nvr} is newer and came into ${tag} already: an older kernel does not take its place, so ${kernel.nvr} stays where it is; where that is wrong, tag it by hand`;
   }
   return undefined;
 }
@@ -101,7 +101,9 @@ export function takenOver(gate: Gate, seen: TagsSeen): string | undefined {
   if (seen.entry !== null && seen.entry !== run.entry) return `tagged into ${gate.watch} again`;
   const verdicts = [...gate.on_pass.tag, ...gate.on_fail.tag];
   // A signer or a compose tool may move on what was promoted: that is what a promotion is for.
-  const known = [...run.tags, ...gate.on_fail.tag];
+  const sideTags = run.intents.flatMap(({ receipt }) => receipt?.sideTag ?? []);
+  const entered = others.flatMap((write) => (write.kind === 'tag' ? write.tag : []));
+  const known = [...run.tags, ...gate.on_fail.tag, ...sideTags, ...entered];
   const passed = gate.on_pass.tag.some((tag) => lastEnters(done, tag));
   const movedOn =
     (passed || run.intents.some(isRebuild)) &&

@@ -152,12 +152,10 @@ function proofOf(
   const held = repo ? repo.id === kernel.id : undefined;
   const say = (cause: string, again = false) => nothing(cause, 'kernel', again);
   if (buildroot) {
-    const devel = buildroot.filter(({ nvr }) => develName(kernel.name, nvr) !== undefined);
+    const devel = buildroot.filter(({ nvr }) => isDevel(kernel.name, nvr));
     const [own, others] = [true, false].map((is) => devel.filter(({ id }) => (id === kernel.id) === is));
-    const names = new Set(own?.map(({ nvr }) => develName(kernel.name, nvr)));
-    const beside = others?.some(({ nvr }) => names.has(develName(kernel.name, nvr)));
-    if (names.size > 0 && !beside) return 'buildroot';
-    if (names.size > 0)
+    if (own?.length && !others?.length) return 'buildroot';
+    if (own?.length)
       return say(
         `its build root on ${arch} held ${nameKernels(devel)} side by side: nothing shows which it used`,
       );
@@ -179,13 +177,12 @@ function proofOf(
 }
 
 /**
- * Of an rpm that kmods are built against (`kernel-devel`, `kernel-rt-devel`, `kernel-64k-devel-matched`, SUSE's
- * `kernel-default-devel`) the name without `-matched`; undefined of any other, as `kernel-tools-libs-devel`.
+ * Whether kmods are built against an rpm (`kernel-devel`, `kernel-rt-devel`, `kernel-64k-devel-matched`, SUSE's
+ * `kernel-default-devel`); against `kernel-tools-libs-devel` none is.
  */
-function develName(kernel: string, nvr: string): string | undefined {
+function isDevel(kernel: string, nvr: string): boolean {
   const name = nvr.split('-').slice(0, -2).join('-');
-  if (!name.startsWith(`${kernel}-`) || name.includes('-libs-')) return undefined;
-  return /^(.*-devel)(?:-matched)?$/.exec(name)?.[1];
+  return name.startsWith(`${kernel}-`) && !name.includes('-libs-') && /-devel(-matched)?$/.test(name);
 }
 
 /** Koji puts whole tracebacks into fault texts; the last line is the error itself. */

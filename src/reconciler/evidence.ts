@@ -50,12 +50,13 @@ export async function readEvidence(
       const builds = children.filter((child) => child.method === 'buildArch');
       const fault = faultOf(results[i]);
       const arches = await Promise.all(builds.map((child) => readArch(hub, kernel, child)));
+      const marked = arches.some(({ errors }) => errors.some(isDependency))
+        ? await markKernels(hub, kernel, arches)
+        : arches;
       return {
         state: STATES[task.state] ?? 'failed',
         ...(fault && { fault }),
-        arches: arches.some(({ errors }) => errors.some(isDependency))
-          ? await markKernels(hub, kernel, arches)
-          : arches,
+        arches: await leaveOthers(hub, kernel, marked),
       };
     }),
   );
@@ -75,6 +76,25 @@ async function markKernels(
       ? { ...error, kind: 'kernel' }
       : error;
   return arches.map((arch) => ({ ...arch, errors: arch.errors.map(mark) }));
+}
+
+/** Beside this kernel's own devel package, one of another package (`kernel-rt-devel` of kernel-rt) is no other build of it. */
+async function leaveOthers(
+  hub: Hub,
+  kernel: KernelBuild,
+  arches: readonly ArchEvidence[],
+): Promise<readonly ArchEvidence[]> {
+  const both = arches.filter(({ buildroot }) => buildroot?.some(({ id }) => id === kernel.id));
+  const devel = both.flatMap(({ buildroot }) => buildroot ?? []);
+  const ids = [...new Set(devel.map(({ id }) => id))].filter((id) => id !== kernel.id && id !== 0);
+  if (ids.length === 0) return arches;
+  const builds = await hub.readAll(ids.map((id) => koji.getBuild(id)));
+  const others = new Set(ids.filter((_, i) => (value(builds[i])?.name ?? kernel.name) !== kernel.name));
+  return arches.map((arch) =>
+    both.includes(arch)
+      ? { ...arch, buildroot: arch.buildroot?.filter(({ id }) => !others.has(id)) ?? null }
+      : arch,
+  );
 }
 
 /** `kernel-core = 5.14.0-1`, `kernel-devel-5.14.0-1.el9.x86_64`, `kernel-devel-uname-r = …`, `/usr/src/kernels/…`. */

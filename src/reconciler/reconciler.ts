@@ -229,7 +229,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const newer = newerHead(gate.on_pass.tag, seen);
     if (newer) await store.say(gate.name, run.kernel, run.id, `stays out: ${newer}`, now());
     const { tag } = gate.on_fail;
-    const blocked = gate.mode === 'observe' || tag.length === 0 || tag.some((name) => tags.includes(name));
+    const moved = gate.mode === 'enforce' && tag.length > 0 && run.closing?.how !== 'observed';
+    const blocked = !moved || tag.some((name) => tags.includes(name));
     return newer !== undefined || !blocked;
   }
 
@@ -284,7 +285,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const lostUntil = await settle(context, gate, before);
     // A retry is there for kmods that were mended: their newest builds count.
     const retry = before.orders.findLast(({ kind }) => kind === 'retry');
-    if (before.kmods.length === 0 || (retry && retry.at > before.chosenAt)) {
+    // A run that an older version began was chosen without baselines.
+    const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
+    if (before.kmods.length === 0 || old || (retry && retry.at > before.chosenAt)) {
       const { kmods } = await choose(context, gate, before.kernel);
       if (kmods.length > 0) await store.select(before, kmods, now());
     }

@@ -1,4 +1,6 @@
 /** Lines of the journal: what was answered, how it ended, what was seen. */
+
+import { ANYWHERE } from '../core/cell.ts';
 import type {
   BuildEvidence,
   Ending,
@@ -38,15 +40,16 @@ export function describeEnding(run: Pick<Run, 'kernel' | 'intents'>, intent: Int
   if (ending.build?.state === 'canceled' && isStopped(run, intent)) return `${what}: stopped by the gate`;
   if (ending.build) {
     const against = write.kind === 'scratch-build' ? write.against : undefined;
-    const shown = describeBuild({ ...run.kernel, ...against }, ending.build);
+    const asked = write.kind === 'scratch-build' ? write.arches : undefined;
+    const shown = describeBuild({ ...run.kernel, ...against }, ending.build, asked ?? [ANYWHERE]);
     return `${what}: ${shown}${against ? ` (against ${against.nvr})` : ''}`;
   }
   return `${what}: ${ending.how === 'done' ? 'done' : ending.why}`;
 }
 
 /** What a build proves, the worst of its architectures. */
-function describeBuild(kernel: Run['kernel'], build: BuildEvidence): string {
-  const arches = build.arches.length > 0 ? build.arches.map(({ arch }) => arch) : [''];
+function describeBuild(kernel: Run['kernel'], build: BuildEvidence, asked: readonly string[]): string {
+  const arches = build.arches.length > 0 ? build.arches.map(({ arch }) => arch) : asked;
   const trials = arches.map((arch) => shownBy({ proof: 'repo' }, kernel, build, arch));
   const told = (['fails', 'nothing', 'builds'] as const).map((as) =>
     trials.find(({ shows, untried }) => shows === as && !untried),

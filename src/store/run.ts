@@ -42,7 +42,11 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       .limit(1),
   );
   const baselineReposOf = query(db, ({ id }: OfRun) =>
-    db.selectFrom('baseline_repo').select(['kernel_build', 'repo', 'why']).where('run_id', '=', id),
+    db
+      .selectFrom('baseline_repo')
+      .select(['kernel_build', 'repo', 'why', 'at'])
+      .where('run_id', '=', id)
+      .orderBy('at'),
   );
   const ordersOf = query(db, ({ id }: OfRun) =>
     db
@@ -70,6 +74,8 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
     const [shown] = await shownOf({ id });
     const repos = await baselineReposOf({ id });
     const orders = (await ordersOf({ id })) as Order[];
+    // A person's retry looks anew.
+    const retried = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
     const [verdict] = await verdictOf({ id });
     const [closing] = await closingOf({ id });
     const asked = intents.map(
@@ -98,7 +104,11 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       kmods,
       chosenAt: chosen?.at ?? row.started_at,
       baseline,
-      baselineRepos: Object.fromEntries(repos.map(({ kernel_build, ...found }) => [kernel_build, found])),
+      baselineRepos: Object.fromEntries(
+        repos
+          .filter(({ at }) => at >= retried)
+          .map(({ kernel_build, repo, why }) => [kernel_build, { repo, why }]),
+      ),
       past: await readPast(id, kernel.id, baselineIds(kmods, baseline)),
       intents: asked,
       waivers: await readWaivers(row.gate, kernel),

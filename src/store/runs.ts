@@ -158,7 +158,7 @@ export function runFacts({ db, record, cache }: Base) {
         .executeTakeFirst();
       return row && kernelOf(row);
     },
-    async lastJudged(gate, name, { kernel, except }) {
+    async lastJudged(gate, name, { kernel, except, not }) {
       let of = db
         .selectFrom('judgement')
         .innerJoin('run', 'run.id', 'judgement.run_id')
@@ -176,6 +176,7 @@ export function runFacts({ db, record, cache }: Base) {
         .where('kernel_build.id', '!=', except)
         .orderBy('seq', 'desc');
       of = kernel === null ? of.where(letThrough) : of.where('kernel_build.id', '=', kernel);
+      if (not) of = of.where('outcome', '!=', not);
       const newest = new Map<string, Judged>();
       for (const { kmod, kmod_build, outcome, baseline, id, nvr } of await of.limit(JUDGED_MOST).execute()) {
         if (newest.has(kmod)) continue;

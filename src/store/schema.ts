@@ -361,7 +361,11 @@ const migrations: Record<string, Migration> = {
         .addColumn('at', 'bigint', (c) => c.notNull())
         .addColumn('repo', 'integer')
         .addColumn('why', 'text', (c) => c.notNull())
-        .addPrimaryKeyConstraint('baseline_repo_kernel', ['run_id', 'kernel_build'])
+        .execute();
+      await db.schema
+        .createIndex('baseline_repo_run')
+        .on('baseline_repo')
+        .columns(['run_id', 'at'])
         .execute();
       await sql`INSERT INTO baseline_repo (run_id, kernel_build, at, repo, why)
         SELECT run_id, json_extract(run.baseline, '$.id'), at, repo, why

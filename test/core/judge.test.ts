@@ -72,9 +72,9 @@ const TABLE: [string, BuildEvidence, string][] = [
     'nothing (kernel): its build root on x86_64 held kernel-devel-matched-5.14.0-70.el9, kernel-devel-5.14.0-69.el9 side by side: nothing shows which it used',
   ],
   [
-    'builds, kernel-devel of this, kernel-rt-devel of another package',
-    closed({ buildroot: [own('kernel-devel'), { id: 9, nvr: 'kernel-rt-devel-5.14.0-3.el9' }] }),
-    'builds: builds',
+    'builds, kernel-devel of this, kernel-64k-devel of another build',
+    closed({ buildroot: [own('kernel-devel'), { id: 9, nvr: 'kernel-64k-devel-5.14.0-3.el9' }] }),
+    'nothing (kernel): its build root on x86_64 held kernel-devel-5.14.0-70.el9, kernel-64k-devel-5.14.0-3.el9 side by side: nothing shows which it used',
   ],
   ['builds, kernel-rt-devel', closed({ buildroot: [own('kernel-rt-devel')] }), 'builds: builds'],
   [

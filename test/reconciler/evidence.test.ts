@@ -169,3 +169,26 @@ describe('what the hub refuses to tell', () => {
     await expect(read(refusal(options))).rejects.toThrow('no');
   });
 });
+
+test("beside this kernel's devel package, one of another package is left out, and one of another build of it is not", async () => {
+  const child = { id: 8, method: 'buildArch', state: TASK.CLOSED, label: 'x86_64', arch: 'x86_64' };
+  const root = { id: 5, tag_name: 'try-build', repo_id: 3, repo_create_event_id: 4 };
+  const rpm = (build_id: number, name: string) => ({ name, nvr: `${name}-1-${build_id}`, build_id });
+  const rpms = [rpm(1, 'kernel-devel'), rpm(2, 'kernel-64k-devel'), rpm(3, 'kernel-rt-devel')];
+  const answer = ({ method, params }: Call<unknown>): unknown => {
+    if (method === 'getTaskDescendents') return { 7: [child] };
+    if (method === 'listBuildroots') return [root];
+    if (method === 'listRPMs') return rpms;
+    if (method === 'getBuild') return { name: params[0] === 3 ? 'kernel-rt' : 'kernel' };
+    return method === 'getTaskResult' ? {} : [];
+  };
+  const hub = {
+    readAll: async (calls: readonly Call<unknown>[]) =>
+      calls.map((call) => ({ ok: true, value: answer(call) })),
+  } as unknown as Hub;
+  const [evidence] = await readEvidence(hub, KERNEL, [{ id: 7, state: TASK.CLOSED }]);
+  expect(evidence?.arches[0]?.buildroot).toEqual([
+    { id: 1, nvr: 'kernel-devel-1-1' },
+    { id: 2, nvr: 'kernel-64k-devel-1-2' },
+  ]);
+});

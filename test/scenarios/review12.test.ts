@@ -49,7 +49,10 @@ test('a new build of a kmod is measured by the kernel that the kmod was last fin
     baseline: fine,
     kernel: through,
   };
-  const ids = baselinesOf(9, said, [{ kernel: through, judged: said }]).map(({ id }) => id);
+  const before: Judged = { ...said, kmodBuild: 7, outcome: 'ok', baseline: null, kernel: fine };
+  const ids = baselinesOf(9, { last: said, fine: before }, [{ kernel: through, judged: said }]).map(
+    ({ id }) => id,
+  );
   // Whether 2 broke the kmod was hidden by build 8; only 1 can tell.
   expect(ids).toContain(fine.id);
 });

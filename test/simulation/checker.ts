@@ -328,7 +328,11 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     const { arches } = intent.write;
     const all = new Set(tries.flatMap((other) => triedOn(state, other) ?? []));
     for (const arch of arches ?? (all.size > 0 ? all : ['any'])) {
-      const of = tries.filter((other) => triedOn(state, other)?.includes(arch) ?? true).length;
+      const of = tries.filter((other) => {
+        const { write } = other.intent;
+        const asked = write.kind === 'scratch-build' ? write.arches : undefined;
+        return (asked?.includes(arch) ?? true) && (triedOn(state, other)?.includes(arch) ?? true);
+      }).length;
       if (of > retries.kmod) say(3, `${key} is tried ${of + 1} times on ${arch}`);
     }
     const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= created(task))?.at ?? 0;
