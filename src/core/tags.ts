@@ -16,6 +16,8 @@ export interface TagsSeen {
   readonly heads: ReadonlyMap<string, KernelBuild>;
   /** What other gates did, or are doing, to the tags of this kernel, in order. */
   readonly otherGates: readonly { readonly gate: string; readonly write: Write; readonly at: number }[];
+  /** Fail tags of other gates that block this kernel: also where a person had put it there before. */
+  readonly blockedIn: readonly string[];
 }
 
 const NO_CHANGE: TagChange = { tag: [], untag: [] };
@@ -41,7 +43,7 @@ export function changeFor(verdict: NonNullable<Run['verdict']>, gate: Gate, seen
   if (verdict.verdict !== 'promote') return { tag: wanted, untag };
   const others = seen.otherGates.map(({ write }) => write);
   const meanwhile = seen.otherGates.filter(({ at }) => at >= seen.run.startedAt).map(({ write }) => write);
-  const left = gate.on_fail.tag.filter((name) => !lastEnters(others, name));
+  const left = gate.on_fail.tag.filter((name) => !lastEnters(others, name) && !seen.blockedIn.includes(name));
   const missing = wanted.filter((name) => !lastEnters(meanwhile, name));
   return { tag: missing, untag: [...new Set([...untag, ...left])] };
 }

@@ -30,6 +30,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
   );
   const ofGate = live.filter((other) => other.gate === gate.name);
+  const blockers = await blockersOf(context, gate, kernel);
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
   return {
     now: now(),
@@ -43,7 +44,8 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
     otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.at - b.at),
-    blockedBy: await blockedBy(context, gate, kernel),
+    blockedBy: sharesPass(gate, blockers),
+    blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
     sideTags: second.sideTags.flat().map(({ name }) => name),
     slots: slotsFor(gate, run, ofGate, now()),
     retriesToday: await store.retriesSince(gate.name, now() - DAY),
@@ -77,18 +79,23 @@ export async function passedInto(
   return heads;
 }
 
-/** A gate that blocks a kernel, and a tag into which both it and this one let kernels pass: neither undoes the other's word. */
-async function blockedBy(
-  { store, gates }: Context,
-  gate: Gate,
-  { id }: KernelBuild,
-): Promise<Observation['blockedBy']> {
+/** The other gates that block a kernel: none undoes the word of another. */
+async function blockersOf({ store, gates }: Context, gate: Gate, { id }: KernelBuild): Promise<Gate[]> {
+  const blockers: Gate[] = [];
   for (const other of gates) {
-    const tag = gate.on_pass.tag.find((name) => other.on_pass.tag.includes(name));
-    if (other.name === gate.name || other.mode === 'observe' || tag === undefined) continue;
+    if (other.name === gate.name || other.mode === 'observe') continue;
     const run = await store.latestRun(other.name, id);
     const over = !run?.closing || run.closing.how === 'done';
-    if (run?.verdict?.verdict === 'block' && over) return { gate: other.name, tag };
+    if (run?.verdict?.verdict === 'block' && over) blockers.push(other);
+  }
+  return blockers;
+}
+
+/** One of these into whose pass tags this gate lets kernels pass too, and that tag. */
+function sharesPass({ on_pass }: Gate, blockers: readonly Gate[]): Observation['blockedBy'] {
+  for (const { name, on_pass: theirs } of blockers) {
+    const tag = on_pass.tag.find((one) => theirs.tag.includes(one));
+    if (tag !== undefined) return { gate: name, tag };
   }
   return null;
 }

@@ -307,6 +307,13 @@ describe('a person wins', () => {
     const before = judged('promote', { tags: ['gate', 'blocked'] });
     expect(told(ask(seen(before, { tags: ['gate'] })))).toBe('move the kernel from gate to candidate');
   });
+  test('where another gate blocks it, it stays, also where a person had put it there before', () => {
+    const begun = done({ kind: 'tag', tag: 'candidate', from: 'gate' }, 6);
+    const promoted = judged('promote', { tags: ['gate', 'blocked'], intents: [begun] });
+    const at = { tags: ['candidate', 'blocked'], entry: null };
+    expect(told(ask(seen(promoted, at)))).toContain('untag the kernel from blocked');
+    expect(told(ask(seen(promoted, { ...at, blockedIn: ['blocked'] })))).toContain('closed (done)');
+  });
   test('a tag that the kernel was in from the start says nothing', () => {
     const decision = ask(seen({ tags: ['gate', 'candidate'] }, { tags: ['gate', 'candidate'] }));
     expect(decision.writes).toHaveLength(2);

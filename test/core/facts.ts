@@ -169,6 +169,7 @@ export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {})
     heads: new Map(),
     incoming: new Set(),
     otherGates: [],
+    blockedIn: [],
     blockedBy: null,
     sideTags: [],
     slots: 20,
