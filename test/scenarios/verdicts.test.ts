@@ -359,7 +359,7 @@ describe('a waiver', () => {
     await pass(5 * 60_000);
     expect((await stage.run(NEW))?.verdict?.verdict).toBe('block');
     expect(await stage.said(NEW)).toBe(
-      `stays out: ${NEWEST} is newer and came into c9s-candidate already: an older kernel does not take its place, so ${NEW} stays where it is`,
+      `stays out: ${NEWEST} is newer and came into c9s-candidate already: an older kernel does not take its place, so ${NEW} stays where it is; where that is wrong, tag it by hand`,
     );
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
