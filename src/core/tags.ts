@@ -15,7 +15,12 @@ export interface TagsSeen {
   /** The build of the kernel's package that was tagged last into each tag of a pass, also where it has left it since. */
   readonly heads: ReadonlyMap<string, KernelBuild>;
   /** What other gates did, or are doing, to the tags of this kernel, in order. */
-  readonly otherGates: readonly { readonly gate: string; readonly write: Write; readonly at: number }[];
+  readonly otherGates: readonly {
+    readonly gate: string;
+    readonly write: Write;
+    readonly at: number;
+    readonly done: boolean;
+  }[];
   /** Fail tags of other gates that block this kernel: also where a person had put it there before. */
   readonly blockedIn: readonly string[];
 }
@@ -110,10 +115,15 @@ export function takenOver(gate: Gate, seen: TagsSeen): string | undefined {
   const movedOn =
     (passed || run.intents.some(isRebuild)) &&
     tags.some((tag) => !known.includes(tag) && !gate.on_pass.tag.includes(tag));
+  // Another gate has put it there, or has not taken it out yet.
+  const isTheirs = (tag: string) => {
+    const last = seen.otherGates.findLast(({ write }) => enters(tag)(write) || leaves(tag)(write));
+    return last !== undefined && (enters(tag)(last.write) || !last.done);
+  };
   const came = verdicts.find(
-    (tag) => tags.includes(tag) && !(enteredLast(changes, tag) ?? run.tags.includes(tag)),
+    (tag) => tags.includes(tag) && !(enteredLast(changes, tag) ?? run.tags.includes(tag)) && !isTheirs(tag),
   );
-  if (came && !others.some(enters(came))) return `tagged into ${came} by hand`;
+  if (came) return `tagged into ${came} by hand`;
   // Who takes a kernel that was tried before out of where it failed then says nothing of this run.
   const before = (tag: string) => gate.on_pass.tag.includes(tag) && run.tags.includes(tag);
   const gone = verdicts.find((tag) => !tags.includes(tag) && (enteredLast(changes, tag) ?? before(tag)));

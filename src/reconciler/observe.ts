@@ -1,7 +1,7 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
 import { slotsFor } from '../core/builds.ts';
 import type { BuildTag, Observation } from '../core/look.ts';
-import type { Gate, KernelBuild, KernelRef, Run, Write } from '../core/model.ts';
+import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
 import * as koji from '../koji/calls.ts';
 import { readGroups, unwrap } from '../koji/hub.ts';
@@ -146,10 +146,10 @@ function openTags({ intents }: Run): string[] {
 }
 
 /** What a run did or is doing to its kernel's tags. */
-function tagWrites({ gate, intents }: Run): { gate: string; write: Write; at: number }[] {
+function tagWrites({ gate, intents }: Run): Observation['otherGates'] {
   const counts = intents.filter(
     ({ write, ending }) =>
       (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
   );
-  return counts.map(({ write, askedAt: at }) => ({ gate, write, at }));
+  return counts.map(({ write, askedAt: at, ending }) => ({ gate, write, at, done: ending !== undefined }));
 }

@@ -298,10 +298,21 @@ describe('a person wins', () => {
   });
   test('another gate is not taken for a hand', () => {
     const otherGates = [
-      { gate: 'strict', write: { kind: 'tag', tag: 'elsewhere', from: 'gate' }, at: 5 },
+      { gate: 'strict', write: { kind: 'tag', tag: 'elsewhere', from: 'gate' }, at: 5, done: true },
     ] as const;
     const gone = { tags: ['elsewhere'], entry: null, otherGates };
     expect(told(ask(seen({}, gone)))).toBe('closed (taken-over): taken out of gate by gate strict');
+  });
+  test('a person is not taken for another gate that has tagged it, or has moved it on since', () => {
+    const by = (write: Write, finished = true) => ({ gate: 'strict', write, at: 5, done: finished });
+    const moved = by({ kind: 'tag', tag: 'candidate', from: 'blocked' });
+    const at = (tags: string[], ...otherGates: ReturnType<typeof by>[]) =>
+      told(ask(seen({}, { tags: ['gate', ...tags], otherGates })));
+    const hand = 'closed (taken-over): tagged into blocked by hand';
+    expect(at(['candidate', 'blocked'], by({ kind: 'tag', tag: 'candidate' }))).toBe(hand);
+    expect(at(['blocked', 'candidate'], by({ kind: 'tag', tag: 'blocked' }), moved)).toBe(hand);
+    const open = by({ kind: 'tag', tag: 'candidate', from: 'blocked' }, false);
+    expect(at(['blocked'], by({ kind: 'tag', tag: 'blocked' }), open)).not.toContain('by hand');
   });
   test('to tidy up where it was blocked before says nothing of this run', () => {
     const before = judged('promote', { tags: ['gate', 'blocked'] });

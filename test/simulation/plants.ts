@@ -1,4 +1,5 @@
 /** Bugs to plant, one for each promise: what a process has in place of its hub and store. */
+import type { Waiver } from '../../src/core/model.ts';
 import type { Call } from '../../src/koji/hub.ts';
 import type { PlayOptions } from './play.ts';
 import type { Parts } from './process.ts';
@@ -32,13 +33,27 @@ const storing =
 
 const named = (call: Call<unknown>, method: string) => call.method === method;
 
+const EVERYTHING: Waiver = {
+  id: 99,
+  kmod: '*',
+  kernel: '*',
+  gate: null,
+  until: null,
+  by: 'nobody',
+  reason: '',
+  at: 0,
+};
+
 /** The promise, the bug in words, and the bug. */
 export const PLANTED: readonly [promise: number, what: string, plant: Plant][] = [
   [
     1,
-    'every verdict is a promotion',
-    storing(({ judge }) => ({
-      judge: (run, verdict, kmods, at) => judge(run, { ...verdict, verdict: 'promote' }, kmods, at),
+    'a gate reads waivers that nobody gave',
+    storing(({ run }) => ({
+      run: async (id) => {
+        const found = await run(id);
+        return found && { ...found, waivers: [EVERYTHING] };
+      },
     })),
   ],
   [2, 'a run is begun, and nobody writes it down', storing(() => ({ beginRun: async () => {} }))],
@@ -68,9 +83,7 @@ export const PLANTED: readonly [promise: number, what: string, plant: Plant][] =
   [
     5,
     'nobody looks at what is in the pass tag',
-    answering((call, value) =>
-      named(call, 'listTagged') && JSON.stringify(call.params).includes('"latest":true') ? [] : value,
-    ),
+    answering((call, value) => (named(call, 'queryHistory') ? [] : value)),
   ],
   [
     6,
