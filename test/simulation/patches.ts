@@ -71,8 +71,8 @@ export const PATCHES: readonly Patch[] = [
     what: 'a promotion takes the kernel out of where another gate blocks it',
     changes: change(
       TAGS,
-      'gate.on_fail.tag.filter((name) => !lastEnters(others, name))',
-      'gate.on_fail.tag.filter((name) => others && name)',
+      '(name) => !lastEnters(others, name) && !seen.blockedIn.includes(name)',
+      '(name) => others && name',
     ),
     seed: null,
   },
@@ -86,7 +86,7 @@ export const PATCHES: readonly Patch[] = [
     finding: 'A8',
     what: 'any devel package of this build proves the kernel',
     changes: [
-      ...change(TRIAL, " || name.includes('-libs-')", ''),
+      ...change(TRIAL, " && !name.includes('-libs-')", ''),
       ...change(TRIAL, 'if (own?.length && !others?.length)', 'if (own?.length)'),
     ],
     seed: null,
@@ -152,7 +152,7 @@ export const PATCHES: readonly Patch[] = [
       "if (progress.state !== 'judged' || trial?.shows !== 'fails')",
       "if (progress.state !== 'judged' || (trial?.shows !== 'fails' && trial?.whose !== 'dependency'))",
     ),
-    seed: '74',
+    seed: null,
   },
   {
     finding: 'B15',

@@ -7,7 +7,7 @@ import { play } from './play.ts';
 import { watch } from './watch.ts';
 
 /** The first seeds that show them. */
-const SEEDS = ['10', '50'];
+const SEEDS = ['10', '50', '68'];
 
 describe('a planted bug is seen', () => {
   test.each(PLANTED)('promise %i: %s', { timeout: 60_000 }, async (promise, _, plant) => {
