@@ -152,7 +152,7 @@ export const PATCHES: readonly Patch[] = [
       "if (progress.state !== 'judged' || trial?.shows !== 'fails')",
       "if (progress.state !== 'judged' || (trial?.shows !== 'fails' && trial?.whose !== 'dependency'))",
     ),
-    seed: null,
+    seed: '116',
   },
   {
     finding: 'B15',
