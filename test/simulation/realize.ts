@@ -44,6 +44,10 @@ export function hasten(drawn: Drawn): Drawn {
         longest_build: soonOrNever(gate.policy.longest_build),
         longest_run: soonOrNever(gate.policy.longest_run),
         longest_hold: soonOrNever(gate.policy.longest_hold),
+        // Without a hold by the policy it says nothing, and the configuration check refuses it.
+        after_hold: [gate.policy.inconclusive, gate.policy.unattributed].includes('hold')
+          ? gate.policy.after_hold
+          : 'block',
         quiet: [],
       },
     })),
@@ -97,6 +101,7 @@ function policyOf(policy: Policy) {
     longest_build: limit(policy.longest_build),
     longest_run: limit(policy.longest_run),
     longest_hold: limit(policy.longest_hold),
+    evidence_age: limit(policy.evidence_age),
     quiet: [],
   };
 }
