@@ -1,11 +1,13 @@
 /** One seed draws a whole world: a Koji, gates before it, what will happen in it, and how rough it gets. */
 import type { Building, Gate, Policy, Strategy } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
-import { type Kernel, type Kmod, type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
+import { type Kernel, type Kmod, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
+import { drawHappenings, drawWeather } from './happenings.ts';
 import type { Random } from './random.ts';
+import { drawTrouble, drawTruth } from './rules.ts';
 
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
 
 /** Something that happens at a time of its own. */
 export interface Happening {
@@ -41,7 +43,7 @@ export const TROUBLES = {
   'stop-builders': 'start-builders',
   'fill-disk': 'free-disk',
 } as const;
-type Trouble = keyof typeof TROUBLES;
+export type Trouble = keyof typeof TROUBLES;
 type Relief = (typeof TROUBLES)[Trouble];
 
 /** How likely things go wrong while the storm lasts; 0 to 1. */
@@ -289,7 +291,7 @@ function drawPolicy(random: Random): Policy {
 }
 
 /** Who is in the play. */
-interface Cast {
+export interface Cast {
   readonly kernels: readonly Kernel[];
   readonly kmods: readonly Kmod[];
   readonly arches: readonly string[];
@@ -363,186 +365,4 @@ function drawScenario(
       ...drawTruth(random.fork('truth'), { kernels, kmods, arches, gates }),
     ],
   };
-}
-
-/** A draft has another name once it is promoted. */
-const anyNameOf = (nvr: string): string => `${nvr.replace(/,draft_\d+$/, '')}*`;
-
-const TRYING = ['try-build', 'try2-build'] as const;
-const ERROR = (kmod: string) =>
-  `/builddir/build/BUILD/${kmod}-1/${kmod.slice(5)}.c:7:1: error: unknown type name ‘x’`;
-
-/**
- * What really compiles, beside what the symbols say: a rule that holds for ever for each cell of kmod, kernel and
- * architecture that does not, in one build tag or in all. Mostly it is broken from a kernel on; else it always was, or
- * is mended by one, or one alone breaks it. Architectures mostly agree.
- */
-function drawTruth(random: Random, { kernels, kmods, arches }: Cast): Rule[] {
-  const drawBreak = (): ((i: number) => boolean) => {
-    const at = random.int(1, kernels.length - 1);
-    return random.pick<(i: number) => boolean>([
-      () => false,
-      () => false,
-      () => false,
-      (i) => i >= at,
-      (i) => i >= at,
-      (i) => i === at,
-      (i) => i < at,
-      () => true,
-    ]);
-  };
-  const fails = (kmod: string, kernel: string, arch: string, tag: string): Rule => ({
-    kmod,
-    kernel,
-    arch,
-    tag,
-    result: 'fails',
-    log: [ERROR(kmod)],
-    times: null,
-  });
-  return kmods.flatMap(({ name }) => {
-    const most = drawBreak();
-    const rules = arches.flatMap((arch) => {
-      const breaks = random.chance(0.65) ? most : drawBreak();
-      return kernels.filter((_, i) => breaks(i)).map(({ nvr }) => fails(name, anyNameOf(nvr), arch, '*'));
-    });
-    // The compilers of a build tag may not like a kmod at all.
-    const local = random.chance(0.12) ? [fails(name, '*', '*', random.pick(TRYING))] : [];
-    return [...rules, ...local];
-  });
-}
-
-/** Packages that kmods need to be built, as theirs or everybody's: no kernel's build makes them. */
-const NEEDED = ['kernel-rpm-macros', 'elfutils-libelf-devel', 'libnl3-devel', 'python3dist(setuptools)'];
-
-/** What a build.log says where the machine killed something. */
-const KILLED: readonly (readonly string[])[] = [
-  ['make[2]: *** [Makefile:12: a.o] Killed'],
-  [
-    '/bin/sh: line 1: 4711 Killed                  LLVM_OBJCOPY="objcopy" pahole -J --btf_gen_floats a.ko',
-    'make[2]: *** [scripts/Makefile.modfinal:57: a.ko] Error 137',
-  ],
-  ['collect2: fatal error: ld terminated with signal 9 [Killed]', 'compilation terminated.'],
-  ['/bin/sh: fork: retry: Resource temporarily unavailable', 'sh: fork: Resource temporarily unavailable'],
-];
-
-/** What builds come to by no fault of a kmod: for a time, or for the first tries, or for one kernel. */
-function drawTrouble(
-  random: Random,
-  { kernels, kmods, arches, stormEnds }: Omit<Cast, 'gates'> & { readonly stormEnds: number },
-): Rule[] {
-  const kinds = ['needs', 'needs', 'needs', 'killed', 'killed', 'mock-error', 'init-error'] as const;
-  const more = ['traceback', 'restart', 'hangs'] as const;
-  return Array.from({ length: random.int(0, 3) }, (): Rule => {
-    const kind = random.pick([...kinds, ...more]);
-    const needs = kind === 'needs';
-    const killed = kind === 'killed';
-    // What is missing comes back after a time, or never; a machine fails a few times.
-    const passes = kind === 'restart' || random.chance(needs ? 0.2 : 0.7);
-    const after = needs && random.chance(0.6) ? random.int(0, stormEnds) : 0;
-    const ends = needs && random.chance(0.7) ? after + random.int(10, 12 * 60) * MINUTE : null;
-    return {
-      kmod: random.pick(['*', ...kmods.map(({ name }) => name)]),
-      kernel: random.pick(['*', '*', ...kernels.map(({ nvr }) => nvr)]),
-      arch: random.pick(['*', '*', ...arches]),
-      tag: random.pick(['*', ...TRYING]),
-      after,
-      before: ends,
-      result: needs ? 'mock-error' : killed ? 'fails' : kind,
-      log: needs
-        ? [`No matching package to install: '${random.pick(NEEDED)}'`, 'Not all dependencies satisfied']
-        : killed
-          ? random.pick(KILLED)
-          : [],
-      ...(killed && { status: random.pick([1, 10]) }),
-      times: passes || (killed && ends === null) ? random.int(1, 4) : null,
-    };
-  });
-}
-
-function drawWeather(random: Random): Weather {
-  if (random.chance(0.1)) return { request: 0, message: 0, store: 0, kill: 0, clock: 0 };
-  const some = (most: number) => (random.chance(0.5) ? random.next() * most : 0);
-  return {
-    request: some(0.15),
-    message: some(0.9),
-    store: some(0.03),
-    kill: some(0.01),
-    clock: random.chance(0.2) ? random.next() : 0,
-  };
-}
-
-/** How far a clock is set: by a second, by an hour as with a wrong time zone, or by most of a day. */
-export function drawJump(random: Random): number {
-  const most = random.pick([2_000, 5 * MINUTE, HOUR, 20 * HOUR]);
-  return (random.chance(0.5) ? 1 : -1) * random.int(1, most);
-}
-
-interface Plan extends Pick<Cast, 'kernels' | 'kmods' | 'gates'> {
-  readonly stormEnds: number;
-  readonly rough: Weather;
-}
-
-function drawHappenings(random: Random, { kernels, kmods, gates, stormEnds, rough }: Plan): Happening[] {
-  const when = () => random.int(0, stormEnds);
-  const comes = kernels.filter(({ built }) => !built);
-  // Mostly in the order of their versions; a late one is older than what stands there.
-  const times = comes.map(when).toSorted((a, b) => a - b);
-  const order = random.chance(0.8) ? comes : comes.toReversed();
-  const beside = gates.some(({ watch }) => watch === 'gate2');
-  const happenings: Happening[] = order.flatMap(({ nvr }, i): Happening[] => {
-    const at = times[i] ?? 0;
-    const comes: Happening = { at, what: { kind: 'kernel', nvr, tag: 'gate' } };
-    const later = Math.min(stormEnds, at + (random.chance(0.3) ? 0 : random.int(1, 6 * 60) * MINUTE));
-    const also: Happening = { at: later, what: { kind: 'enter', nvr, tag: 'gate2' } };
-    const draft = nvr.includes(',draft_') && random.chance(0.8);
-    const promoted: Happening = {
-      at: Math.min(stormEnds, at + random.int(0, 180) * MINUTE),
-      what: { kind: 'promote-draft', nvr },
-    };
-    return [comes, ...(beside ? [also] : []), ...(draft ? [promoted] : [])];
-  });
-  // One that is blocked may pass for now: what comes later may not, for the same reason.
-  if (random.chance(0.35) && order.length > 1) {
-    const i = random.int(0, order.length - 2);
-    const [at, next] = [times[i] ?? 0, times[i + 1] ?? stormEnds];
-    happenings.push({
-      at: Math.min(stormEnds, at + random.int(0, 60) * MINUTE),
-      what: {
-        kind: 'waive',
-        nvr: random.chance(0.7) ? (order[i]?.nvr ?? '') : 'kernel-*',
-        kmod: random.pick(['kmod-*', ...kmods.map(({ name }) => name)]),
-        until: Math.max(10 * MINUTE, random.chance(0.7) ? next - at : random.int(1, 600) * MINUTE),
-      },
-    });
-  }
-  if (random.chance(0.2)) {
-    const at = when();
-    happenings.push({ at, what: { kind: 'release' } });
-    // Who says after it that all kernels may pass hardly means those that are older than what was released.
-    const late = Math.min(stormEnds, at + random.int(1, 60) * MINUTE);
-    const kmod = random.pick(['kmod-*', ...kmods.map(({ name }) => name)]);
-    if (random.chance(0.4))
-      happenings.push({ at: late, what: { kind: 'waive', nvr: 'kernel-*', kmod, until: 10 * HOUR } });
-  }
-  const persons = random.chance(0.7) ? random.int(1, 10) : 0;
-  for (let i = 0; i < persons; i++) {
-    // Mostly when something goes on.
-    const at = random.chance(0.7) ? (times[i % times.length] ?? 0) + random.int(0, 40) * MINUTE : when();
-    happenings.push({ at: Math.min(at, stormEnds), what: { kind: 'person' } });
-  }
-  const rage = rough.request + rough.message + rough.store + rough.kill > 0;
-  for (let i = rage ? random.int(0, 3) : 0; i > 0; i--) {
-    const at = when();
-    const until = Math.min(stormEnds, at + random.int(1, 90) * MINUTE);
-    const kind = random.pick(Object.keys(TROUBLES) as Trouble[]);
-    happenings.push({ at, what: { kind } }, { at: until, what: { kind: TROUBLES[kind] } });
-  }
-  for (let i = rage ? random.int(0, 2) : 0; i > 0; i--) {
-    const kind = random.pick(['expire', 'restart-hub', 'restart-builders', 'kill'] as const);
-    happenings.push({ at: when(), what: { kind } });
-  }
-  if (rough.clock > 0 && random.chance(0.5))
-    happenings.push({ at: when(), what: { kind: 'set-clock', by: drawJump(random) } });
-  return happenings.toSorted((a, b) => a.at - b.at);
 }

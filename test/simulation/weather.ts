@@ -1,5 +1,6 @@
 /** Draws what goes wrong, while the storm lasts. */
-import { type Drawn, drawJump } from './draw.ts';
+import type { Drawn } from './draw.ts';
+import { drawJump } from './happenings.ts';
 import { MISHAPS, type Mishap } from './network.ts';
 import type { Random } from './random.ts';
 
