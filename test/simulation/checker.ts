@@ -558,6 +558,9 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     const gate = gateOf(run);
     const { closing } = run;
     if (!gate || !closing) return;
+    // Only what passes keeps an order: a blocked kernel leaves, whatever newer one was blocked before it.
+    if (closing.how === 'superseded' && run.verdict?.verdict === 'block')
+      say(2, `${run.id} is blocked, and is left where it stands: ${closing.why}`);
     const passed = closing.how === 'observed' || closing.how === 'done';
     const moves = run.intents.some(
       ({ write }) => write.kind === 'tag' && gate.on_pass.tag.includes(write.tag),

@@ -78,7 +78,7 @@ export const PERSON = 'release-manager';
 export const SIGNER = 'robosignatory';
 /** How likely a kernel comes as a draft, and is promoted later. */
 const DRAFTS = 0.15;
-const SYMBOLS = Array.from({ length: 6 }, (_, i) => `sym_${i}`);
+export const SYMBOLS = Array.from({ length: 6 }, (_, i) => `sym_${i}`);
 
 export function draw(random: Random): Drawn {
   const kernels = drawKernels(random.fork('kernels'));

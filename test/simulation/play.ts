@@ -16,6 +16,7 @@ import type { Network } from './network.ts';
 import { actAsPerson, moveOn, release, shipAll, waiveFor } from './persons.ts';
 import { CALLS_MOST, createProcess, type Parts, type Process } from './process.ts';
 import { randomOf } from './random.ts';
+import { withTheme } from './themes.ts';
 import { plainNvr } from './truth.ts';
 import { createWeather } from './weather.ts';
 
@@ -81,7 +82,7 @@ const NOTHING: Without = { happenings: new Set(), faults: new Set() };
 export async function play(seed: string, options: PlayOptions = {}): Promise<Played> {
   const { watch, plant, without = NOTHING } = options;
   const random = randomOf(seed);
-  const drawn = draw(random.fork('draw'));
+  const drawn = withTheme(draw(random.fork('draw')), random.fork('theme'));
   const world = createWorld(drawn.scenario);
   const start = world.now();
   const machine = createMachineClock(world.now);
