@@ -392,6 +392,15 @@ const LIES: Record<string, Lie> = {
     promise: 2,
     says: /kernel-6.1.187-53.el9 stands in c9s-gate, and gate c9s has no run/,
   },
+  'a blocked kernel that stays for the sake of a newer one': {
+    play: BLOCKED,
+    lie: (view) => {
+      const { closing } = runIn(view);
+      if (closing) closing.how = 'superseded';
+    },
+    promise: 2,
+    says: /is blocked, and is left where it stands/,
+  },
   'a build that is made twice': {
     play: PROMOTED,
     lie: () => buildAgain(scratch(), ...scratch().request),

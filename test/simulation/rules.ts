@@ -54,7 +54,7 @@ export function drawTruth(random: Random, { kernels, kmods, arches }: Cast): Rul
 const NEEDED = ['kernel-rpm-macros', 'elfutils-libelf-devel', 'libnl3-devel', 'python3dist(setuptools)'];
 
 /** What a build.log says where the machine killed something. */
-const KILLED: readonly (readonly string[])[] = [
+export const KILLED: readonly (readonly string[])[] = [
   ['make[2]: *** [Makefile:12: a.o] Killed'],
   [
     '/bin/sh: line 1: 4711 Killed                  LLVM_OBJCOPY="objcopy" pahole -J --btf_gen_floats a.ko',

@@ -6,7 +6,7 @@ import type { Building, Gate, Policy } from '../../src/core/model.ts';
 import { type Kernel, type Kmod, type Rule, splitNvr } from '../../src/sim/scenario.ts';
 import { type Drawn, GATE_USER, type Happening, HOUR, MINUTE, SYMBOLS } from './draw.ts';
 import type { Random } from './random.ts';
-import { ERROR } from './rules.ts';
+import { ERROR, KILLED } from './rules.ts';
 
 /** How many of all worlds have a theme. */
 const THEMED = 0.4;
@@ -366,7 +366,33 @@ const rebuilding: Theme = (stage, random) => {
   });
 };
 
+/** Machines kill what builds a kmod, a few times. */
+const killed: Theme = (stage, random) => {
+  const { kernels } = stage;
+  const kernel = random.chance(0.7) ? random.pick(kernels.slice(1)).nvr : '*';
+  const rule: Rule = {
+    kmod: 'kmod-a',
+    kernel,
+    arch: '*',
+    tag: '*',
+    result: 'fails',
+    log: random.pick(KILLED),
+    status: random.pick([1, 10]),
+    times: random.int(1, 4),
+  };
+  return worldOf(stage, random, { rules: [rule] });
+};
+
+/** A kmod loads into all kernels, and has not compiled against any for long. */
+const loadsOnly: Theme = (stage, random) => {
+  const rules = breaking('kmod-a', stage.kernels, () => true);
+  return worldOf(stage, random, {
+    gates: [{ ...stage.gate, strategy: 'symbols-and-rebuild' }],
+    rules,
+  });
+};
+
 const THEMES: readonly Theme[] = [
   ...[byWaiver, twoGates, twoGates, pinsOlder, lacksArch, afterRelease],
-  ...[exporter, signed, pinsNowhere, allGone, newerFirst, rebuilding],
+  ...[exporter, signed, pinsNowhere, allGone, newerFirst, rebuilding, killed, loadsOnly],
 ];
