@@ -1,6 +1,6 @@
 /**
- * Mistakes to put back into the source, each with the first seed that shows it, or null: no world of seeds 1 to 300 does
- * yet, and only the scenario of that finding (test/scenarios) watches it. To write one: the text as it stands
+ * Mistakes to put back into the source, each with the first seed that shows it. All are shown; one that no world of seeds 1
+ * to 300 shows would have null, and `npm test` would only put it back, not look for it. To write one: the text as it stands
  * there, exactly once, and what is to stand there; then `npm run sim -- --plants NAME` tells the seed.
  */
 import type { Change, Patch } from './patched.ts';
@@ -36,7 +36,7 @@ export const PATCHES: readonly Patch[] = [
       '  if (evidence) return untried(',
       "  if (evidence) return { shows: 'builds', cause: '', whose: null, again: false, proof: 'buildroot' };\n  if (evidence) return untried(",
     ),
-    seed: '207',
+    seed: '65',
   },
   {
     finding: 'A3',
@@ -58,13 +58,13 @@ export const PATCHES: readonly Patch[] = [
       "if (outcome === 'ok' || outcome === 'already-broken') return kernel;",
       'if (outcome) return kernel;',
     ),
-    seed: null,
+    seed: '12',
   },
   {
     finding: 'A5',
     what: 'what another gate let in is a baseline, though this one has blocked it',
     changes: change(BASELINE, '(judged ? soundOf(judged) : kernel)', '(judged ? kernel : kernel)'),
-    seed: null,
+    seed: '59',
   },
   {
     finding: 'A6',
@@ -74,7 +74,7 @@ export const PATCHES: readonly Patch[] = [
       '(name) => !lastEnters(others, name) && !seen.blockedIn.includes(name)',
       '(name) => others && name',
     ),
-    seed: null,
+    seed: '4',
   },
   {
     finding: 'A7',
@@ -89,7 +89,7 @@ export const PATCHES: readonly Patch[] = [
       ...change(TRIAL, " && !name.includes('-libs-')", ''),
       ...change(TRIAL, 'if (own?.length && !others?.length)', 'if (own?.length)'),
     ],
-    seed: null,
+    seed: '32',
   },
   {
     finding: 'A9',
@@ -99,7 +99,7 @@ export const PATCHES: readonly Patch[] = [
       'const first = kmod.arches ?? kmod.expected ?? [];',
       'const first = kmod.arches && kmod.arches.length > 9 ? kmod.arches : [];',
     ),
-    seed: null,
+    seed: '1',
   },
   {
     finding: 'A10',
@@ -109,7 +109,7 @@ export const PATCHES: readonly Patch[] = [
       '.filter(({ build_id }) => build_id !== id)',
       '.filter(({ build_id, revoke_event }) => build_id !== id && revoke_event === null)',
     ),
-    seed: null,
+    seed: '25',
   },
   {
     finding: 'A11',
@@ -142,7 +142,7 @@ export const PATCHES: readonly Patch[] = [
       "(offer.asKernel === true) === (of === 'kernel')",
       "(of === 'kernel' || offer.asKernel !== true)",
     ),
-    seed: null,
+    seed: '15',
   },
   {
     finding: 'B14',
@@ -162,7 +162,7 @@ export const PATCHES: readonly Patch[] = [
       "const machine = failed && find('machine');",
       "const machine = failed && find('none');",
     ),
-    seed: '197',
+    seed: '35',
   },
   {
     finding: 'B16',
@@ -181,7 +181,7 @@ export const PATCHES: readonly Patch[] = [
     finding: 'B17',
     what: 'a kernel that a signer moves on was taken over, and is no baseline',
     changes: change(TAGS, 'return gone && !movedOn ?', 'return gone ?'),
-    seed: null,
+    seed: '70',
   },
   {
     finding: 'B18',
@@ -191,7 +191,7 @@ export const PATCHES: readonly Patch[] = [
       'built.filter((arch) => ofKernels.has(arch))',
       'built.filter((arch) => ofKernels.size > 0 && arch)',
     ),
-    seed: '24',
+    seed: '36',
   },
   {
     finding: 'B19',
@@ -208,7 +208,7 @@ export const PATCHES: readonly Patch[] = [
         `return wanted.kind === 'kernel' ? ${OWN_FAILURE} : nothing(cause, 'dependency', true);`,
       ),
     ],
-    seed: null,
+    seed: '11',
   },
   {
     finding: 'B20',
@@ -218,7 +218,7 @@ export const PATCHES: readonly Patch[] = [
       "orders.findLast(({ kind }) => kind === 'release')?.at ?? since;",
       'orders.length < 0 ? 0 : since;',
     ),
-    seed: '27',
+    seed: '80',
   },
   {
     finding: 'B21',
@@ -228,7 +228,7 @@ export const PATCHES: readonly Patch[] = [
       "imports > 0 && missing.count === imports && before === 'compatible';",
       "imports < 0 && missing.count === imports && before === 'compatible';",
     ),
-    seed: null,
+    seed: '6',
   },
   {
     finding: 'B22',
@@ -251,13 +251,13 @@ export const PATCHES: readonly Patch[] = [
         'await passedInto(context, { ...gate, on_pass: { tag: [...gate.on_pass.tag, ...gate.on_fail.tag], untag: [] } }, kernel)',
       ),
     ],
-    seed: null,
+    seed: '23',
   },
   {
     finding: 'loads',
     what: 'that a kmod loads into the baseline proves that it builds there',
     changes: change(CELL, "strategy === 'symbols-then-rebuild' ? found : undefined", 'found'),
-    seed: '197',
+    seed: '75',
   },
   {
     finding: 'rebuilds',
@@ -267,6 +267,6 @@ export const PATCHES: readonly Patch[] = [
       "'reopened') = 'reopened' AND EXISTS",
       "'reopened') = 'never' AND EXISTS",
     ),
-    seed: null,
+    seed: '70',
   },
 ];
