@@ -60,7 +60,8 @@ test.runIf(builds())('a module of ten lines, built against Debian’s kernel hea
     expect(module.vermagic).toMatch(/ modversions$/);
 
     const own = [...parseSymvers(readFileSync(join(folder, 'Module.symvers'), 'latin1'), 'own').values()];
-    expect([...module.exports.values()]).toEqual(own.map((it) => ({ ...it, provider: 'ten' })));
+    const untold = own.map(({ namespace: _, ...rest }) => ({ ...rest, provider: 'ten' }));
+    expect([...module.exports.values()]).toEqual(untold);
     const kernel = parseSymvers(readFileSync(join(headers, 'Module.symvers'), 'latin1'), 'headers');
     const target = { arch: 'x86_64', variant: '', symbols: kernel };
     expect(compareKmod(module, target).answer).toBe('compatible');
