@@ -1,5 +1,5 @@
 /** What "already broken" is measured by: for each gate and kmod a kernel that this kmod was really fine with. */
-import type { Outcome } from './cell.ts';
+import { measuredBy, type Outcome } from './cell.ts';
 import type { Judging } from './judge.ts';
 import { standings, unfinished } from './judge.ts';
 import type { Baseline, KernelRef, Run } from './model.ts';
@@ -28,7 +28,7 @@ export function judgementsOf(gate: Judging, run: Run, now: number): Judgement[] 
       kmod: kmod.name,
       kmodBuild: kmod.buildId,
       outcome: finding?.outcome ?? 'inconclusive',
-      baseline: (kmod.baselines ?? (run.baseline ? [run.baseline] : []))[0] ?? null,
+      baseline: measuredBy(kmod, run)[0] ?? null,
     }));
   if (!gate.stablelist) return kmods;
   const promise = run.symbols ? keepsPromise({ ...run.symbols, stablelist: 'block' }) : 'unclear';
@@ -47,8 +47,8 @@ function soundOf({ kmod, outcome, kernel, baseline }: Judged): Baseline | undefi
   return baseline ? { ...baseline, since: baseline.since ?? kernel.nvr } : undefined;
 }
 
-/** What a gate last said of a kmod with a kernel that it let through. */
-export interface Passed {
+/** What a gate said of a kmod last. */
+export interface LastJudged {
   readonly last: Judged;
   /** The same, where the kmod was not already broken. */
   readonly fine: Judged | undefined;
@@ -58,11 +58,12 @@ export interface Passed {
  * The baselines of a kmod build, to be asked in this order: the newest kernel that the gate let through with the kmod
  * fine; and, where that was another build of it or there is none, the newest in the pass tag, however it came there. A
  * build that was already broken hid what the kernels since did to the kmod: another build is measured by those before too.
+ * @param passed of the kernels that the gate let through
  * @param shipped kernels of the pass tag, newest first, each with the gate's newest judgement of the kmod with it
  */
 export function baselinesOf(
   kmodBuild: number,
-  passed: Passed | undefined,
+  passed: LastJudged | undefined,
   shipped: readonly { readonly kernel: KernelRef; readonly judged: Judged | undefined }[],
 ): Baseline[] {
   const same = passed?.last.kmodBuild === kmodBuild;

@@ -3,6 +3,7 @@ import { countRetries, type KmodStanding, standings } from './judge.ts';
 import { act, ask, type BuildTag, type Decision, type Observation, type Pace, wait } from './look.ts';
 import type { Building, Gate, Intent, KernelRef, Run, Write } from './model.ts';
 import { compareEvr } from './names.ts';
+import { lastRetry } from './people.ts';
 import { isAttempt } from './trial.ts';
 import { plural } from './wording.ts';
 
@@ -132,9 +133,11 @@ function awaitTurn({ watch }: Gate, { name, latest, leaves }: BuildTag, run: Run
 }
 
 /** The repo that was requested last, since a person asked for a retry; undefined where none was, or none came of it. */
-function lastRepo({ intents, orders }: Run): number | 'awaited' | undefined {
-  const since = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
-  const last = intents.findLast(({ write, askedAt }) => write.kind === 'request-repo' && askedAt >= since);
+function lastRepo(run: Run): number | 'awaited' | undefined {
+  const since = lastRetry(run)?.at ?? 0;
+  const last = run.intents.findLast(
+    ({ write, askedAt }) => write.kind === 'request-repo' && askedAt >= since,
+  );
   if (last && !last.ending) return 'awaited';
   return last?.ending?.how === 'done' ? last.ending.repo : undefined;
 }

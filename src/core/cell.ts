@@ -1,5 +1,6 @@
 /** One cell, one judgement: a kmod build on one architecture, by its trials and symbols. The tables of DESIGN.md. */
 import type { ArchSymbols, Attempt, Baseline, Gate, KernelRef, Kmod, Run } from './model.ts';
+import { lastRetry } from './people.ts';
 import { describeSymbols } from './symbols.ts';
 import { isProof, type Kernel, type Trial, trialOf, type Whose } from './trial.ts';
 import { plural } from './wording.ts';
@@ -98,7 +99,7 @@ function judgeCell(context: Context, subject: Subject, arch: string): Cell {
   if (strategy === 'rebuild') return byRebuild(context, subject, arch);
   if (!subject.symbols) return { arch, state: 'unread', notBefore: 0 };
   const found = subject.symbols.find((one) => one.arch === arch);
-  const shown = bySymbols(found, subject.kmod.baselines ?? own(context.run));
+  const shown = bySymbols(found, measuredBy(subject.kmod, context.run));
   const spared = strategy === 'symbols-then-rebuild' && shown.outcome === 'ok';
   if (strategy === 'symbols' || spared) return judged(arch, shown);
   const built = byRebuild(context, subject, arch, strategy === 'symbols-then-rebuild' ? found : undefined);
@@ -111,8 +112,9 @@ function judgeCell(context: Context, subject: Subject, arch: string): Cell {
 
 const judged = (arch: string, finding: Finding): Cell => ({ arch, state: 'judged', notBefore: 0, finding });
 
-/** Runs of older versions had one baseline for all kmods. */
-const own = ({ baseline }: Run): readonly Baseline[] => (baseline ? [baseline] : []);
+/** What a kmod of a run is measured by: in runs of older versions all by the same. */
+export const measuredBy = ({ baselines }: Kmod, { baseline }: Pick<Run, 'baseline'>): readonly Baseline[] =>
+  baselines ?? (baseline ? [baseline] : []);
 
 // ---- the rows that begin with "symbols" -----------------------------------------------------------
 
@@ -152,7 +154,7 @@ const sinceOf = (baseline: Baseline | undefined): string =>
 
 function byRebuild(context: Context, subject: Subject, arch: string, symbols?: ArchSymbols): Cell {
   const { run } = context;
-  const tries = subject.attempts.filter(({ write }) => !write.against);
+  const tries = subject.attempts.filter(({ write }) => !write.against && isFor(write, arch));
   const { trial, at, ...progress } = tryOn(context, tries, arch, run.kernel);
   const finding = trial && findingOf(trial);
   if (progress.state !== 'judged' || trial?.shows !== 'fails')
@@ -164,6 +166,9 @@ function findingOf({ shows, cause, whose }: Trial): Finding {
   return { outcome: shows === 'builds' ? 'ok' : shows === 'fails' ? 'broken' : 'inconclusive', cause, whose };
 }
 
+/** Whether a build was asked for an architecture, or for whatever there is. */
+const isFor = ({ arches }: Attempt['write'], arch: string): boolean => !arches || arches.includes(arch);
+
 /** What tries on one architecture against one kernel come to. */
 interface Progress extends Pick<Cell, 'notBefore' | 'retry'> {
   readonly state: 'wanted' | 'active' | 'judged';
@@ -174,11 +179,10 @@ interface Progress extends Pick<Cell, 'notBefore' | 'retry'> {
 
 function tryOn(
   { policy, run, spent }: Context,
-  attempts: readonly Attempt[],
+  tries: readonly Attempt[],
   arch: string,
   kernel: Kernel,
 ): Progress {
-  const tries = attempts.filter(({ write }) => !write.arches || write.arches.includes(arch));
   const last = tries.at(-1);
   if (!last) return { state: 'wanted', notBefore: 0, at: 0 };
   if (!last.ending) return { state: 'active', notBefore: 0, at: 0 };
@@ -236,7 +240,7 @@ function blame(
     cause: note ? `${failed.cause}; ${note}` : failed.cause,
     whose: failed.whose,
   });
-  const baselines = subject.kmod.baselines ?? own(context.run);
+  const baselines = measuredBy(subject.kmod, context.run);
   if (baselines.length === 0)
     return judged(arch, say('unattributed', 'no kernel has passed yet to compare with'));
   if (symbols?.before === 'compatible') return judged(arch, say('broken', loadsInto(baselines)));
@@ -272,27 +276,24 @@ function withBaseline(
   const oldest = policy.evidence_age === null ? Number.NEGATIVE_INFINITY : at - policy.evidence_age;
   const tries = attempts.filter(
     ({ write, ending }) =>
-      write.against?.id === baseline.id &&
-      (!write.arches || write.arches.includes(arch)) &&
-      (ending?.at ?? at) >= oldest,
+      write.against?.id === baseline.id && isFor(write, arch) && (ending?.at ?? at) >= oldest,
   );
-  const past = run.past.find(
-    (one) =>
-      one.kmodBuild === kmod.buildId &&
-      one.kernelBuild === baseline.id &&
-      one.arch === arch &&
-      one.target === build?.target &&
-      one.at >= oldest &&
-      isProof(policy, one.proof),
-  );
-  if (past && tries.length === 0)
-    return { shows: past.shows, text: `${baseline.nvr}, as run ${past.run} showed` };
-  const refused = tries.length === 0 && refusedTag(run, baseline);
-  if (refused) return nothing(`${baseline.nvr} cannot be tried: ${refused}`);
-  if (build?.repo !== 'sidetag' && tries.length === 0) {
+  if (tries.length === 0) {
+    const past = run.past.find(
+      (one) =>
+        one.kmodBuild === kmod.buildId &&
+        one.kernelBuild === baseline.id &&
+        one.arch === arch &&
+        one.target === build?.target &&
+        one.at >= oldest &&
+        isProof(policy, one.proof),
+    );
+    if (past) return { shows: past.shows, text: `${baseline.nvr}, as run ${past.run} showed` };
+    const refused = refusedTag(run, baseline);
+    if (refused) return nothing(`${baseline.nvr} cannot be tried: ${refused}`);
     const found = run.baselineRepos[baseline.id];
-    if (!found) return { state: 'unsought', notBefore: 0 };
-    if (found.repo === null) return nothing(found.why);
+    if (build?.repo !== 'sidetag' && !found) return { state: 'unsought', notBefore: 0 };
+    if (build?.repo !== 'sidetag' && found?.repo === null) return nothing(found.why);
   }
   const { trial, ...there } = tryOn(context, tries, arch, { ...baseline, name: run.kernel.name });
   if (there.state !== 'judged' || !trial) return there;
@@ -304,9 +305,9 @@ function withBaseline(
 const REFUSED_MOST = 3;
 
 /** Why the hub does not tag a baseline; undefined while it may do so yet. */
-function refusedTag({ intents, orders }: Run, baseline: Baseline): string | undefined {
-  const since = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
-  const failed = intents.flatMap(({ write, ending, askedAt }) =>
+function refusedTag(run: Run, baseline: Baseline): string | undefined {
+  const since = lastRetry(run)?.at ?? 0;
+  const failed = run.intents.flatMap(({ write, ending, askedAt }) =>
     write.kind === 'tag' && write.against?.id === baseline.id && askedAt >= since && ending?.how === 'failed'
       ? ending.why
       : [],

@@ -6,7 +6,7 @@ import { activeOf, cancelsFor, isOverdue, ownSideTags, submit, uselessBuilds } f
 import { standings } from './judge.ts';
 import { act, ask, conclude, type Decision, type Observation, type Pace, wait } from './look.ts';
 import type { Closing, Gate, Order, Run } from './model.ts';
-import { holdOf } from './people.ts';
+import { holdOf, lastRetry } from './people.ts';
 import { quietUntil } from './policy.ts';
 import { describeRebuilds, isBuild, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
 import { changeFor, newerHead, planTagChanges, type TagIntent, tagChanges, takenOver } from './tags.ts';
@@ -56,7 +56,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
 
 /** When the run's time is over; a person's retry begins it anew. */
 function endOf({ policy }: Gate, run: Run): number | undefined {
-  const retried = run.orders.findLast(({ kind }) => kind === 'retry')?.at ?? run.startedAt;
+  const retried = lastRetry(run)?.at ?? run.startedAt;
   return policy.longest_run === null ? undefined : Math.max(run.startedAt, retried) + policy.longest_run;
 }
 

@@ -1,17 +1,8 @@
 /** Where each kmod of a run stands: its cells folded, the worst last, after what persons asked. */
-import {
-  ANYWHERE,
-  type Cell,
-  type Context,
-  cellsOf,
-  type Finding,
-  isWorse,
-  type Subject,
-  worst,
-} from './cell.ts';
+import { ANYWHERE, type Cell, type Context, cellsOf, type Finding, isWorse, worst } from './cell.ts';
 import type { Attempt, Gate, KernelRef, Kmod, Run, Waiver } from './model.ts';
 import { matcher } from './names.ts';
-import { waiverFor } from './people.ts';
+import { lastRetry, waiverFor } from './people.ts';
 import { isAttempt, isStopped } from './trial.ts';
 
 /** Where a kmod stands in a run. */
@@ -52,9 +43,9 @@ export function standings(gate: Judging, run: Run, now: number): KmodStanding[] 
 }
 
 /** Tries after the first of each kmod and kernel since a person last asked for a retry; none that never reached the hub. */
-export function countRetries({ intents, orders }: Pick<Run, 'intents' | 'orders'>): number {
-  const since = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
-  const sent = intents
+export function countRetries(run: Pick<Run, 'intents' | 'orders'>): number {
+  const since = lastRetry(run)?.at ?? 0;
+  const sent = run.intents
     .filter(isAttempt)
     .filter(({ askedAt, ending }) => askedAt >= since && ending?.how !== 'lost');
   const firsts = new Set(sent.map(({ write }) => `${write.source} ${write.against?.id ?? ''}`));
@@ -79,7 +70,8 @@ export function unfinished(standing: KmodStanding): KmodStanding {
 /** A person's retry makes what ended before it void: of the kmods that it names, or else of those that were not fine. */
 function afterRetries(context: Context, kmod: Kmod, all: readonly Attempt[]): KmodStanding {
   const symbols = context.run.symbols?.kmods.find((of) => of.kmod === kmod.name)?.arches ?? null;
-  const stand = (attempts: readonly Attempt[]) => standingOf(context, { kmod, attempts, symbols });
+  const stand = (attempts: readonly Attempt[]) =>
+    fold(kmod, attempts, cellsOf(context, { kmod, attempts, symbols }));
   let standing = stand(all);
   for (const order of context.run.orders.filter(({ kind }) => kind === 'retry')) {
     const named = order.kmod !== null && matcher([order.kmod])(kmod.name);
@@ -93,9 +85,6 @@ function afterRetries(context: Context, kmod: Kmod, all: readonly Attempt[]): Km
   }
   return standing;
 }
-
-const standingOf = (context: Context, subject: Subject): KmodStanding =>
-  fold(subject.kmod, subject.attempts, cellsOf(context, subject));
 
 /** The worst cell is the kmod's outcome; what its cells want of the hub goes out as one build. */
 function fold(kmod: Kmod, attempts: readonly Attempt[], cells: readonly Cell[]): KmodStanding {

@@ -22,6 +22,10 @@ export function holdOf({ orders }: Pick<Run, 'orders'>): Order | undefined {
   return last?.kind === 'hold' ? last : undefined;
 }
 
+/** The last retry that a person asked for. */
+export const lastRetry = ({ orders }: Pick<Run, 'orders'>): Order | undefined =>
+  orders.findLast(({ kind }) => kind === 'retry');
+
 /**
  * Whether a person's retry makes a verdict void: not once the run has changed tags, since nothing can be tried where the
  * kernel is then.

@@ -43,8 +43,8 @@ export function tagChanges(gate: Gate, { intents }: Pick<Run, 'intents'>): TagIn
  */
 export function changeFor(verdict: NonNullable<Run['verdict']>, gate: Gate, seen: TagsSeen): TagChange {
   const { tag, untag } = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict.verdict];
-  const since = tagChanges(gate, seen.run).filter(({ askedAt }) => askedAt >= verdict.at);
-  const wanted = tag.filter((name) => !enteredLast(since, name));
+  const since = doneOf(tagChanges(gate, seen.run).filter(({ askedAt }) => askedAt >= verdict.at));
+  const wanted = tag.filter((name) => !lastEnters(since, name));
   if (verdict.verdict !== 'promote') return { tag: wanted, untag };
   const others = seen.otherGates.map(({ write }) => write);
   const meanwhile = seen.otherGates.filter(({ at }) => at >= seen.run.startedAt).map(({ write }) => write);
@@ -117,30 +117,29 @@ export function takenOver(gate: Gate, seen: TagsSeen): string | undefined {
     tags.some((tag) => !known.includes(tag) && !gate.on_pass.tag.includes(tag));
   // Another gate has put it there, or has not taken it out yet.
   const isTheirs = (tag: string) => {
-    const last = seen.otherGates.findLast(({ write }) => enters(tag)(write) || leaves(tag)(write));
+    const last = seen.otherGates.findLast(({ write }) => moves(tag)(write));
     return last !== undefined && (enters(tag)(last.write) || !last.done);
   };
   const came = verdicts.find(
-    (tag) => tags.includes(tag) && !(enteredLast(changes, tag) ?? run.tags.includes(tag)) && !isTheirs(tag),
+    (tag) => tags.includes(tag) && !(lastEnters(done, tag) ?? run.tags.includes(tag)) && !isTheirs(tag),
   );
   if (came) return `tagged into ${came} by hand`;
   // Who takes a kernel that was tried before out of where it failed then says nothing of this run.
   const before = (tag: string) => gate.on_pass.tag.includes(tag) && run.tags.includes(tag);
-  const gone = verdicts.find((tag) => !tags.includes(tag) && (enteredLast(changes, tag) ?? before(tag)));
+  const gone = verdicts.find((tag) => !tags.includes(tag) && (lastEnters(done, tag) ?? before(tag)));
   return gone && !movedOn ? `taken out of ${gone} ${by(leaves(gone))}` : undefined;
 }
 
 const doneOf = (changes: readonly TagIntent[]): TagIntent['write'][] =>
   changes.filter(({ ending }) => ending?.how === 'done').map(({ write }) => write);
 
-/** Whether what the run did last to a tag was to tag the kernel into it; undefined where it did nothing to it. */
-const enteredLast = (changes: readonly TagIntent[], tag: string) => lastEnters(doneOf(changes), tag);
-
+/** Whether what was done last to a tag was to tag the kernel into it; undefined where nothing was done to it. */
 function lastEnters(writes: readonly Write[], tag: string): boolean | undefined {
-  const last = writes.findLast((write) => enters(tag)(write) || leaves(tag)(write));
+  const last = writes.findLast(moves(tag));
   return last && enters(tag)(last);
 }
 
 const enters = (tag: string) => (write: Write) => write.kind === 'tag' && write.tag === tag && !write.against;
 const leaves = (tag: string) => (write: Write) =>
   (write.kind === 'untag' && write.tag === tag) || (write.kind === 'tag' && write.from === tag);
+const moves = (tag: string) => (write: Write) => enters(tag)(write) || leaves(tag)(write);

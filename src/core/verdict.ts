@@ -14,17 +14,10 @@ export interface Found {
 }
 
 /** The verdict over all kmods of a run as they stand at a time; what is not judged by then is not judged in time. */
-export function verdictOf(gate: Judging, run: Run, now: number, kmods = standings(gate, run, now)): Found {
-  return overAll(gate, run, kmods.map(unfinished), now);
-}
-
-function overAll(
-  { policy, stablelist }: Judging,
-  run: Run,
-  kmods: readonly KmodStanding[],
-  now: number,
-): Found {
+export function verdictOf(gate: Judging, run: Run, now: number, all = standings(gate, run, now)): Found {
+  const { policy, stablelist } = gate;
   const { symbols } = run;
+  const kmods = all.map(unfinished);
   const sorted = kmods.map((standing) => ({ standing, effect: effectOf(policy, standing) }));
   const of = (effect: Effect) =>
     sorted.flatMap(({ standing, effect: has }) => (has === effect ? [standing] : []));

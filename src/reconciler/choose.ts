@@ -1,5 +1,5 @@
 /** What a run is about: the kmod builds that it tries, where, and the kernels that they are measured by. */
-import { baselinesOf, type Judged } from '../core/baseline.ts';
+import { baselinesOf } from '../core/baseline.ts';
 import type { BaselineRepo, Gate, KernelBuild, KernelRef, Kmod } from '../core/model.ts';
 import { STABLELIST } from '../core/people.ts';
 import { selectKmods } from '../core/select.ts';
@@ -23,16 +23,16 @@ export async function choose(
   const chosen = selectKmods(gate, await hub.read(koji.listTagged(gate.kmods.tag, { latest: true })));
   const shipped = await shippedBy(context, gate, kernel);
   const configured = gate.baseline !== null;
-  const of = (id: number | null, not?: 'already-broken') =>
-    store.lastJudged(gate.name, kernel.name, { kernel: id, except: kernel.id, ...(not && { not }) });
-  const none = new Map<string, Judged>();
-  const [passed, fine] = configured ? [none, none] : [await of(null), await of(null, 'already-broken')];
+  const of = (id: number | null) =>
+    store.lastJudged(gate.name, kernel.name, { kernel: id, except: kernel.id });
+  const passed = configured ? undefined : await of(null);
   const judged = configured ? [] : await Promise.all(shipped.map(({ id }) => of(id)));
-  const measure = (name: string, build: number) => {
-    const last = passed.get(name);
-    const shippedWith = shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name) }));
-    return baselinesOf(build, last && { last, fine: fine.get(name) }, shippedWith);
-  };
+  const measure = (name: string, build: number) =>
+    baselinesOf(
+      build,
+      passed?.get(name),
+      shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name)?.last })),
+    );
   // A promise that only warns tells of each change once.
   const promised = gate.stablelist?.effect === 'block' ? measure(STABLELIST, 0)[0] : shipped[0];
   const baseline = promised ?? null;

@@ -30,8 +30,8 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
   );
   const ofGate = live.filter((other) => other.gate === gate.name);
-  const blockers = await blockersOf(context, gate, kernel);
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
+  const blockers = blockersOf(context, otherGates);
   return {
     now: now(),
     run,
@@ -79,16 +79,14 @@ export async function passedInto(
   return heads;
 }
 
-/** The other gates that block a kernel: none undoes the word of another. */
-async function blockersOf({ store, gates }: Context, gate: Gate, { id }: KernelBuild): Promise<Gate[]> {
-  const blockers: Gate[] = [];
-  for (const other of gates) {
-    if (other.name === gate.name || other.mode === 'observe') continue;
-    const run = await store.latestRun(other.name, id);
-    const over = !run?.closing || run.closing.how === 'done';
-    if (run?.verdict?.verdict === 'block' && over) blockers.push(other);
-  }
-  return blockers;
+/** The other gates that block a kernel, by their runs on it: none undoes the word of another. */
+function blockersOf({ gates }: Pick<Context, 'gates'>, runs: readonly Run[]): Gate[] {
+  return gates.filter(({ name, mode }) => {
+    // By generation: clocks are set.
+    const [run] = runs.filter((one) => one.gate === name).toSorted((a, b) => b.generation - a.generation);
+    const counts = !run?.closing || run.closing.how === 'done';
+    return mode === 'enforce' && run?.verdict?.verdict === 'block' && counts;
+  });
 }
 
 /** One of these into whose pass tags this gate lets kernels pass too, and that tag. */

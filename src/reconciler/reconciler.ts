@@ -7,6 +7,7 @@ import { judgementsOf } from '../core/baseline.ts';
 import { decide } from '../core/decide.ts';
 import { BUILD, type Gate, type Hint, type KernelBuild, type Run } from '../core/model.ts';
 import { isDraft, matcher, releasedNvr } from '../core/names.ts';
+import { lastRetry } from '../core/people.ts';
 import { newerHead } from '../core/tags.ts';
 import { reopens } from '../core/verdict.ts';
 import * as koji from '../koji/calls.ts';
@@ -284,7 +285,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   async function reconcile(gate: Gate, before: Run): Promise<'again' | number | undefined> {
     const lostUntil = await settle(context, gate, before);
     // A retry is there for kmods that were mended: their newest builds count.
-    const retry = before.orders.findLast(({ kind }) => kind === 'retry');
+    const retry = lastRetry(before);
     // A run that an older version began was chosen without baselines.
     const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
     if (before.kmods.length === 0 || old || (retry && retry.at > before.chosenAt)) {

@@ -1,4 +1,5 @@
 /** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
+import { measuredBy } from '../core/cell.ts';
 import type {
   ArchChange,
   ArchDetail,
@@ -91,24 +92,25 @@ export async function readKmodRpms(source: SymbolSource, builds: readonly number
 /** What each kmod needs of the kernel, and whether that fits its baselines, where there are any. */
 async function readKmods(
   source: SymbolSource,
-  { kmods, baseline }: Run,
+  run: Run,
   kernel: BuiltKernel,
   read: BaselineReader,
 ): Promise<SymbolEvidence<ArchDetail>[]> {
+  const { kmods } = run;
   const rpms = await readKmodRpms(
     source,
     kmods.map(({ buildId }) => buildId),
   );
   const now = compareAll(kmods, rpms, kernel);
   const then = new Map<number, ArchDetail[][]>();
-  for (const ref of kmods.flatMap((kmod) => baselinesOf(kmod, baseline))) {
+  for (const ref of kmods.flatMap((kmod) => measuredBy(kmod, run))) {
     if (then.has(ref.id)) continue;
     const old = (await read(ref))?.kernel;
     if (old) then.set(ref.id, compareAll(kmods, rpms, old));
   }
   return kmods.map((kmod, i) => {
     const { name, arches } = kmod;
-    const measured = baselinesOf(kmod, baseline);
+    const measured = measuredBy(kmod, run);
     const before = new Map(
       (now[i] ?? []).flatMap(({ arch }) => {
         const answers = measured.map(({ id }) => then.get(id)?.[i]?.find((one) => one.arch === arch)?.answer);
@@ -213,10 +215,6 @@ function baselineReader(context: Context, { variant }: Gate, { kernel }: Run): B
   };
 }
 
-/** What a kmod is measured by; in runs of older versions all by the same. */
-const baselinesOf = ({ baselines }: Kmod, baseline: KernelRef | null): readonly KernelRef[] =>
-  baselines ?? (baseline ? [baseline] : []);
-
 /**
  * Ties errors of failed builds to the kernel difference: where one names a symbol that this kernel changed since the
  * kmod's baseline, or no longer has, it says so. Kernels are read at the first error that names anything, and not again.
@@ -233,7 +231,7 @@ export function tieErrors(
   return async (build, kmod) => {
     if (!build.arches.some(({ errors }) => errors.some(isNamed))) return build;
     const tried = run.kmods.find((one) => one.name === kmod);
-    const before = (await read((tried && baselinesOf(tried, run.baseline)[0]) ?? null))?.kernel;
+    const before = (await read((tried && measuredBy(tried, run)[0]) ?? null))?.kernel;
     if (!before) return build;
     kernel ??= readKernel(context, { id, name, variant: gate.variant });
     const now = await kernel;

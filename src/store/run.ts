@@ -1,7 +1,7 @@
 /** Reading a run: all its facts, from every table. */
 import { type Kysely, sql } from 'kysely';
 import type { Closing, Intent, Kmod, Order, PastTrial, Run, Strategy, Verdict } from '../core/model.ts';
-import { isVoid } from '../core/people.ts';
+import { isVoid, lastRetry } from '../core/people.ts';
 import { kernelOf } from './kernels.ts';
 import { waiverReader } from './people.ts';
 import { query } from './query.ts';
@@ -75,7 +75,7 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
     const repos = await baselineReposOf({ id });
     const orders = (await ordersOf({ id })) as Order[];
     // A person's retry looks anew.
-    const retried = orders.findLast(({ kind }) => kind === 'retry')?.at ?? 0;
+    const retried = lastRetry({ orders })?.at ?? 0;
     const [verdict] = await verdictOf({ id });
     const [closing] = await closingOf({ id });
     const asked = intents.map(

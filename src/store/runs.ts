@@ -1,6 +1,6 @@
 /** Runs: how they begin and end, and which there are. */
 import { sql } from 'kysely';
-import type { Judged } from '../core/baseline.ts';
+import type { Judged, LastJudged } from '../core/baseline.ts';
 import type { Baseline } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
 import { kernelOf } from './kernels.ts';
@@ -158,7 +158,7 @@ export function runFacts({ db, record, cache }: Base) {
         .executeTakeFirst();
       return row && kernelOf(row);
     },
-    async lastJudged(gate, name, { kernel, except, not }) {
+    async lastJudged(gate, name, { kernel, except }) {
       let of = db
         .selectFrom('judgement')
         .innerJoin('run', 'run.id', 'judgement.run_id')
@@ -176,13 +176,15 @@ export function runFacts({ db, record, cache }: Base) {
         .where('kernel_build.id', '!=', except)
         .orderBy('seq', 'desc');
       of = kernel === null ? of.where(letThrough) : of.where('kernel_build.id', '=', kernel);
-      if (not) of = of.where('outcome', '!=', not);
-      const newest = new Map<string, Judged>();
+      const newest = new Map<string, LastJudged>();
       for (const { kmod, kmod_build, outcome, baseline, id, nvr } of await of.limit(JUDGED_MOST).execute()) {
-        if (newest.has(kmod)) continue;
+        const known = newest.get(kmod);
+        if (known?.fine) continue;
         const measured = baseline === null ? null : (JSON.parse(baseline) as Baseline);
         const what = { kmod, kmodBuild: kmod_build, outcome: outcome as Judged['outcome'] };
-        newest.set(kmod, { ...what, baseline: measured, kernel: { id, nvr } });
+        const judged: Judged = { ...what, baseline: measured, kernel: { id, nvr } };
+        const fine = outcome === 'already-broken' ? undefined : judged;
+        newest.set(kmod, { last: known?.last ?? judged, fine });
       }
       return newest;
     },

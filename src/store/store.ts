@@ -1,7 +1,6 @@
 /** The facts, in SQLite. */
 import type { Kysely } from 'kysely';
-import type { Judged, Judgement } from '../core/baseline.ts';
-import type { Outcome } from '../core/cell.ts';
+import type { Judgement, LastJudged } from '../core/baseline.ts';
 import type {
   ArchDetail,
   BaselineRepo,
@@ -130,14 +129,14 @@ export interface Store {
   /** The kernel of this package, other than `build`, that a gate let through last. */
   lastPassed(gate: string, name: string, build: number): Promise<KernelBuild | undefined>;
   /**
-   * By kmod, what a gate said of it last: with that kernel, or (null) with any that it let through; but for what was
-   * `not`. Of kernels of this package, other than `except`.
+   * By kmod, what a gate said of it last: with that kernel, or (null) with any that it let through. Of kernels of this
+   * package, other than `except`.
    */
   lastJudged(
     gate: string,
     name: string,
-    of: { readonly kernel: number | null; readonly except: number; readonly not?: Outcome },
-  ): Promise<Map<string, Judged>>;
+    of: { readonly kernel: number | null; readonly except: number },
+  ): Promise<Map<string, LastJudged>>;
   /** Ids of the repos whose build roots held a kernel build, newest evidence first. */
   reposWith(kernel: number): Promise<number[]>;
   /** Scratch builds of a gate since a time (ms) that were not the first try. */

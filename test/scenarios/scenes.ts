@@ -88,7 +88,9 @@ export const withKmod =
     kmods: small.kmods.map((kmod) => (kmod.name === name ? { ...kmod, ...change } : kmod)),
   });
 
-export const repo = (mode: Building['repo']): Partial<Gate> => ({ build: { ...GATE.build, repo: mode } });
+export const repo = (mode: Building['repo'], more: Partial<Building> = {}): Partial<Gate> => ({
+  build: { ...GATE.build, repo: mode, ...more },
+});
 export const only = (...include: string[]): Partial<Gate> => ({ kmods: { ...GATE.kmods, include } });
 /** kmod-alpha and kmod-beta, which build with every kernel. */
 export const FINE = only('kmod-alpha', 'kmod-beta');

@@ -1,9 +1,9 @@
 /** Whose fault a failure is, and how persons overrule the gate: on a Koji in memory over real HTTP. */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Building, Gate, Order, Policy, Run, Waiver } from '../../src/core/model.ts';
-import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import type { Gate, Order, Run, Waiver } from '../../src/core/model.ts';
 import type { Call } from '../../src/koji/hub.ts';
 import { type Rule, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
+import { HOUR, NEWEST, policy, repo, rule, STANDS } from './scenes.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
@@ -12,25 +12,8 @@ const set = async (options: StageOptions = {}) => {
 };
 afterEach(async () => stage.end());
 
-const GATE_TAG = { tag: GATE.watch };
-const NEWEST = 'kernel-6.1.187-53.el9';
-const HOUR = 3_600_000;
-const repo = (mode: Building['repo'], more: Partial<Building> = {}): Partial<Gate> => ({
-  build: { ...GATE.build, repo: mode, ...more },
-});
 /** Without kmod-gamma, whose symbol is gone in NEW, every kmod builds. */
 const FINE: Partial<Gate> = { kmods: { ...GATE.kmods, exclude: ['kmod-gamma'] } };
-const policy = (more: Partial<Policy>): Partial<Gate> => ({ policy: { ...DEFAULT_POLICY, ...more } });
-const ERROR = '/builddir/build/BUILD/kmod-alpha-1.0/alpha.c:12:3: error: too few arguments to function ‘f’';
-
-const rule = (of: Partial<Rule> & Pick<Rule, 'result'>): Rule => ({
-  kmod: 'kmod-alpha',
-  kernel: '*',
-  arch: '*',
-  log: of.result === 'fails' ? [ERROR] : [],
-  times: null,
-  ...of,
-});
 const withRules =
   (...rules: Rule[]) =>
   (scenario: Scenario): Scenario => ({ ...scenario, rules });
@@ -63,7 +46,7 @@ describe('the baseline', () => {
   test('sidetag: a kmod that fails there too is already broken, and does not block', async () => {
     await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: withRules(rule({ result: 'fails' })) });
     stage.hear();
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW);
     expect(run.verdict).toMatchObject({ verdict: 'promote' });
     expect(reasons(run)).toEqual([
@@ -77,7 +60,7 @@ describe('the baseline', () => {
 
   test('sidetag: a kmod that builds there is broken by this kernel', async () => {
     await set({ gate: repo('sidetag') });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW);
     expect(run.verdict?.verdict).toBe('block');
     expect(reasons(run)[0]).toMatch(
@@ -94,9 +77,9 @@ describe('the baseline', () => {
     async (mode) => {
       const scenario = withNewest(rule({ result: 'fails', kernel: NEWEST }));
       await set({ gate: { ...FINE, ...repo(mode) }, scenario });
-      stage.world.completeKernel(NEW, GATE_TAG);
+      stage.world.completeKernel(NEW, STANDS);
       expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
-      stage.world.completeKernel(NEWEST, GATE_TAG);
+      stage.world.completeKernel(NEWEST, STANDS);
       const run = await stage.closed(NEWEST);
       expect(run.verdict?.verdict).toBe('block');
       expect(reasons(run)[0]).toContain(
@@ -115,10 +98,10 @@ describe('the baseline', () => {
         kmods: { ...GATE.kmods, include },
       });
       await set({ gate: only(['kmod-beta']), scenario: withNewest(rule({ result: 'fails' })) });
-      stage.world.completeKernel(NEW, GATE_TAG);
+      stage.world.completeKernel(NEW, STANDS);
       await stage.closed(NEW);
       await stage.restart([only(['kmod-alpha', 'kmod-beta'])]);
-      stage.world.completeKernel(NEWEST, GATE_TAG);
+      stage.world.completeKernel(NEWEST, STANDS);
       const run = await stage.closed(NEWEST);
       expect(run.verdict?.verdict).toBe('promote');
       expect(reasons(run)[0]).toContain(`; nor does it build against ${NEW}`);
@@ -137,7 +120,7 @@ describe('the baseline', () => {
     'unattributed = "%s": where no kernel has passed yet the verdict is %s',
     async (unattributed, verdict) => {
       await set({ gate: policy({ unattributed }), scenario: withoutBaseline });
-      stage.world.completeKernel(NEW, GATE_TAG);
+      stage.world.completeKernel(NEW, STANDS);
       await stage.until('there is a verdict', async () => (await stage.run(NEW))?.verdict);
       const run = (await stage.run(NEW)) as Run;
       expect(run.verdict?.verdict).toBe(verdict);
@@ -148,7 +131,7 @@ describe('the baseline', () => {
 
   test('may be configured, and one that the hub does not know is said', async () => {
     await set({ gate: { ...FINE, baseline: 'kernel-1-1' } });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('the hub knows no build kernel-1-1; mend baseline in gate c9s');
     await stage.restart([{ ...GATE, ...FINE, baseline: OLD }]);
     expect((await stage.closed(NEW)).baseline).toEqual({ id: stage.buildId(OLD), nvr: OLD });
@@ -165,7 +148,7 @@ describe('the baseline', () => {
         rules: [rule({ result: 'fails', arch: 's390x', kernel: NEW })],
       }),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW);
     expect(run.verdict?.verdict).toBe('block');
     expect(reasons(run)[0]).toMatch(/^kmod-alpha-1.0-1.el9: does not build on s390x: .*; it builds against/);
@@ -187,7 +170,7 @@ describe('architectures', () => {
         rules: [rule({ result: 'fails', arch: 'aarch64' })],
       }),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
     expect(stage.scratchBuilds('kmod-alpha')[0]?.request[2]).toMatchObject({ arch_override: 'x86_64' });
     expect(stage.scratchBuilds('kmod-beta')[0]?.request[2]).toMatchObject({
@@ -199,7 +182,7 @@ describe('architectures', () => {
 describe('trouble', () => {
   test('a builder that fails twice and then works costs two tries', async () => {
     await set({ gate: FINE, scenario: withRules(rule({ result: 'traceback', times: 2 })) });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
     expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(3);
   });
@@ -209,7 +192,7 @@ describe('trouble', () => {
       gate: { ...FINE, ...policy({ longest_hold: 2 * HOUR }) },
       scenario: withRules(rule({ result: 'mock-error' })),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('or it is blocked at');
     const run = await stage.closed(NEW, 180);
     expect(run.verdict?.verdict).toBe('block');
@@ -222,7 +205,7 @@ describe('trouble', () => {
       gate: { ...FINE, ...policy({ retries: { kmod: 9, run: 3, day: 100 } }) },
       scenario: withRules(rule({ kmod: '*', result: 'mock-error' })),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('the run has used up its 3 retries');
     expect(stage.scratchBuilds('kmod-alpha').length + stage.scratchBuilds('kmod-beta').length).toBe(5);
   });
@@ -232,7 +215,7 @@ describe('trouble', () => {
       gate: { ...FINE, ...policy({ longest_build: HOUR }) },
       scenario: withRules(rule({ result: 'hangs' })),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.until('it is held', async () => (await stage.said(NEW))?.startsWith('held: kmod-alpha'), 300);
     expect(await stage.said(NEW)).toMatch(
       /kmod-alpha-1.0-1.el9 \(inconclusive\): its build did not end within 1 h/,
@@ -245,7 +228,7 @@ describe('trouble', () => {
       gate: { ...FINE, ...policy({ longest_run: 2 * HOUR, inconclusive: 'pass' }) },
       scenario: withRules(rule({ result: 'hangs' })),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW, 180);
     expect(run.verdict?.verdict).toBe('promote');
     expect(reasons(run)).toContain('kmod-alpha-1.0-1.el9 (inconclusive): not judged in time');
@@ -259,9 +242,9 @@ describe('a newer kernel', () => {
     async (supersede) => {
       await set({ gate: { ...FINE, ...repo('sidetag'), ...policy({ supersede }) }, scenario: withNewest() });
       stage.hear();
-      stage.world.completeKernel(NEW, GATE_TAG);
+      stage.world.completeKernel(NEW, STANDS);
       await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
-      stage.world.completeKernel(NEWEST, GATE_TAG);
+      stage.world.completeKernel(NEWEST, STANDS);
       const older = await stage.closed(NEW);
       expect(older.closing).toMatchObject({ how: 'superseded', why: expect.stringContaining(NEWEST) });
       const own = (task: { request: readonly unknown[] }) =>
@@ -283,9 +266,9 @@ describe('a newer kernel', () => {
       scenario: withNewest(broken),
     });
     stage.hear();
-    stage.world.completeKernel(NEWEST, GATE_TAG);
+    stage.world.completeKernel(NEWEST, STANDS);
     await stage.closed(NEWEST);
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     expect((await stage.closed(NEW)).closing?.how).toBe('done');
   });
 });
@@ -295,7 +278,7 @@ describe('a waiver', () => {
   test('that is there before: the kernel passes, and the verdict says why', async () => {
     await set();
     await waive({ kernel: 'kernel-6.1.*', kmod: 'kmod-g*' });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW);
     expect(run.verdict?.verdict).toBe('promote');
     expect(reasons(run)[0]).toContain(`kmod-gamma-0.8-1.el9 (${waived}): does not build on x86_64`);
@@ -304,7 +287,7 @@ describe('a waiver', () => {
 
   test('that comes while the kernel is held lets it through at once', async () => {
     await set({ gate: FINE, scenario: withRules(rule({ result: 'init-error' })) });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('held: kmod-alpha');
     await waive({ kmod: 'kmod-alpha' });
     stage.heard();
@@ -313,7 +296,7 @@ describe('a waiver', () => {
 
   test('that comes after a block takes the kernel out of the blocked ones', async () => {
     await set();
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     expect((await stage.closed(NEW)).closing?.how).toBe('done');
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
     await waive();
@@ -328,7 +311,7 @@ describe('a waiver', () => {
 
   test('is found by the sweep, too', async () => {
     await set();
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.closed(NEW);
     await waive();
     await stage.restart();
@@ -337,7 +320,7 @@ describe('a waiver', () => {
 
   test('for a kernel that a person has moved since changes nothing', async () => {
     await set();
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.closed(NEW);
     stage.world.as('release-manager').untagBuild('c9s-blocked', NEW);
     await waive();
@@ -349,10 +332,10 @@ describe('a waiver', () => {
 
   test('does not let an older kernel take the place of a newer one', async () => {
     await set({ scenario: withNewest() });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.closed(NEW);
     await waive({ kernel: NEWEST });
-    stage.world.completeKernel(NEWEST, GATE_TAG);
+    stage.world.completeKernel(NEWEST, STANDS);
     await stage.closed(NEWEST);
     await waive();
     stage.heard();
@@ -371,19 +354,19 @@ describe('a waiver', () => {
     expect(ended?.id).toBe(id);
     if (ended) await stage.store.endWaiver(ended, 'ada', stage.world.now(), []);
     await waive({ until: stage.world.now() + 60_000 });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     expect((await stage.closed(NEW)).verdict?.verdict).toBe('block');
     await waive({ kernel: 'next' });
     stage.heard();
     await pass(5 * 60_000);
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
-    stage.world.completeKernel(NEWEST, GATE_TAG);
+    stage.world.completeKernel(NEWEST, STANDS);
     expect((await stage.closed(NEWEST)).verdict?.verdict).toBe('promote');
   });
 
   test('in observe mode says what would be done now', async () => {
     await set({ gate: { mode: 'observe' } });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     expect((await stage.closed(NEW)).closing?.why).toBe('would move the kernel from c9s-gate to c9s-blocked');
     await waive();
     stage.heard();
@@ -396,7 +379,7 @@ describe('a waiver', () => {
 describe('an order', () => {
   test('hold keeps the kernel where it is, release lets the verdict be carried out', async () => {
     await set({ gate: FINE });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
     await order('hold');
     await held('held by ada: says so');
@@ -409,7 +392,7 @@ describe('an order', () => {
 
   test('retry tries again what was not fine, and nothing else', async () => {
     await set({ gate: FINE, scenario: withRules(rule({ result: 'mock-error', times: 3 })) });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('held: kmod-alpha');
     await order('retry');
     expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
@@ -419,7 +402,7 @@ describe('an order', () => {
 
   test('retry of a kmod by name tries it again although it was fine', async () => {
     await set({ gate: FINE, scenario: withRules(rule({ result: 'mock-error', times: 3 })) });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('held: kmod-alpha');
     await order('retry', 'kmod-*');
     await stage.closed(NEW);
@@ -428,7 +411,7 @@ describe('an order', () => {
 
   test('cancel ends the run, its builds, and nothing else', async () => {
     await set({ gate: { ...FINE, ...repo('sidetag') } });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.until('it is built', () => stage.scratchBuilds('kmod-alpha').length > 0);
     await order('cancel');
     expect((await stage.closed(NEW)).closing).toMatchObject({
@@ -444,7 +427,7 @@ describe('an order', () => {
 test('nothing is promoted in a quiet time, and then it is', async () => {
   // The stage begins on a Monday at 08:00 UTC.
   await set({ gate: { ...FINE, ...policy({ quiet: [{ from: 7 * 60, to: 12 * 60 }] }) } });
-  stage.world.completeKernel(NEW, GATE_TAG);
+  stage.world.completeKernel(NEW, STANDS);
   await held('promote: waits for 2026-01-05 12:00 UTC, the end of the quiet time');
   expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
   await stage.closed(NEW, 5 * 60);
@@ -460,7 +443,7 @@ test('more advisory kmods than the gate takes block', async () => {
       kmods: { ...GATE.kmods, advisory: ['kmod-gamma'] },
     },
   });
-  stage.world.completeKernel(NEW, GATE_TAG);
+  stage.world.completeKernel(NEW, STANDS);
   const run = await stage.closed(NEW);
   expect(run.verdict?.verdict).toBe('block');
   expect(reasons(run)[0]).toBe('1 advisory kmod broken by this kernel, where the gate takes 0');
@@ -506,7 +489,7 @@ describe('rebuilds after a promotion', () => {
 
   test('are made in the order of their needs, each with a repo that has what it needs', async () => {
     await set({ gate: gate(true), scenario: chain });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW, 120);
     expect(run.closing?.why).toMatch(
       /^moved from c9s-gate to c9s-candidate; rebuilt kmod-alpha-1\.0-1\.el9,draft_\d+, kmod-beta-2\.1-3\.el9,draft_\d+$/,
@@ -532,7 +515,7 @@ describe('rebuilds after a promotion', () => {
 
   test('that a name is taken for say what to bump', async () => {
     await set({ gate: gate(false), scenario: chain });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW, 120);
     expect(run.closing?.why).toContain(
       "Build already exists (id=3, state=COMPLETE): kmod-beta-2.1-3.el9; bump the release in kmod-beta's spec file, or set draft = true",
@@ -549,7 +532,7 @@ describe('rebuilds after a promotion', () => {
       faults: (name) =>
         name === method && ++count % (method === 'build' ? 2 : 5) === 1 ? 'drop-after' : 'none',
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await stage.closed(NEW, 240);
     expect(stage.world.state.builds.filter(({ draft }) => draft)).toHaveLength(2);
   });
@@ -569,7 +552,7 @@ test('drafts with one NVR stand side by side, each judged by its own builds', as
       };
     },
   });
-  for (const nvr of drafts) stage.world.completeKernel(nvr, GATE_TAG);
+  for (const nvr of drafts) stage.world.completeKernel(nvr, STANDS);
   const [first, second] = [await stage.closed(drafts[0]), await stage.closed(drafts[1])];
   expect([first.verdict?.verdict, second.verdict?.verdict]).toEqual(['block', 'promote']);
   expect(stage.world.tags(drafts[0])).toEqual(['c9s-blocked']);
@@ -585,7 +568,7 @@ describe('a build root with another kernel', () => {
     });
   test('a pinned kernel that is no longer there is found out, and not tried again', async () => {
     await set({ gate: FINE, scenario: pinning('kernel-5.14.0-1.el9') });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('held: kmod-alpha');
     expect(reasons((await stage.run(NEW)) as Run)[0]).toBe(
       `kmod-alpha-1.0-1.el9 (inconclusive): tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which is not there; the kernel under test is ${NEW}`,
@@ -594,7 +577,7 @@ describe('a build root with another kernel', () => {
   });
   test('a pinned kernel that is there is found out, both are named', async () => {
     await set({ gate: { ...FINE, ...repo('sidetag') }, scenario: pinning(OLD) });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     await held('held: kmod-alpha');
     expect(reasons((await stage.run(NEW)) as Run)[0]).toContain(
       'tested the wrong kernel on x86_64: kernel-devel-6.1.170-47.el9',
@@ -624,7 +607,7 @@ describe('a build root with another kernel', () => {
         },
       }),
     });
-    stage.world.completeKernel(NEW, GATE_TAG);
+    stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW);
     expect(run.verdict?.verdict).toBe('promote');
     expect(await stage.story()).toContain(

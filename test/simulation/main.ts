@@ -93,7 +93,7 @@ async function searchPlant(index: number): Promise<Search> {
       for (let seed = 1; seed <= SEARCHED; seed++) {
         const [violation] = (await world.play(String(seed))).violations;
         if (!violation || (await play(String(seed), { watch })).violations.length > 0) continue;
-        const other = patch.seed === String(seed) ? '' : `, not ${patch.seed ?? 'none'}`;
+        const other = patch.seed === String(seed) ? '' : `, not ${patch.seed}`;
         return say(`seed ${seed}${other}: ${violation}`, true);
       }
     } finally {

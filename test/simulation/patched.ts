@@ -21,8 +21,8 @@ export interface Patch {
   /** The bug, in words. */
   readonly what: string;
   readonly changes: readonly Change[];
-  /** The first that shows it; `npm run sim -- --plants` finds it. Null: none of those that it tries. */
-  readonly seed: string | null;
+  /** The first that shows it; `npm run sim -- --plants` finds it. */
+  readonly seed: string;
 }
 
 /** Plays with the source as it is patched, until it is closed. */

@@ -355,7 +355,9 @@ describe('opening', () => {
     expect(run.baselineRepos).toEqual({ 20: { repo: 44, why: '' } });
     expect(await store.reposWith(20)).toEqual([5]);
     const judged = await store.lastJudged('c9s', 'kernel', { kernel: 30, except: 0 });
-    expect([...judged.values()].map(({ kmod, outcome, baseline }) => [kmod, outcome, baseline?.id])).toEqual([
+    expect(
+      [...judged.values()].map(({ last: { kmod, outcome, baseline } }) => [kmod, outcome, baseline?.id]),
+    ).toEqual([
       ['kmod-c', 'ok', 20],
       ['kmod-b', 'already-broken', 20],
       ['kmod-a', 'broken', 20],
