@@ -298,13 +298,19 @@ async function symbolsOf(
   rpms: readonly koji.Rpm[],
   atATime = rpms.length,
 ): Promise<ReadonlyMap<number, RpmDependencies>> {
-  const known = await store.rpmSymbols(rpms.map(({ id }) => id));
+  const builds = new Map(
+    rpms.flatMap(({ id, build_id }) => (build_id === null ? [] : [[id, build_id] as const])),
+  );
+  const known = await store.rpmSymbols(
+    rpms.map(({ id }) => id),
+    builds,
+  );
   const wanted = rpms.filter(({ id }) => !known.has(id));
   for (let i = 0; i < wanted.length; i += atATime) {
     const some = wanted.slice(i, i + atATime);
     const headers = await hub.readAll(some.map(({ id }) => koji.getRPMHeaders(id)));
     const fresh = new Map(some.map((rpm, n) => [rpm.id, dependenciesOf(rpm, unwrap(headers[n]))]));
-    await store.keepRpmSymbols(fresh);
+    await store.keepRpmSymbols(fresh, builds);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;

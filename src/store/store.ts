@@ -73,8 +73,14 @@ export interface Store {
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
   /** Record what symbols show of a run; the newest counts. */
   showSymbols(run: Run, shown: SymbolsShown<ArchDetail>, at: number): Promise<void>;
-  /** Keep what rpms provide and require; again is harmless. */
-  keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
+  /**
+   * Keep what rpms provide and require; again is harmless.
+   * @param builds by rpm, the id of the build that made it: what no build is known of is kept for ever
+   */
+  keepRpmSymbols(
+    rpms: ReadonlyMap<number, RpmDependencies>,
+    builds?: ReadonlyMap<number, number>,
+  ): Promise<void>;
   /**
    * Record writes before they are sent. The ids are new; recording one twice is an error.
    * @throws OvertakenError where a person has asked something of the run since it was read
@@ -147,8 +153,14 @@ export interface Store {
   ownerOfTask(task: number): Promise<{ gate: string; build: number } | undefined>;
   /** Names of all side tags that were ever created. */
   sideTags(): Promise<string[]>;
-  /** What is known of rpms, by their Koji ids. */
-  rpmSymbols(ids: readonly number[]): Promise<Map<number, RpmDependencies>>;
+  /**
+   * What is known of rpms, by their Koji ids.
+   * @param builds as of `keepRpmSymbols`; with it, it is noted that they were used now
+   */
+  rpmSymbols(
+    ids: readonly number[],
+    builds?: ReadonlyMap<number, number>,
+  ): Promise<Map<number, RpmDependencies>>;
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;

@@ -1,5 +1,5 @@
 /** What was asked of the hub, what it answered, and how it ended. */
-
+import { sql } from 'kysely';
 import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { shownBy } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
@@ -13,39 +13,63 @@ import type { Store } from './store.ts';
 
 /** Writes of all runs. */
 export function writeFacts({ db, record }: Base) {
+  // A pair that was asked for twice since has one intent at least that is not the first of its run.
   const triedAgain = query(db, ({ gate, since }: { gate: string; since: number }) =>
     db
-      .selectFrom('intent')
-      .innerJoin('run', 'run.id', 'intent.run_id')
+      .selectFrom((eb) =>
+        eb
+          .selectFrom('intent')
+          .select(['run_id', 'kmod_build', 'kernel_build'])
+          .distinct()
+          .where(sql<boolean>`again = 1`)
+          .where('asked_at', '>=', since)
+          .as('pair'),
+      )
+      .innerJoin('run', 'run.id', 'pair.run_id')
+      .innerJoin('intent', (join) =>
+        join
+          .onRef('intent.kernel_build', '=', 'pair.kernel_build')
+          .onRef('intent.kmod_build', '=', 'pair.kmod_build'),
+      )
       .leftJoin('ending', 'ending.intent_id', 'intent.id')
       .select(({ fn }) => fn.countAll<number>().as('tries'))
-      .where('gate', '=', gate)
-      .where('kind', '=', 'scratch-build')
-      .where('kmod_build', 'is not', null)
+      // The plus keeps SQLite from indexes of all that the gate and the run ever asked for.
+      .where(sql<boolean>`+gate = ${gate} AND +intent.run_id = pair.run_id`)
       .where('asked_at', '>=', since)
       .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
-      .groupBy(['run_id', 'kmod_build', 'kernel_build'])
-      .having(({ fn }) => fn.countAll(), '>', 1),
+      .groupBy(['pair.run_id', 'pair.kmod_build', 'pair.kernel_build']),
+  );
+  const repos = query(db, ({ kernel }: { kernel: number }) =>
+    db
+      .selectFrom('trial')
+      .select('repo')
+      .where('kernel_build', '=', kernel)
+      .where('repo', 'is not', null)
+      .orderBy('at', 'desc')
+      .limit(PAST_LOOKED_AT),
   );
   return {
     async intend(run, writes, at) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
+      const asked = new Set(run.intents.map(({ write }) => keyOf(pairOf(run, write))));
+      const rows = intents.map(({ id, write }, i) => {
+        const pair = pairOf(run, write);
+        const again = pair.kmod_build !== null && asked.has(keyOf(pair));
+        asked.add(keyOf(pair));
+        return {
+          id,
+          run_id: run.id,
+          seq: run.intents.length + i,
+          kind: write.kind,
+          write: JSON.stringify(write),
+          asked_at: at,
+          ...pair,
+          again: Number(again),
+        };
+      });
       await record([{ at, kind: 'asked', ...of(run), text }], async (tx) => {
-        await tx
-          .insertInto('intent')
-          .values(
-            intents.map(({ id, write }, i) => ({
-              id,
-              run_id: run.id,
-              seq: run.intents.length + i,
-              kind: write.kind,
-              write: JSON.stringify(write),
-              asked_at: at,
-              ...pairOf(run, write),
-            })),
-          )
-          .execute();
+        await tx.insertInto('intent').values(rows).execute();
         await assertHeard(tx, run);
       });
       return intents;
@@ -78,14 +102,7 @@ export function writeFacts({ db, record }: Base) {
       );
     },
     async reposWith(kernel) {
-      const rows = await db
-        .selectFrom('trial')
-        .select('repo')
-        .where('kernel_build', '=', kernel)
-        .where('repo', 'is not', null)
-        .orderBy('at', 'desc')
-        .limit(PAST_LOOKED_AT)
-        .execute();
+      const rows = await repos({ kernel });
       return [...new Set(rows.flatMap(({ repo }) => repo ?? []))];
     },
     async retriesSince(gate, since) {
@@ -106,7 +123,7 @@ export function writeFacts({ db, record }: Base) {
         .selectFrom('receipt')
         .innerJoin('intent', 'intent.id', 'receipt.intent_id')
         .select('receipt')
-        .where('kind', '=', 'create-side-tag')
+        .where(sql<boolean>`kind = 'create-side-tag'`)
         .execute();
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
@@ -159,3 +176,6 @@ function pairOf({ kmods, kernel }: Run, write: Write) {
   const kmod_build = kmods.find(({ source }) => source === write.source)?.buildId ?? null;
   return { kmod_build, kernel_build: write.against?.id ?? kernel.id };
 }
+
+const keyOf = ({ kmod_build, kernel_build }: ReturnType<typeof pairOf>): string =>
+  `${kmod_build} ${kernel_build}`;

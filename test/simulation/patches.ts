@@ -261,11 +261,7 @@ export const PATCHES: readonly Patch[] = [
   {
     finding: 'rebuilds',
     what: 'a kernel whose kmods are still rebuilt has not passed',
-    changes: change(
-      'src/store/runs.ts',
-      "'reopened') = 'reopened' AND EXISTS",
-      "'reopened') = 'never' AND EXISTS",
-    ),
+    changes: change('src/store/runs.ts', 'run.live = 0 OR EXISTS', 'run.live = 0 OR 0 AND EXISTS'),
     seed: '70',
   },
 ];
