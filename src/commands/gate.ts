@@ -6,7 +6,7 @@ import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { moment } from '../core/wording.ts';
-import { serveDashboard } from '../http/dashboard.ts';
+import { type RunsWanted, serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
 import { getLoggedInUser } from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
@@ -16,7 +16,7 @@ import { createReconciler } from '../reconciler/reconciler.ts';
 import { steadyClock } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { explain, newestReports, reporting, waiverReports } from './report.ts';
+import { explain, listRuns, reporting, revisionOf, waiverReports } from './report.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -44,8 +44,6 @@ const NOTE_EVERY = 60_000;
 const PATIENCE = 5_000;
 /** Facts that are so far in the future, in ms, tell that the machine's clock was set back. */
 const CLOCK_SET = 60_000;
-/** How many runs the dashboard lists. */
-const LISTED = 50;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
@@ -80,8 +78,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   let consumer: Consumer | undefined;
   const reports = reporting(config, store);
   const sources = {
-    runs: () => newestReports(reports, LISTED),
+    runs: (page: RunsWanted) => listRuns(reports, page),
     explain: (subject: string) => explain(reports, subject),
+    revision: (subject: string) => revisionOf(reports, subject),
     waivers: () => waiverReports(store),
     health: () => ({
       started_at: startedAt,

@@ -16,6 +16,7 @@ import type {
   Run,
   SymbolEvidence,
   SymbolsShown,
+  Verdict,
   Waiver,
   Write,
 } from '../core/model.ts';
@@ -28,6 +29,7 @@ import { createRecorder } from './record.ts';
 import { runReader } from './run.ts';
 import { runFacts } from './runs.ts';
 import type { Tables } from './schema.ts';
+import { summaryFacts } from './summaries.ts';
 import { symbolFacts } from './symbols.ts';
 import { writeFacts } from './writes.ts';
 
@@ -43,6 +45,23 @@ export interface Heard {
 export interface RpmDependencies {
   readonly provides: readonly SymbolDependency[];
   readonly requires: readonly SymbolDependency[];
+}
+
+/** What is recorded of a run, in a few words. */
+export interface RunSummary {
+  readonly id: string;
+  readonly gate: string;
+  readonly kernel: KernelRef;
+  readonly startedAt: number;
+  /** How many kmods it tries. */
+  readonly kmods: number;
+  readonly verdict: Verdict | null;
+  /** How many kmods have each outcome as the verdict says, those that a waiver spares as `waived`; empty without one. */
+  readonly tally: Readonly<Record<string, number>>;
+  /** Of a live run: the line that was last said of its kernel at its gate, and the hold that nobody has released. */
+  readonly said?: string;
+  readonly held?: Pick<Order, 'by' | 'at' | 'reason'>;
+  readonly closing?: Closing;
 }
 
 /** Opened store. All times are milliseconds since the epoch, given by the caller. */
@@ -124,6 +143,15 @@ export interface Store {
   liveKernels(gate?: string): Promise<Pick<Run, 'id' | 'gate' | 'kernel'>[]>;
   /** Newest runs first. */
   runs(limit: number): Promise<Run[]>;
+  /**
+   * A page of all runs, newest first, without reading them.
+   * @param page how many at the most, and the id of the run after which (in time: before which) they come
+   * @returns `older` continues it, as `before`; null at the end. Undefined where there is no run `before`
+   */
+  summaries(page: {
+    readonly limit: number;
+    readonly before?: string | undefined;
+  }): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
@@ -164,6 +192,8 @@ export interface Store {
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;
+  /** Another text whenever anything was recorded of a build, or persons have spoken. */
+  revision(build: number): Promise<string>;
   /** The newest message of a queue that a gate on this store kept. */
   lastHeard(queue: string): Promise<Heard | undefined>;
   close(): Promise<void>;
@@ -189,6 +219,7 @@ export function storeOver(
     ...kernelFacts(base),
     ...runFacts(base),
     ...writeFacts(base),
+    ...summaryFacts(base),
     ...symbolFacts(base),
     ...peopleFacts(base),
     ...journalFacts(base),
