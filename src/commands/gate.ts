@@ -107,6 +107,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     reconciler.hearPeople();
     alarm.ring();
   });
+  const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
   const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
     while (!stopping.signal.aborted) {
@@ -126,7 +127,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, listening]);
+      await Promise.all([loop, told, listening, pruned]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);
@@ -152,6 +153,20 @@ async function hearPersons(store: Store, log: Logger, stop: AbortSignal, onWord:
       log.warn({ err }, 'cannot see whether a person has spoken');
     }
     await sleep(LISTEN_EVERY, undefined, { signal: stop }).catch(() => {});
+  }
+}
+
+/** As often as the hub is swept, take away what the store need not keep. Never rejects. */
+async function pruneAtSweeps(
+  store: Store,
+  { store: { keep }, sweep }: Config,
+  now: () => number,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  while (keep && !stop.aborted) {
+    await store.prune(now(), keep, stop).catch((err: unknown) => log.warn({ err }, 'cannot prune the store'));
+    await sleep(sweep.every, undefined, { signal: stop }).catch(() => {});
   }
 }
 

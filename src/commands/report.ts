@@ -14,8 +14,10 @@ import type {
   WaiverReport,
 } from '../report/report.ts';
 import {
+  asRecorded,
   BLAME_SHOWN,
   describeBlamed,
+  describePruned,
   isSpared,
   outcomeNotes,
   reportOf,
@@ -108,7 +110,9 @@ async function report(
   detail?: SymbolEvidence<ArchDetail>[],
 ): Promise<RunReport> {
   const gate = gates.find(({ name }) => name === run.gate) ?? UNKNOWN_GATE;
-  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, now(), detail);
+  const whole = reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, now(), detail);
+  const prunedAt = await store.prunedAt(run.id);
+  return prunedAt === null ? whole : asRecorded(whole, prunedAt, await store.judgedIn(run));
 }
 
 /** One row a run. */
@@ -176,6 +180,7 @@ function runText(output: Output, report: RunReport): string {
   const head = `${report.nvr} (build ${report.build}) at gate ${report.gate}:${verdict} ${paint(output, report.status)}\n`;
   const { held_by, baseline } = report;
   const lines = [head];
+  if (report.pruned_at !== undefined) lines.push(`  ${describePruned(report.pruned_at)}\n`);
   if (!held_by || !report.state.startsWith('held by')) lines.push(`  ${report.state}\n`);
   if (held_by) {
     const why = held_by.reason ? `: ${held_by.reason}` : '';

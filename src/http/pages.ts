@@ -7,6 +7,7 @@ import {
   BLAME_SHOWN,
   type BlameReport,
   describeBlamed,
+  describePruned,
   type Explanation,
   isSpared,
   type KmodReport,
@@ -162,6 +163,7 @@ function runSection(report: RunReport, now: number): Html {
   return html`<section>
 <h2>Gate ${report.gate} ${report.verdict && word(report.verdict)} ${word(report.status)}</h2>
 ${stateOf(report)}
+${report.pruned_at !== undefined && html`<p class="quiet">${describePruned(report.pruned_at)}</p>`}
 <p class="quiet">Begun ${time(started_at, dateTime(started_at))}, ${ended_at === null ? 'for' : 'took'} ${length}; ${
     report.baseline ? `baseline ${report.baseline.nvr}` : 'no baseline: no kernel had passed'
   }</p>

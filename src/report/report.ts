@@ -18,7 +18,7 @@ import { holdOf } from '../core/people.ts';
 import { isRebuild } from '../core/rebuild.ts';
 import type { Whose } from '../core/trial.ts';
 import { needRebuild } from '../core/verdict.ts';
-import { describeWaiver, describeWrite } from '../core/wording.ts';
+import { describeWaiver, describeWrite, moment } from '../core/wording.ts';
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
 
@@ -126,6 +126,8 @@ export interface RunReport {
   /** Milliseconds since the epoch. */
   readonly started_at: number;
   readonly ended_at: number | null;
+  /** When its tries, logs and symbols were taken away, as the store keeps them no longer; absent while it has all. */
+  readonly pruned_at?: number;
 }
 
 /** A run in a list of runs: what is recorded of it, in a line. */
@@ -226,6 +228,35 @@ export function reportOf(
     ended_at: run.closing?.at ?? null,
   };
 }
+
+/**
+ * The report of a run of which only what was decided is kept.
+ * @param prunedAt when the rest was taken away, ms
+ * @param judged by kmod, what the verdict said of it
+ */
+export function asRecorded(
+  report: RunReport,
+  prunedAt: number,
+  judged: ReadonlyMap<string, Outcome>,
+): RunReport {
+  const kmods = report.kmods.map((kmod): KmodReport => {
+    const reason = report.reasons.find(
+      (text) => text.startsWith(`${kmod.nvr}:`) || text.startsWith(`${kmod.nvr} (`),
+    );
+    return {
+      ...kmod,
+      outcome: judged.get(kmod.name) ?? 'inconclusive',
+      arches: {},
+      cause: reason?.replace(/^\S+(?: \(.*?\))?: /, '') ?? '',
+      whose: null,
+    };
+  });
+  return { ...report, kmods, needs_rebuild: [], pruned_at: prunedAt };
+}
+
+/** That a report is not all that there was. */
+export const describePruned = (at: number): string =>
+  `its tries, logs and symbols are kept no longer, since ${moment(at)}; see keep in [store]`;
 
 /** Where a run stands: how it ended, or what was said of it last. */
 export function stageOf(

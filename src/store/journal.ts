@@ -45,8 +45,9 @@ export function journalFacts({ db, record }: Base) {
       }));
     },
     async revision(build) {
-      const { rows } = await sql<{ told: number | null; waivers: number | null; ends: number }>`
+      const { rows } = await sql<Record<string, number | null>>`
         SELECT (SELECT max(seq) FROM journal WHERE build_id = ${build}) AS told,
+          (SELECT max(pruned_at) FROM run WHERE build_id = ${build}) AS pruned,
           (SELECT max(id) FROM waiver) AS waivers, (SELECT count(*) FROM waiver_end) AS ends`.execute(db);
       return Object.values(rows[0] ?? {}).join('.');
     },

@@ -199,6 +199,7 @@ export function runFacts({ db, record, cache }: Base) {
       const rows = await db
         .selectFrom('run')
         .select('id')
+        .where('pruned_at', 'is', null)
         .orderBy('started_at', 'desc')
         .orderBy('build_id', 'desc')
         .limit(limit)

@@ -458,7 +458,7 @@ const migrations: Record<string, Migration> = {
         'intent_again ON intent (asked_at) WHERE again = 1',
         "intent_side_tag ON intent (run_id) WHERE kind = 'create-side-tag'",
         'trial_repo ON trial (kernel_build, at) WHERE repo IS NOT NULL',
-        'closing_ended ON closing (at)',
+        'run_whole ON run (started_at) WHERE live = 0 AND pruned_at IS NULL',
         'rpm_used ON rpm_symbols (used_at)',
         "rpm_unpacked ON rpm_symbols (rpm_id) WHERE typeof(symbols) = 'text'",
       ])

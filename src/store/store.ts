@@ -1,6 +1,7 @@
 /** The facts, in SQLite. */
 import type { Kysely } from 'kysely';
 import type { Judgement, LastJudged } from '../core/baseline.ts';
+import type { Outcome } from '../core/cell.ts';
 import type {
   ArchDetail,
   BaselineRepo,
@@ -25,6 +26,7 @@ import { createCache } from './cache.ts';
 import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
 import { peopleFacts } from './people.ts';
+import { pruning } from './prune.ts';
 import { createRecorder } from './record.ts';
 import { runReader } from './run.ts';
 import { runFacts } from './runs.ts';
@@ -141,7 +143,7 @@ export interface Store {
   liveRuns(gate?: string): Promise<Run[]>;
   /** Only which those are: to want a look at each, its facts need not be read. */
   liveKernels(gate?: string): Promise<Pick<Run, 'id' | 'gate' | 'kernel'>[]>;
-  /** Newest runs first. */
+  /** Newest runs first, but for those of which not all is kept. */
   runs(limit: number): Promise<Run[]>;
   /**
    * A page of all runs, newest first, without reading them.
@@ -196,6 +198,20 @@ export interface Store {
   revision(build: number): Promise<string>;
   /** The newest message of a queue that a gate on this store kept. */
   lastHeard(queue: string): Promise<Heard | undefined>;
+  /**
+   * Take away what nobody needs any more: the tries, logs and symbols of runs that have long been over, and symbols of rpms
+   * that were long not used. What was decided stays, what shows how a kmod does with a kernel, and all of which a live run,
+   * a baseline, or a waiver that comes late may ask.
+   * @param now ms since the epoch
+   * @param keep for how long, in ms, everything stays
+   * @param stop ends it after the step in hand
+   * @returns whether there may be more: it is done in small steps, and not in all of them at once
+   */
+  prune(now: number, keep: number, stop?: AbortSignal): Promise<boolean>;
+  /** When details of a run were taken away; null while all is kept. */
+  prunedAt(run: string): Promise<number | null>;
+  /** By kmod, what the newest verdict of a run said of it. */
+  judgedIn(run: Pick<Run, 'id' | 'gate' | 'kernel'>): Promise<Map<string, Outcome>>;
   close(): Promise<void>;
 }
 
@@ -214,10 +230,12 @@ export function storeOver(
 ): Store {
   const cache = createCache(runReader(db), version);
   const base = { db, cache, record: createRecorder(db, cache, onEntry) };
+  const runs = runFacts(base);
   return {
     installation,
     ...kernelFacts(base),
-    ...runFacts(base),
+    ...runs,
+    ...pruning(base, runs),
     ...writeFacts(base),
     ...summaryFacts(base),
     ...symbolFacts(base),
