@@ -445,12 +445,16 @@ const migrations: Record<string, Migration> = {
 
       await db.schema.dropIndex('intent_asked').execute();
       await db.schema.dropIndex('judgement_kmod').execute();
+      await db.schema.dropIndex('verdict_run').execute();
       for (const index of [
         'run_live ON run (build_id, gate) WHERE live = 1',
         'run_passed ON run (gate, passed) WHERE passed IS NOT NULL',
         'run_build ON run (build_id, started_at)',
         'run_begun ON run (started_at, build_id)',
         'run_of_gate ON run (gate, started_at)',
+        // Beside the long texts of their tables, which a list need not read.
+        'selection_size ON selection (run_id, size)',
+        'verdict_tally ON verdict (run_id, seq, verdict, last_order, tally)',
         'kernel_nvr ON kernel_build (nvr)',
         'judgement_passed ON judgement (gate, package, kmod, seq) WHERE passed = 1',
         "judgement_fine ON judgement (gate, package, kmod, seq) WHERE passed = 1 AND outcome <> 'already-broken'",

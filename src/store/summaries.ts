@@ -33,7 +33,8 @@ export function summaryFacts({ db, cache }: Base) {
           EXISTS (SELECT 1 FROM run_order WHERE run_order.run_id = page.id AND run_order.kind = 'retry'
             AND run_order.id > verdict.last_order) AS retried
         FROM page JOIN kernel_build ON kernel_build.id = page.build_id
-          LEFT JOIN verdict ON verdict.seq = (SELECT max(seq) FROM verdict WHERE verdict.run_id = page.id)
+          LEFT JOIN verdict INDEXED BY verdict_tally ON verdict.run_id = page.id
+            AND verdict.seq = (SELECT max(seq) FROM verdict WHERE verdict.run_id = page.id)
           LEFT JOIN closing ON NOT live
             AND closing.seq = (SELECT max(seq) FROM closing WHERE closing.run_id = page.id)
           LEFT JOIN journal AS said ON live AND said.seq = (
