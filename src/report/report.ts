@@ -51,8 +51,8 @@ export interface KmodReport {
   /** First errors of the newest try's build.log, by architecture. */
   readonly errors: readonly (LogError & { readonly arch: string })[];
   /**
-   * What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`, absent from a
-   * list of runs.
+   * What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`, absent
+   * where each symbol was not read.
    */
   readonly symbols?: readonly SymbolReport[];
 }
@@ -104,8 +104,8 @@ export interface RunReport {
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
   readonly kernel_change: KernelChange | null;
   /**
-   * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent from a list of
-   * runs.
+   * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent where each
+   * symbol was not read.
    */
   readonly blame?: readonly BlameReport[];
   /** What the gate did to tags, in order. */
