@@ -4,7 +4,7 @@ import type { Closing, Verdict } from '../core/model.ts';
 import type { Base } from './record.ts';
 import type { RunSummary, Store } from './store.ts';
 
-/** A page in one query, however many kmods and tries its runs have. */
+/** A page in one query, or two where it goes on after another, however many kmods and tries its runs have. */
 export function summaryFacts({ db, cache }: Base) {
   /** A retry may have made the verdict void: what it did before decides that, and such runs are few. */
   async function asItStands({ retried, ...summary }: RunSummary & { retried: boolean }): Promise<RunSummary> {
