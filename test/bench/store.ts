@@ -32,45 +32,41 @@ const QUERIES: Record<string, (store: Store, history: History, round: number) =>
   'first page': (store) => store.summaries({ limit: 50 }),
 };
 
-/** Microseconds of each query: the quartile of the quicker rounds, since the machine is not ours alone. */
-async function measure(history: History): Promise<number[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-bench-'));
-  try {
-    const path = join(folder, 'gate.db');
-    await makeHistory(path, history);
-    const store = await openStore(`sqlite:${path}`, { mode: 'write' });
-    for (let i = 0; i < ROUNDS; i++) await store.newest();
-    const quick: number[] = [];
-    for (const ask of Object.values(QUERIES)) {
-      const times: number[] = [];
-      for (let round = 0; round < ROUNDS; round++) {
-        const start = performance.now();
-        await ask(store, history, round);
-        times.push(performance.now() - start);
-      }
-      quick.push(1_000 * (times.toSorted((a, b) => a - b)[ROUNDS / 4] ?? 0));
+const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-bench-'));
+const stores: { name: string; history: History; store: Store }[] = [];
+for (const [name, history] of SIZES) {
+  const path = join(folder, `${stores.length}.db`);
+  await makeHistory(path, history);
+  stores.push({ name, history, store: await openStore(`sqlite:${path}`, { mode: 'write' }) });
+}
+
+/**
+ * Microseconds of a query in each store: the quartile of the quicker rounds. The stores take turns, since the machine is
+ * not ours alone.
+ */
+async function measure(ask: (typeof QUERIES)[string]): Promise<number[]> {
+  const times: number[][] = stores.map(() => []);
+  for (let round = 0; round < ROUNDS; round++)
+    for (const [i, { store, history }] of stores.entries()) {
+      const start = performance.now();
+      await ask(store, history, round);
+      times[i]?.push(1_000 * (performance.now() - start));
     }
-    await store.close();
-    return quick;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  return times.map((of) => of.toSorted((a, b) => a - b)[ROUNDS / 4] ?? 0);
 }
 
 const line = (cells: readonly string[]) =>
   process.stdout.write(
     `${cells.map((cell, i) => (i === 0 ? cell.padEnd(22) : cell.padStart(13))).join('')}\n`,
   );
+const columns: number[][] = [];
+for (const ask of Object.values(QUERIES)) columns.push(await measure(ask));
 line(['', ...Object.keys(QUERIES)]);
-// The compiler of Node warms up.
-await measure(ONE);
-let first: number[] | undefined;
-for (const [name, history] of SIZES) {
-  const times = await measure(history);
-  line(
-    first
-      ? [name, ...times.map((time, i) => `${(time / (first?.[i] ?? 1)).toFixed(1)}x`)]
-      : [name, ...times.map((time) => `${time.toFixed(0)} us`)],
+for (const [i, { name, store }] of stores.entries()) {
+  const cells = columns.map((times) =>
+    i === 0 ? `${times[0]?.toFixed(0)} us` : `${((times[i] ?? 0) / (times[0] ?? 1)).toFixed(1)}x`,
   );
-  first ??= times;
+  line([name, ...cells]);
+  await store.close();
 }
+rmSync(folder, { recursive: true });
