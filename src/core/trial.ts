@@ -46,6 +46,19 @@ export function isAttempt(intent: Intent): intent is Attempt {
   return intent.write.kind === 'scratch-build';
 }
 
+/** Builds, of these in order, of a kmod against a kernel on an architecture on which that was tried before. */
+export const triedAgain = (builds: readonly Attempt['write'][]): Attempt['write'][] =>
+  builds.filter((build, i) =>
+    builds
+      .slice(0, i)
+      .some(
+        ({ source, against, arches }) =>
+          source === build.source &&
+          against?.id === build.against?.id &&
+          (!arches || !build.arches || arches.some((arch) => build.arches?.includes(arch))),
+      ),
+  );
+
 /** Whether the gate itself has asked the hub to cancel a build. */
 export function isStopped(
   { intents }: Pick<Run, 'intents'>,

@@ -1,7 +1,7 @@
 /** What was asked of the hub, what it answered, and how it ended. */
 
-import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
-import { shownBy } from '../core/trial.ts';
+import type { Attempt, Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
+import { shownBy, triedAgain } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
 import { describeEnding, describeReceipt } from '../report/journal.ts';
 import { assertHeard } from './people.ts';
@@ -13,19 +13,33 @@ import type { Store } from './store.ts';
 
 /** Writes of all runs. */
 export function writeFacts({ db, record }: Base) {
-  const triedAgain = query(db, ({ gate, since }: { gate: string; since: number }) =>
+  /** The builds of a gate since a time of whose kmod and kernel the same run has asked for more than one. */
+  const moreThanOne = query(db, ({ gate, since }: { gate: string; since: number }) =>
     db
-      .selectFrom('intent')
-      .innerJoin('run', 'run.id', 'intent.run_id')
-      .leftJoin('ending', 'ending.intent_id', 'intent.id')
-      .select(({ fn }) => fn.countAll<number>().as('tries'))
-      .where('gate', '=', gate)
-      .where('kind', '=', 'scratch-build')
-      .where('kmod_build', 'is not', null)
-      .where('asked_at', '>=', since)
-      .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
-      .groupBy(['run_id', 'kmod_build', 'kernel_build'])
-      .having(({ fn }) => fn.countAll(), '>', 1),
+      .selectFrom((from) =>
+        from
+          .selectFrom('intent')
+          .innerJoin('run', 'run.id', 'intent.run_id')
+          .leftJoin('ending', 'ending.intent_id', 'intent.id')
+          .select(({ fn }) => [
+            'intent.run_id as run',
+            'intent.write as write',
+            'intent.asked_at as at',
+            fn
+              .countAll<number>()
+              .over((over) => over.partitionBy(['intent.run_id', 'kmod_build', 'kernel_build']))
+              .as('tries'),
+          ])
+          .where('gate', '=', gate)
+          .where('kind', '=', 'scratch-build')
+          .where('kmod_build', 'is not', null)
+          .where('asked_at', '>=', since)
+          .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
+          .as('asked'),
+      )
+      .select(['run', 'write'])
+      .where('tries', '>', 1)
+      .orderBy('at'),
   );
   return {
     async intend(run, writes, at) {
@@ -89,8 +103,11 @@ export function writeFacts({ db, record }: Base) {
       return [...new Set(rows.flatMap(({ repo }) => repo ?? []))];
     },
     async retriesSince(gate, since) {
-      const rows = await triedAgain({ gate, since });
-      return rows.reduce((sum, { tries }) => sum + tries - 1, 0);
+      const rows = await moreThanOne({ gate, since });
+      const runs = new Map<string, Attempt['write'][]>();
+      for (const { run, write } of rows)
+        runs.set(run, [...(runs.get(run) ?? []), JSON.parse(write) as Attempt['write']]);
+      return [...runs.values()].reduce((sum, builds) => sum + triedAgain(builds).length, 0);
     },
     async ownerOfTask(task) {
       return db

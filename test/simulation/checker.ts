@@ -336,6 +336,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
       if (of > retries.kmod) say(3, `${key} is tried ${of + 1} times on ${arch}`);
     }
     const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= created(task))?.at ?? 0;
+    if (!before.some((other) => overlap(other, build))) return;
     const ofRun = again(ofGate.filter((other) => other.run.id === run.id && created(other.task) >= anyRetry));
     if (ofRun + 1 > retries.run) say(3, `${run.id} has had ${ofRun + 1} retries`);
     const today = again(ofGate.filter((other) => created(other.task) > created(task) - DAY + LATE));
@@ -356,7 +357,10 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
   }
 
   /** Builds that were not the first of their kind. */
-  const again = (some: readonly OwnBuild[]): number => some.length - new Set(some.map(({ key }) => key)).size;
+  /** How many of some builds, in order, were tried on an architecture on which the same was tried before. */
+  const again = (some: readonly OwnBuild[]): number =>
+    some.filter((one, i) => some.slice(0, i).some((other) => other.key === one.key && overlap(other, one)))
+      .length;
 
   /** Whether a gate may want repos of a tag. */
   function buildsIn(state: State, id: number): boolean {
@@ -750,6 +754,12 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
         end(view, say);
       }),
   };
+}
+
+/** Whether two builds were asked for one architecture, or one of them for whatever there is. */
+function overlap({ intent: { write } }: OwnBuild, { intent: { write: other } }: OwnBuild): boolean {
+  const [one, two] = [write, other].map((of) => (of.kind === 'scratch-build' ? of.arches : undefined));
+  return !one || !two || one.some((arch) => two.includes(arch));
 }
 
 const isOlder = (build: Build, than: Build): boolean =>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { countRetries } from '../../src/core/judge.ts';
 import type { ArchDetail, Run, SymbolsShown, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -40,6 +41,21 @@ async function begin(store: Store): Promise<Run> {
 }
 
 describe('facts', () => {
+  test('a try on an architecture that was not tried before is no retry', async () => {
+    const store = await openStore('sqlite::memory:', { mode: 'write' });
+    const run = await begin(store);
+    const on = (...arches: string[]): Write => ({ ...BUILD, source: kmod('kmod-a').source, arches });
+    const ask = async (...writes: Write[]) => {
+      await store.intend((await store.run(run.id)) as Run, writes, 2_000);
+      return [await store.retriesSince('c9s', 1_000), countRetries((await store.run(run.id)) as Run)];
+    };
+    expect(await ask(on('x86_64'))).toEqual([0, 0]);
+    expect(await ask(on('aarch64'))).toEqual([0, 0]);
+    expect(await ask(on('x86_64', 's390x'))).toEqual([1, 1]);
+    expect(await ask({ ...BUILD, source: kmod('kmod-a').source })).toEqual([2, 2]);
+    expect(await ask({ ...on('x86_64'), against: { id: 9, nvr: 'kernel-1-1' } } as Write)).toEqual([2, 2]);
+    await store.close();
+  });
   test('of a whole run come back as they were told, also after the store was opened anew', async () => {
     const first = await openStore(url, { mode: 'write' });
     const run = await begin(first);
