@@ -90,10 +90,17 @@ export type Write =
   | { readonly kind: 'remove-side-tag'; readonly tag: string }
   /**
    * With `from` it is one move (`tagBuild`'s `fromtag`), which the hub does as one transaction. `against`: the
-   * baseline is tagged, and not the run's kernel.
+   * baseline is tagged, and not the run's kernel. `after`: the newest Koji event of the kernel's tags before it was asked,
+   * so what comes of it is a later one; absent in side tags and in runs of older versions.
    */
-  | { readonly kind: 'tag'; readonly tag: string; readonly from?: string; readonly against?: KernelRef }
-  | { readonly kind: 'untag'; readonly tag: string }
+  | {
+      readonly kind: 'tag';
+      readonly tag: string;
+      readonly from?: string;
+      readonly against?: KernelRef;
+      readonly after?: number;
+    }
+  | { readonly kind: 'untag'; readonly tag: string; readonly after?: number }
   | { readonly kind: 'cancel'; readonly task: number };
 
 /** What the hub answered to a write: the id of its task or repo request, a repo that is there already, a side tag's name. */

@@ -3,6 +3,7 @@ import { slotsFor } from '../core/builds.ts';
 import type { BuildTag, Observation } from '../core/look.ts';
 import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
+import type { TagMove } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
@@ -15,7 +16,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   const { hub, store, now, user } = context;
   const { kernel } = run;
   const first = await readGroups(hub, {
-    tags: [koji.listTags(kernel.id)],
+    history: [koji.queryTagHistory(kernel.id)],
     watched: [koji.listTagged(gate.watch, { package: kernel.name })],
     targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
   });
@@ -32,10 +33,14 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   const ofGate = live.filter((other) => other.gate === gate.name);
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
   const blockers = blockersOf(context, otherGates);
+  const history = first.history.flat();
+  // One that only looks on needs no login.
+  const isActive = [run, ...otherGates].some((one) => tagWrites(one).length > 0);
   return {
     now: now(),
     run,
-    tags: first.tags.flat().map(({ name }) => name),
+    tags: tagsIn(history),
+    moves: movesIn(history, isActive ? await user() : undefined),
     entry: watched.find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
     buildTag:
       buildTag === undefined
@@ -54,6 +59,30 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
 }
 
 const DAY = 24 * 3_600_000;
+
+/** Names of the tags that a build is in, by its history. */
+export const tagsIn = (history: readonly koji.TagListing[]): string[] =>
+  history.flatMap((stay) => (stay.revoke_event === null ? stay['tag.name'] : []));
+
+/** What was done to a build's tags, in order; what left a tag and came back with one event left it first. */
+export function movesIn(history: readonly koji.TagListing[], me: number | undefined): TagMove[] {
+  const moves = history.flatMap((stay) => {
+    const tag = stay['tag.name'];
+    const {
+      create_event: event,
+      creator_id,
+      creator_name: by,
+      revoke_event,
+      revoker_id,
+      revoker_name,
+    } = stay;
+    const came: TagMove = { tag, enters: true, event, by, own: creator_id === me };
+    if (revoke_event === null) return came;
+    const own = revoker_id === me;
+    return [came, { tag, enters: false, event: revoke_event, by: revoker_name ?? '', own }];
+  });
+  return moves.toSorted((a, b) => a.event - b.event || Number(a.enters) - Number(b.enters));
+}
 
 /**
  * The build of the kernel's package that was tagged last into each tag of a pass, other than the kernel itself, also

@@ -226,8 +226,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   async function staysOut(gate: Gate, run: Run): Promise<boolean> {
     const heads = await passedInto(context, gate, run.kernel);
     const tags = (await hub.read(koji.listTags(run.kernel.id))).map(({ name }) => name);
-    const seen = { run, tags, heads, entry: null, otherGates: [], blockedIn: [] };
-    const newer = newerHead(gate.on_pass.tag, seen);
+    const newer = newerHead(gate.on_pass.tag, { run, tags, heads });
     if (newer) await store.say(gate.name, run.kernel, run.id, `stays out: ${newer}`, now());
     const { tag } = gate.on_fail;
     const moved = gate.mode === 'enforce' && tag.length > 0 && run.closing?.how !== 'observed';

@@ -13,10 +13,12 @@ import {
   type Write,
 } from '../core/model.ts';
 import { isBuild } from '../core/rebuild.ts';
+import { mayComeOf } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { isUnknown, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
+import { movesIn } from './observe.ts';
 import { tieErrors } from './symbols.ts';
 
 /** Bring the open intents of a run up to date. Returns when the next lost one may be looked for. */
@@ -209,13 +211,15 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
   switch (write.kind) {
     case 'tag':
     case 'untag': {
-      // The task before the tags: one that ends between the two looks has changed them by then.
+      // The task before the history: one that ends between the two looks is in it by then.
       const build = taggedBuild(run, intent);
       const task = write.kind === 'tag' ? await findTagTask(context, build, write.tag) : undefined;
       if (task) return { at: now(), task: task.id };
-      const tags = await hub.write(koji.listTags(build));
-      const names = tags.map(({ name }) => name);
-      return isTrue(intent, names) ? 'done' : undefined;
+      // Also what somebody has undone since was done.
+      const history = movesIn(await hub.write(koji.queryTagHistory(build)), await user());
+      return history.some((move) => move.tag === write.tag && mayComeOf(write, run, move))
+        ? 'done'
+        : undefined;
     }
     case 'create-side-tag': {
       const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
