@@ -14,12 +14,24 @@ import { afterHold, needRebuild, reconsider, verdictOf } from './verdict.ts';
 import { describeTagged, describeWrite, describeWrites, moment, plural } from './wording.ts';
 
 export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
+  const decision = decideByFacts(gate, pace, seen);
+  const [why] = seen.unread;
+  return why === undefined
+    ? decision
+    : { ...decision, state: `${decision.state}; cannot be read yet: ${why}` };
+}
+
+function decideByFacts(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run } = seen;
   if (run.closing) return { state: run.closing.why, writes: [] };
   const taken = takenOver(gate, seen);
   if (taken) return standDown(pace, seen, { how: 'taken-over', why: taken });
   const cancel = run.orders.find(({ kind }) => kind === 'cancel');
   if (cancel) return standDown(pace, seen, { how: 'cancelled', why: `cancelled by ${wordOf(cancel)}` });
+  if (!gate.kernels.includes(run.kernel.name)) {
+    const why = `the configuration of gate ${gate.name} does not list ${run.kernel.name} any more`;
+    return standDown(pace, seen, { how: 'cancelled', why });
+  }
   if (run.verdict) return carryOut(gate, pace, seen, run.verdict);
   return tryKmods(gate, pace, seen);
 }

@@ -148,6 +148,8 @@ export interface BuildEvidence {
   readonly fault?: Fault;
   /** One for each `buildArch` task. */
   readonly arches: readonly ArchEvidence[];
+  /** Why nothing more could be read of it. */
+  readonly unread?: string;
 }
 
 /** A fault as Koji words it: faultCode and faultString. */
@@ -183,6 +185,8 @@ export interface ArchEvidence {
   readonly repoId?: number;
   /** First errors of build.log. */
   readonly errors: readonly LogError[];
+  /** Why nothing more than its state could be read of it. */
+  readonly unread?: string;
 }
 
 /**

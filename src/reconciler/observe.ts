@@ -7,6 +7,7 @@ import type { TagMove } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
+import { symbolsKey, taskKey } from './keys.ts';
 
 /**
  * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
@@ -15,6 +16,7 @@ import type { Context } from './context.ts';
 export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
   const { hub, store, now, user } = context;
   const { kernel } = run;
+  const newest = await store.newestFact();
   const first = await readGroups(hub, {
     history: [koji.queryTagHistory(kernel.id)],
     watched: [koji.listTagged(gate.watch, { package: kernel.name })],
@@ -38,6 +40,8 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   const isActive = [run, ...otherGates].some((one) => tagWrites(one).length > 0);
   return {
     now: now(),
+    newest,
+    unread: unreadOf(context, gate, run),
     run,
     tags: tagsIn(history),
     moves: movesIn(history, isActive ? await user() : undefined),
@@ -59,6 +63,12 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
 }
 
 const DAY = 24 * 3_600_000;
+
+function unreadOf({ unread }: Context, gate: Gate, { kernel, intents }: Run): string[] {
+  const tasks = intents.flatMap(({ receipt, ending }) => (!ending && receipt?.task) || []);
+  const keys = [symbolsKey(gate.name, kernel.id), ...tasks.map(taskKey)];
+  return keys.flatMap((key) => unread.get(key) ?? []);
+}
 
 /** Names of the tags that a build is in, by its history. */
 export const tagsIn = (history: readonly koji.TagListing[]): string[] =>

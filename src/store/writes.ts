@@ -4,9 +4,10 @@ import type { Attempt, Ending, Intent, Receipt, Run, Write } from '../core/model
 import { shownBy, triedAgain } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
 import { describeEnding, describeReceipt } from '../report/journal.ts';
+import { OvertakenError } from './error.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
-import { type Base, of } from './record.ts';
+import { type Base, of, type Tx } from './record.ts';
 import { baselineIds } from './run.ts';
 import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
@@ -42,7 +43,7 @@ export function writeFacts({ db, record }: Base) {
       .orderBy('at'),
   );
   return {
-    async intend(run, writes, at) {
+    async intend(run, writes, at, newest) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
       await record([{ at, kind: 'asked', ...of(run), text }], async (tx) => {
@@ -61,6 +62,7 @@ export function writeFacts({ db, record }: Base) {
           )
           .execute();
         await assertHeard(tx, run);
+        if (newest !== undefined && writes.some(isShared)) await assertNewest(tx, run, newest);
       });
       return intents;
     },
@@ -114,7 +116,7 @@ export function writeFacts({ db, record }: Base) {
         .selectFrom('receipt')
         .innerJoin('intent', 'intent.id', 'receipt.intent_id')
         .innerJoin('run', 'run.id', 'intent.run_id')
-        .select(['run.gate as gate', 'run.build_id as build'])
+        .select(['run.gate as gate', 'run.build_id as build', 'run.id as run'])
         .where('task_id', '=', task)
         .executeTakeFirst();
     },
@@ -128,6 +130,23 @@ export function writeFacts({ db, record }: Base) {
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
   } satisfies Partial<Store>;
+}
+
+/** Whether what other runs do counts for it: builds share the gate's slots and retries, tags hold one newest kernel. */
+const isShared = ({ kind }: Write): boolean => kind === 'scratch-build' || kind === 'tag' || kind === 'untag';
+
+/** What was decided before another run at the gate, or on the package, went on is not done. */
+async function assertNewest(tx: Tx, { id, gate, kernel }: Run, newest: number): Promise<void> {
+  const unseen = await tx
+    .selectFrom('journal')
+    .innerJoin('kernel_build', 'kernel_build.id', 'journal.build_id')
+    .select('run_id')
+    .where('seq', '>', newest)
+    .where('kind', 'in', ['asked', 'verdict', 'closed'])
+    .where('run_id', '!=', id)
+    .where(({ or, eb }) => or([eb('journal.gate', '=', gate), eb('kernel_build.name', '=', kernel.name)]))
+    .executeTakeFirst();
+  if (unseen) throw new OvertakenError(`run ${unseen.run_id} has gone on meanwhile`);
 }
 
 /** So many ended builds of a kernel are looked at for a repo that holds it. */

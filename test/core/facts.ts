@@ -184,6 +184,8 @@ export function history(moves: readonly TagMove[], before: readonly string[] = [
 export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {}): Observation {
   return {
     now: 1_000_000,
+    newest: 0,
+    unread: [],
     run: run(facts),
     tags: ['gate'],
     moves: [came('gate', 'tagger', 7)],

@@ -41,6 +41,17 @@ async function begin(store: Store): Promise<Run> {
 }
 
 describe('facts', () => {
+  test('a kernel that two gates see at once is told once, and so is its new name', async () => {
+    const store = await openStore('sqlite::memory:', { mode: 'write' });
+    const draft = { ...KERNEL, nvr: `${KERNEL.nvr},draft_1`, release: `${KERNEL.release},draft_1` };
+    for (const kernel of [draft, KERNEL])
+      await Promise.all([store.seeKernel(kernel, 900), store.seeKernel(kernel, 900)]);
+    expect((await store.journal(KERNEL.id)).map(({ text }) => text)).toEqual([
+      `${draft.nvr} is complete`,
+      `${draft.nvr} is ${KERNEL.nvr} now`,
+    ]);
+    await store.close();
+  });
   test('a try on an architecture that was not tried before is no retry', async () => {
     const store = await openStore('sqlite::memory:', { mode: 'write' });
     const run = await begin(store);
@@ -92,7 +103,7 @@ describe('facts', () => {
       verdict: { at: 1_400, verdict: 'promote', reasons: ['1 of 1 kmod builds'] },
       closing: { at: 1_500, how: 'done', why: 'moved' },
     });
-    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id });
+    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id, run: BEGUN.id });
     expect((await again.journal(KERNEL.id)).map(({ kind }) => kind)).toEqual([
       'kernel',
       'run',
