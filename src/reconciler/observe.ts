@@ -34,6 +34,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   );
   const ofGate = live.filter((other) => other.gate === gate.name);
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
+  const retriesToday = await store.retriesSince(gate.name, now() - DAY);
   const blockers = blockersOf(context, otherGates);
   const history = first.history.flat();
   // One that only looks on needs no login.
@@ -56,8 +57,8 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     blockedBy: sharesPass(gate, blockers),
     blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
     sideTags: second.sideTags.flat().map(({ name }) => name),
-    slots: slotsFor(gate, run, ofGate, now()),
-    retriesToday: await store.retriesSince(gate.name, now() - DAY),
+    slots: slotsFor(gate, run, ofGate, now(), retriesToday),
+    retriesToday,
     newer: newerOf(run, ofGate),
   };
 }

@@ -433,15 +433,28 @@ describe('slots', () => {
   });
   test('what all runs of the gate have at work counts', () => {
     const self = run({ intents: [building('kmod-a')] });
-    expect(slotsFor(gate, self, [self], 0)).toBe(4);
+    expect(slotsFor(gate, self, [self], 0, 0)).toBe(4);
   });
   test('a newer kernel that is being tried takes what it wants first', () => {
-    expect(slotsFor(gate, run(), [run(), newer], 0)).toBe(2);
-    expect(slotsFor(gate, newer, [run(), newer], 0)).toBe(4);
+    expect(slotsFor(gate, run(), [run(), newer], 0, 0)).toBe(2);
+    expect(slotsFor(gate, newer, [run(), newer], 0, 0)).toBe(4);
+  });
+  // W1
+  test('what a newer kernel may not have now is not kept for it', () => {
+    const tried = (at: number): Intent => ({
+      ...building('kmod-a', at),
+      ending: { at, how: 'failed', why: 'x', build: NO_BUILDROOT },
+    });
+    const waits = { ...newer, kmods: [kmod('kmod-a')], intents: [tried(1_000)] };
+    const soon = 1_000 + 60_000;
+    // Before its pause is over, then, and when the day's retries are spent.
+    expect(slotsFor(gate, run(), [run(), waits], 2_000, 0)).toBe(5);
+    expect(slotsFor(gate, run(), [run(), waits], soon, 0)).toBe(4);
+    expect(slotsFor(gate, run(), [run(), waits], soon, gate.policy.retries.day)).toBe(5);
   });
   test('a newer kernel that has its verdict leaves the rest', () => {
     expect(
-      slotsFor(gate, run(), [run(), { ...newer, verdict: { at: 1, verdict: 'block', reasons: [] } }], 0),
+      slotsFor(gate, run(), [run(), { ...newer, verdict: { at: 1, verdict: 'block', reasons: [] } }], 0, 0),
     ).toBe(4);
   });
 });
