@@ -43,6 +43,8 @@ export interface Setting {
   readonly gates: readonly Gate[];
   /** Name of the hub's user that the gate is. */
   readonly gateUser: string;
+  /** Of every so many-th task the logs can never be read; null: of none. */
+  readonly unreadable?: number | null;
   /** Id of the store. */
   readonly installation: () => string;
 }
@@ -72,7 +74,7 @@ const DAY = 24 * HOUR;
 /** What is counted by the day may be counted so much later, since calls take time. */
 const LATE = HOUR / 4;
 
-export function createChecker({ gates, gateUser, installation }: Setting): Checker {
+export function createChecker({ gates, gateUser, installation, unreadable = null }: Setting): Checker {
   const runs = new Map<string, Run>();
   /** Runs as they were before they were last given. */
   const earlier = new Map<string, Run>();
@@ -98,7 +100,7 @@ export function createChecker({ gates, gateUser, installation }: Setting): Check
     enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]),
   );
   const packages = new Set(gates.flatMap(({ kernels }) => kernels));
-  const trials = createTrials(packages, () => me);
+  const trials = createTrials(packages, () => me, unreadable);
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
   const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
   const timeOf = (state: State, event: number) => clock(eventTime(state, event));
