@@ -63,6 +63,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       'the clock was set back: the gate goes on from the newest fact, and slowly until the clock is there',
     );
   const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
+  const startedAt = Date.now();
+  let lookedAt: number | null = null;
+  const alarm = createAlarm();
   const reconciler = createReconciler({
     gates: config.gates,
     pace: config.sweep,
@@ -71,10 +74,12 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     log: log('reconciler'),
     now,
     random: Math.random,
+    onFree() {
+      lookedAt = Date.now();
+      alarm.ring();
+    },
   });
 
-  const startedAt = Date.now();
-  let lookedAt: number | null = null;
   let consumer: Consumer | undefined;
   const reports = reporting(config, store);
   const sources = {
@@ -92,7 +97,6 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const dashboard =
     config.http && (await serveDashboard(config.http, sources, log('http')).catch(giveUp(store)));
 
-  const alarm = createAlarm();
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);
     alarm.ring();
@@ -111,11 +115,11 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
     while (!stopping.signal.aborted) {
-      const next = await reconciler.step(stopping.signal);
-      lookedAt = Date.now();
+      const next = reconciler.turn();
       await noteHeard?.(NOTE_EVERY);
       await alarm.wait(Math.min(next - now(), IDLE));
     }
+    await reconciler.idle();
   })();
 
   return {

@@ -17,6 +17,7 @@ export function journalFacts({ db, record }: Base) {
       .orderBy('seq', 'desc')
       .limit(1),
   );
+  const newestLine = query(db, () => db.selectFrom('journal').select('seq').orderBy('seq', 'desc').limit(1));
   const lastSaid: Store['lastSaid'] = async (gate, build) => {
     const [row] = await newestState({ gate, build });
     return row?.text;
@@ -57,6 +58,10 @@ export function journalFacts({ db, record }: Base) {
         UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1) AS waived
         UNION ALL SELECT max(at) AS at FROM waiver_end`.execute(db);
       return Math.max(0, ...rows.map(({ at }) => at));
+    },
+    async newestFact() {
+      const [row] = await newestLine({});
+      return row?.seq ?? 0;
     },
     async hear({ queue, at, routingKey, understood }) {
       const row = { queue, at, routing_key: routingKey, understood: Number(understood) };

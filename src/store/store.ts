@@ -104,9 +104,11 @@ export interface Store {
   ): Promise<void>;
   /**
    * Record writes before they are sent. The ids are new; recording one twice is an error.
-   * @throws OvertakenError where a person has asked something of the run since it was read
+   * @param newest number of the newest fact when they were decided; absent: now
+   * @throws OvertakenError where a person has asked something of the run since it was read; or, of a build or a tag, where
+   * another run at the gate or on the package has asked, judged, or ended since
    */
-  intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
+  intend(run: Run, writes: readonly Write[], at: number, newest?: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
   /** Record whether a repo holds a baseline of the run. */
@@ -158,6 +160,8 @@ export interface Store {
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
+  /** Number of the newest line of the journal: it grows with every fact. */
+  newestFact(): Promise<number>;
   /** Time of the newest fact; 0 where there is none. */
   newest(): Promise<number>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
@@ -180,7 +184,7 @@ export interface Store {
   /** Runs of a kernel build, newest first. */
   runsOf(build: number): Promise<Run[]>;
   /** The kernel build for which a task was started, and the gate. */
-  ownerOfTask(task: number): Promise<{ gate: string; build: number } | undefined>;
+  ownerOfTask(task: number): Promise<{ gate: string; build: number; run: string } | undefined>;
   /** Names of all side tags that were ever created. */
   sideTags(): Promise<string[]>;
   /**

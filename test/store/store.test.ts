@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { countRetries } from '../../src/core/judge.ts';
 import type { ArchDetail, Run, SymbolsShown, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -40,6 +41,32 @@ async function begin(store: Store): Promise<Run> {
 }
 
 describe('facts', () => {
+  test('a kernel that two gates see at once is told once, and so is its new name', async () => {
+    const store = await openStore('sqlite::memory:', { mode: 'write' });
+    const draft = { ...KERNEL, nvr: `${KERNEL.nvr},draft_1`, release: `${KERNEL.release},draft_1` };
+    for (const kernel of [draft, KERNEL])
+      await Promise.all([store.seeKernel(kernel, 900), store.seeKernel(kernel, 900)]);
+    expect((await store.journal(KERNEL.id)).map(({ text }) => text)).toEqual([
+      `${draft.nvr} is complete`,
+      `${draft.nvr} is ${KERNEL.nvr} now`,
+    ]);
+    await store.close();
+  });
+  test('a try on an architecture that was not tried before is no retry', async () => {
+    const store = await openStore('sqlite::memory:', { mode: 'write' });
+    const run = await begin(store);
+    const on = (...arches: string[]): Write => ({ ...BUILD, source: kmod('kmod-a').source, arches });
+    const ask = async (...writes: Write[]) => {
+      await store.intend((await store.run(run.id)) as Run, writes, 2_000);
+      return [await store.retriesSince('c9s', 1_000), countRetries((await store.run(run.id)) as Run)];
+    };
+    expect(await ask(on('x86_64'))).toEqual([0, 0]);
+    expect(await ask(on('aarch64'))).toEqual([0, 0]);
+    expect(await ask(on('x86_64', 's390x'))).toEqual([1, 1]);
+    expect(await ask({ ...BUILD, source: kmod('kmod-a').source })).toEqual([2, 2]);
+    expect(await ask({ ...on('x86_64'), against: { id: 9, nvr: 'kernel-1-1' } } as Write)).toEqual([2, 2]);
+    await store.close();
+  });
   test('of a whole run come back as they were told, also after the store was opened anew', async () => {
     const first = await openStore(url, { mode: 'write' });
     const run = await begin(first);
@@ -76,7 +103,7 @@ describe('facts', () => {
       verdict: { at: 1_400, verdict: 'promote', reasons: ['1 of 1 kmod builds'] },
       closing: { at: 1_500, how: 'done', why: 'moved' },
     });
-    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id });
+    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id, run: BEGUN.id });
     expect((await again.journal(KERNEL.id)).map(({ kind }) => kind)).toEqual([
       'kernel',
       'run',
