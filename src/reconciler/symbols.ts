@@ -350,7 +350,13 @@ async function symbolsOf(
   rpms: readonly koji.Rpm[],
   { atATime = rpms.length, lose }: { readonly atATime?: number; readonly lose?: Lose | undefined },
 ): Promise<ReadonlyMap<number, RpmDependencies>> {
-  const known = await store.rpmSymbols(rpms.map(({ id }) => id));
+  const builds = new Map(
+    rpms.flatMap(({ id, build_id }) => (build_id === null ? [] : [[id, build_id] as const])),
+  );
+  const known = await store.rpmSymbols(
+    rpms.map(({ id }) => id),
+    builds,
+  );
   const wanted = rpms.filter(({ id }) => !known.has(id));
   for (let i = 0; i < wanted.length; i += atATime) {
     const some = wanted.slice(i, i + atATime);
@@ -363,7 +369,7 @@ async function symbolsOf(
         if (!(error instanceof HubError) || !lose?.(rpm, error)) throw error;
       }
     }
-    await store.keepRpmSymbols(fresh);
+    await store.keepRpmSymbols(fresh, builds);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;

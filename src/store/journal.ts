@@ -45,6 +45,13 @@ export function journalFacts({ db, record }: Base) {
         run,
       }));
     },
+    async revision(build) {
+      const { rows } = await sql<Record<string, number | null>>`
+        SELECT (SELECT max(seq) FROM journal WHERE build_id = ${build}) AS told,
+          (SELECT max(pruned_at) FROM run WHERE build_id = ${build}) AS pruned,
+          (SELECT max(id) FROM waiver) AS waivers, (SELECT count(*) FROM waiver_end) AS ends`.execute(db);
+      return Object.values(rows[0] ?? {}).join('.');
+    },
     async newest() {
       const { rows } = await sql<{ at: number }>`
         SELECT at FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS told

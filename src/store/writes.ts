@@ -1,5 +1,5 @@
 /** What was asked of the hub, what it answered, and how it ended. */
-
+import { sql } from 'kysely';
 import type { Attempt, Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { shownBy, triedAgain } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
@@ -14,53 +14,67 @@ import type { Store } from './store.ts';
 
 /** Writes of all runs. */
 export function writeFacts({ db, record }: Base) {
-  /** The builds of a gate since a time of whose kmod and kernel the same run has asked for more than one. */
+  /**
+   * The builds of a gate since a time of whose kmod and kernel the same run has asked for more than one. Of such a pair one
+   * at least is marked as not the first of its run.
+   */
   const moreThanOne = query(db, ({ gate, since }: { gate: string; since: number }) =>
     db
-      .selectFrom((from) =>
-        from
+      .selectFrom((eb) =>
+        eb
           .selectFrom('intent')
-          .innerJoin('run', 'run.id', 'intent.run_id')
-          .leftJoin('ending', 'ending.intent_id', 'intent.id')
-          .select(({ fn }) => [
-            'intent.run_id as run',
-            'intent.write as write',
-            'intent.asked_at as at',
-            fn
-              .countAll<number>()
-              .over((over) => over.partitionBy(['intent.run_id', 'kmod_build', 'kernel_build']))
-              .as('tries'),
-          ])
-          .where('gate', '=', gate)
-          .where('kind', '=', 'scratch-build')
-          .where('kmod_build', 'is not', null)
+          .select(['run_id', 'kmod_build', 'kernel_build'])
+          .distinct()
+          .where(sql<boolean>`again = 1`)
           .where('asked_at', '>=', since)
-          .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
-          .as('asked'),
+          .as('pair'),
       )
-      .select(['run', 'write'])
-      .where('tries', '>', 1)
-      .orderBy('at'),
+      .innerJoin('run', 'run.id', 'pair.run_id')
+      .innerJoin('intent', (join) =>
+        join
+          .onRef('intent.kernel_build', '=', 'pair.kernel_build')
+          .onRef('intent.kmod_build', '=', 'pair.kmod_build'),
+      )
+      .leftJoin('ending', 'ending.intent_id', 'intent.id')
+      .select(['intent.run_id as run', 'intent.write as write'])
+      // The plus keeps SQLite from indexes of all that the gate and the run ever asked for.
+      .where(sql<boolean>`+gate = ${gate} AND +intent.run_id = pair.run_id`)
+      .where('asked_at', '>=', since)
+      .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
+      .orderBy('asked_at')
+      .orderBy('intent.seq'),
+  );
+  const repos = query(db, ({ kernel }: { kernel: number }) =>
+    db
+      .selectFrom('trial')
+      .select('repo')
+      .where('kernel_build', '=', kernel)
+      .where('repo', 'is not', null)
+      .orderBy('at', 'desc')
+      .limit(PAST_LOOKED_AT),
   );
   return {
     async intend(run, writes, at, newest) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
+      const asked = new Set(run.intents.map(({ write }) => keyOf(pairOf(run, write))));
+      const rows = intents.map(({ id, write }, i) => {
+        const pair = pairOf(run, write);
+        const again = pair.kmod_build !== null && asked.has(keyOf(pair));
+        asked.add(keyOf(pair));
+        return {
+          id,
+          run_id: run.id,
+          seq: run.intents.length + i,
+          kind: write.kind,
+          write: JSON.stringify(write),
+          asked_at: at,
+          ...pair,
+          again: Number(again),
+        };
+      });
       await record([{ at, kind: 'asked', ...of(run), text }], async (tx) => {
-        await tx
-          .insertInto('intent')
-          .values(
-            intents.map(({ id, write }, i) => ({
-              id,
-              run_id: run.id,
-              seq: run.intents.length + i,
-              kind: write.kind,
-              write: JSON.stringify(write),
-              asked_at: at,
-              ...pairOf(run, write),
-            })),
-          )
-          .execute();
+        await tx.insertInto('intent').values(rows).execute();
         await assertHeard(tx, run);
         if (newest !== undefined && writes.some(isShared)) await assertNewest(tx, run, newest);
       });
@@ -94,14 +108,7 @@ export function writeFacts({ db, record }: Base) {
       );
     },
     async reposWith(kernel) {
-      const rows = await db
-        .selectFrom('trial')
-        .select('repo')
-        .where('kernel_build', '=', kernel)
-        .where('repo', 'is not', null)
-        .orderBy('at', 'desc')
-        .limit(PAST_LOOKED_AT)
-        .execute();
+      const rows = await repos({ kernel });
       return [...new Set(rows.flatMap(({ repo }) => repo ?? []))];
     },
     async retriesSince(gate, since) {
@@ -125,7 +132,7 @@ export function writeFacts({ db, record }: Base) {
         .selectFrom('receipt')
         .innerJoin('intent', 'intent.id', 'receipt.intent_id')
         .select('receipt')
-        .where('kind', '=', 'create-side-tag')
+        .where(sql<boolean>`kind = 'create-side-tag'`)
         .execute();
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
@@ -195,3 +202,6 @@ function pairOf({ kmods, kernel }: Run, write: Write) {
   const kmod_build = kmods.find(({ source }) => source === write.source)?.buildId ?? null;
   return { kmod_build, kernel_build: write.against?.id ?? kernel.id };
 }
+
+const keyOf = ({ kmod_build, kernel_build }: ReturnType<typeof pairOf>): string =>
+  `${kmod_build} ${kernel_build}`;

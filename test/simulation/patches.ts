@@ -268,11 +268,7 @@ export const PATCHES: readonly Patch[] = [
     finding: 'rebuilds',
     what: 'a kernel whose kmods are still rebuilt has not passed',
     changes: [
-      ...change(
-        'src/store/runs.ts',
-        "'reopened') = 'reopened' AND EXISTS",
-        "'reopened') = 'never' AND EXISTS",
-      ),
+      ...change('src/store/runs.ts', 'run.live = 0 OR EXISTS', 'run.live = 0 OR 0 AND EXISTS'),
       ...NO_RELEASE,
     ],
     seed: '70',

@@ -326,6 +326,48 @@ describe('opening', () => {
     await store.close();
   });
 
+  test('of an older store it is known which runs live, and which let their kernel through', async () => {
+    const kernels = [10, 11, 12, 13, 14, 15];
+    const run = (build: number, verdict: string | null, ...closings: string[]) => `
+      INSERT INTO kernel_build VALUES (${build}, 'kernel-1-${build}', 'kernel', NULL, '1', '${build}', 1, NULL);
+      INSERT INTO run VALUES ('c9s/${build}/1', 'c9s', ${build}, 1, 5, '[]', ${build}, 'rebuild', NULL);
+      INSERT INTO selection VALUES ('c9s/${build}/1', 2, '[{}, {}]');
+      ${
+        verdict
+          ? `INSERT INTO verdict (run_id, at, verdict, reasons) VALUES ('c9s/${build}/1', ${build}, '${verdict}', '[]');
+             INSERT INTO judgement (run_id, gate, kernel_build, kmod, kmod_build, outcome, baseline, at)
+             VALUES ('c9s/${build}/1', 'c9s', ${build}, 'kmod-a', 7, 'ok', NULL, ${build});`
+          : ''
+      }
+      ${closings.map((how) => `INSERT INTO closing (run_id, at, how, why) VALUES ('c9s/${build}/1', 9, '${how}', '');`).join('')}`;
+    const scratch = (id: string, seq: number) =>
+      `INSERT INTO intent VALUES ('${id}', 'c9s/14/1', ${seq}, 'scratch-build', '${JSON.stringify({ ...BUILD, target: 'try' })}', 50, 7, 14);`;
+    await storeOf(
+      '007-cells',
+      `${run(10, 'promote', 'done')} ${run(11, 'block', 'done')} ${run(12, 'block', 'done', 'reopened')}
+       ${run(13, 'promote', 'observed')} ${run(14, null)} ${run(15, 'promote')}
+       ${scratch('one', 0)} ${scratch('two', 1)} ${scratch('three', 2)}
+       INSERT INTO ending VALUES ('two', 51, 'lost', '{"at":51,"how":"lost"}');
+       INSERT INTO rpm_symbols VALUES (5, '{"provides":[{"symbol":"a","crc":1}],"requires":[]}');`,
+    );
+    const store = await openStore(url, { mode: 'write' });
+    expect((await store.liveKernels('c9s')).map(({ kernel }) => kernel.id)).toEqual([12, 14, 15]);
+    expect(await store.lastPassed('c9s', 'kernel', 0)).toMatchObject({ id: 10 });
+    const of = async (except: number) =>
+      (await store.lastJudged('c9s', 'kernel', { kernel: null, except })).get('kmod-a')?.last.kernel.id;
+    expect([await of(0), await of(10)]).toEqual([10, undefined]);
+    // What let its kernel through still rebuilds kmods.
+    const promoted = (await store.run('c9s/15/1')) as Run;
+    const [intent] = await store.intend(promoted, [{ kind: 'tag', tag: 'candidate' }], 60);
+    if (intent) await store.end(promoted, intent, { at: 61, how: 'done' });
+    expect([(await store.lastPassed('c9s', 'kernel', 0))?.id, await of(0)]).toEqual([15, 15]);
+    expect(await store.retriesSince('c9s', 50)).toBe(1);
+    expect(await store.retriesSince('c9s', 51)).toBe(0);
+    expect((await store.rpmSymbols([5])).get(5)?.provides).toEqual([{ symbol: 'a', crc: 1 }]);
+    expect((await store.runs(9)).map(({ kernel }) => kernel.id)).toEqual(kernels.toReversed());
+    await store.close();
+  });
+
   test('what older runs showed and said of kmods counts as it did: by cell, and by kernel', async () => {
     const sql = (value: unknown) => `'${JSON.stringify(value).replaceAll("'", "''")}'`;
     const baseline = sql({ id: 20, nvr: OTHER.nvr });
