@@ -60,19 +60,24 @@ export interface LastJudged {
  * build that was already broken hid what the kernels since did to the kmod: another build is measured by those before too.
  * @param passed of the kernels that the gate let through
  * @param shipped kernels of the pass tag, newest first, each with the gate's newest judgement of the kmod with it
+ * @param kernel id of the build that is tried
  */
 export function baselinesOf(
   kmodBuild: number,
   passed: LastJudged | undefined,
   shipped: readonly { readonly kernel: KernelRef; readonly judged: Judged | undefined }[],
+  kernel: number,
 ): Baseline[] {
+  // A newer kernel may have been measured by the one that is tried now, which is no measure of its own.
+  const sound = (judged: Judged) =>
+    soundOf(judged.baseline?.id === kernel ? { ...judged, baseline: null } : judged);
   const same = passed?.last.kmodBuild === kmodBuild;
   const measure = same && passed.last.outcome === 'already-broken' ? undefined : passed?.fine;
-  const clean = measure && soundOf(measure);
+  const clean = measure && sound(measure);
   if (clean && same) return [clean];
   const newest = shipped
-    .map(({ kernel, judged }) => (judged ? soundOf(judged) : kernel))
-    .find((sound) => sound);
-  const all = [clean, newest ?? (passed && soundOf(passed.last))].flatMap((one) => one ?? []);
+    .map(({ kernel: ref, judged }) => (judged ? sound(judged) : ref))
+    .find((found) => found);
+  const all = [clean, newest ?? (passed && sound(passed.last))].flatMap((one) => one ?? []);
   return all.filter(({ id }, i) => all.findIndex((one) => one.id === id) === i);
 }

@@ -32,6 +32,7 @@ export async function choose(
       build,
       passed?.get(name),
       shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name)?.last })),
+      kernel.id,
     );
   // A promise that only warns tells of each change once.
   const promised = gate.stablelist?.effect === 'block' ? measure(STABLELIST, 0)[0] : shipped[0];

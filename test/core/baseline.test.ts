@@ -72,7 +72,7 @@ describe('the baselines of a kmod build', () => {
     ['the same, and there is no other', undefined, shipped(said(K2, 'unattributed')), 'none'],
   ])('%s', (_, passed, tagged, expected) => {
     const fine = passed?.outcome === 'already-broken' ? undefined : passed;
-    const found = baselinesOf(7, passed && { last: passed, fine }, tagged).map(
+    const found = baselinesOf(7, passed && { last: passed, fine }, tagged, 4).map(
       ({ id, since }) => `${id}${since ? ` since ${since.replace(/^kernel-|\.el9$/g, '')}` : ''}`,
     );
     expect(found.join(', ') || 'none').toBe(expected);
@@ -82,15 +82,25 @@ describe('the baselines of a kmod build', () => {
 test('a build that was already broken hid what kernels did since to the kmod: another build is measured by those before too', () => {
   const bad = said(K2, 'already-broken', K1, 8);
   const ids = (build: number) =>
-    baselinesOf(build, { last: bad, fine: said(K1, 'ok') }, shipped(bad)).map(({ id }) => id);
+    baselinesOf(build, { last: bad, fine: said(K1, 'ok') }, shipped(bad), 4).map(({ id }) => id);
   expect(ids(9)).toEqual([1, 2]);
   // What broke it before is nothing new.
   expect(ids(8)).toEqual([2]);
 });
 
+// Seed 4152: a wrong promote.
+test('a newer kernel that was measured by the one that is tried now is measured by it no more', () => {
+  const ids = (...tagged: (KernelRef | Judged)[]) =>
+    baselinesOf(7, undefined, shipped(...tagged), K1.id).map(({ id }) => id);
+  // Of nothing but this very kernel nothing could be concluded.
+  expect(ids(said(K2, 'inconclusive', K1))).toEqual([2]);
+  expect(ids(said(K3, 'broken', K1), K2)).toEqual([2]);
+  expect(ids(said(K3, 'broken', K1))).toEqual([]);
+});
+
 test('of a stablelist that could not be compared, the kernel that passed is the next baseline', () => {
   const unclear = { ...said(K2, 'inconclusive', K1, 0), kmod: 'stablelist' };
-  expect(baselinesOf(0, { last: unclear, fine: unclear }, shipped(unclear))).toEqual([K2]);
+  expect(baselinesOf(0, { last: unclear, fine: unclear }, shipped(unclear), 4)).toEqual([K2]);
 });
 
 test('a verdict says of each kmod, and of the stablelist, what it is and what it was measured by', () => {

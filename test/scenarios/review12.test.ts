@@ -50,7 +50,7 @@ test('a new build of a kmod is measured by the kernel that the kmod was last fin
     kernel: through,
   };
   const before: Judged = { ...said, kmodBuild: 7, outcome: 'ok', baseline: null, kernel: fine };
-  const ids = baselinesOf(9, { last: said, fine: before }, [{ kernel: through, judged: said }]).map(
+  const ids = baselinesOf(9, { last: said, fine: before }, [{ kernel: through, judged: said }], 99).map(
     ({ id }) => id,
   );
   // Whether 2 broke the kmod was hidden by build 8; only 1 can tell.
