@@ -194,6 +194,10 @@ const history = z.object({ tag_listing: z.array(tagListing).default([]) }).trans
 export const queryTagHistory = (build: number): Call<TagListing[]> =>
   call('queryHistory', history, [], { tables: ['tag_listing'], build });
 
+/** All builds that were ever in a tag (`queryHistory`). */
+export const queryTagContents = (tag: string): Call<TagListing[]> =>
+  call('queryHistory', history, [], { tables: ['tag_listing'], tag });
+
 /** The builds of a package that were ever in a tag, each stay once (`queryHistory`). */
 export const queryPackageHistory = (tag: string, name: string): Call<TagListing[]> =>
   call('queryHistory', history, [], { tables: ['tag_listing'], tag, package: name });

@@ -154,8 +154,11 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
     case 'create-side-tag': {
       const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
       const taken = await store.sideTags();
-      const fresh = tags.find(({ name }) => !write.known.includes(name) && !taken.includes(name));
-      return fresh && { at: now(), sideTag: fresh.name };
+      const fresh = tags.filter(({ name }) => !write.known.includes(name) && !taken.includes(name));
+      // Whoever has the reply tags a build into it within seconds: only one in which never anything was is nobody's.
+      const held = await hub.readAll(fresh.map(({ name }) => koji.queryTagContents(name)));
+      const found = fresh.find((_, i) => unwrap(held[i]).length === 0);
+      return found && { at: now(), sideTag: found.name };
     }
     case 'remove-side-tag': {
       const tags = await hub.write(koji.listSideTags({ user: await user() }));

@@ -109,6 +109,7 @@ export interface Store {
    * another run at the gate or on the package has asked, judged, or ended since
    */
   intend(run: Run, writes: readonly Write[], at: number, newest?: number): Promise<Intent[]>;
+  /** Record the hub's answer. Throws OvertakenError where it is a side tag that another run has taken. */
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
   /** Record whether a repo holds a baseline of the run. */

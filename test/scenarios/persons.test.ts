@@ -1,7 +1,8 @@
 /** Who moved a kernel, by the hub's word: what was lost, undone or moved on is told apart. FINDINGS D. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { type Call, HubError } from '../../src/koji/hub.ts';
 import { FINE, MINUTE, otherGate, STANDS, settled, withTags } from './scenes.ts';
-import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
+import { GATE, NEW, OLD, type Parts, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage | undefined;
 afterEach(async () => {
@@ -44,6 +45,29 @@ describe('a tag change whose reply was lost', () => {
     expect(tags).toEqual(['c9s-released']);
     expect(tagTasks(of)).toHaveLength(1);
   });
+});
+
+// A1
+test('the side tag of another instance with the same user is not taken for one whose reply was lost', async () => {
+  const around = ({ hub, store }: Parts): Parts => {
+    let first = true;
+    const write = async (call: Call<unknown>) => {
+      if (call.method !== 'createSideTag' || !first) return hub.write(call);
+      first = false;
+      throw new HubError('unknown', 'createSideTag', 'no reply');
+    };
+    return { store, hub: { ...hub, write } as Parts['hub'] };
+  };
+  const gate = { ...FINE, build: { ...GATE.build, repo: 'sidetag' } } as const;
+  const of = await set({ gate, around });
+  of.world.completeKernel(NEW, STANDS);
+  await of.until('it was asked for', async () => (await of.run(NEW))?.intents.length);
+  const other = of.world.as('kmod-gate').call('createSideTag', 'kmods9s-build') as { name: string };
+  of.world.as('kmod-gate').tagBuild(other.name, OLD);
+  const run = await of.closed(NEW, 120);
+  expect(run.verdict?.verdict).toBe('promote');
+  expect(run.intents.flatMap(({ receipt }) => receipt?.sideTag ?? [])).not.toContain(other.name);
+  expect(of.world.tags(OLD)).toContain(other.name);
 });
 
 // P1
