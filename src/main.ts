@@ -8,9 +8,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { CheckError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
-import { standardOutput } from './commands/text.ts';
+import { line, mistakeLines, standardOutput, writeError } from './commands/text.ts';
 import type { Config } from './config/config.ts';
-import { ConfigError, formatMistakes } from './config/error.ts';
+import { ConfigError } from './config/error.ts';
 import { ListenError } from './http/error.ts';
 import { SymbolFileError } from './kabi/error.ts';
 import { HubError, SettingsError } from './koji/hub.ts';
@@ -29,6 +29,7 @@ function program(setExit: (code: number) => void): Command {
     .description('Tries third-party kernel modules against a kernel build in Koji before it is released.')
     .version(version)
     .exitOverride()
+    .configureOutput({ writeOut: output.write, writeErr: writeError })
     .showHelpAfterError('(kmod-gate help shows what there is)');
 
   kmodGate
@@ -273,16 +274,19 @@ function stopSignal(): AbortSignal {
 /** What to say on standard error about an error, and the exit code. */
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
-  if (error instanceof ConfigError) return { code: EXIT.wrong, text: formatMistakes(error) };
+  if (error instanceof ConfigError) return { code: EXIT.wrong, text: mistakeLines(error) };
   if (
     [StoreError, ListenError, SettingsError, HubError, CheckError, SymbolFileError, InputError].some(
       (kind) => error instanceof kind,
     )
   ) {
-    return { code: EXIT.wrong, text: (error as Error).message };
+    return { code: EXIT.wrong, text: line((error as Error).message) };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { code: EXIT.bug, text: `This is a bug in kmod-gate; please report it with these lines:\n${stack}` };
+  return {
+    code: EXIT.bug,
+    text: `This is a bug in kmod-gate; please report it with these lines:\n${stack}\n`,
+  };
 }
 
 async function main(): Promise<number> {
@@ -295,7 +299,7 @@ async function main(): Promise<number> {
     return code;
   } catch (error) {
     const failure = explainFailure(error);
-    if (failure.text) process.stderr.write(`${failure.text}\n`);
+    writeError(failure.text);
     return failure.code;
   }
 }

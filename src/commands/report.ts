@@ -16,6 +16,7 @@ import {
   waiverReport,
   worstFirst,
 } from '../report/report.ts';
+import { visibleIn } from '../report/visible.ts';
 import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { dateTime, type Output, paint, table } from './text.ts';
@@ -116,7 +117,8 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
   };
 }
 
-export function explanationText(output: Output, { nvr, build, runs, journal }: Explanation): string {
+export function explanationText(output: Output, explanation: Explanation): string {
+  const { nvr, build, runs, journal } = visibleIn(explanation);
   const history = journal.map((entry) => `  ${dateTime(entry.at)}  ${briefly(entry, runs)}\n`).join('');
   const parts = runs.map((report) => runText(output, report));
   if (parts.length === 0) parts.push(`${nvr} (build ${build}) has not stood before a gate.\n`);
