@@ -44,10 +44,17 @@ function program(setExit: (code: number) => void): Command {
         .choices(['debug', 'info', 'warn', 'error'])
         .default('info'),
     )
-    .action(async (options: { config: string; log?: LogFormat; logLevel: string }) => {
+    .addOption(
+      new Option('--moved-from <url>', 'the URL that the hub had before, once after it has moved').argParser(
+        toUrl,
+      ),
+    )
+    .action(async (options: { config: string; log?: LogFormat; logLevel: string; movedFrom?: string }) => {
       const { run } = await import('./commands/run.ts');
-      const format = options.log ?? (process.stderr.isTTY ? 'pretty' : 'json');
-      await run(await loadConfig(options.config), { format, level: options.logLevel, stop: stopSignal() });
+      const { log, logLevel: level, movedFrom } = options;
+      const format = log ?? (process.stderr.isTTY ? 'pretty' : 'json');
+      const settings = { format, level, stop: stopSignal(), ...(movedFrom !== undefined && { movedFrom }) };
+      await run(await loadConfig(options.config), settings);
     });
   kmodGate
     .command('status')
@@ -257,6 +264,11 @@ function toSeconds(text: string): number {
   if (!/^\d{1,4}$/.test(text))
     throw new InvalidArgumentError('It must be a whole number of seconds, up to 9999.');
   return Number(text);
+}
+
+function toUrl(text: string): string {
+  if (!URL.canParse(text)) throw new InvalidArgumentError('It must be a URL, as store and message have it.');
+  return text;
 }
 
 /** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */

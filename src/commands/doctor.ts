@@ -41,7 +41,7 @@ export async function doctor(config: Config, output: Output, options: DoctorOpti
  * without a bus it is only later.
  */
 export async function examine(config: Config, { listen }: Pick<DoctorOptions, 'listen'>): Promise<Check[]> {
-  const [ofStore, past] = await examineStore(config.store.url, config.bus?.queue);
+  const [ofStore, past] = await examineStore(config, config.bus?.queue);
   const [ofBus, [ofHub, ofGates]] = await Promise.all([
     examineBus(config.bus, past, listen),
     withHub(config.koji, async (hub) => {

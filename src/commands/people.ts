@@ -38,7 +38,12 @@ export interface Floor {
 
 /** The floor beside a gate, for as long as somebody speaks. */
 const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise<void>): Promise<void> =>
-  withStore(config.store.url, 'append', (store) => speak({ config, store, output, now: Date.now }));
+  withStore(
+    config.store.url,
+    'append',
+    (store) => speak({ config, store, output, now: Date.now }),
+    config.koji.server,
+  );
 
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
 export const waive = (config: Config, output: Output, options: WaiveOptions): Promise<void> =>

@@ -108,6 +108,22 @@ test('a store of an older version is left alone', async () => {
   expect(code).toBe(2);
 });
 
+test('a store of another hub is refused to the gate and to whoever speaks, not to who reads', async () => {
+  const elsewhere = 'https://koji.example.org/kojihub';
+  const other = `sqlite:${join(folder, 'elsewhere.db')}`;
+  await (await openStore(other, { mode: 'write', hub: elsewhere })).close();
+  const file = join(folder, 'elsewhere.toml');
+  writeFileSync(file, gateConfig(server.url, folder).replace('kmod-gate.db', 'elsewhere.db'));
+  for (const args of [['run'], ['hold', NEW], waiving('--kernel', NEW, '--kmod', 'x')]) {
+    const { code, stderr } = await runProgram(...args, '--config', file);
+    expect(stderr).toContain(`elsewhere.db: a store of the hub ${elsewhere}, and the configuration names`);
+    expect(stderr).toContain(`"kmod-gate run --moved-from ${elsewhere}"`);
+    expect(code).toBe(2);
+  }
+  for (const command of ['status', 'waivers'])
+    expect((await runProgram(command, '--config', file)).code).toBe(0);
+});
+
 describe('beside a running gate', () => {
   beforeAll(() => {
     gate = start(['run', '--config', config]);
