@@ -267,7 +267,7 @@ function toSeconds(text: string): number {
 }
 
 function toUrl(text: string): string {
-  if (!URL.canParse(text)) throw new InvalidArgumentError('It must be a URL, as store and message have it.');
+  if (!URL.canParse(text)) throw new InvalidArgumentError('It must be the URL that the store is bound to.');
   return text;
 }
 

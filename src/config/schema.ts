@@ -98,6 +98,7 @@ const koji = z.strictObject(
       .optional(),
     user: nonEmpty.optional(),
     password: nonEmpty.optional(),
+    plaintext: z.boolean({ error: 'true or false' }).optional(),
     cert: nonEmpty.optional(),
     key: nonEmpty.optional(),
     serverca: nonEmpty.optional(),
@@ -112,6 +113,7 @@ const koji = z.strictObject(
 const bus = z.strictObject(
   {
     url: url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:'),
+    plaintext: z.boolean({ error: 'true or false' }).optional(),
     exchange: nonEmpty.default('amq.topic'),
     queue: nonEmpty.default('kmod-gate'),
     bindings: list(nonEmpty, 'a list of routing key patterns')
