@@ -11,7 +11,7 @@ import type { RunReport, WaiverReport } from '../../src/report/report.ts';
 import { loadScenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
-import { openStore } from '../../src/store/open.ts';
+import { hubUrl, openStore, withStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
 import { type Ended, gateConfig, type Program, runProgram, start } from './program.ts';
@@ -122,6 +122,12 @@ test('a store of another hub is refused to the gate and to whoever speaks, not t
   }
   for (const command of ['status', 'waivers'])
     expect((await runProgram(command, '--config', file)).code).toBe(0);
+  const moved = start(['run', '--config', file, '--moved-from', elsewhere]);
+  const hub = () => withStore(other, 'read', async (store) => store.hub);
+  await expect.poll(hub, SOON).toBe(hubUrl(server.url));
+  moved.child.kill('SIGKILL');
+  await moved.ended;
+  expect((await runProgram('hold', NEW, '--config', file)).stderr).toMatch(/no such kernel in the store/);
 });
 
 describe('beside a running gate', () => {

@@ -260,6 +260,15 @@ test('nothing from the outside becomes markup', async () => {
 });
 
 describe('JSON', () => {
+  test('is safe to read on a terminal, and still what the sources gave', async () => {
+    const [run] = await exampleSources(NOW).runs();
+    if (!run) throw new Error('no such run');
+    const hostile = { ...run, state: '\u009b2J\u202e\u007f\u2028' };
+    const { get } = await serve({ runs: async () => [hostile] });
+    const text = await (await get('/api/runs')).text();
+    expect(text).toContain('\\u009b2J\\u202e\\u007f\\u2028');
+    expect(JSON.parse(text)).toEqual({ runs: [hostile] });
+  });
   test('is what the sources gave', async () => {
     const { get } = await serve();
     const sources = exampleSources(NOW);
