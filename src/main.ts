@@ -59,11 +59,15 @@ function program(setExit: (code: number) => void): Command {
   kmodGate
     .command('status')
     .description('list the newest runs')
+    .addOption(new Option('--limit <count>', 'so many at the most').default(20).argParser(toCount))
+    .option('--before <run>', 'runs older than this one, as the end of a list or --json names it')
     .addOption(config)
     .addOption(json)
-    .action(async (options: { config: string; json?: true }) => {
+    .action(async (options: { config: string; json?: true; limit: number; before?: string }) => {
       const { status } = await import('./commands/report.ts');
-      await status(await loadConfig(options.config), output, options.json === true);
+      const { config, json = false, ...page } = options;
+      if (!(await status(await loadConfig(config), output, { json, ...page })))
+        throw new InputError(`${page.before}: no such run in the store; "kmod-gate status" lists the newest`);
     });
   kmodGate
     .command('explain')
@@ -269,6 +273,12 @@ function toSeconds(text: string): number {
 function toUrl(text: string): string {
   if (!URL.canParse(text)) throw new InvalidArgumentError('It must be the URL that the store is bound to.');
   return text;
+}
+
+function toCount(text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (count === 0) throw new InvalidArgumentError('It must be a whole number, from 1 to 9999.');
+  return count;
 }
 
 /** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */

@@ -10,7 +10,7 @@ import { localBus } from '../bus/local.ts';
 import type { BusMessage } from '../bus/message.ts';
 import { connectPublisher } from '../bus/publisher.ts';
 import { type Config, loadConfig } from '../config/config.ts';
-import type { RunReport } from '../report/report.ts';
+import { lineOf, type RunReport } from '../report/report.ts';
 import { visible } from '../report/visible.ts';
 import { busMessage } from '../sim/messages.ts';
 import { actOnHub } from '../sim/play.ts';
@@ -106,7 +106,7 @@ async function perform(
     await decided(gate, act.kernel, stop, 'gate' in act ? said : 0);
   }
   const reports = (await newestReports(reporting(config, gate.store), EXPECTED.length)).reverse();
-  output.write(`\n${statusTable(output, reports)}`);
+  output.write(`\n${statusTable(output, reports.map(lineOf))}`);
   if (!serve) output.write(`\n${nextSteps()}`);
   if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
   if (serve && !stop.aborted) {

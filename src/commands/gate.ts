@@ -6,7 +6,7 @@ import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { moment } from '../core/wording.ts';
-import { serveDashboard } from '../http/dashboard.ts';
+import { type RunsWanted, serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
 import { getLoggedInUser } from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
@@ -16,7 +16,7 @@ import { createReconciler } from '../reconciler/reconciler.ts';
 import { steadyClock } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { explain, newestReports, reporting, waiverReports } from './report.ts';
+import { explain, listRuns, reporting, revisionOf, waiverReports } from './report.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -46,8 +46,6 @@ const NOTE_EVERY = 60_000;
 const PATIENCE = 5_000;
 /** Facts that are so far in the future, in ms, tell that the machine's clock was set back. */
 const CLOCK_SET = 60_000;
-/** How many runs the dashboard lists. */
-const LISTED = 50;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
@@ -69,6 +67,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       'the clock was set back: the gate goes on from the newest fact, and slowly until the clock is there',
     );
   const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
+  const startedAt = Date.now();
+  let lookedAt: number | null = null;
+  const alarm = createAlarm();
   const reconciler = createReconciler({
     gates: config.gates,
     pace: config.sweep,
@@ -77,15 +78,18 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     log: log('reconciler'),
     now,
     random: Math.random,
+    onFree() {
+      lookedAt = Date.now();
+      alarm.ring();
+    },
   });
 
-  const startedAt = Date.now();
-  let lookedAt: number | null = null;
   let consumer: Consumer | undefined;
   const reports = reporting(config, store);
   const sources = {
-    runs: () => newestReports(reports, LISTED),
+    runs: (page: RunsWanted) => listRuns(reports, page),
     explain: (subject: string) => explain(reports, subject),
+    revision: (subject: string) => revisionOf(reports, subject),
     waivers: () => waiverReports(store),
     health: () => ({
       started_at: startedAt,
@@ -97,7 +101,6 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const dashboard =
     config.http && (await serveDashboard(config.http, sources, log('http')).catch(giveUp(store)));
 
-  const alarm = createAlarm();
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);
     alarm.ring();
@@ -112,14 +115,15 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     reconciler.hearPeople();
     alarm.ring();
   });
+  const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
   const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
     while (!stopping.signal.aborted) {
-      const next = await reconciler.step(stopping.signal);
-      lookedAt = Date.now();
+      const next = reconciler.turn();
       await noteHeard?.(NOTE_EVERY);
       await alarm.wait(Math.min(next - now(), IDLE));
     }
+    await reconciler.idle();
   })();
 
   return {
@@ -131,7 +135,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, listening]);
+      await Promise.all([loop, told, listening, pruned]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);
@@ -157,6 +161,20 @@ async function hearPersons(store: Store, log: Logger, stop: AbortSignal, onWord:
       log.warn({ err }, 'cannot see whether a person has spoken');
     }
     await sleep(LISTEN_EVERY, undefined, { signal: stop }).catch(() => {});
+  }
+}
+
+/** As often as the hub is swept, take away what the store need not keep. Never rejects. */
+async function pruneAtSweeps(
+  store: Store,
+  { store: { keep }, sweep }: Config,
+  now: () => number,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  while (keep && !stop.aborted) {
+    await store.prune(now(), keep, stop).catch((err: unknown) => log.warn({ err }, 'cannot prune the store'));
+    await sleep(sweep.every, undefined, { signal: stop }).catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a running gate does, shown as it happens: lines, and on a terminal a table of live runs below them. */
 import type { Entry } from '../core/model.ts';
-import type { RunReport } from '../report/report.ts';
+import type { RunLine } from '../report/report.ts';
 import { visible } from '../report/visible.ts';
 import { statusTable } from './report.ts';
 import { clockTime, type Output } from './text.ts';
@@ -11,7 +11,7 @@ export interface Progress {
   /** Show any line, such as one of the log. */
   line(text: string): void;
   /** Show these runs in the table; no effect where there is no terminal. */
-  runs(reports: readonly RunReport[]): void;
+  runs(lines: readonly RunLine[]): void;
 }
 
 /** Lines that tell the story. Of states only those in which a kernel waits; `explain` has the rest. */
@@ -39,9 +39,9 @@ export function createProgress(output: Output, live: boolean, timeOf = clockTime
       if (isStory(entry)) draw(`${timeOf(entry.at)}  ${visible(about + entry.text)}\n`);
     },
     line: (text) => draw(`${text}\n`),
-    runs(reports) {
+    runs(lines) {
       if (!live) return;
-      current = reports.length > 0 ? `\n${clip(statusTable(output, reports))}` : '';
+      current = lines.length > 0 ? `\n${clip(statusTable(output, lines))}` : '';
       draw('');
     },
   };

@@ -6,7 +6,7 @@ import { matcher } from '../core/names.ts';
 import { moment, plural } from '../core/wording.ts';
 import { connectHub } from '../koji/client.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
-import { type RunReport, waiverReport } from '../report/report.ts';
+import { lineOf, type RunReport, waiverReport } from '../report/report.ts';
 import { visible } from '../report/visible.ts';
 import { checkPackages } from '../sim/checks.ts';
 import { busMessage } from '../sim/messages.ts';
@@ -42,7 +42,7 @@ export async function rehearse(
   const file = readScenario(scenarioFile);
   file.refuse([...checkGates(config, file), ...checkPackages(file)]);
   const { world, reports } = await play(config, file, output);
-  output.write(`\n${statusTable(output, reports)}`);
+  output.write(`\n${statusTable(output, reports.map(lineOf))}`);
   if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
 }
 

@@ -1,25 +1,36 @@
 /** `status` and `explain`: what the store knows, as text. */
 import type { Config } from '../config/config.ts';
-import type { ArchDetail, Gate, Run, SymbolEvidence } from '../core/model.ts';
+import type { ArchDetail, Gate, KernelBuild, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
-import { describeError } from '../core/wording.ts';
+import { describeError, plural } from '../core/wording.ts';
 import { briefly } from '../report/journal.ts';
-import type { Explanation, KmodReport, Links, RunReport, WaiverReport } from '../report/report.ts';
+import type {
+  Explanation,
+  KmodReport,
+  Links,
+  RunLine,
+  RunPage,
+  RunReport,
+  WaiverReport,
+} from '../report/report.ts';
 import {
+  asRecorded,
   BLAME_SHOWN,
   describeBlamed,
+  describePruned,
   isSpared,
   outcomeNotes,
   reportOf,
-  tallyOf,
+  stageOf,
+  tallyInOrder,
   WHOSE,
   waiverReport,
   worstFirst,
 } from '../report/report.ts';
 import { visibleIn } from '../report/visible.ts';
 import { withStore } from '../store/open.ts';
-import type { Store } from '../store/store.ts';
-import { dateTime, type Output, paint, table } from './text.ts';
+import type { RunSummary, Store } from '../store/store.ts';
+import { dateTime, line, type Output, paint, table } from './text.ts';
 
 /** Pages of Koji's web interface below `weburl`. */
 export function webLinks(weburl: string | undefined): Links {
@@ -53,6 +64,38 @@ export async function newestReports(reporting: Reporting, limit: number): Promis
   return Promise.all(runs.map((run) => report(reporting, run)));
 }
 
+/**
+ * List runs by what is recorded of them; none is read, however much it has.
+ * @param page how many at the most, and the id of the run that they come after in the list
+ * @returns undefined where there is no run `before`
+ */
+export async function listRuns(
+  { store, links }: Pick<Reporting, 'store' | 'links'>,
+  page: { readonly limit: number; readonly before?: string | undefined },
+): Promise<RunPage | undefined> {
+  const found = await store.summaries(page);
+  return found && { runs: found.runs.map((summary) => listed(summary, links)), older: found.older };
+}
+
+function listed(summary: RunSummary, links: Links): RunLine {
+  const { id, gate, kernel, verdict, closing, said, held, kmods, tally, startedAt } = summary;
+  const url = links.build(kernel.id);
+  return {
+    run: id,
+    gate,
+    build: kernel.id,
+    nvr: kernel.nvr,
+    ...(url && { url }),
+    ...stageOf(closing, verdict, said),
+    verdict,
+    held_by: held ?? null,
+    started_at: startedAt,
+    ended_at: closing?.at ?? null,
+    kmods,
+    outcomes: tallyInOrder(tally),
+  };
+}
+
 /** Reports of all waivers, newest first. */
 export async function waiverReports(store: Store): Promise<WaiverReport[]> {
   const now = Date.now();
@@ -68,35 +111,35 @@ async function report(
   detail?: SymbolEvidence<ArchDetail>[],
 ): Promise<RunReport> {
   const gate = gates.find(({ name }) => name === run.gate) ?? UNKNOWN_GATE;
-  return reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, now(), detail);
+  const whole = reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, now(), detail);
+  const prunedAt = await store.prunedAt(run.id);
+  return prunedAt === null ? whole : asRecorded(whole, prunedAt, await store.judgedIn(run));
 }
 
 /** One row a run. */
-export function statusTable(output: Output, reports: readonly RunReport[]): string {
-  if (reports.length === 0) return 'No kernel has stood before a gate yet.\n';
-  const rows = reports.map((report) => [
-    report.gate,
-    report.nvr,
-    report.status,
-    report.verdict ?? '-',
-    tally(report),
+export function statusTable(output: Output, lines: readonly RunLine[]): string {
+  if (lines.length === 0) return 'No kernel has stood before a gate yet.\n';
+  const rows = lines.map((line) => [
+    line.gate,
+    line.nvr,
+    line.status,
+    line.verdict ?? '-',
+    tally(line),
     // A held run says so itself, once nothing else is left to do.
-    report.held_by && report.status !== 'held'
-      ? `${report.state}; held by ${report.held_by.by}`
-      : report.state,
+    line.held_by && line.status !== 'held' ? `${line.state}; held by ${line.held_by.by}` : line.state,
   ]);
   return table([['GATE', 'KERNEL', 'STATUS', 'VERDICT', 'KMODS', 'STATE'], ...rows], (padded, cell) =>
     paint(output, cell, padded),
   );
 }
 
-/** `1 broken, 11 ok (4 to rebuild)`. */
-function tally({ kmods, needs_rebuild }: RunReport): string {
-  const rebuild = needs_rebuild.length > 0 ? ` (${needs_rebuild.length} to rebuild)` : '';
-  const counts = [...tallyOf(kmods)].map(
+/** `1 broken, 11 ok (4 to rebuild)`; `12 kmods` before a verdict. */
+function tally({ kmods, outcomes, to_rebuild = 0 }: RunLine): string {
+  const rebuild = to_rebuild > 0 ? ` (${to_rebuild} to rebuild)` : '';
+  const counts = Object.entries(outcomes).map(
     ([outcome, count]) => `${count} ${outcome}${outcome === 'ok' ? rebuild : ''}`,
   );
-  return counts.join(', ') || 'none';
+  return counts.join(', ') || (kmods > 0 ? plural(kmods, 'kmod') : 'none');
 }
 
 /**
@@ -106,7 +149,7 @@ function tally({ kmods, needs_rebuild }: RunReport): string {
  */
 export async function explain(reporting: Reporting, subject: string): Promise<Explanation | undefined> {
   const { store } = reporting;
-  const kernel = await store.kernel(/^\d+$/.test(subject) ? Number(subject) : subject);
+  const kernel = await kernelMeant(store, subject);
   if (!kernel) return undefined;
   const runs = await store.runsOf(kernel.id);
   return {
@@ -116,6 +159,15 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
     journal: await store.journal(kernel.id),
   };
 }
+
+/** Another text whenever `explain` would say something else of a kernel build, but for the time. */
+export async function revisionOf({ store }: Reporting, subject: string): Promise<string | undefined> {
+  const kernel = await kernelMeant(store, subject);
+  return kernel && `${kernel.id}.${await store.revision(kernel.id)}`;
+}
+
+const kernelMeant = (store: Store, subject: string): Promise<KernelBuild | undefined> =>
+  store.kernel(/^\d+$/.test(subject) ? Number(subject) : subject);
 
 export function explanationText(output: Output, explanation: Explanation): string {
   const { nvr, build, runs, journal } = visibleIn(explanation);
@@ -130,6 +182,7 @@ function runText(output: Output, report: RunReport): string {
   const head = `${report.nvr} (build ${report.build}) at gate ${report.gate}:${verdict} ${paint(output, report.status)}\n`;
   const { held_by, baseline } = report;
   const lines = [head];
+  if (report.pruned_at !== undefined) lines.push(`  ${describePruned(report.pruned_at)}\n`);
   if (!held_by || !report.state.startsWith('held by')) lines.push(`  ${report.state}\n`);
   if (held_by) {
     const why = held_by.reason ? `: ${held_by.reason}` : '';
@@ -246,15 +299,31 @@ function blameText({ blame = [] }: RunReport): string[] {
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
 
-/** How many runs `status` lists. */
-const LISTED = 20;
+/** What `kmod-gate status` lists. */
+export interface StatusOptions {
+  readonly json: boolean;
+  /** So many runs at the most. */
+  readonly limit: number;
+  /** Id of a run: only older ones. */
+  readonly before?: string | undefined;
+}
 
-/** `kmod-gate status`: the newest runs, from the store; the gate need not run. */
-export async function status(config: Config, output: Output, json: boolean): Promise<void> {
-  const reports = await withStore(config.store.url, 'read', (store) =>
-    newestReports(reporting(config, store), LISTED),
+/**
+ * `kmod-gate status`: a page of the newest runs, from the store; the gate need not run.
+ * @returns false where the store has no run `before`
+ */
+export async function status(config: Config, output: Output, options: StatusOptions): Promise<boolean> {
+  const page = await withStore(config.store.url, 'read', (store) =>
+    listRuns(reporting(config, store), options),
   );
-  output.write(json ? `${JSON.stringify({ runs: reports }, null, 2)}\n` : statusTable(output, reports));
+  if (!page) return false;
+  const { runs, older } = page;
+  if (options.json) output.write(`${JSON.stringify(page, null, 2)}\n`);
+  else if (runs.length === 0 && options.before !== undefined) output.write('There is no older run.\n');
+  else output.write(statusTable(output, runs));
+  if (older !== null && !options.json)
+    output.write(`\n${line(`Older ones: kmod-gate status --before ${older}`)}`);
+  return true;
 }
 
 /**

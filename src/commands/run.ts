@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { newestReports, type Reporting, reporting } from './report.ts';
+import { listRuns, type Reporting, reporting } from './report.ts';
 import { standardOutput } from './text.ts';
 
 /** How often the live table is drawn, in ms, and how many runs it has. */
@@ -51,7 +51,10 @@ export async function run(config: Config, { format, level, stop, movedFrom }: Ru
 /** Draw the live table again and again. A table that cannot be drawn is no reason to stop gating. */
 async function redraw(reports: Reporting, progress: Progress, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
-    await newestReports(reports, LISTED).then(progress.runs, () => {});
+    await listRuns(reports, { limit: LISTED }).then(
+      (page) => progress.runs(page?.runs ?? []),
+      () => {},
+    );
     await sleep(REDRAW, undefined, { signal: stop }).catch(() => {});
   }
 }

@@ -63,6 +63,8 @@ export interface BusSettings {
 /** The database: `sqlite:PATH`, relative to the working directory, or `sqlite::memory:`. */
 export interface StoreSettings {
   readonly url: string;
+  /** For how long all of a run that is over stays in it; null, or absent: for ever. */
+  readonly keep?: number | null;
 }
 
 /** Where the dashboard listens. `host` has no brackets; port 0 is any free one. */
@@ -246,7 +248,7 @@ export function describeConfig(config: Config): string {
     ['weburl', koji.weburl === undefined ? 'none: no links to tasks and builds' : maskUrl(koji.weburl)],
     ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
     ...(bus?.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
-    ['store', maskUrl(store.url)],
+    ['store', `${maskUrl(store.url)}, keeps all of a run ${describeKeep(store.keep)}`],
     ['http', http === undefined ? 'none: no dashboard' : `${formatHost(http.host)}:${http.port}`],
     [
       'sweep',
@@ -353,3 +355,6 @@ function describeTagChange({ tag, untag }: TagChange): string {
   const parts = [...tag.map((name) => `tag ${name}`), ...untag.map((name) => `untag ${name}`)];
   return parts.join(', ') || 'nothing';
 }
+
+const describeKeep = (keep: StoreSettings['keep']): string =>
+  keep ? `for ${formatDuration(keep)}` : 'for ever';

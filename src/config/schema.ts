@@ -5,10 +5,11 @@
 import { z } from 'zod';
 import { DEFAULT_POLICY, parseQuietTime } from '../core/policy.ts';
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DAY = 86_400_000;
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: DAY };
 
 /** Node's timers overflow, and fire at once, a little later than this. */
-const LONGEST = 24 * 86_400_000;
+const LONGEST = 24 * DAY;
 
 /** Milliseconds of a time such as `0s`, `500ms`, `30s`, `5m`, `2h`, `1d`; undefined if it is none. */
 export function parseTime(text: string): number | undefined {
@@ -124,8 +125,17 @@ const bus = z.strictObject(
   { error: 'a [bus] table' },
 );
 
+/** No timer waits for it, and the retries of a day are counted. */
+const keep = textRead('a duration of a day or more in quotes, such as "180d", or "forever"', (text) => {
+  const ms = parseTime(text) ?? 0;
+  return text === 'forever' ? null : ms >= DAY && Number.isSafeInteger(ms) ? ms : undefined;
+});
+
 const store = z.strictObject(
-  { url: matching(/^sqlite:./, '"sqlite:PATH" or "sqlite::memory:"') },
+  {
+    url: matching(/^sqlite:./, '"sqlite:PATH" or "sqlite::memory:"'),
+    keep: keep.prefault('180d'),
+  },
   { error: 'a [store] table with a url' },
 );
 

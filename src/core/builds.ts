@@ -18,8 +18,7 @@ export function submit(gate: Gate, pace: Pace, seen: Observation, kmods: readonl
   const wanted = kmods.filter((kmod) => kmod.state === 'wanted');
   const ripe = wanted.filter((kmod) => kmod.notBefore <= now);
   const { retries: most } = gate.policy;
-  const left = Math.min(most.day - seen.retriesToday, most.run - countRetries(run));
-  const refused = ripe.filter(({ retry }) => retry).slice(Math.max(0, left));
+  const refused = ripe.filter(({ retry }) => retry).slice(retriesLeft(gate, run, seen.retriesToday));
   const due = ripe.filter((kmod) => !refused.includes(kmod));
   if (due.length === 0) {
     if (refused.length > 0)
@@ -180,19 +179,34 @@ export function ownSideTags({ run, sideTags }: Observation, made: readonly Inten
     .filter((name) => sideTags.includes(name));
 }
 
+/** How many more tries after the first a run may have now. */
+const retriesLeft = ({ policy: { retries } }: Gate, run: Run, today: number): number =>
+  Math.max(0, Math.min(retries.day - today, retries.run - countRetries(run)));
+
 /**
  * How many scratch builds a run may submit now: what `max_active` leaves, after newer kernels of the gate
- * that are being tried have taken what they still want.
+ * that are being tried have taken what they want and may have now: not what waits for its pause, or for another day.
  * @param live all runs of the gate that are not closed
+ * @param retriesToday of the gate in the last 24 hours
  */
-export function slotsFor(gate: Gate, run: Run, live: readonly Run[], now: number): number {
+export function slotsFor(
+  gate: Gate,
+  run: Run,
+  live: readonly Run[],
+  now: number,
+  retriesToday: number,
+): number {
   let free = gate.build?.max_active ?? 0;
   for (const other of live) {
     const attempts = other.intents.filter(isAttempt);
     free -= attempts.filter(({ ending }) => !ending).length;
     const newer = other.kernel.id > run.kernel.id && compareEvr(other.kernel, run.kernel) >= 0;
     if (newer && attempts.length > 0 && !other.verdict) {
-      free -= standings(gate, other, now).filter(({ state }) => state === 'wanted').length;
+      const ripe = standings(gate, other, now).filter(
+        ({ state, notBefore }) => state === 'wanted' && notBefore <= now,
+      );
+      const again = ripe.filter(({ retry }) => retry).length;
+      free -= ripe.length - again + Math.min(again, retriesLeft(gate, other, retriesToday));
     }
   }
   return Math.max(0, free);

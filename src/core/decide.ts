@@ -14,12 +14,24 @@ import { afterHold, needRebuild, reconsider, verdictOf } from './verdict.ts';
 import { describeTagged, describeWrite, describeWrites, moment, plural } from './wording.ts';
 
 export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
+  const decision = decideByFacts(gate, pace, seen);
+  const [why] = seen.unread;
+  return why === undefined
+    ? decision
+    : { ...decision, state: `${decision.state}; cannot be read yet: ${why}` };
+}
+
+function decideByFacts(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run } = seen;
   if (run.closing) return { state: run.closing.why, writes: [] };
   const taken = takenOver(gate, seen);
   if (taken) return standDown(pace, seen, { how: 'taken-over', why: taken });
   const cancel = run.orders.find(({ kind }) => kind === 'cancel');
   if (cancel) return standDown(pace, seen, { how: 'cancelled', why: `cancelled by ${wordOf(cancel)}` });
+  if (!gate.kernels.includes(run.kernel.name)) {
+    const why = `the configuration of gate ${gate.name} does not list ${run.kernel.name} any more`;
+    return standDown(pace, seen, { how: 'cancelled', why });
+  }
   if (run.verdict) return carryOut(gate, pace, seen, run.verdict);
   return tryKmods(gate, pace, seen);
 }
@@ -34,7 +46,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   if (superseded) return superseded;
   const kmods = standings(gate, run, now);
   const over = endOf(gate, run);
-  const late = isLate(gate, run, now);
+  const late = isLate(gate, run, now) || isOut(gate, seen);
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread && !late) return { state: 'reads symbols', writes: [], wantsSymbols: true };
   if (late || kmods.every((kmod) => kmod.state === 'judged')) {
@@ -63,6 +75,15 @@ function endOf({ policy }: Gate, run: Run): number | undefined {
 function isLate(gate: Gate, run: Run, now: number): boolean {
   const over = endOf(gate, run);
   return over !== undefined && over <= now;
+}
+
+/**
+ * Whether a gate that only looks on has nothing more to wait for: another gate has taken the kernel out of the watch tag,
+ * it is not in the build tag any more, and nothing is built.
+ */
+function isOut({ mode, build }: Gate, { run, entry, buildTag }: Observation): boolean {
+  if (mode === 'enforce' || entry !== null || !build || build.repo === 'sidetag') return false;
+  return buildTag?.latest?.id !== run.kernel.id && activeOf(run).length === 0;
 }
 
 /** A newer kernel before the same gate ends this run, or lets it finish what runs; undefined where it does not. */
@@ -128,8 +149,9 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
       `${verdict.verdict}: waits for another kernel that is being tagged into ${busy}`,
       now + pace.poll,
     );
-  const before = changes.filter(({ write }) => JSON.stringify(write) === JSON.stringify(next));
-  return ask(next, before, now);
+  const what = describeWrite(next);
+  const before = changes.filter(({ write }) => describeWrite(write) === what);
+  return ask({ ...next, after: seen.moves.at(-1)?.event ?? run.entry }, before, now);
 }
 
 /** Held by the verdict: until a person acts, or the longest hold is over. */

@@ -3,7 +3,7 @@ import { ANYWHERE, type Cell, type Context, cellsOf, type Finding, isWorse, wors
 import type { Attempt, Gate, KernelRef, Kmod, Run, Waiver } from './model.ts';
 import { matcher } from './names.ts';
 import { lastRetry, waiverFor } from './people.ts';
-import { isAttempt, isStopped } from './trial.ts';
+import { isAttempt, isStopped, triedAgain } from './trial.ts';
 
 /** Where a kmod stands in a run. */
 export interface KmodStanding {
@@ -42,14 +42,13 @@ export function standings(gate: Judging, run: Run, now: number): KmodStanding[] 
   });
 }
 
-/** Tries after the first of each kmod and kernel since a person last asked for a retry; none that never reached the hub. */
+/** Tries that were not the first since a person last asked for a retry; none that never reached the hub. */
 export function countRetries(run: Pick<Run, 'intents' | 'orders'>): number {
   const since = lastRetry(run)?.at ?? 0;
   const sent = run.intents
     .filter(isAttempt)
     .filter(({ askedAt, ending }) => askedAt >= since && ending?.how !== 'lost');
-  const firsts = new Set(sent.map(({ write }) => `${write.source} ${write.against?.id ?? ''}`));
-  return sent.length - firsts.size;
+  return triedAgain(sent.map(({ write }) => write)).length;
 }
 
 /** A kmod as it is judged when the run's time is over: what is worse than not to know stays. */

@@ -14,6 +14,10 @@ export interface BuildTag {
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation extends TagsSeen {
   readonly now: number;
+  /** Number of the newest fact when the look began: what was recorded since may change what is decided. */
+  readonly newest: number;
+  /** What could not be read of the run so far, and why. */
+  readonly unread: readonly string[];
   /** Null where nothing is built. */
   readonly buildTag: BuildTag | null;
   /** Tags into which another kernel of the package is on its way, by this gate's or another one's hand. */

@@ -90,10 +90,17 @@ export type Write =
   | { readonly kind: 'remove-side-tag'; readonly tag: string }
   /**
    * With `from` it is one move (`tagBuild`'s `fromtag`), which the hub does as one transaction. `against`: the
-   * baseline is tagged, and not the run's kernel.
+   * baseline is tagged, and not the run's kernel. `after`: the newest Koji event of the kernel's tags before it was asked,
+   * so what comes of it is a later one; absent in side tags and in runs of older versions.
    */
-  | { readonly kind: 'tag'; readonly tag: string; readonly from?: string; readonly against?: KernelRef }
-  | { readonly kind: 'untag'; readonly tag: string }
+  | {
+      readonly kind: 'tag';
+      readonly tag: string;
+      readonly from?: string;
+      readonly against?: KernelRef;
+      readonly after?: number;
+    }
+  | { readonly kind: 'untag'; readonly tag: string; readonly after?: number }
   | { readonly kind: 'cancel'; readonly task: number };
 
 /** What the hub answered to a write: the id of its task or repo request, a repo that is there already, a side tag's name. */
@@ -141,6 +148,8 @@ export interface BuildEvidence {
   readonly fault?: Fault;
   /** One for each `buildArch` task. */
   readonly arches: readonly ArchEvidence[];
+  /** Why nothing more could be read of it. */
+  readonly unread?: string;
 }
 
 /** A fault as Koji words it: faultCode and faultString. */
@@ -176,6 +185,8 @@ export interface ArchEvidence {
   readonly repoId?: number;
   /** First errors of build.log. */
   readonly errors: readonly LogError[];
+  /** Why nothing more than its state could be read of it. */
+  readonly unread?: string;
 }
 
 /**

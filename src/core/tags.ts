@@ -5,11 +5,26 @@ import { isRebuild } from './rebuild.ts';
 
 export type TagIntent = Intent<Extract<Write, { kind: 'tag' | 'untag' }>>;
 
+/** A change of a kernel's tags, as the hub's history has it (`queryHistory`). */
+export interface TagMove {
+  readonly tag: string;
+  /** Whether the kernel came into the tag; else it left it. */
+  readonly enters: boolean;
+  /** Koji event: of two changes the later one has the higher number; a move is two changes with one number. */
+  readonly event: number;
+  /** Name of the hub's user who did it. */
+  readonly by: string;
+  /** Whether that is the user as whom the gate is logged in. */
+  readonly own: boolean;
+}
+
 /** What is true of a kernel's tags. */
 export interface TagsSeen {
   readonly run: Run;
   /** Names of the tags that the kernel is in. */
   readonly tags: readonly string[];
+  /** All that was ever done to them, in order. */
+  readonly moves: readonly TagMove[];
   /** Koji event with which the kernel came into the watch tag; null: it is not there. */
   readonly entry: number | null;
   /** The build of the kernel's package that was tagged last into each tag of a pass, also where it has left it since. */
@@ -79,7 +94,7 @@ export function planTagChanges(
  */
 export function newerHead(
   tags: readonly string[],
-  { heads, run: { kernel }, tags: now }: TagsSeen,
+  { heads, run: { kernel }, tags: now }: Pick<TagsSeen, 'heads' | 'run' | 'tags'>,
 ): string | undefined {
   for (const tag of tags.filter((name) => !now.includes(name))) {
     const head = heads.get(tag);
@@ -90,44 +105,71 @@ export function newerHead(
 }
 
 /**
- * A person who moves the kernel wins, and so does another gate that is done first. Why the run counts as
- * taken over; undefined when it does not.
+ * A person who moves the kernel wins, and so does another gate that is done first. The hub says who did what; which of the
+ * deeds of its own user are this run's, or another gate's, say the requests in the store. Why the run counts as taken over;
+ * undefined when it does not.
  */
 export function takenOver(gate: Gate, seen: TagsSeen): string | undefined {
   const { run, tags } = seen;
-  const changes = tagChanges(gate, run);
-  if (changes.some((intent) => !intent.ending)) return undefined;
-  const done = doneOf(changes);
-  const others = seen.otherGates.map(({ write }) => write);
-  const by = (did: (write: Write) => boolean) => {
-    const other = seen.otherGates.find(({ write }) => did(write));
-    return other ? `by gate ${other.gate}` : 'by hand';
+  if (tagChanges(gate, run).some((intent) => !intent.ending)) return undefined;
+  const moves = seen.moves.filter(({ event }) => event > run.entry);
+  const isOwn = (move: TagMove) =>
+    run.intents.some(({ write, ending }) => ending?.how !== 'failed' && mayComeOf(write, run, move));
+  const otherGate = (move: TagMove) =>
+    move.own ? seen.otherGates.find(({ write }) => does(write, move))?.gate : undefined;
+  const lastOf = (tag: string) => moves.findLast((move) => move.tag === tag);
+  const by = (move: TagMove | undefined) => {
+    const other = move && otherGate(move);
+    if (other !== undefined) return `by gate ${other}`;
+    if (!move) return 'by hand';
+    return move.own ? `as ${move.by}, and not by this gate` : `by ${move.by}`;
   };
-  if (seen.entry === null && !done.some(leaves(gate.watch)))
-    return `taken out of ${gate.watch} ${by(leaves(gate.watch))}`;
-  if (seen.entry !== null && seen.entry !== run.entry) return `tagged into ${gate.watch} again`;
-  const verdicts = [...gate.on_pass.tag, ...gate.on_fail.tag];
-  // A signer or a compose tool may move on what was promoted: that is what a promotion is for.
-  const sideTags = run.intents.flatMap(({ receipt }) => receipt?.sideTag ?? []);
-  const entered = others.flatMap((write) => (write.kind === 'tag' ? write.tag : []));
-  const known = [...run.tags, ...gate.on_fail.tag, ...sideTags, ...entered];
-  const passed = gate.on_pass.tag.some((tag) => lastEnters(done, tag));
-  const movedOn =
-    (passed || run.intents.some(isRebuild)) &&
-    tags.some((tag) => !known.includes(tag) && !gate.on_pass.tag.includes(tag));
-  // Another gate has put it there, or has not taken it out yet.
-  const isTheirs = (tag: string) => {
-    const last = seen.otherGates.findLast(({ write }) => moves(tag)(write));
-    return last !== undefined && (enters(tag)(last.write) || !last.done);
-  };
-  const came = verdicts.find(
-    (tag) => tags.includes(tag) && !(lastEnters(done, tag) ?? run.tags.includes(tag)) && !isTheirs(tag),
-  );
-  if (came) return `tagged into ${came} by hand`;
-  // Who takes a kernel that was tried before out of where it failed then says nothing of this run.
-  const before = (tag: string) => gate.on_pass.tag.includes(tag) && run.tags.includes(tag);
-  const gone = verdicts.find((tag) => !tags.includes(tag) && (lastEnters(done, tag) ?? before(tag)));
-  return gone && !movedOn ? `taken out of ${gone} ${by(leaves(gone))}` : undefined;
+  const watched = lastOf(gate.watch);
+  if (seen.entry === null && !(watched && isOwn(watched))) {
+    // What another gate does to the kernel is nothing that hinders one which only looks on.
+    if (gate.mode === 'enforce' || !watched || otherGate(watched) === undefined)
+      return `taken out of ${gate.watch} ${by(watched)}`;
+  }
+  if (seen.entry !== null && seen.entry !== run.entry)
+    return `tagged into ${gate.watch} again ${by(watched)}`;
+  for (const tag of [...gate.on_pass.tag, ...gate.on_fail.tag]) {
+    const last = lastOf(tag);
+    const left = moves.findLast((move) => move.tag === tag && isOwn(move))?.enters;
+    const stands = tags.includes(tag);
+    if (last && isOwn(last)) continue;
+    const other = last && otherGate(last);
+    if (stands && !(left ?? run.tags.includes(tag)) && other === undefined)
+      return `tagged into ${tag} ${by(last)}`;
+    // Who takes a kernel that was tried before out of where it failed then says nothing of this run.
+    const isPass = gate.on_pass.tag.includes(tag);
+    if (stands || !(left ?? (isPass && run.tags.includes(tag)))) continue;
+    // Another gate takes what passes onward, and out of where it was blocked.
+    if (other !== undefined && (isPass ? left : run.verdict?.verdict === 'promote')) continue;
+    if (other !== undefined && gate.mode === 'observe') continue;
+    if (isPass && movedOn(gate, run, moves, isOwn)) continue;
+    return `taken out of ${tag} ${by(last)}`;
+  }
+  return undefined;
+}
+
+/** A signer or a compose tool may move on what was promoted: that is what a promotion is for. */
+function movedOn(
+  gate: Gate,
+  run: Run,
+  moves: readonly TagMove[],
+  isOwn: (move: TagMove) => boolean,
+): boolean {
+  const passed = moves.find((move) => gate.on_pass.tag.includes(move.tag) && move.enters && isOwn(move));
+  const since = run.intents.some(isRebuild) ? run.entry : passed?.event;
+  if (since === undefined) return false;
+  const known = [gate.watch, ...gate.on_pass.tag, ...gate.on_fail.tag];
+  return moves.some((move) => move.enters && !move.own && move.event >= since && !known.includes(move.tag));
+}
+
+/** Whether a change of tags may be what came of a request: it is as asked, by the gate's user, and later. */
+export function mayComeOf(write: Write, { entry }: Pick<Run, 'entry'>, move: TagMove): boolean {
+  if (write.kind !== 'tag' && write.kind !== 'untag') return false;
+  return move.own && does(write, move) && move.event > (write.after ?? entry);
 }
 
 const doneOf = (changes: readonly TagIntent[]): TagIntent['write'][] =>
@@ -135,11 +177,11 @@ const doneOf = (changes: readonly TagIntent[]): TagIntent['write'][] =>
 
 /** Whether what was done last to a tag was to tag the kernel into it; undefined where nothing was done to it. */
 function lastEnters(writes: readonly Write[], tag: string): boolean | undefined {
-  const last = writes.findLast(moves(tag));
+  const last = writes.findLast((write) => enters(tag)(write) || leaves(tag)(write));
   return last && enters(tag)(last);
 }
 
-const enters = (tag: string) => (write: Write) => write.kind === 'tag' && write.tag === tag && !write.against;
+const does = (write: Write, move: TagMove) => (move.enters ? enters : leaves)(move.tag)(write);
+const enters = (tag: string) => (write: Write) => write.kind === 'tag' && write.tag === tag;
 const leaves = (tag: string) => (write: Write) =>
   (write.kind === 'untag' && write.tag === tag) || (write.kind === 'tag' && write.from === tag);
-const moves = (tag: string) => (write: Write) => enters(tag)(write) || leaves(tag)(write);

@@ -46,6 +46,19 @@ export function isAttempt(intent: Intent): intent is Attempt {
   return intent.write.kind === 'scratch-build';
 }
 
+/** Builds, of these in order, of a kmod against a kernel on an architecture on which that was tried before. */
+export const triedAgain = (builds: readonly Attempt['write'][]): Attempt['write'][] =>
+  builds.filter((build, i) =>
+    builds
+      .slice(0, i)
+      .some(
+        ({ source, against, arches }) =>
+          source === build.source &&
+          against?.id === build.against?.id &&
+          (!arches || !build.arches || arches.some((arch) => build.arches?.includes(arch))),
+      ),
+  );
+
 /** Whether the gate itself has asked the hub to cancel a build. */
 export function isStopped(
   { intents }: Pick<Run, 'intents'>,
@@ -84,6 +97,7 @@ export function shownBy(
   arch: string,
   alone = false,
 ): Trial {
+  if (build.unread) return unreadable(arch, build.unread);
   const evidence = build.arches.find((one) => one.arch === arch);
   const failed = build.arches.find(({ state }) => state === TASK.FAILED);
   const untried = (cause: string): Trial => ({
@@ -106,9 +120,14 @@ export function shownBy(
   return nothing(`it was not built for any architecture${fault && `: ${fault}`}`, 'system', true);
 }
 
+/** Its state is known and no more: a failure may be anybody's, and nothing proves a kernel. */
+const unreadable = (arch: string, why: string): Trial =>
+  nothing(`what its build on ${arch} left cannot be read: ${why}`, 'system', true);
+
 /** Of an architecture whose task has closed or failed. */
 function judgeArch(policy: Pick<Policy, 'proof'>, kernel: Kernel, evidence: ArchEvidence): Trial {
   const { arch, errors, fault, repo } = evidence;
+  if (evidence.unread) return unreadable(arch, evidence.unread);
   const failed = evidence.state === TASK.FAILED;
   const find = (...kinds: string[]) => errors.find(({ kind }) => kinds.includes(kind));
   const trouble = (why: string, whose: Whose) =>

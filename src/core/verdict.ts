@@ -1,6 +1,6 @@
 /** From outcomes to a verdict: what blocks, what holds, what a person waived, and the proof that a promotion needs. */
 import { type Judging, type KmodStanding, standings, unfinished } from './judge.ts';
-import type { KernelBuild, Policy, Run, Verdict } from './model.ts';
+import type { Gate, KernelBuild, Policy, Run, Verdict } from './model.ts';
 import { STABLELIST, waiverFor } from './people.ts';
 import { describeEverything, describeStablelist, keepsPromise } from './symbols.ts';
 import { describeWaiver, plural, span } from './wording.ts';
@@ -150,4 +150,18 @@ export function reopens(gate: Judging, run: Run, now: number): string | undefine
   const fresh = waivers.find((waiver) => waiver && waiver.at > verdict.at);
   if (!fresh || reconsider(gate, run, now)?.verdict !== 'promote') return undefined;
   return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
+}
+
+/**
+ * Why a kernel that still stands in the watch tag is tried anew though its run is over: what ended that is no more so.
+ * @param newer whether a newer kernel stands before the gate and may still be promoted, or was
+ */
+export function returns(gate: Pick<Gate, 'mode' | 'policy'>, run: Run, newer: boolean): string | undefined {
+  const { closing, verdict, orders } = run;
+  if (closing?.how === 'observed' && gate.mode === 'enforce') return 'the gate enforces now';
+  if (closing?.how === 'cancelled' && !orders.some(({ kind }) => kind === 'cancel'))
+    return 'the configuration lists its package again';
+  const yielded = closing?.how === 'superseded' && (!verdict || verdict.verdict === 'hold');
+  if (yielded && (!newer || gate.policy.supersede === 'keep')) return 'no newer kernel ends its run any more';
+  return undefined;
 }

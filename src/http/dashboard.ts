@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
-import type { Explanation, RunReport, WaiverReport } from '../report/report.ts';
+import type { Explanation, RunPage, WaiverReport } from '../report/report.ts';
 import { visibleLines } from '../report/visible.ts';
 import { ListenError } from './error.ts';
 import { type Health, isWorking } from './health.ts';
@@ -12,13 +12,24 @@ import { STYLE } from './style.ts';
 
 /** Where the dashboard gets what it shows. */
 export interface Sources {
-  /** The newest runs, newest first. */
-  runs(): Promise<RunReport[]>;
+  /**
+   * A page of the runs, newest first.
+   * @param page how many at the most, and the id of the run that they come after; undefined where there is no such run
+   */
+  runs(page: RunsWanted): Promise<RunPage | undefined>;
   /** @param subject NVR or Koji build id; undefined where the store has never seen it */
   explain(subject: string): Promise<Explanation | undefined>;
+  /** Another text whenever `explain` would say something else, but for the time; undefined where it would say nothing. */
+  revision(subject: string): Promise<string | undefined>;
   /** All waivers, newest first. */
   waivers(): Promise<WaiverReport[]>;
   health(): Health;
+}
+
+/** Which runs are listed: only those older than `before`, the id of one. */
+export interface RunsWanted {
+  readonly limit: number;
+  readonly before?: string;
 }
 
 const STYLE_HASH = createHash('sha256').update(markupOf(STYLE)).digest('base64');
@@ -31,7 +42,7 @@ const HEADERS = {
 };
 
 /**
- * Serve the dashboard: `/`, `/kernel/SUBJECT`, `/waivers`, the same as JSON below `/api/`, and `/healthz`.
+ * Serve the dashboard: `/` and `/?before=RUN`, `/kernel/SUBJECT`, `/waivers`, the same as JSON below `/api/`, and `/healthz`.
  * @param listen where; port 0 is any free port
  * @returns its URL; `close` cuts connections that are still open
  * @throws ListenError
@@ -60,18 +71,29 @@ function createApp(sources: Sources, log: Logger) {
   app.setReplySerializer((payload) => visibleLines(JSON.stringify(payload)));
   app.setNotFoundHandler((request, reply) => refuse(request, reply, 404, `There is no page ${request.url}.`));
 
-  app.get('/', async (_request, reply) =>
-    sendPage(reply, runsPage(await sources.runs(), sources.health(), Date.now())),
-  );
+  // What was started anew may say it in other words, or with other links.
+  const edition = Date.now();
+  app.get<OfRuns>('/', ofRuns, async (request, reply) => {
+    const page = await sources.runs(request.query);
+    if (!page) return refuseRun(request, reply);
+    return sendPage(reply, runsPage(page, request.query.before !== undefined, sources.health(), Date.now()));
+  });
   app.get<OfKernel>('/kernel/:subject', async (request, reply) => {
-    const explanation = await sources.explain(request.params.subject);
+    const { subject } = request.params;
+    // A page that loads itself again makes a gate read the run only where it would be another, or its times are old.
+    const revision = await sources.revision(subject);
+    const minute = Math.floor(Date.now() / 60_000);
+    if (revision && isKnown(request, reply, `${edition}.${revision}.${minute}`))
+      return reply.code(304).send();
+    const explanation = await sources.explain(subject);
     if (!explanation) return refuseUnknown(request, reply);
     return sendPage(reply, kernelPage(explanation, Date.now()));
   });
   app.get('/waivers', async (_request, reply) => sendPage(reply, waiversPage(await sources.waivers())));
-  app.get('/api/runs', async (_request, reply) =>
-    reply.headers(HEADERS).send({ runs: await sources.runs() }),
-  );
+  app.get<OfRuns>('/api/runs', ofRuns, async (request, reply) => {
+    const page = await sources.runs(request.query);
+    return page ? reply.headers(HEADERS).send(page) : refuseRun(request, reply);
+  });
   app.get<OfKernel>('/api/kernel/:subject', async (request, reply) => {
     const explanation = await sources.explain(request.params.subject);
     return explanation ? reply.headers(HEADERS).send(explanation) : refuseUnknown(request, reply);
@@ -90,12 +112,42 @@ function createApp(sources: Sources, log: Logger) {
   return app;
 }
 
+interface OfRuns {
+  Querystring: RunsWanted;
+}
+
+/** How many runs a page lists, unless asked, and at the most. */
+const LISTED = 50;
+const LISTED_MOST = 200;
+const ofRuns = {
+  schema: {
+    querystring: {
+      type: 'object',
+      properties: {
+        limit: { type: 'integer', minimum: 1, maximum: LISTED_MOST, default: LISTED },
+        before: { type: 'string', minLength: 1 },
+      },
+    },
+  },
+};
+
 interface OfKernel {
   Params: { subject: string };
 }
 
+/** Whether the reader has this edition already; else the reply tells which it is. */
+function isKnown(request: FastifyRequest, reply: FastifyReply, edition: string): boolean {
+  const tag = `"${edition}"`;
+  reply.headers({ ...HEADERS, 'cache-control': 'private, no-cache', etag: tag });
+  return request.headers['if-none-match'] === tag;
+}
+
 function sendPage(reply: FastifyReply, page: Html): FastifyReply {
-  return reply.headers(HEADERS).type('text/html; charset=utf-8').send(markupOf(page));
+  const { 'cache-control': caching = HEADERS['cache-control'] } = reply.getHeaders();
+  return reply
+    .headers({ ...HEADERS, 'cache-control': caching })
+    .type('text/html; charset=utf-8')
+    .send(markupOf(page));
 }
 
 function refuseUnknown(request: FastifyRequest<OfKernel>, reply: FastifyReply): FastifyReply {
@@ -106,6 +158,10 @@ function refuseUnknown(request: FastifyRequest<OfKernel>, reply: FastifyReply): 
     404,
     `No kernel build ${subject} was ever seen here. Give an NVR or a Koji build id.`,
   );
+}
+
+function refuseRun(request: FastifyRequest<OfRuns>, reply: FastifyReply): FastifyReply {
+  return refuse(request, reply, 404, `There is no run ${request.query.before} here.`);
 }
 
 /** Say no in the form that the route speaks. */

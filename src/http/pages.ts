@@ -1,19 +1,22 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
 
 import type { Entry, Verdict } from '../core/model.ts';
-import { describeError, moment, span } from '../core/wording.ts';
+import { describeError, moment, plural, span } from '../core/wording.ts';
 import { briefly } from '../report/journal.ts';
 import {
   BLAME_SHOWN,
   type BlameReport,
   describeBlamed,
+  describePruned,
   type Explanation,
   isSpared,
   type KmodReport,
   outcomeNotes,
+  type RunLine,
+  type RunPage,
   type RunReport,
+  type Tallied,
   type TaskReport,
-  tallyOf,
   type WaiverReport,
   WHOSE,
   worstFirst,
@@ -25,28 +28,33 @@ import { STYLE } from './style.ts';
 /** A live page loads itself again after so many seconds. */
 const REFRESH = 10;
 
-/** All runs, in the order given. */
-export function runsPage(reports: readonly RunReport[], health: Health, now: number): Html {
-  const rows = reports.map((report) => [
+/**
+ * A page of the runs, in the order given.
+ * @param later whether newer ones come before it: the first page is live
+ */
+export function runsPage({ runs, older }: RunPage, later: boolean, health: Health, now: number): Html {
+  const rows = runs.map((line) => [
     // By build id: drafts share an NVR.
-    html`<a class="tight" href="/kernel/${report.build}"><b>${report.nvr}</b></a>`,
-    report.gate,
-    report.verdict && word(report.verdict),
-    word(report.status),
-    tally(report),
-    html`<div>${report.state}${heldNote(report)}</div>`,
-    html`<span class="tight">${time(report.started_at, `${span(now - report.started_at)} ago`)}</span>`,
+    html`<a class="tight" href="/kernel/${line.build}"><b>${line.nvr}</b></a>`,
+    line.gate,
+    line.verdict && word(line.verdict),
+    word(line.status),
+    tally(line),
+    html`<div>${line.state}${heldNote(line)}</div>`,
+    html`<span class="tight">${time(line.started_at, `${span(now - line.started_at)} ago`)}</span>`,
   ]);
   const heads = ['Kernel', 'Gate', 'Verdict', 'Status', 'Kmods', 'State', 'Begun'];
+  const none = later ? 'There is no older run.' : 'No kernel has stood before a gate yet.';
+  const pages = [
+    later && html`<a href="/">Newest</a>`,
+    older !== null && html`<a href="/?before=${encodeURIComponent(older)}">Older</a>`,
+  ].filter((page) => page !== false);
   return page({
     title: 'Kernels at the gate',
     aside: healthLine(health, now),
-    live: true,
-    body: html`<section>${
-      rows.length > 0
-        ? table('Runs, newest first', heads, rows)
-        : html`<p>No kernel has stood before a gate yet.</p>`
-    }</section>`,
+    live: !later,
+    body: html`<section>${rows.length > 0 ? table('Runs, newest first', heads, rows) : html`<p>${none}</p>`}
+${pages.length > 0 && html`<p>${pages.map((page) => [page, ' '])}</p>`}</section>`,
   });
 }
 
@@ -155,6 +163,7 @@ function runSection(report: RunReport, now: number): Html {
   return html`<section>
 <h2>Gate ${report.gate} ${report.verdict && word(report.verdict)} ${word(report.status)}</h2>
 ${stateOf(report)}
+${report.pruned_at !== undefined && html`<p class="quiet">${describePruned(report.pruned_at)}</p>`}
 <p class="quiet">Begun ${time(started_at, dateTime(started_at))}, ${ended_at === null ? 'for' : 'took'} ${length}; ${
     report.baseline ? `baseline ${report.baseline.nvr}` : 'no baseline: no kernel had passed'
   }</p>
@@ -169,7 +178,7 @@ ${rebuilds.length > 0 && html`<h3>Rebuilt</h3>${rebuildTable(rebuilds)}`}
 }
 
 /** A person's hold, in a list of runs: a held run says so itself, once nothing else is left to do. */
-function heldNote({ held_by, status }: RunReport): Content {
+function heldNote({ held_by, status }: RunLine): Content {
   return held_by && status !== 'held' && html` <span class="word warn">held by ${held_by.by}</span>`;
 }
 
@@ -271,7 +280,7 @@ ${body}</tbody>
 </table>`;
 }
 
-type Word = Verdict | RunReport['status'] | KmodReport['outcome'] | WaiverReport['state'] | 'waived';
+type Word = Verdict | RunReport['status'] | Tallied | WaiverReport['state'];
 
 const TONES: Record<Word, 'good' | 'bad' | 'warn' | 'busy' | 'plain' | 'muted' | 'person'> = {
   promote: 'good',
@@ -302,13 +311,15 @@ function word(name: Word, text: string = name): Html {
   return html`<span class="word ${TONES[name]}">${text}</span>`;
 }
 
-/** `1 broken`, `11 ok`, `(4 to rebuild)`. */
-function tally({ kmods, needs_rebuild }: RunReport): Html {
-  const words = [...tallyOf(kmods)].map(([outcome, count]) => word(outcome, `${count} ${outcome}`));
+/** `1 broken`, `11 ok`, `(4 to rebuild)`; `12 kmods` before a verdict. */
+function tally({ kmods, outcomes, to_rebuild = 0 }: RunLine): Html {
+  const counts = Object.entries(outcomes) as [Tallied, number][];
+  const words = counts.map(([outcome, count]) => word(outcome, `${count} ${outcome}`));
   // Some of those that are ok, and no more kmods.
-  if (needs_rebuild.length > 0)
-    words.push(html`<span class="quiet">(${needs_rebuild.length} to rebuild)</span>`);
-  return html`<div class="words">${words.length > 0 ? words : 'none'}</div>`;
+  if (to_rebuild > 0) words.push(html`<span class="quiet">(${to_rebuild} to rebuild)</span>`);
+  if (words.length === 0)
+    return html`<span class="quiet">${kmods > 0 ? plural(kmods, 'kmod') : 'none'}</span>`;
+  return html`<div class="words">${words}</div>`;
 }
 
 function taskLink({ id, url }: TaskReport): Html {

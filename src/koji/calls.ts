@@ -179,9 +179,11 @@ const tagListing = z.object({
   active: z.boolean().nullable(),
   create_event: z.int(),
   create_ts: z.number(),
+  creator_id: id,
   creator_name: z.string(),
   revoke_event: z.int().nullable(),
   revoke_ts: z.number().nullable(),
+  revoker_id: id.nullable(),
   revoker_name: z.string().nullable(),
 });
 export type TagListing = z.infer<typeof tagListing>;

@@ -9,10 +9,16 @@ import type { Context } from './context.ts';
 /**
  * Record writes and send them. A refusal is recorded as the write's ending. A write without an answer stays
  * open, and `settle` looks for its effect.
- * @throws HubError `unavailable` or `unknown`
+ * @param newest the fact that was the newest when it was decided
+ * @throws HubError `unavailable` or `unknown`, OvertakenError where it was decided on an old sight
  */
-export async function act(context: Context, run: Run, writes: readonly Write[]): Promise<void> {
-  const intents = await context.store.intend(run, writes, context.now());
+export async function act(
+  context: Context,
+  run: Run,
+  writes: readonly Write[],
+  newest: number,
+): Promise<void> {
+  const intents = await context.store.intend(run, writes, context.now(), newest);
   const attempts = intents.filter(isAttempt);
   const calls = attempts.map((attempt) => scratchBuild(context, attempt));
   const answers = await context.hub.writeAll(calls).catch(refusalOfAll(calls.length));

@@ -47,8 +47,8 @@ export async function choose(
 }
 
 /**
- * The configured baseline; else the kernels of the tags that a pass tags into, the newest first; else, where such tags
- * are emptied, the one that the gate let through last.
+ * The configured baseline; else the kernels of the tags that a pass tags into, the newest first; else, where a release
+ * has emptied such tags, those that it took from there; else the one that the gate let through last.
  */
 async function shippedBy({ hub, store }: Context, gate: Gate, kernel: KernelBuild): Promise<KernelRef[]> {
   if (gate.baseline !== null) {
@@ -57,17 +57,31 @@ async function shippedBy({ hub, store }: Context, gate: Gate, kernel: KernelBuil
     const why = `the hub knows no build ${gate.baseline}; mend baseline in gate ${gate.name}`;
     throw new HubError('refused', 'getBuild', why);
   }
-  const tagged = await hub.readAll(
-    gate.on_pass.tag.map((tag) => koji.listTagged(tag, { package: kernel.name })),
+  const answers = await hub.readAll(
+    gate.on_pass.tag.map((tag) => koji.queryPackageHistory(tag, kernel.name)),
   );
-  const newest = tagged
+  const stays = answers
     .flatMap(unwrap)
     .filter(({ build_id }) => build_id !== kernel.id)
-    .toSorted((a, b) => b.create_event - a.create_event)
-    .map(({ build_id, nvr }) => ({ id: build_id, nvr }));
-  if (newest.length > 0) return newest.slice(0, SHIPPED_MOST);
+    .toSorted((a, b) => b.create_event - a.create_event);
+  const shipped = newestOf(stays.filter(({ revoke_event }) => revoke_event === null));
+  if (shipped.length > 0) return shipped;
+  // What stands nowhere any more, or where kernels wait or have failed, was taken back, and shows nothing.
+  const gone = newestOf(stays);
+  const tags = await hub.readAll(gone.map(({ id }) => koji.listTags(id)));
+  const none = [gate.watch, ...gate.on_fail.tag];
+  const released = gone.filter((_, i) => unwrap(tags[i]).some(({ name }) => !none.includes(name)));
+  if (released.length > 0) return released;
   const passed = await store.lastPassed(gate.name, kernel.name, kernel.id);
   return passed ? [{ id: passed.id, nvr: passed.nvr }] : [];
+}
+
+/** The newest kernels of some stays in tags, each once. */
+function newestOf(stays: readonly koji.TagListing[]): KernelRef[] {
+  const byId = new Map<number, KernelRef>();
+  for (const { build_id: id, name, version, release } of stays)
+    if (!byId.has(id)) byId.set(id, { id, nvr: `${name}-${version}-${release}` });
+  return [...byId.values()].slice(0, SHIPPED_MOST);
 }
 
 /**

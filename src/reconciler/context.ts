@@ -11,6 +11,12 @@ export interface Context {
   readonly now: () => number;
   /** Id of the hub's user that the gate is logged in as. */
   readonly user: () => Promise<number>;
-  /** How long, in ms, a write without an answer may still be on its way. */
-  readonly settle: number;
+  /** In ms: between looks at running tasks, and for a write without an answer to arrive. */
+  readonly pace: { readonly poll: number; readonly settle: number };
+  /** Ask for a key, now or at a time (ms): see keys.ts. */
+  readonly want: (key: string, due?: number) => void;
+  /** The build tag in which each gate builds, as last seen: of all the tags that messages name, these matter. */
+  readonly buildTags: Map<string, string>;
+  /** What could not be read so far, by key, and why. */
+  readonly unread: ReadonlyMap<string, string>;
 }

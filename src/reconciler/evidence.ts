@@ -10,7 +10,7 @@ import {
   TASK,
 } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
-import { type Answer, type Hub, isUnknown } from '../koji/hub.ts';
+import { type Answer, type Hub, HubError, isUnknown } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
 import { createErrorFinder, findRootErrors } from '../logs/buildlog.ts';
 
@@ -32,35 +32,56 @@ const STATES: Record<number, BuildEvidence['state']> = {
 export const hasEnded = (state: number): boolean => state in STATES;
 
 /**
- * Read the evidence of ended `build` tasks: results, one `buildArch` an architecture, the kernel-devel
- * packages of their build roots, and the first errors of build.log or root.log.
- * @returns in the order of `tasks`
+ * Read the evidence of an ended `build` task: its result, one `buildArch` an architecture, the kernel-devel packages of
+ * their build roots, and the first errors of build.log or root.log.
+ * @param last what cannot be read is not waited for any more, and the evidence says so
  * @throws HubError where the hub cannot be asked now
  */
 export async function readEvidence(
   hub: Hub,
   kernel: KernelBuild,
-  tasks: readonly { readonly id: number; readonly state: number }[],
-): Promise<BuildEvidence[]> {
-  const results = await hub.readAll(tasks.map((task) => koji.getTaskResult(task.id)));
-  const trees = await hub.readAll(tasks.map((task) => koji.getTaskDescendents(task.id)));
-  return Promise.all(
-    tasks.map(async (task, i): Promise<BuildEvidence> => {
-      const children = Object.values(value(trees[i]) ?? {}).flat();
-      const builds = children.filter((child) => child.method === 'buildArch');
-      const fault = faultOf(results[i]);
-      const arches = await Promise.all(builds.map((child) => readArch(hub, kernel, child)));
-      const marked = arches.some(({ errors }) => errors.some(isDependency))
-        ? await markKernels(hub, kernel, arches)
-        : arches;
-      return {
-        state: STATES[task.state] ?? 'failed',
-        ...(fault && { fault }),
-        arches: await leaveOthers(hub, kernel, marked),
-      };
-    }),
-  );
+  task: { readonly id: number; readonly state: number },
+  last = false,
+): Promise<BuildEvidence> {
+  const state = STATES[task.state] ?? 'failed';
+  const orElse = <T>(otherwise: (why: string) => T) => {
+    return (error: unknown): T => {
+      if (!last || !(error instanceof HubError)) throw error;
+      return otherwise(error.message);
+    };
+  };
+  try {
+    const [result, tree] = await hub.readAll([koji.getTaskResult(task.id), koji.getTaskDescendents(task.id)]);
+    const fault = faultOf(result);
+    const builds = Object.values(value(tree) ?? {})
+      .flat()
+      .filter(({ method }) => method === 'buildArch');
+    const arches = await Promise.all(
+      builds.map((child) =>
+        readArch(hub, kernel, child).catch(
+          orElse((unread): ArchEvidence => ({ ...nothingOf(child), unread })),
+        ),
+      ),
+    );
+    const marked = arches.some(({ errors }) => errors.some(isDependency))
+      ? await markKernels(hub, kernel, arches).catch(orElse(() => arches))
+      : arches;
+    const told = await leaveOthers(hub, kernel, marked).catch(orElse(() => marked));
+    return { state, ...(fault && { fault }), arches: told };
+  } catch (error) {
+    return orElse((unread): BuildEvidence => ({ state, arches: [], unread }))(error);
+  }
 }
+
+/** A task of which nothing is known but its state. */
+const nothingOf = (task: koji.TaskInfo): ArchEvidence => ({
+  arch: task.label ?? task.arch,
+  task: task.id,
+  state: task.state,
+  buildroot: null,
+  repo: null,
+  errors: [],
+});
 
 const isDependency = ({ kind }: LogError): boolean => kind === 'dependency';
 
@@ -110,11 +131,9 @@ async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Pro
   const root = (value(roots) ?? []).at(-1);
   const fault = faultOf(result);
   return {
-    arch: task.label ?? task.arch,
-    task: task.id,
-    state: task.state,
+    ...nothingOf(task),
     ...(fault && { fault }),
-    ...(root ? await readBuildroot(hub, kernel, root) : { buildroot: null, repo: null }),
+    ...(root && (await readBuildroot(hub, kernel, root))),
     errors: task.state === TASK.FAILED ? await readErrors(hub, task.id, fault) : [],
   };
 }

@@ -3,9 +3,11 @@ import { slotsFor } from '../core/builds.ts';
 import type { BuildTag, Observation } from '../core/look.ts';
 import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
+import type { TagMove } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
+import { symbolsKey, taskKey } from './keys.ts';
 
 /**
  * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
@@ -14,8 +16,9 @@ import type { Context } from './context.ts';
 export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
   const { hub, store, now, user } = context;
   const { kernel } = run;
+  const newest = await store.newestFact();
   const first = await readGroups(hub, {
-    tags: [koji.listTags(kernel.id)],
+    history: [koji.queryTagHistory(kernel.id)],
     watched: [koji.listTagged(gate.watch, { package: kernel.name })],
     targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
   });
@@ -31,11 +34,18 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   );
   const ofGate = live.filter((other) => other.gate === gate.name);
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
+  const retriesToday = await store.retriesSince(gate.name, now() - DAY);
   const blockers = blockersOf(context, otherGates);
+  const history = first.history.flat();
+  // One that only looks on needs no login.
+  const isActive = [run, ...otherGates].some((one) => tagWrites(one).length > 0);
   return {
     now: now(),
+    newest,
+    unread: unreadOf(context, gate, run),
     run,
-    tags: first.tags.flat().map(({ name }) => name),
+    tags: tagsIn(history),
+    moves: movesIn(history, isActive ? await user() : undefined),
     entry: watched.find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
     buildTag:
       buildTag === undefined
@@ -47,13 +57,43 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     blockedBy: sharesPass(gate, blockers),
     blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
     sideTags: second.sideTags.flat().map(({ name }) => name),
-    slots: slotsFor(gate, run, ofGate, now()),
-    retriesToday: await store.retriesSince(gate.name, now() - DAY),
+    slots: slotsFor(gate, run, ofGate, now(), retriesToday),
+    retriesToday,
     newer: newerOf(run, ofGate),
   };
 }
 
 const DAY = 24 * 3_600_000;
+
+function unreadOf({ unread }: Context, gate: Gate, { kernel, intents }: Run): string[] {
+  const tasks = intents.flatMap(({ receipt, ending }) => (!ending && receipt?.task) || []);
+  const keys = [symbolsKey(gate.name, kernel.id), ...tasks.map(taskKey)];
+  return keys.flatMap((key) => unread.get(key) ?? []);
+}
+
+/** Names of the tags that a build is in, by its history. */
+export const tagsIn = (history: readonly koji.TagListing[]): string[] =>
+  history.flatMap((stay) => (stay.revoke_event === null ? stay['tag.name'] : []));
+
+/** What was done to a build's tags, in order; what left a tag and came back with one event left it first. */
+export function movesIn(history: readonly koji.TagListing[], me: number | undefined): TagMove[] {
+  const moves = history.flatMap((stay) => {
+    const tag = stay['tag.name'];
+    const {
+      create_event: event,
+      creator_id,
+      creator_name: by,
+      revoke_event,
+      revoker_id,
+      revoker_name,
+    } = stay;
+    const came: TagMove = { tag, enters: true, event, by, own: creator_id === me };
+    if (revoke_event === null) return came;
+    const own = revoker_id === me;
+    return [came, { tag, enters: false, event: revoke_event, by: revoker_name ?? '', own }];
+  });
+  return moves.toSorted((a, b) => a.event - b.event || Number(a.enters) - Number(b.enters));
+}
 
 /**
  * The build of the kernel's package that was tagged last into each tag of a pass, other than the kernel itself, also

@@ -2,27 +2,23 @@
  * What became of writes that have no ending yet. One with a receipt is followed to its end; one without
  * lost its reply, or the process died: then its effect is looked for, and found or declared lost.
  */
-import {
-  type BuildEvidence,
-  type Ending,
-  type Gate,
-  type Intent,
-  type Receipt,
-  type Run,
-  TASK,
-  type Write,
-} from '../core/model.ts';
+import type { Intent, Receipt, Run, Write } from '../core/model.ts';
 import { isBuild } from '../core/rebuild.ts';
+import { mayComeOf } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { isUnknown, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
-import { hasEnded, readEvidence } from './evidence.ts';
-import { tieErrors } from './symbols.ts';
+import { hasEnded } from './evidence.ts';
+import { taskKey } from './keys.ts';
+import { movesIn } from './observe.ts';
 
-/** Bring the open intents of a run up to date. Returns when the next lost one may be looked for. */
-export async function settle(context: Context, gate: Gate, run: Run): Promise<number | undefined> {
+/**
+ * Bring the open intents of a run up to date, as far as their replies and receipts tell; what ended tasks have come to is
+ * read apart (follow.ts). Returns when the next lost one may be looked for.
+ */
+export async function settle(context: Context, run: Run): Promise<number | undefined> {
   const open = run.intents.filter((intent) => !intent.ending);
-  await followTasks(context, gate, run, open);
+  await findEnded(context, open);
   for (const intent of open.filter(({ write, receipt }) => write.kind === 'request-repo' && receipt))
     await followRepo(context, run, intent);
   for (const intent of open.filter(({ write, receipt }) => receipt && isDoneByReply(write))) {
@@ -30,9 +26,10 @@ export async function settle(context: Context, gate: Gate, run: Run): Promise<nu
   }
   const lost = open.filter(({ receipt }) => !receipt);
   const now = context.now();
-  const due = lost.filter(({ askedAt }) => askedAt + context.settle <= now);
+  const { settle: patience } = context.pace;
+  const due = lost.filter(({ askedAt }) => askedAt + patience <= now);
   if (due.length > 0) await findLost(context, run, due);
-  const later = lost.filter((intent) => !due.includes(intent)).map(({ askedAt }) => askedAt + context.settle);
+  const later = lost.filter((intent) => !due.includes(intent)).map(({ askedAt }) => askedAt + patience);
   return later.length > 0 ? Math.min(...later) : undefined;
 }
 
@@ -41,87 +38,22 @@ function isDoneByReply({ kind }: Write): boolean {
   return kind !== 'scratch-build' && kind !== 'rebuild' && kind !== 'tag' && kind !== 'request-repo';
 }
 
-async function followTasks(context: Context, gate: Gate, run: Run, open: readonly Intent[]): Promise<void> {
-  const { hub, store, now } = context;
-  const running = open.filter(({ receipt }) => receipt?.task !== undefined);
-  const answers = await hub.readAll(running.map(({ receipt }) => koji.getTaskInfo(receipt?.task ?? 0)));
-  const seen = running.map((intent, i) => ({ intent, task: unwrap(answers[i]) }));
-  for (const { intent } of seen.filter(({ task }) => !task)) {
-    const why = `the hub does not know task ${intent.receipt?.task} any more`;
-    await store.end(run, intent, { at: now(), how: 'failed', why });
+/** Tasks that have ended, or of which the hub does not say so, want to be read. */
+async function findEnded({ hub, want }: Context, open: readonly Intent[]): Promise<void> {
+  const running = open.flatMap(({ receipt }) => receipt?.task ?? []);
+  const answers = await hub.readAll(running.map((task) => koji.getTaskInfo(task)));
+  for (const [i, id] of running.entries()) {
+    const answer = answers[i];
+    if (!answer?.ok || !answer.value || hasEnded(answer.value.state)) want(taskKey(id));
   }
-  const ended = seen.flatMap(({ intent, task }) => (task && hasEnded(task.state) ? [{ intent, task }] : []));
-  const builds = ended.filter(({ intent }) => intent.write.kind === 'scratch-build');
-  const evidence = await readEvidence(
-    hub,
-    run.kernel,
-    builds.map(({ task }) => task),
-  );
-  const tie = tieErrors(context, gate, run);
-  for (const [i, build] of evidence.entries()) {
-    const intent = builds[i]?.intent;
-    if (!intent) continue;
-    const { write } = intent;
-    const own = write.kind === 'scratch-build' && !write.against;
-    const tied = own ? await tie(build, write.kmod) : build;
-    await store.end(run, intent, endingOf(tied, now()));
-  }
-  for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'rebuild')) {
-    await store.end(run, intent, await readRebuild(hub, task, now()));
-  }
-  for (const { intent, task } of ended.filter(({ intent }) => intent.write.kind === 'tag')) {
-    await store.end(run, intent, await readTagging(hub, run, intent, task, now()));
-  }
-}
-
-function endingOf(build: BuildEvidence, at: number): Ending {
-  if (build.state === 'closed') return { at, how: 'done', build };
-  return { at, how: 'failed', why: build.fault?.text ?? build.state, build };
-}
-
-/** What a real build came to: the build's name, or the fault. */
-async function readRebuild(hub: Context['hub'], task: koji.TaskInfo, at: number): Promise<Ending> {
-  const [builds, result] = await hub.readAll([koji.listBuildsOf(task.id), koji.getTaskResult(task.id)]);
-  const made = unwrap(builds).at(-1)?.nvr;
-  if (task.state === TASK.CLOSED) return { at, how: 'done', ...(made && { nvr: made }) };
-  if (task.state === TASK.CANCELED) return { at, how: 'failed', why: 'cancelled' };
-  const fault = result.ok ? koji.faultIn(result.value)?.text : result.error.message;
-  return { at, how: 'failed', why: fault ?? `task ${task.id} failed` };
-}
-
-/**
- * What became of a `tagBuild` task. One that closed has tagged the kernel: where it is not there any more, a person took it
- * away. One that failed may have found it there already.
- */
-async function readTagging(
-  hub: Context['hub'],
-  run: Run,
-  intent: Intent,
-  task: koji.TaskInfo,
-  at: number,
-): Promise<Ending> {
-  if (task.state === TASK.CLOSED) return { at, how: 'done' };
-  const [tags, result] = await hub.readAll([
-    koji.listTags(taggedBuild(run, intent)),
-    koji.getTaskResult(task.id),
-  ]);
-  if (
-    isTrue(
-      intent,
-      unwrap(tags).map((tag) => tag.name),
-    )
-  )
-    return { at, how: 'done' };
-  const fault = result.ok ? koji.faultIn(result.value)?.text : result.error.message;
-  return { at, how: 'failed', why: fault ?? `task ${task.id} ended, yet the tags are not as asked` };
 }
 
 /** The build that a write tags: the run's kernel, or its baseline. */
-const taggedBuild = ({ kernel }: Run, { write }: Intent): number =>
+export const taggedBuild = ({ kernel }: Run, { write }: Intent): number =>
   (write.kind === 'tag' ? write.against?.id : undefined) ?? kernel.id;
 
 /** Whether the kernel's tags are as a write wanted them. */
-function isTrue({ write }: Intent, tags: readonly string[]): boolean {
+export function isTrue({ write }: Intent, tags: readonly string[]): boolean {
   if (write.kind === 'untag') return !tags.includes(write.tag);
   if (write.kind !== 'tag') return false;
   return tags.includes(write.tag) && !(write.from && tags.includes(write.from));
@@ -159,7 +91,7 @@ async function repoSoFar(
 
 // ---- lost replies -------------------------------------------------------------------------------
 // All looks go through the session: after a write of this process without an answer the hub client ends that
-// write's session first, so that what a look sees is final. For a write of an earlier process `context.settle`
+// write's session first, so that what a look sees is final. For a write of an earlier process `pace.settle`
 // gives it time to arrive.
 
 async function findLost(context: Context, run: Run, lost: readonly Intent[]): Promise<void> {
@@ -209,13 +141,15 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
   switch (write.kind) {
     case 'tag':
     case 'untag': {
-      // The task before the tags: one that ends between the two looks has changed them by then.
+      // The task before the history: one that ends between the two looks is in it by then.
       const build = taggedBuild(run, intent);
       const task = write.kind === 'tag' ? await findTagTask(context, build, write.tag) : undefined;
       if (task) return { at: now(), task: task.id };
-      const tags = await hub.write(koji.listTags(build));
-      const names = tags.map(({ name }) => name);
-      return isTrue(intent, names) ? 'done' : undefined;
+      // Also what somebody has undone since was done.
+      const history = movesIn(await hub.write(koji.queryTagHistory(build)), await user());
+      return history.some((move) => move.tag === write.tag && mayComeOf(write, run, move))
+        ? 'done'
+        : undefined;
     }
     case 'create-side-tag': {
       const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));

@@ -16,7 +16,7 @@ import type {
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
 import { type KernelKind, type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
-import type { ExportedSymbol, SymbolTable } from '../kabi/model.ts';
+import type { ExportedSymbol, Kmod as NamedKmod, SymbolTable } from '../kabi/model.ts';
 import {
   type KernelName,
   parseDependencies,
@@ -33,16 +33,23 @@ import type { Context } from './context.ts';
 const KERNEL_RPMS = 8;
 
 /**
- * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever.
- * @throws HubError where the hub cannot be asked now, or has no file of an rpm that matters
+ * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever. A kmod
+ * of which the hub has no file is inconclusive, and stops no other.
+ * @param last what the hub cannot give of a kmod is not waited for any more
+ * @throws HubError where the hub cannot be asked now, or has no file of an rpm of the kernel
  */
-export async function readSymbols(context: Context, gate: Gate, run: Run): Promise<SymbolsShown<ArchDetail>> {
+export async function readSymbols(
+  context: Context,
+  gate: Gate,
+  run: Run,
+  last = false,
+): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
   const kernel = await readKernel(context, { id, name, variant: gate.variant });
   const read = baselineReader(context, gate, run);
   const before = await read(run.baseline);
   return {
-    kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read),
+    kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read, last),
     change: before && changeSince(before, kernel, gate.stablelist),
     stablelist: gate.stablelist?.effect ?? null,
   };
@@ -71,7 +78,7 @@ export async function readKernel(
 ): Promise<BuiltKernel> {
   const all = await source.hub.read(koji.listBuildRPMs(id));
   const rpms = rpmsOfKernel(kernel, all);
-  const known = await symbolsOf(source, rpms, KERNEL_RPMS);
+  const known = await symbolsOf(source, rpms, { atATime: KERNEL_RPMS });
   const tables = new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
   return { variant: variantOfKernel(kernel), siblings: variantsOfBuild(all), tables };
 }
@@ -80,11 +87,19 @@ const archesOf = (rpms: readonly Pick<koji.Rpm, 'arch'>[]): string[] => [
   ...new Set(rpms.map(({ arch }) => arch)),
 ];
 
-/** What the rpms of kmods' builds offer and need, in the order of the builds. Throws HubError. */
-export async function readKmodRpms(source: SymbolSource, builds: readonly number[]): Promise<KmodRpm[][]> {
+/**
+ * What the rpms of kmods' builds offer and need, in the order of the builds.
+ * @param lose is told of an rpm that cannot be read, and why, and whether that is to be borne; without it, none is
+ * @throws HubError
+ */
+export async function readKmodRpms(
+  source: SymbolSource,
+  builds: readonly number[],
+  lose?: Lose,
+): Promise<KmodRpm[][]> {
   const answers = await source.hub.readAll(builds.map((id) => koji.listBuildRPMs(id)));
   const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
-  const known = await symbolsOf(source, rpms.flat());
+  const known = await symbolsOf(source, rpms.flat(), { lose });
   const none: RpmDependencies = { provides: [], requires: [] };
   return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
 }
@@ -95,18 +110,28 @@ async function readKmods(
   run: Run,
   kernel: BuiltKernel,
   read: BaselineReader,
+  last: boolean,
 ): Promise<SymbolEvidence<ArchDetail>[]> {
   const { kmods } = run;
+  /** Of which build and architecture there is an rpm that cannot be read, and why. */
+  const lost: Lost[] = [];
+  const lose: Lose = ({ build_id, arch }, error) => {
+    const { kind, message } = error;
+    const bearable = isUnknown(error) || (last && kind === 'refused');
+    if (bearable && build_id !== null) lost.push({ build: build_id, arch, why: message });
+    return bearable;
+  };
   const rpms = await readKmodRpms(
     source,
     kmods.map(({ buildId }) => buildId),
+    lose,
   );
-  const now = compareAll(kmods, rpms, kernel);
+  const now = compareAll(kmods, rpms, kernel, lost);
   const then = new Map<number, ArchDetail[][]>();
   for (const ref of kmods.flatMap((kmod) => measuredBy(kmod, run))) {
     if (then.has(ref.id)) continue;
     const old = (await read(ref))?.kernel;
-    if (old) then.set(ref.id, compareAll(kmods, rpms, old));
+    if (old) then.set(ref.id, compareAll(kmods, rpms, old, lost));
   }
   return kmods.map((kmod, i) => {
     const { name, arches } = kmod;
@@ -136,11 +161,18 @@ async function readKmods(
   });
 }
 
+interface Lost {
+  readonly build: number;
+  readonly arch: string;
+  readonly why: string;
+}
+
 /** Each kmod on each architecture that it has rpms for. */
 function compareAll(
   kmods: readonly Kmod[],
   rpms: readonly KmodRpm[][],
   { tables, ...kind }: BuiltKernel,
+  lost: readonly Lost[],
 ): ArchDetail[][] {
   const evidence: ArchDetail[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
@@ -151,11 +183,31 @@ function compareAll(
     );
     for (const [i, need] of needs.entries()) {
       const comparison = need && found.find(({ kmod }) => kmod === need.name);
-      if (comparison) evidence[i]?.push({ arch, ...spelled(comparison, tables.get(arch), arch) });
+      if (!need || !comparison) continue;
+      const gone = lost.filter((one) => one.arch === arch);
+      const own = gone.find(({ build }) => build === kmods[i]?.buildId);
+      // What is had of nobody may be had of a kmod of which nothing can be read.
+      const other = comparison.missing.some(({ symbol }) => !isOfKernel(need, symbol)) ? gone[0] : undefined;
+      const why = own ?? (comparison.changed.length === 0 ? other : undefined);
+      const told = spelled(comparison, tables.get(arch), arch);
+      evidence[i]?.push({ arch, ...(why ? unreadable(told, why) : told) });
     }
   }
   return evidence;
 }
+
+const isOfKernel = ({ kernelImports }: Pick<NamedKmod, 'kernelImports'>, symbol: string): boolean =>
+  kernelImports.some((one) => one.symbol === symbol);
+
+/** At least one symbol counts as needed, so that the architecture is not taken for one that needs none. */
+const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost): T => ({
+  ...told,
+  imports: Math.max(1, told.imports),
+  missing: [],
+  changed: [],
+  answer: 'inconclusive',
+  cause: `its symbols cannot be read: ${why}`,
+});
 
 const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
   arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);
@@ -216,33 +268,30 @@ function baselineReader(context: Context, { variant }: Gate, { kernel }: Run): B
 }
 
 /**
- * Ties errors of failed builds to the kernel difference: where one names a symbol that this kernel changed since the
- * kmod's baseline, or no longer has, it says so. Kernels are read at the first error that names anything, and not again.
- * The returned function throws HubError where the hub cannot be asked now.
+ * Ties errors of a failed build to the kernel difference: where one names a symbol that this kernel changed since the
+ * kmod's baseline, or no longer has, it says so. Throws HubError where the hub cannot be asked now.
  */
-export function tieErrors(
+export async function tieErrors(
   context: Context,
   gate: Gate,
   run: Run,
-): (build: BuildEvidence, kmod: string) => Promise<BuildEvidence> {
+  build: BuildEvidence,
+  kmod: string,
+): Promise<BuildEvidence> {
+  if (!build.arches.some(({ errors }) => errors.some(isNamed))) return build;
   const { id, name } = run.kernel;
+  const tried = run.kmods.find((one) => one.name === kmod);
   const read = baselineReader(context, gate, run);
-  let kernel: Promise<BuiltKernel> | undefined;
-  return async (build, kmod) => {
-    if (!build.arches.some(({ errors }) => errors.some(isNamed))) return build;
-    const tried = run.kmods.find((one) => one.name === kmod);
-    const before = (await read((tried && measuredBy(tried, run)[0]) ?? null))?.kernel;
-    if (!before) return build;
-    kernel ??= readKernel(context, { id, name, variant: gate.variant });
-    const now = await kernel;
-    const arches = build.arches.map((evidence) => {
-      const [old, fresh] = [before.tables.get(evidence.arch), now.tables.get(evidence.arch)];
-      // Where everything changed, that says nothing of one symbol.
-      if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
-      return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
-    });
-    return { ...build, arches };
-  };
+  const before = (await read((tried && measuredBy(tried, run)[0]) ?? null))?.kernel;
+  if (!before) return build;
+  const now = await readKernel(context, { id, name, variant: gate.variant });
+  const arches = build.arches.map((evidence) => {
+    const [old, fresh] = [before.tables.get(evidence.arch), now.tables.get(evidence.arch)];
+    // Where everything changed, that says nothing of one symbol.
+    if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
+    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
+  });
+  return { ...build, arches };
 }
 
 const isNamed = ({ kind, identifier }: LogError): boolean => kind === 'source' && identifier !== undefined;
@@ -292,19 +341,35 @@ function changeOf(
   };
 }
 
-/** From the store, else from the hub, so many rpms in one request. */
+/** Told of an rpm that cannot be read; whether that is to be borne. */
+type Lose = (rpm: koji.Rpm, error: HubError) => boolean;
+
+/** From the store, else from the hub, so many rpms in one request; without those whose loss is to be borne. */
 async function symbolsOf(
   { hub, store }: SymbolSource,
   rpms: readonly koji.Rpm[],
-  atATime = rpms.length,
+  { atATime = rpms.length, lose }: { readonly atATime?: number; readonly lose?: Lose | undefined },
 ): Promise<ReadonlyMap<number, RpmDependencies>> {
-  const known = await store.rpmSymbols(rpms.map(({ id }) => id));
+  const builds = new Map(
+    rpms.flatMap(({ id, build_id }) => (build_id === null ? [] : [[id, build_id] as const])),
+  );
+  const known = await store.rpmSymbols(
+    rpms.map(({ id }) => id),
+    builds,
+  );
   const wanted = rpms.filter(({ id }) => !known.has(id));
   for (let i = 0; i < wanted.length; i += atATime) {
     const some = wanted.slice(i, i + atATime);
     const headers = await hub.readAll(some.map(({ id }) => koji.getRPMHeaders(id)));
-    const fresh = new Map(some.map((rpm, n) => [rpm.id, dependenciesOf(rpm, unwrap(headers[n]))]));
-    await store.keepRpmSymbols(fresh);
+    const fresh = new Map<number, RpmDependencies>();
+    for (const [n, rpm] of some.entries()) {
+      try {
+        fresh.set(rpm.id, dependenciesOf(rpm, unwrap(headers[n])));
+      } catch (error) {
+        if (!(error instanceof HubError) || !lose?.(rpm, error)) throw error;
+      }
+    }
+    await store.keepRpmSymbols(fresh, builds);
     for (const [id, symbols] of fresh) known.set(id, symbols);
   }
   return known;

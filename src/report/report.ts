@@ -18,7 +18,7 @@ import { holdOf } from '../core/people.ts';
 import { isRebuild } from '../core/rebuild.ts';
 import type { Whose } from '../core/trial.ts';
 import { needRebuild } from '../core/verdict.ts';
-import { describeWaiver, describeWrite } from '../core/wording.ts';
+import { describeWaiver, describeWrite, moment } from '../core/wording.ts';
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
 
@@ -51,8 +51,8 @@ export interface KmodReport {
   /** First errors of the newest try's build.log, by architecture. */
   readonly errors: readonly (LogError & { readonly arch: string })[];
   /**
-   * What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`, absent from a
-   * list of runs.
+   * What it needs of the kernel, by architecture, CRCs as `0x%08x`; empty with the strategy `rebuild`, absent
+   * where each symbol was not read.
    */
   readonly symbols?: readonly SymbolReport[];
 }
@@ -104,8 +104,8 @@ export interface RunReport {
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
   readonly kernel_change: KernelChange | null;
   /**
-   * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent from a list of
-   * runs.
+   * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent where each
+   * symbol was not read.
    */
   readonly blame?: readonly BlameReport[];
   /** What the gate did to tags, in order. */
@@ -126,7 +126,42 @@ export interface RunReport {
   /** Milliseconds since the epoch. */
   readonly started_at: number;
   readonly ended_at: number | null;
+  /** When its tries, logs and symbols were taken away, as the store keeps them no longer; absent while it has all. */
+  readonly pruned_at?: number;
 }
+
+/** A run in a list of runs: what is recorded of it, in a line. */
+export interface RunLine
+  extends Pick<
+    RunReport,
+    | 'run'
+    | 'gate'
+    | 'build'
+    | 'nvr'
+    | 'url'
+    | 'status'
+    | 'state'
+    | 'verdict'
+    | 'held_by'
+    | 'started_at'
+    | 'ended_at'
+  > {
+  /** How many kmods it tries. */
+  readonly kmods: number;
+  /** How many of them have each outcome, worst first; of a list that is read from the store, as the verdict says. */
+  readonly outcomes: Readonly<Partial<Record<Tallied, number>>>;
+  /** How many do not load as they are, and build; absent where that was not looked at. */
+  readonly to_rebuild?: number;
+}
+
+/** A page of a list of runs, newest first; `older` is the run after which the next one begins, null at the end. */
+export interface RunPage {
+  readonly runs: readonly RunLine[];
+  readonly older: string | null;
+}
+
+/** An outcome; those of kmods that a waiver spares count as `waived` alone. */
+export type Tallied = KmodReport['outcome'] | 'waived';
 
 /** A waiver, and whether it still lets anything through. */
 export interface WaiverReport extends Omit<Waiver, 'ended'> {
@@ -159,7 +194,6 @@ export function reportOf(
   detail?: readonly SymbolEvidence<ArchDetail>[],
 ): RunReport {
   const url = links.build(run.kernel.id);
-  const held = run.verdict?.verdict === 'hold' || said?.startsWith('held');
   const kmods = standings(gate, run, run.verdict?.at ?? now);
   const hold = run.closing ? undefined : holdOf(run);
   return {
@@ -168,8 +202,7 @@ export function reportOf(
     build: run.kernel.id,
     nvr: run.kernel.nvr,
     ...(url && { url }),
-    status: run.closing?.how ?? (held ? 'held' : 'running'),
-    state: run.closing?.why ?? said ?? 'just begun',
+    ...stageOf(run.closing, run.verdict?.verdict, said),
     verdict: run.verdict?.verdict ?? null,
     reasons: run.verdict?.reasons ?? [],
     kmods: kmods.map((standing) => kmodReport(standing, links, detail)),
@@ -193,6 +226,59 @@ export function reportOf(
     }),
     started_at: run.startedAt,
     ended_at: run.closing?.at ?? null,
+  };
+}
+
+/**
+ * The report of a run of which only what was decided is kept.
+ * @param prunedAt when the rest was taken away, ms
+ * @param judged by kmod, what the verdict said of it
+ */
+export function asRecorded(
+  report: RunReport,
+  prunedAt: number,
+  judged: ReadonlyMap<string, Outcome>,
+): RunReport {
+  const kmods = report.kmods.map((kmod): KmodReport => {
+    const reason = report.reasons.find(
+      (text) => text.startsWith(`${kmod.nvr}:`) || text.startsWith(`${kmod.nvr} (`),
+    );
+    return {
+      ...kmod,
+      outcome: judged.get(kmod.name) ?? 'inconclusive',
+      arches: {},
+      cause: reason?.replace(/^\S+(?: \(.*?\))?: /, '') ?? '',
+      whose: null,
+    };
+  });
+  return { ...report, kmods, needs_rebuild: [], pruned_at: prunedAt };
+}
+
+/** That a report is not all that there was. */
+export const describePruned = (at: number): string =>
+  `its tries, logs and symbols are kept no longer, since ${moment(at)}; see keep in [store]`;
+
+/** Where a run stands: how it ended, or what was said of it last. */
+export function stageOf(
+  closing: Run['closing'],
+  verdict: Verdict | null | undefined,
+  said: string | undefined,
+): Pick<RunReport, 'status' | 'state'> {
+  const held = verdict === 'hold' || said?.startsWith('held');
+  return {
+    status: closing?.how ?? (held ? 'held' : 'running'),
+    state: closing?.why ?? said ?? 'just begun',
+  };
+}
+
+/** The line of a report. */
+export function lineOf(report: RunReport): RunLine {
+  const { run, gate, build, nvr, url, status, state, verdict, held_by, started_at, ended_at } = report;
+  return {
+    ...{ run, gate, build, nvr, ...(url && { url }), status, state, verdict, held_by, started_at, ended_at },
+    kmods: report.kmods.length,
+    outcomes: tallyOf(report.kmods),
+    to_rebuild: report.needs_rebuild.length,
   };
 }
 
@@ -323,6 +409,17 @@ const RANKS: Record<KmodReport['outcome'], number> = {
   ok: 6,
 };
 
+const TALLIED: readonly Tallied[] = [
+  'broken',
+  'unattributed',
+  'inconclusive',
+  'waived',
+  'already-broken',
+  'building',
+  'waiting',
+  'ok',
+];
+
 /** What a reader looks for comes first, what is waived after all that is not; otherwise in the order given. */
 export function worstFirst(kmods: readonly KmodReport[]): KmodReport[] {
   const rank = (kmod: KmodReport) => (isSpared(kmod) ? RANKS['already-broken'] - 0.5 : RANKS[kmod.outcome]);
@@ -334,14 +431,20 @@ export const isSpared = ({ waived, outcome }: KmodReport): boolean =>
   waived !== null && ['broken', 'unattributed', 'inconclusive'].includes(outcome);
 
 /** How many kmods have each outcome, worst first; those that are waived count as such alone. */
-export function tallyOf(kmods: readonly KmodReport[]): ReadonlyMap<KmodReport['outcome'] | 'waived', number> {
-  const counts = new Map<KmodReport['outcome'] | 'waived', number>();
-  for (const kmod of worstFirst(kmods)) {
+export function tallyOf(kmods: readonly KmodReport[]): RunLine['outcomes'] {
+  const counts: Partial<Record<Tallied, number>> = {};
+  for (const kmod of kmods) {
     const name = isSpared(kmod) ? 'waived' : kmod.outcome;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+    counts[name] = (counts[name] ?? 0) + 1;
   }
-  return counts;
+  return tallyInOrder(counts);
 }
+
+/** Outcomes, those first that a reader looks for. */
+export const tallyInOrder = (counts: RunLine['outcomes']): RunLine['outcomes'] =>
+  Object.fromEntries(
+    TALLIED.flatMap((name) => (counts[name] === undefined ? [] : [[name, counts[name]] as const])),
+  );
 
 /** Whose failure it is, in a word or two. */
 export const WHOSE: Record<Whose, string> = {

@@ -9,8 +9,8 @@ export interface RunCache {
   forget(concerned: (run: Run) => boolean): void;
 }
 
-/** How many runs are kept: far more than are ever live at a time, and a bound for those that are long closed. */
-const KEPT = 500;
+/** How many runs are kept that are over. Those that are live are all kept: each look reads them. */
+const KEPT = 200;
 
 /**
  * @param readRun reads a run from the store
@@ -21,13 +21,20 @@ export function createCache(
   version: () => Promise<unknown>,
 ): RunCache {
   const known = new Map<string, Run>();
+  /** Those of them that are over, the one that was read last at the end. */
+  const over = new Set<string>();
   let seen: unknown;
   /** Grows whenever something is forgotten: what is being read at that time may be older. */
   let forgotten = 0;
 
   function forget(concerned: (run: Run) => boolean): void {
     forgotten += 1;
-    for (const [id, run] of known) if (concerned(run)) known.delete(id);
+    for (const [id, run] of known) if (concerned(run)) drop(id);
+  }
+
+  function drop(id: string): void {
+    known.delete(id);
+    over.delete(id);
   }
 
   async function readAnew(id: string): Promise<Run | undefined> {
@@ -38,10 +45,12 @@ export function createCache(
   }
 
   function keep(run: Run): void {
+    drop(run.id);
     known.set(run.id, run);
-    for (const oldest of known.keys()) {
-      if (known.size <= KEPT) break;
-      known.delete(oldest);
+    if (run.closing) over.add(run.id);
+    for (const oldest of over) {
+      if (over.size <= KEPT) break;
+      drop(oldest);
     }
   }
 
@@ -55,6 +64,7 @@ export function createCache(
       for (const id of ids) {
         const run = known.get(id) ?? (await readAnew(id));
         if (run) runs.push(run);
+        if (over.delete(id)) over.add(id);
       }
       return runs;
     },

@@ -3,5 +3,5 @@ export class StoreError extends Error {
   override readonly name = 'StoreError';
 }
 
-/** A person has asked something of a run since it was read, or it is over: look again. */
+/** Somebody else was faster: a person has asked something of a run since it was read, or another run went on. Look again. */
 export class OvertakenError extends Error {}

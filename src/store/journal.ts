@@ -17,6 +17,7 @@ export function journalFacts({ db, record }: Base) {
       .orderBy('seq', 'desc')
       .limit(1),
   );
+  const newestLine = query(db, () => db.selectFrom('journal').select('seq').orderBy('seq', 'desc').limit(1));
   const lastSaid: Store['lastSaid'] = async (gate, build) => {
     const [row] = await newestState({ gate, build });
     return row?.text;
@@ -44,12 +45,23 @@ export function journalFacts({ db, record }: Base) {
         run,
       }));
     },
+    async revision(build) {
+      const { rows } = await sql<Record<string, number | null>>`
+        SELECT (SELECT max(seq) FROM journal WHERE build_id = ${build}) AS told,
+          (SELECT max(pruned_at) FROM run WHERE build_id = ${build}) AS pruned,
+          (SELECT max(id) FROM waiver) AS waivers, (SELECT count(*) FROM waiver_end) AS ends`.execute(db);
+      return Object.values(rows[0] ?? {}).join('.');
+    },
     async newest() {
       const { rows } = await sql<{ at: number }>`
         SELECT at FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS told
         UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1) AS waived
         UNION ALL SELECT max(at) AS at FROM waiver_end`.execute(db);
       return Math.max(0, ...rows.map(({ at }) => at));
+    },
+    async newestFact() {
+      const [row] = await newestLine({});
+      return row?.seq ?? 0;
     },
     async hear({ queue, at, routingKey, understood }) {
       const row = { queue, at, routing_key: routingKey, understood: Number(understood) };

@@ -1,7 +1,8 @@
 /** Kernel builds that were seen. */
 import type { KernelBuild } from '../core/model.ts';
 import { isDraft } from '../core/names.ts';
-import type { Base } from './record.ts';
+import { OvertakenError } from './error.ts';
+import type { Base, Tx } from './record.ts';
 import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
@@ -25,18 +26,29 @@ export function kernelFacts({ db, record }: Base) {
       if (known?.nvr === nvr) return;
       const text = known ? `${known.nvr} is ${nvr} now` : `${nvr} is complete`;
       const { id: _, ...names } = { ...seen, draft_nvr: known && isDraft(known) ? known.nvr : null };
-      await record(
-        [{ at, kind: 'kernel', gate: null, build, nvr, run: null, text }],
+      const rename = (tx: Tx) =>
+        tx.updateTable('kernel_build').set(names).where('id', '=', build).where('nvr', '!=', nvr).execute();
+      const insert = (tx: Tx) =>
+        tx
+          .insertInto('kernel_build')
+          .values({ ...seen, seen_at: at, draft_nvr: null })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+      const line = { at, kind: 'kernel', gate: null, build, nvr, run: null, text } as const;
+      const told = record(
+        [line],
         async (tx) => {
-          if (known) await tx.updateTable('kernel_build').set(names).where('id', '=', build).execute();
-          else
-            await tx
-              .insertInto('kernel_build')
-              .values({ ...seen, seen_at: at, draft_nvr: null })
-              .execute();
+          const [done] = await (known ? rename(tx) : insert(tx));
+          const rows =
+            done && ('numUpdatedRows' in done ? done.numUpdatedRows : done.numInsertedOrUpdatedRows);
+          if (!rows) throw new OvertakenError(`${nvr} is known already`);
         },
         (run) => run.kernel.id === build,
       );
+      // Two gates may see it at once: it is told once.
+      await told.catch((error: unknown) => {
+        if (!(error instanceof OvertakenError)) throw error;
+      });
     },
     async kernels() {
       return (await db.selectFrom('kernel_build').selectAll().orderBy('id', 'desc').execute()).map(kernelOf);

@@ -6,7 +6,7 @@ import { describeOrder, describeWaiver } from '../core/wording.ts';
 import { OvertakenError } from './error.ts';
 import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
-import { lastClosing, type Tables } from './schema.ts';
+import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** What persons said, and when they say more. */
@@ -45,7 +45,7 @@ export function peopleFacts({ db, record }: Base) {
           .selectFrom('run')
           .select('id')
           .where('id', '=', run.id)
-          .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') <> 'reopened'`)
+          .where('live', '=', 0)
           .executeTakeFirst();
         if (over) throw new OvertakenError(`${run.kernel.nvr}: its run at gate ${run.gate} has just ended`);
       });
@@ -55,8 +55,8 @@ export function peopleFacts({ db, record }: Base) {
     },
     async wordsOfPersons() {
       const { rows } = await sql<{ words: number }>`
-        SELECT (SELECT count(*) FROM waiver) + (SELECT count(*) FROM waiver_end)
-          + (SELECT count(*) FROM run_order) AS words`.execute(db);
+        SELECT (SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ('waiver', 'run_order'))
+          + (SELECT count(*) FROM waiver_end) AS words`.execute(db);
       return rows[0]?.words ?? 0;
     },
   } satisfies Partial<Store>;

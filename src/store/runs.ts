@@ -1,14 +1,23 @@
 /** Runs: how they begin and end, and which there are. */
-import { sql } from 'kysely';
-import type { Judged, LastJudged } from '../core/baseline.ts';
-import type { Baseline } from '../core/model.ts';
+import { type RawBuilder, sql } from 'kysely';
+import type { Judged, Judgement, LastJudged } from '../core/baseline.ts';
+import type { Baseline, Run } from '../core/model.ts';
+import { STABLELIST, waiverFor } from '../core/people.ts';
 import { plural } from '../core/wording.ts';
 import { kernelOf } from './kernels.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
-import { lastClosing, lastVerdict } from './schema.ts';
+import { isLive, passedBy } from './schema.ts';
 import type { Store } from './store.ts';
+
+interface OfJudged {
+  readonly gate: string;
+  /** Of the kernel's package. */
+  readonly name: string;
+  /** The kernel that is being judged. */
+  readonly except: number;
+}
 
 /** The runs of all gates. */
 export function runFacts({ db, record, cache }: Base) {
@@ -33,10 +42,58 @@ export function runFacts({ db, record, cache }: Base) {
     .selectFrom('run')
     .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
     .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
-    .where(sql<boolean>`coalesce(${lastClosing}, 'reopened') = 'reopened'`)
+    .where(sql<boolean>`live = 1`)
     .orderBy('build_id');
   const live = query(db, () => notClosed);
-  const liveOf = query(db, ({ gate }: { gate: string }) => notClosed.where('gate', '=', gate));
+  // The plus keeps SQLite from the index of all runs of the gate.
+  const liveOf = query(db, ({ gate }: { gate: string }) => notClosed.where(sql<boolean>`+gate = ${gate}`));
+  const passed = query(db, ({ gate, name, build }: { gate: string; name: string; build: number }) =>
+    db
+      .selectFrom('run')
+      .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+      .select(['kernel_build.id as id', 'nvr', 'name', 'epoch', 'version', 'release'])
+      .where('gate', '=', gate)
+      .where('name', '=', name)
+      .where('build_id', '!=', build)
+      .where(letThrough)
+      .orderBy('passed', 'desc')
+      .limit(1),
+  );
+  const judgements = () =>
+    db
+      .selectFrom('judgement')
+      .innerJoin('kernel_build', 'kernel_build.id', 'judgement.kernel_build')
+      .select(['kmod', 'kmod_build', 'outcome', 'judgement.baseline as baseline'])
+      .select(['kernel_build.id as id', 'nvr'])
+      .orderBy('seq', 'desc');
+  const judgedOf = query(db, ({ gate, name, except, kernel }: OfJudged & { kernel: number }) =>
+    judgements()
+      .where('judgement.kernel_build', '=', kernel)
+      .where('judgement.kernel_build', '!=', except)
+      .where('gate', '=', gate)
+      .where('package', '=', name),
+  );
+  /** The newest judgement of each kmod, and the newest that is not already broken: a look into an index for each. */
+  const judgedOfPassed = query(db, ({ gate, name, except }: OfJudged) => {
+    const passedOf = sql`gate = ${gate} AND package = ${name} AND passed = 1`;
+    const newest = (which: RawBuilder<unknown>) => sql`(
+      SELECT one.seq FROM judgement AS one JOIN run ON run.id = one.run_id
+      WHERE one.gate = ${gate} AND one.package = ${name} AND one.passed = 1 AND one.kmod = names.kmod AND ${which}
+        AND one.kernel_build <> ${except} AND ${letThrough}
+      ORDER BY one.seq DESC LIMIT 1)`;
+    return judgements().where(
+      'seq',
+      'in',
+      sql<number>`(
+      WITH RECURSIVE names (kmod) AS (
+        SELECT min(kmod) FROM judgement WHERE ${passedOf}
+        UNION ALL
+        SELECT (SELECT min(kmod) FROM judgement WHERE ${passedOf} AND kmod > names.kmod) FROM names
+        WHERE names.kmod IS NOT NULL)
+      SELECT ${newest(sql`true`)} FROM names
+      UNION SELECT ${newest(sql`one.outcome <> 'already-broken'`)} FROM names)`,
+    );
+  });
   const run: Store['run'] = async (id) => {
     const [found] = await cache.read([id]);
     return found;
@@ -70,7 +127,7 @@ export function runFacts({ db, record, cache }: Base) {
         await tx.insertInto('run').values(row).execute();
         await tx
           .insertInto('selection')
-          .values({ run_id: id, at: startedAt, kmods: JSON.stringify(run.kmods) })
+          .values({ run_id: id, at: startedAt, kmods: JSON.stringify(run.kmods), size: run.kmods.length })
           .execute();
       };
       // It may be the next one that a waiver speaks of.
@@ -80,7 +137,7 @@ export function runFacts({ db, record, cache }: Base) {
       await record([{ at, kind: 'run', ...of(run), text: `${plural(kmods.length, 'kmod')} to try` }], (tx) =>
         tx
           .insertInto('selection')
-          .values({ run_id: run.id, at, kmods: JSON.stringify(kmods) })
+          .values({ run_id: run.id, at, kmods: JSON.stringify(kmods), size: kmods.length })
           .execute(),
       );
     },
@@ -104,26 +161,32 @@ export function runFacts({ db, record, cache }: Base) {
         outcome,
         baseline: baseline && JSON.stringify(baseline),
         at,
+        package: run.kernel.name,
+        passed: Number(verdict === 'promote'),
       }));
+      const tally = JSON.stringify(tallyOf(run, kmods, at));
       await record([{ at, kind: 'verdict', ...of(run), text }], async (tx) => {
         await tx
           .insertInto('verdict')
-          .values({ run_id: run.id, at, ...row, last_order })
+          .values({ run_id: run.id, at, ...row, last_order, tally })
           .execute();
         for (const judgement of judgements) await tx.insertInto('judgement').values(judgement).execute();
+        await mark(tx, run);
       });
     },
     async closeRun(run, closing) {
       const { at, how, why } = closing;
       await record([{ at, kind: 'closed', ...of(run), text: `${how}: ${why}` }], async (tx) => {
         await tx.insertInto('closing').values({ run_id: run.id, at, how, why }).execute();
+        await mark(tx, run);
         await assertHeard(tx, run);
       });
     },
     async reopen(run, why, at) {
-      await record([{ at, kind: 'person', ...of(run), text: `opened again: ${why}` }], (tx) =>
-        tx.insertInto('closing').values({ run_id: run.id, at, how: 'reopened', why }).execute(),
-      );
+      await record([{ at, kind: 'person', ...of(run), text: `opened again: ${why}` }], async (tx) => {
+        await tx.insertInto('closing').values({ run_id: run.id, at, how: 'reopened', why }).execute();
+        await mark(tx, run);
+      });
     },
     async latestRun(gate, build) {
       const [row] = await latest({ gate, build });
@@ -136,6 +199,7 @@ export function runFacts({ db, record, cache }: Base) {
       const rows = await db
         .selectFrom('run')
         .select('id')
+        .where('pruned_at', 'is', null)
         .orderBy('started_at', 'desc')
         .orderBy('build_id', 'desc')
         .limit(limit)
@@ -146,38 +210,15 @@ export function runFacts({ db, record, cache }: Base) {
       return cache.read(idsOf(await ofBuild({ build })));
     },
     async lastPassed(gate, name, build) {
-      const row = await db
-        .selectFrom('run')
-        .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-        .select(['kernel_build.id as id', 'nvr', 'name', 'epoch', 'version', 'release'])
-        .where('gate', '=', gate)
-        .where('name', '=', name)
-        .where('build_id', '!=', build)
-        .where(letThrough)
-        .orderBy(sql`(SELECT max(seq) FROM verdict WHERE verdict.run_id = run.id)`, 'desc')
-        .executeTakeFirst();
+      const [row] = await passed({ gate, name, build });
       return row && kernelOf(row);
     },
     async lastJudged(gate, name, { kernel, except }) {
-      let of = db
-        .selectFrom('judgement')
-        .innerJoin('run', 'run.id', 'judgement.run_id')
-        .innerJoin('kernel_build', 'kernel_build.id', 'judgement.kernel_build')
-        .select([
-          'kmod',
-          'kmod_build',
-          'outcome',
-          'judgement.baseline as baseline',
-          'kernel_build.id as id',
-          'nvr',
-        ])
-        .where('judgement.gate', '=', gate)
-        .where('name', '=', name)
-        .where('kernel_build.id', '!=', except)
-        .orderBy('seq', 'desc');
-      of = kernel === null ? of.where(letThrough) : of.where('kernel_build.id', '=', kernel);
+      const rows = await (kernel === null
+        ? judgedOfPassed({ gate, name, except })
+        : judgedOf({ gate, name, except, kernel }));
       const newest = new Map<string, LastJudged>();
-      for (const { kmod, kmod_build, outcome, baseline, id, nvr } of await of.limit(JUDGED_MOST).execute()) {
+      for (const { kmod, kmod_build, outcome, baseline, id, nvr } of rows) {
         const known = newest.get(kmod);
         if (known?.fine) continue;
         const measured = baseline === null ? null : (JSON.parse(baseline) as Baseline);
@@ -191,14 +232,32 @@ export function runFacts({ db, record, cache }: Base) {
   } satisfies Partial<Store>;
 }
 
-/** What was judged of kmods that have been gone for so long does not count. */
-const JUDGED_MOST = 20_000;
-
 /** Whether a gate has let the kernel of `run` through: also where it still rebuilds kmods, and has tagged. */
-const letThrough = sql<boolean>`(${lastVerdict} = 'promote' AND (${lastClosing} = 'done' OR (
-  coalesce(${lastClosing}, 'reopened') = 'reopened' AND EXISTS (
-    SELECT 1 FROM intent JOIN ending ON ending.intent_id = intent.id
-    WHERE intent.run_id = run.id AND kind IN ('tag', 'untag') AND how = 'done'
-      AND asked_at >= (SELECT at FROM verdict WHERE verdict.run_id = run.id ORDER BY seq DESC LIMIT 1)))))`;
+const letThrough = sql<boolean>`(run.passed IS NOT NULL AND (run.live = 0 OR EXISTS (
+  SELECT 1 FROM intent JOIN ending ON ending.intent_id = intent.id
+  WHERE intent.run_id = run.id AND kind IN ('tag', 'untag') AND how = 'done'
+    AND asked_at >= (SELECT at FROM verdict WHERE seq = run.passed))))`;
+
+/** Make the marks of a run say what its verdicts and closings do. Called once those are in. */
+async function mark(tx: Tx, { id, gate, kernel }: Pick<Run, 'id' | 'gate' | 'kernel'>): Promise<void> {
+  await sql`UPDATE run SET live = ${isLive}, passed = ${passedBy} WHERE id = ${id}`.execute(tx);
+  const passed = sql`(SELECT passed IS NOT NULL FROM run WHERE id = ${id})`;
+  await sql`UPDATE judgement SET passed = ${passed}
+    WHERE kernel_build = ${kernel.id} AND gate = ${gate} AND run_id = ${id} AND passed <> ${passed}`.execute(
+    tx,
+  );
+}
+
+/** How many kmods have each outcome, those that a waiver spares as `waived`; the stablelist is none. */
+function tallyOf(run: Run, judged: readonly Judgement[], at: number): Record<string, number> {
+  const tally: Record<string, number> = {};
+  for (const { kmod, outcome } of judged) {
+    if (kmod === STABLELIST) continue;
+    const counts = outcome === 'ok' || outcome === 'already-broken';
+    const word = !counts && waiverFor(run, kmod, at) ? 'waived' : outcome;
+    tally[word] = (tally[word] ?? 0) + 1;
+  }
+  return tally;
+}
 
 const idsOf = (rows: readonly { id: string }[]): string[] => rows.map(({ id }) => id);

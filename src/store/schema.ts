@@ -1,4 +1,8 @@
-/** Tables, and the migrations that make them. Rows are facts: inserted, never changed, never deleted; but see `heard` and `kernel_build`. */
+/**
+ * Tables, and the migrations that make them. Rows are facts: inserted, and never changed; but see `heard` and
+ * `kernel_build`. Marks (`run.live`, `run.passed`, `judgement.passed`) repeat what follows from other facts, so that what
+ * is alive is found without its history; `runs.ts` keeps them. What `prune.ts` takes away nobody needs any more.
+ */
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { type Generated, type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
 
@@ -30,6 +34,15 @@ export interface Tables {
     started_at: number;
     strategy: string;
     baseline: string | null;
+    /** Mark: 1 while it is not closed, or was opened again. */
+    live: Generated<number>;
+    /**
+     * Mark: `seq` of its newest verdict where that says promote, and the run is live or was closed as done; else null. The
+     * gate let the kernel through, once a live one has changed tags.
+     */
+    passed: Generated<number | null>;
+    /** When what only it needs was taken away; null: it has all. */
+    pruned_at: Generated<number | null>;
   };
   /** A repo that still holds a baseline of a run, or why there is none. */
   baseline_repo: { run_id: string; kernel_build: number; at: number; repo: number | null; why: string };
@@ -60,16 +73,23 @@ export interface Tables {
     /** What it was measured by; null: nothing. */
     baseline: string | null;
     at: number;
+    /** Name of the kernel's package. */
+    package: string;
+    /** Mark: whether `passed` of its run is set. */
+    passed: number;
   };
   /**
    * What symbols show of a run; read anew when its kmods are chosen anew. `detail`, the packed list of every symbol,
    * comes last: SQLite reads no further than the last column that is asked for.
    */
   symbol_evidence: { run_id: string; at: number; evidence: string; detail: Uint8Array };
-  /** Symbols that an rpm provides and requires; an rpm never changes. */
-  rpm_symbols: { rpm_id: number; symbols: string };
-  /** The kmods of a run. An empty choice is made again. */
-  selection: { run_id: string; at: number; kmods: string };
+  /**
+   * Symbols that an rpm provides and requires, packed; as text where an older kmod-gate wrote them. An rpm never changes.
+   * `build_id` is null where nobody knows which build made it; `used_at` is the day, or nearly, on which it was last read.
+   */
+  rpm_symbols: { rpm_id: number; symbols: Uint8Array | string; build_id: number | null; used_at: number };
+  /** The kmods of a run, and how many. An empty choice is made again. */
+  selection: { run_id: string; at: number; kmods: string; size: number };
   /** What was asked of the hub, recorded before it was sent. `seq` keeps their order. */
   intent: {
     id: string;
@@ -81,6 +101,8 @@ export interface Tables {
     /** Of scratch builds: what is built, and against which kernel build. */
     kmod_build: number | null;
     kernel_build: number | null;
+    /** 1 where the run had asked for the same pair before. */
+    again: number;
   };
   /** What the hub answered. */
   receipt: { intent_id: string; at: number; task_id: number | null; receipt: string };
@@ -95,6 +117,8 @@ export interface Tables {
     reasons: string;
     last_order: number;
     overdue: number;
+    /** How many kmods have each outcome, those that a waiver spared as `waived`. */
+    tally: string;
   };
   /** The newest of a run counts; `reopened` makes it a live one again. */
   closing: { seq: Generated<number>; run_id: string; at: number; how: string; why: string };
@@ -131,6 +155,16 @@ export interface Tables {
   /** The newest message of each queue: the one table whose rows are replaced. No decision rests on it. */
   heard: { queue: string; at: number; routing_key: string; understood: number };
 }
+
+/** How the last closing of `run` is; `reopened` where there is none. */
+const lastClosing = sql`coalesce((
+  SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY closing.seq DESC LIMIT 1), 'reopened')`;
+
+/** What the marks `live` and `passed` of `run` repeat. */
+export const isLive = sql<number>`${lastClosing} = 'reopened'`;
+export const passedBy = sql<number | null>`CASE WHEN ${lastClosing} IN ('reopened', 'done') THEN (
+  SELECT seq FROM (SELECT verdict.seq AS seq, verdict FROM verdict WHERE verdict.run_id = run.id
+    ORDER BY verdict.seq DESC LIMIT 1) WHERE verdict = 'promote') END`;
 
 const migrations: Record<string, Migration> = {
   '001-facts': {
@@ -386,6 +420,72 @@ const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '009-alive': {
+    async up(db: Kysely<unknown>) {
+      const number = async (table: string, column: string) =>
+        db.schema
+          .alterTable(table)
+          .addColumn(column, 'integer', (c) => c.notNull().defaultTo(0))
+          .execute();
+      await sql`ALTER TABLE run ADD COLUMN live INTEGER NOT NULL DEFAULT 1`.execute(db);
+      await db.schema.alterTable('run').addColumn('passed', 'integer').execute();
+      await db.schema.alterTable('run').addColumn('pruned_at', 'bigint').execute();
+      for (const [table, column] of [
+        ['judgement', 'passed'],
+        ['selection', 'size'],
+        ['intent', 'again'],
+        ['rpm_symbols', 'used_at'],
+      ] as const)
+        await number(table, column);
+      await sql`ALTER TABLE judgement ADD COLUMN package TEXT NOT NULL DEFAULT ''`.execute(db);
+      await sql`ALTER TABLE verdict ADD COLUMN tally TEXT NOT NULL DEFAULT '{}'`.execute(db);
+      await db.schema.alterTable('rpm_symbols').addColumn('build_id', 'integer').execute();
+
+      await sql`UPDATE run SET live = ${isLive}, passed = ${passedBy}`.execute(db);
+      await sql`UPDATE judgement SET package = (SELECT name FROM kernel_build WHERE kernel_build.id = kernel_build),
+        passed = (SELECT passed IS NOT NULL FROM run WHERE run.id = run_id)`.execute(db);
+      await sql`UPDATE selection SET size = json_array_length(kmods)`.execute(db);
+      await sql`UPDATE intent SET again = 1 WHERE kind = 'scratch-build' AND EXISTS (
+        SELECT 1 FROM intent AS first WHERE first.kernel_build = intent.kernel_build
+          AND first.kmod_build = intent.kmod_build AND first.run_id = intent.run_id AND first.seq < intent.seq)`.execute(
+        db,
+      );
+      await sql`UPDATE rpm_symbols SET used_at = coalesce((SELECT at FROM journal ORDER BY seq DESC LIMIT 1), 0)`.execute(
+        db,
+      );
+
+      await db.schema.dropIndex('intent_asked').execute();
+      await db.schema.dropIndex('judgement_kmod').execute();
+      await db.schema.dropIndex('verdict_run').execute();
+      for (const index of [
+        'run_live ON run (build_id, gate) WHERE live = 1',
+        'run_passed ON run (gate, passed) WHERE passed IS NOT NULL',
+        'run_build ON run (build_id, started_at)',
+        'run_begun ON run (started_at, build_id)',
+        'run_of_gate ON run (gate, started_at)',
+        // Beside the long texts of their tables, which a list need not read.
+        'selection_size ON selection (run_id, size)',
+        'verdict_tally ON verdict (run_id, seq, verdict, last_order, tally)',
+        'kernel_nvr ON kernel_build (nvr)',
+        'judgement_passed ON judgement (gate, package, kmod, seq) WHERE passed = 1',
+        "judgement_fine ON judgement (gate, package, kmod, seq) WHERE passed = 1 AND outcome <> 'already-broken'",
+        'judgement_kernel ON judgement (kernel_build, gate, seq)',
+        'intent_again ON intent (asked_at) WHERE again = 1',
+        "intent_side_tag ON intent (run_id) WHERE kind = 'create-side-tag'",
+        'trial_repo ON trial (kernel_build, at) WHERE repo IS NOT NULL',
+        'run_whole ON run (started_at) WHERE live = 0 AND pruned_at IS NULL',
+        'rpm_used ON rpm_symbols (used_at)',
+        "rpm_unpacked ON rpm_symbols (rpm_id) WHERE typeof(symbols) = 'text'",
+      ])
+        await sql.raw(`CREATE INDEX ${index}`).execute(db);
+      // The judgements of older verdicts are found by their kernel.
+      await sql`UPDATE verdict SET tally = (SELECT coalesce(json_group_object(outcome, kmods), '{}') FROM (
+        SELECT outcome, count(*) AS kmods FROM judgement JOIN run ON run.id = verdict.run_id
+        WHERE judgement.kernel_build = run.build_id AND judgement.gate = run.gate
+          AND judgement.run_id = verdict.run_id AND judgement.at = verdict.at AND kmod_build <> 0
+        GROUP BY outcome))`.execute(db);
+    },
+  },
 };
 
 /** JSON in a fraction of its size: symbols repeat from kmod to kmod, farther apart than gzip looks back. */
@@ -522,7 +622,3 @@ async function severalARun(db: Kysely<unknown>, name: string, texts: readonly st
 
 /** Migrations in the order of their names. */
 export const migrationProvider: MigrationProvider = { getMigrations: async () => migrations };
-
-/** How the last closing of `run` is, and its last verdict; NULL where there is none. */
-export const lastClosing = sql`(SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY seq DESC LIMIT 1)`;
-export const lastVerdict = sql`(SELECT verdict FROM verdict WHERE verdict.run_id = run.id ORDER BY seq DESC LIMIT 1)`;

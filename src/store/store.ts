@@ -1,6 +1,7 @@
 /** The facts, in SQLite. */
 import type { Kysely } from 'kysely';
 import type { Judgement, LastJudged } from '../core/baseline.ts';
+import type { Outcome } from '../core/cell.ts';
 import type {
   ArchDetail,
   BaselineRepo,
@@ -16,6 +17,7 @@ import type {
   Run,
   SymbolEvidence,
   SymbolsShown,
+  Verdict,
   Waiver,
   Write,
 } from '../core/model.ts';
@@ -24,10 +26,12 @@ import { createCache } from './cache.ts';
 import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
 import { peopleFacts } from './people.ts';
+import { pruning } from './prune.ts';
 import { createRecorder } from './record.ts';
 import { runReader } from './run.ts';
 import { runFacts } from './runs.ts';
 import type { Tables } from './schema.ts';
+import { summaryFacts } from './summaries.ts';
 import { symbolFacts } from './symbols.ts';
 import { writeFacts } from './writes.ts';
 
@@ -43,6 +47,23 @@ export interface Heard {
 export interface RpmDependencies {
   readonly provides: readonly SymbolDependency[];
   readonly requires: readonly SymbolDependency[];
+}
+
+/** What is recorded of a run, in a few words. */
+export interface RunSummary {
+  readonly id: string;
+  readonly gate: string;
+  readonly kernel: KernelRef;
+  readonly startedAt: number;
+  /** How many kmods it tries. */
+  readonly kmods: number;
+  readonly verdict: Verdict | null;
+  /** How many kmods have each outcome as the verdict says, those that a waiver spares as `waived`; empty without one. */
+  readonly tally: Readonly<Record<string, number>>;
+  /** Of a live run: the line that was last said of its kernel at its gate, and the hold that nobody has released. */
+  readonly said?: string;
+  readonly held?: Pick<Order, 'by' | 'at' | 'reason'>;
+  readonly closing?: Closing;
 }
 
 /** Opened store. All times are milliseconds since the epoch, given by the caller. */
@@ -75,13 +96,21 @@ export interface Store {
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
   /** Record what symbols show of a run; the newest counts. */
   showSymbols(run: Run, shown: SymbolsShown<ArchDetail>, at: number): Promise<void>;
-  /** Keep what rpms provide and require; again is harmless. */
-  keepRpmSymbols(rpms: ReadonlyMap<number, RpmDependencies>): Promise<void>;
+  /**
+   * Keep what rpms provide and require; again is harmless.
+   * @param builds by rpm, the id of the build that made it: what no build is known of is kept for ever
+   */
+  keepRpmSymbols(
+    rpms: ReadonlyMap<number, RpmDependencies>,
+    builds?: ReadonlyMap<number, number>,
+  ): Promise<void>;
   /**
    * Record writes before they are sent. The ids are new; recording one twice is an error.
-   * @throws OvertakenError where a person has asked something of the run since it was read
+   * @param newest number of the newest fact when they were decided; absent: now
+   * @throws OvertakenError where a person has asked something of the run since it was read; or, of a build or a tag, where
+   * another run at the gate or on the package has asked, judged, or ended since
    */
-  intend(run: Run, writes: readonly Write[], at: number): Promise<Intent[]>;
+  intend(run: Run, writes: readonly Write[], at: number, newest?: number): Promise<Intent[]>;
   receive(run: Run, intent: Intent, receipt: Receipt): Promise<void>;
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
   /** Record whether a repo holds a baseline of the run. */
@@ -118,12 +147,23 @@ export interface Store {
   liveRuns(gate?: string): Promise<Run[]>;
   /** Only which those are: to want a look at each, its facts need not be read. */
   liveKernels(gate?: string): Promise<Pick<Run, 'id' | 'gate' | 'kernel'>[]>;
-  /** Newest runs first. */
+  /** Newest runs first, but for those of which not all is kept. */
   runs(limit: number): Promise<Run[]>;
+  /**
+   * A page of all runs, newest first, without reading them.
+   * @param page how many at the most, and the id of the run after which (in time: before which) they come
+   * @returns `older` continues it, as `before`; null at the end. Undefined where there is no run `before`
+   */
+  summaries(page: {
+    readonly limit: number;
+    readonly before?: string | undefined;
+  }): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
+  /** Number of the newest line of the journal: it grows with every fact. */
+  newestFact(): Promise<number>;
   /** Time of the newest fact; 0 where there is none. */
   newest(): Promise<number>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
@@ -146,16 +186,38 @@ export interface Store {
   /** Runs of a kernel build, newest first. */
   runsOf(build: number): Promise<Run[]>;
   /** The kernel build for which a task was started, and the gate. */
-  ownerOfTask(task: number): Promise<{ gate: string; build: number } | undefined>;
+  ownerOfTask(task: number): Promise<{ gate: string; build: number; run: string } | undefined>;
   /** Names of all side tags that were ever created. */
   sideTags(): Promise<string[]>;
-  /** What is known of rpms, by their Koji ids. */
-  rpmSymbols(ids: readonly number[]): Promise<Map<number, RpmDependencies>>;
+  /**
+   * What is known of rpms, by their Koji ids.
+   * @param builds as of `keepRpmSymbols`; with it, it is noted that they were used now
+   */
+  rpmSymbols(
+    ids: readonly number[],
+    builds?: ReadonlyMap<number, number>,
+  ): Promise<Map<number, RpmDependencies>>;
   /** What was last said of a build at a gate. */
   lastSaid(gate: string, build: number): Promise<string | undefined>;
   journal(build: number): Promise<Entry[]>;
+  /** Another text whenever anything was recorded of a build, or persons have spoken. */
+  revision(build: number): Promise<string>;
   /** The newest message of a queue that a gate on this store kept. */
   lastHeard(queue: string): Promise<Heard | undefined>;
+  /**
+   * Take away what nobody needs any more: the tries, logs and symbols of runs that have long been over, and symbols of rpms
+   * that were long not used. What was decided stays, what shows how a kmod does with a kernel, and all of which a live run,
+   * a baseline, or a waiver that comes late may ask.
+   * @param now ms since the epoch
+   * @param keep for how long, in ms, everything stays
+   * @param stop ends it after the step in hand
+   * @returns whether there may be more: it is done in small steps, and not in all of them at once
+   */
+  prune(now: number, keep: number, stop?: AbortSignal): Promise<boolean>;
+  /** When details of a run were taken away; null while all is kept. */
+  prunedAt(run: string): Promise<number | null>;
+  /** By kmod, what the newest verdict of a run said of it. */
+  judgedIn(run: Pick<Run, 'id' | 'gate' | 'kernel'>): Promise<Map<string, Outcome>>;
   close(): Promise<void>;
 }
 
@@ -174,11 +236,14 @@ export function storeOver(
 ): Store {
   const cache = createCache(runReader(db), version);
   const base = { db, cache, record: createRecorder(db, cache, onEntry) };
+  const runs = runFacts(base);
   return {
     ...identity,
     ...kernelFacts(base),
-    ...runFacts(base),
+    ...runs,
+    ...pruning(base, runs),
     ...writeFacts(base),
+    ...summaryFacts(base),
     ...symbolFacts(base),
     ...peopleFacts(base),
     ...journalFacts(base),

@@ -1,14 +1,21 @@
 /** What symbols show of runs, and what rpms have and need of them. */
+import { promisify } from 'node:util';
+import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
 import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
 import { summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
 import { type Base, of } from './record.ts';
-import { pack, unpack } from './schema.ts';
+import { pack, type Tables, unpack } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';
 
 /** Symbols of runs and rpms. */
 export function symbolFacts({ db, record }: Base) {
+  /** The time by which uses are told: that of the newest fact, so that the store needs no clock. */
+  const newest = async () => {
+    const { rows } = await sql<{ at: number }>`SELECT at FROM journal ORDER BY seq DESC LIMIT 1`.execute(db);
+    return rows[0]?.at ?? 0;
+  };
   return {
     async showSymbols(run, shown, at) {
       const kmods = shown.kmods.map(({ arches, ...of }) => ({ ...of, arches: arches.map(summarize) }));
@@ -28,25 +35,58 @@ export function symbolFacts({ db, record }: Base) {
         .executeTakeFirst();
       return row ? (unpack(row.detail) as SymbolEvidence<ArchDetail>[]) : [];
     },
-    async keepRpmSymbols(rpms) {
+    async keepRpmSymbols(rpms, builds = new Map()) {
+      const used_at = await newest();
+      const rows: Tables['rpm_symbols'][] = [];
+      for (const [rpm_id, symbols] of rpms)
+        rows.push({
+          rpm_id,
+          symbols: await packAside(JSON.stringify(symbols)),
+          build_id: builds.get(rpm_id) ?? null,
+          used_at,
+        });
       await db.transaction().execute(async (tx) => {
-        for (const [rpm_id, symbols] of rpms) {
+        for (const row of rows) {
           await tx
             .insertInto('rpm_symbols')
-            .values({ rpm_id, symbols: JSON.stringify(symbols) })
+            .values(row)
             .onConflict((conflict) => conflict.doNothing())
             .execute();
         }
       });
     },
-    async rpmSymbols(ids) {
+    async rpmSymbols(ids, builds) {
       // One parameter however many there are: SQLite takes no more than 32,766.
       const rows = await db
         .selectFrom('rpm_symbols')
         .selectAll()
         .where('rpm_id', 'in', sql<number>`(SELECT value FROM json_each(${JSON.stringify(ids)}))`)
         .execute();
-      return new Map(rows.map(({ rpm_id, symbols }) => [rpm_id, JSON.parse(symbols) as RpmDependencies]));
+      const known = new Map<number, RpmDependencies>();
+      for (const { rpm_id, symbols } of rows)
+        known.set(rpm_id, JSON.parse(typeof symbols === 'string' ? symbols : await unpackAside(symbols)));
+      if (builds && known.size > 0) await noteUse([...known.keys()], builds);
+      return known;
     },
   } satisfies Partial<Store>;
+
+  /** Once a day, so that a look that finds everything writes nothing. */
+  async function noteUse(ids: readonly number[], builds: ReadonlyMap<number, number>): Promise<void> {
+    const at = await newest();
+    const used = JSON.stringify(ids.map((id) => [id, builds.get(id) ?? null]));
+    await sql`UPDATE rpm_symbols SET used_at = max(used_at, ${at}), build_id = coalesce(build_id, used.build)
+      FROM (SELECT json_extract(value, '$[0]') AS rpm, json_extract(value, '$[1]') AS build
+        FROM json_each(${used})) AS used
+      WHERE rpm_id = used.rpm
+        AND (used_at < ${at - DAY} OR (build_id IS NULL AND used.build IS NOT NULL))`.execute(db);
+  }
 }
+
+const DAY = 24 * 3_600_000;
+
+/** Megabytes of text, packed and unpacked beside the event loop. */
+const brotli = promisify(brotliCompress);
+const unbrotli = promisify(brotliDecompress);
+export const packAside = (text: string): Promise<Uint8Array> =>
+  brotli(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
+const unpackAside = async (packed: Uint8Array): Promise<string> => (await unbrotli(packed)).toString();

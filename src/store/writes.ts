@@ -1,52 +1,82 @@
 /** What was asked of the hub, what it answered, and how it ended. */
-
-import type { Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
-import { shownBy } from '../core/trial.ts';
+import { sql } from 'kysely';
+import type { Attempt, Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
+import { shownBy, triedAgain } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
 import { describeEnding, describeReceipt } from '../report/journal.ts';
+import { OvertakenError } from './error.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
-import { type Base, of } from './record.ts';
+import { type Base, of, type Tx } from './record.ts';
 import { baselineIds } from './run.ts';
 import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** Writes of all runs. */
 export function writeFacts({ db, record }: Base) {
-  const triedAgain = query(db, ({ gate, since }: { gate: string; since: number }) =>
+  /**
+   * The builds of a gate since a time of whose kmod and kernel the same run has asked for more than one. Of such a pair one
+   * at least is marked as not the first of its run.
+   */
+  const moreThanOne = query(db, ({ gate, since }: { gate: string; since: number }) =>
     db
-      .selectFrom('intent')
-      .innerJoin('run', 'run.id', 'intent.run_id')
+      .selectFrom((eb) =>
+        eb
+          .selectFrom('intent')
+          .select(['run_id', 'kmod_build', 'kernel_build'])
+          .distinct()
+          .where(sql<boolean>`again = 1`)
+          .where('asked_at', '>=', since)
+          .as('pair'),
+      )
+      .innerJoin('run', 'run.id', 'pair.run_id')
+      .innerJoin('intent', (join) =>
+        join
+          .onRef('intent.kernel_build', '=', 'pair.kernel_build')
+          .onRef('intent.kmod_build', '=', 'pair.kmod_build'),
+      )
       .leftJoin('ending', 'ending.intent_id', 'intent.id')
-      .select(({ fn }) => fn.countAll<number>().as('tries'))
-      .where('gate', '=', gate)
-      .where('kind', '=', 'scratch-build')
-      .where('kmod_build', 'is not', null)
+      .select(['intent.run_id as run', 'intent.write as write'])
+      // The plus keeps SQLite from indexes of all that the gate and the run ever asked for.
+      .where(sql<boolean>`+gate = ${gate} AND +intent.run_id = pair.run_id`)
       .where('asked_at', '>=', since)
       .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
-      .groupBy(['run_id', 'kmod_build', 'kernel_build'])
-      .having(({ fn }) => fn.countAll(), '>', 1),
+      .orderBy('asked_at')
+      .orderBy('intent.seq'),
+  );
+  const repos = query(db, ({ kernel }: { kernel: number }) =>
+    db
+      .selectFrom('trial')
+      .select('repo')
+      .where('kernel_build', '=', kernel)
+      .where('repo', 'is not', null)
+      .orderBy('at', 'desc')
+      .limit(PAST_LOOKED_AT),
   );
   return {
-    async intend(run, writes, at) {
+    async intend(run, writes, at, newest) {
       const intents = nameIntents(run, writes, at);
       const text = describeWrites(writes);
+      const asked = new Set(run.intents.map(({ write }) => keyOf(pairOf(run, write))));
+      const rows = intents.map(({ id, write }, i) => {
+        const pair = pairOf(run, write);
+        const again = pair.kmod_build !== null && asked.has(keyOf(pair));
+        asked.add(keyOf(pair));
+        return {
+          id,
+          run_id: run.id,
+          seq: run.intents.length + i,
+          kind: write.kind,
+          write: JSON.stringify(write),
+          asked_at: at,
+          ...pair,
+          again: Number(again),
+        };
+      });
       await record([{ at, kind: 'asked', ...of(run), text }], async (tx) => {
-        await tx
-          .insertInto('intent')
-          .values(
-            intents.map(({ id, write }, i) => ({
-              id,
-              run_id: run.id,
-              seq: run.intents.length + i,
-              kind: write.kind,
-              write: JSON.stringify(write),
-              asked_at: at,
-              ...pairOf(run, write),
-            })),
-          )
-          .execute();
+        await tx.insertInto('intent').values(rows).execute();
         await assertHeard(tx, run);
+        if (newest !== undefined && writes.some(isShared)) await assertNewest(tx, run, newest);
       });
       return intents;
     },
@@ -78,26 +108,22 @@ export function writeFacts({ db, record }: Base) {
       );
     },
     async reposWith(kernel) {
-      const rows = await db
-        .selectFrom('trial')
-        .select('repo')
-        .where('kernel_build', '=', kernel)
-        .where('repo', 'is not', null)
-        .orderBy('at', 'desc')
-        .limit(PAST_LOOKED_AT)
-        .execute();
+      const rows = await repos({ kernel });
       return [...new Set(rows.flatMap(({ repo }) => repo ?? []))];
     },
     async retriesSince(gate, since) {
-      const rows = await triedAgain({ gate, since });
-      return rows.reduce((sum, { tries }) => sum + tries - 1, 0);
+      const rows = await moreThanOne({ gate, since });
+      const runs = new Map<string, Attempt['write'][]>();
+      for (const { run, write } of rows)
+        runs.set(run, [...(runs.get(run) ?? []), JSON.parse(write) as Attempt['write']]);
+      return [...runs.values()].reduce((sum, builds) => sum + triedAgain(builds).length, 0);
     },
     async ownerOfTask(task) {
       return db
         .selectFrom('receipt')
         .innerJoin('intent', 'intent.id', 'receipt.intent_id')
         .innerJoin('run', 'run.id', 'intent.run_id')
-        .select(['run.gate as gate', 'run.build_id as build'])
+        .select(['run.gate as gate', 'run.build_id as build', 'run.id as run'])
         .where('task_id', '=', task)
         .executeTakeFirst();
     },
@@ -106,11 +132,28 @@ export function writeFacts({ db, record }: Base) {
         .selectFrom('receipt')
         .innerJoin('intent', 'intent.id', 'receipt.intent_id')
         .select('receipt')
-        .where('kind', '=', 'create-side-tag')
+        .where(sql<boolean>`kind = 'create-side-tag'`)
         .execute();
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
   } satisfies Partial<Store>;
+}
+
+/** Whether what other runs do counts for it: builds share the gate's slots and retries, tags hold one newest kernel. */
+const isShared = ({ kind }: Write): boolean => kind === 'scratch-build' || kind === 'tag' || kind === 'untag';
+
+/** What was decided before another run at the gate, or on the package, went on is not done. */
+async function assertNewest(tx: Tx, { id, gate, kernel }: Run, newest: number): Promise<void> {
+  const unseen = await tx
+    .selectFrom('journal')
+    .innerJoin('kernel_build', 'kernel_build.id', 'journal.build_id')
+    .select('run_id')
+    .where('seq', '>', newest)
+    .where('kind', 'in', ['asked', 'verdict', 'closed'])
+    .where('run_id', '!=', id)
+    .where(({ or, eb }) => or([eb('journal.gate', '=', gate), eb('kernel_build.name', '=', kernel.name)]))
+    .executeTakeFirst();
+  if (unseen) throw new OvertakenError(`run ${unseen.run_id} has gone on meanwhile`);
 }
 
 /** So many ended builds of a kernel are looked at for a repo that holds it. */
@@ -159,3 +202,6 @@ function pairOf({ kmods, kernel }: Run, write: Write) {
   const kmod_build = kmods.find(({ source }) => source === write.source)?.buildId ?? null;
   return { kmod_build, kernel_build: write.against?.id ?? kernel.id };
 }
+
+const keyOf = ({ kmod_build, kernel_build }: ReturnType<typeof pairOf>): string =>
+  `${kmod_build} ${kernel_build}`;

@@ -1,11 +1,16 @@
-/** What a gate says when it starts. */
+/** What a gate says and does when it starts. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { type RunningGate, startGate } from '../../src/commands/gate.ts';
+import type { Config } from '../../src/config/config.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { GATE, SMALL } from '../scenarios/stage.ts';
+import { makeHistory, runOf } from '../store/history.ts';
 
 let server: WorldServer;
 let gate: RunningGate;
@@ -19,6 +24,7 @@ async function start(
   hub: Partial<Scenario['hub']>,
   before: (world: World) => void = () => {},
   password = 'gate-password',
+  store: Config['store'] = { url: 'sqlite::memory:' },
 ) {
   const small = loadScenario(SMALL);
   const world = createWorld({ ...small, hub: { ...small.hub, ...hub } });
@@ -35,7 +41,7 @@ async function start(
         password,
         timeout: 2_000,
       },
-      store: { url: 'sqlite::memory:' },
+      store,
       sweep: { every: 3_600_000, poll: 3_600_000, settle: 1_000 },
       gates: [GATE],
     },
@@ -68,4 +74,15 @@ test('a gate says at the start who it is, or that it cannot log in', async () =>
   await server.close();
   const failing = await start({}, () => {}, 'wrong');
   await expect.poll(() => failing).toContain('cannot log in');
+});
+
+test('a gate takes away what its store need not keep', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'gate.db');
+  await makeHistory(path, { closed: 9, live: 0, kmods: 2 });
+  await start({}, () => {}, 'gate-password', { url: `sqlite:${path}`, keep: 86_400_000 });
+  const pruned = async (n: number) => (await gate.store.prunedAt(runOf(n))) !== null;
+  await expect.poll(() => pruned(8)).toBe(true);
+  expect(await pruned(9)).toBe(false);
 });

@@ -42,7 +42,7 @@ describe('progress', () => {
   test('on a terminal the table stays below the lines', () => {
     const out = screen();
     const progress = createProgress(out, true);
-    const report = {
+    const line = {
       run: 'c9s/1/1',
       gate: 'c9s',
       build: 1,
@@ -50,24 +50,18 @@ describe('progress', () => {
       status: 'running',
       state: '1 of 2 kmods judged',
       verdict: null,
-      reasons: [],
-      kmods: [],
-      baseline: null,
+      kmods: 2,
+      outcomes: {},
       held_by: null,
-      needs_rebuild: [],
-      rebuilds: [],
-      kernel_change: null,
-      blame: [],
-      tag_changes: [],
       started_at: 0,
       ended_at: null,
     } as const;
-    progress.runs([report]);
+    progress.runs([line]);
     progress.line('first');
-    progress.runs([{ ...report, state: '2 of 2 kmods judged' }]);
+    progress.runs([{ ...line, state: '2 of 2 kmods judged' }]);
     progress.line('second');
     expect(out.text()).toBe(
-      'first\nsecond\n\nGATE  KERNEL      STATUS   VERDICT  KMODS  STATE\nc9s   kernel-1-1  running  -        none   2 of 2 kmods judged\n',
+      'first\nsecond\n\nGATE  KERNEL      STATUS   VERDICT  KMODS    STATE\nc9s   kernel-1-1  running  -        2 kmods  2 of 2 kmods judged\n',
     );
   });
 });

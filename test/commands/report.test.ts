@@ -1,8 +1,13 @@
-/** What `explain` prints. */
+/** What `explain` and `status` print. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { explanationText, statusTable } from '../../src/commands/report.ts';
+import { explanationText, status, statusTable } from '../../src/commands/report.ts';
+import type { Config } from '../../src/config/config.ts';
 import { describeError } from '../../src/core/wording.ts';
 import { exampleSources } from '../http/example.ts';
+import { makeHistory } from '../store/history.ts';
 
 const source = (file: string, line: number, message: string) =>
   ({ kind: 'source', arch: 'x86_64', file, line, message }) as const;
@@ -99,7 +104,7 @@ test('before a verdict, explain says of a waived kmod who waived it', async () =
 });
 
 test('status counts what is waived as such, and says who holds a run that goes on', async () => {
-  const [held, running] = await exampleSources(0).runs();
+  const [held, running] = (await exampleSources(0).runs({ limit: 9 }))?.runs ?? [];
   if (!held || !running) throw new Error('no such runs');
   const hold = { by: 'grace', at: 0, reason: '' };
   const [, first, second] = statusTable(PLAIN, [held, { ...running, held_by: hold }]).split('\n');
@@ -117,4 +122,37 @@ test('colours: what is waived is a person’s, what was broken before is dim', a
   expect(text).toContain('\u001b[2malready-broken');
   expect(text).toContain('\u001b[32mok, to rebuild');
   expect(text).toContain('\u001b[31munattributed');
+});
+
+test('status lists a page, and says how the next one is had', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+  try {
+    const path = join(folder, 'gate.db');
+    await makeHistory(path, { closed: 3, live: 1, kmods: 2 });
+    const config = { store: { url: `sqlite:${path}` }, gates: [], koji: {} } as unknown as Config;
+    const print = async (options: { json?: true; limit: number; before?: string }) => {
+      const written: string[] = [];
+      const output = { write: (text: string) => void written.push(text), colour: false };
+      return (await status(config, output, { json: false, ...options })) && written.join('');
+    };
+    expect(await print({ limit: 2 })).toBe(
+      `GATE  KERNEL               STATUS   VERDICT  KMODS    STATE
+c9s   kernel-5.14.0-4.el9  running  -        2 kmods  as it is
+c9s   kernel-5.14.0-3.el9  done     promote  2 ok     moved
+
+Older ones: kmod-gate status --before c9s/1003/1
+`,
+    );
+    const older = await print({ limit: 2, before: 'c9s/1003/1' });
+    expect(older).toContain('kernel-5.14.0-1.el9');
+    expect(older).not.toContain('Older ones');
+    expect(await print({ limit: 2, before: 'c9s/1001/1' })).toBe('There is no older run.\n');
+    expect(await print({ limit: 2, before: 'c9s/7/7' })).toBe(false);
+    expect(JSON.parse(String(await print({ json: true, limit: 1 })))).toMatchObject({
+      runs: [{ run: 'c9s/1004/1', kmods: 2, outcomes: {}, verdict: null }],
+      older: 'c9s/1004/1',
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

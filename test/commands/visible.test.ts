@@ -9,7 +9,7 @@ import { createLog } from '../../src/commands/log.ts';
 import { createProgress } from '../../src/commands/progress.ts';
 import { explanationText, statusTable } from '../../src/commands/report.ts';
 import { paint, standardOutput, table } from '../../src/commands/text.ts';
-import type { Explanation } from '../../src/report/report.ts';
+import { type Explanation, lineOf } from '../../src/report/report.ts';
 import { visible, visibleIn, visibleLines } from '../../src/report/visible.ts';
 import { exampleSources } from '../http/example.ts';
 import { runProgram } from './program.ts';
@@ -114,7 +114,7 @@ describe('what commands print', () => {
       expect(forbidden(text, '\n')).toEqual([]);
       // A line break within a text would pose as a line of the gate.
       expect(text.split('\n')).toHaveLength(explanationText(PLAIN, example).split('\n').length);
-      const rows = statusTable(PLAIN, spoilt(example.runs));
+      const rows = statusTable(PLAIN, spoilt(example.runs.map(lineOf)));
       expect(forbidden(rows, '\n')).toEqual([]);
       expect(rows.split('\n')).toHaveLength(example.runs.length + 2);
     }

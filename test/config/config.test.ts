@@ -69,7 +69,7 @@ describe('a valid file', () => {
   it('takes its defaults', () => {
     expect(parse(SMALL)).toEqual({
       koji: { server: 'https://koji.example.org/kojihub', authtype: 'noauth', timeout: 60_000 },
-      store: { url: 'sqlite::memory:' },
+      store: { url: 'sqlite::memory:', keep: 15_552_000_000 },
       sweep: { every: 300_000, poll: 30_000, settle: 60_000 },
       gates: [
         {
@@ -139,7 +139,7 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'unknown key like no other',
     '[store]',
     '[store]\npool = 4',
-    'pool = 4 | store.pool | unknown key; known here: url',
+    'pool = 4 | store.pool | unknown key; known here: url, keep',
   ],
   ['unknown table', '[store]', '[[gates]]\n[store]', '[[gates]] | gates | unknown key; did you mean "gate"?'],
   ['missing key', 'watch = "c9s-gate"', '', '[[gate]] | gate[0].watch | missing, expected the name of a tag'],
@@ -337,6 +337,12 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'postgres://gate:s3cret@db/gate',
     'url = "postgres://gate:s3cret@db/gate" | store.url | got "postgres://gate:***@db/gate", expected "sqlite:PATH" or "sqlite::memory:"',
   ],
+  ...['"12h"', '"never"', '"0"', '180', '"99999999999d"'].map((keep): [string, string, string, string] => [
+    `keep = ${keep}`,
+    '[store]',
+    `[store]\nkeep = ${keep}`,
+    `keep = ${keep} | store.keep | got ${keep}, expected a duration of a day or more in quotes, such as "180d", or "forever"`,
+  ]),
   [
     'a wrong bus',
     '[store]',
@@ -548,13 +554,24 @@ describe('config check', () => {
   });
 });
 
+describe('how long a store keeps runs', () => {
+  it.each([
+    ['400d', 34_560_000_000, 'for 400d'],
+    ['forever', null, 'for ever'],
+  ])('may be %s', (keep, ms, words) => {
+    const config = parse(edited('[store]', `[store]\nkeep = "${keep}"`));
+    expect(config.store.keep).toBe(ms);
+    expect(describeConfig(config)).toContain(`keeps all of a run ${words}`);
+  });
+});
+
 describe('what was understood', () => {
   it('has every setting and no password', () => {
     expect(describeConfig(loadConfig(EXAMPLE, {})).split('\n')).toEqual([
       'koji       https://koji.example.org/kojihub, as kmod-gate, password ***, 1m a call',
       'weburl     https://koji.example.org/koji',
       'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate, bindings #.buildsys.# koji.#, prefetch 50',
-      'store      sqlite:kmod-gate.db',
+      'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
       'http       127.0.0.1:8642',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',
       'gate c9s',

@@ -21,11 +21,14 @@ import {
   arch,
   BUILDS,
   building,
+  came,
   FAILS,
   GATE,
+  history,
   intent,
   KERNEL,
   kmod,
+  left,
   NEWER,
   NO_BUILDROOT,
   OTHER,
@@ -664,9 +667,8 @@ describe('what a policy makes of time and persons', () => {
   test('a kernel that was blocked and is waived now leaves the tags that the block put it into', () => {
     const blocked = intent({ kind: 'tag', tag: 'blocked', from: 'gate' }, { ending: { at: 3, how: 'done' } });
     const facts = { ...judged('promote', 4), intents: [...FINE, blocked] };
-    expect(told(ask(facts, {}, { tags: ['blocked'], entry: null }))).toBe(
-      'move the kernel from blocked to candidate',
-    );
+    const moved = [came('blocked', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)];
+    expect(told(ask(facts, {}, history(moved)))).toBe('move the kernel from blocked to candidate');
   });
   test('only a waiver that is newer than the verdict opens a blocked run again', () => {
     const facts: Partial<Run> = {

@@ -4,16 +4,19 @@ import { slotsFor } from '../../src/core/builds.ts';
 import { decide } from '../../src/core/decide.ts';
 import type { Decision } from '../../src/core/look.ts';
 import type { Gate, Intent, Run, Write } from '../../src/core/model.ts';
-import { planTagChanges } from '../../src/core/tags.ts';
+import { planTagChanges, type TagMove } from '../../src/core/tags.ts';
 import { describeWrite } from '../../src/core/wording.ts';
 import {
   BUILDS,
   building,
+  came,
   FAILS,
   GATE,
+  history,
   intent,
   KERNEL,
   kmod,
+  left,
   NEWER,
   NO_BUILDROOT,
   OTHER,
@@ -46,6 +49,8 @@ const done = (write: Write, receipt = {}) => intent(write, { receipt, ending: { 
 const refused = (write: Write, at: number) =>
   intent(write, { ending: { at, how: 'failed', why: 'policy violation' } }, at);
 const MOVED = done({ kind: 'tag', tag: 'candidate', from: 'gate' }, { task: 8 });
+/** What came of it, in the hub's history. */
+const moved = [came('candidate', 'kmod-gate', 10), left('gate', 'kmod-gate', 10)];
 
 describe('trying the kmods', () => {
   test('all kmods go out together', () => {
@@ -169,8 +174,8 @@ describe('carrying the verdict out', () => {
     expect(told(ask(seen(judged('promote', { intents: [asked] }))))).toBe(
       'promote: waits for the hub to tag',
     );
-    const after = seen(judged('promote', { intents: [MOVED] }), { tags: ['candidate'], entry: null });
-    expect(told(ask(after))).toBe(`closed (done): moved from gate to candidate`);
+    const passed = seen(judged('promote', { intents: [MOVED] }), history(moved));
+    expect(told(ask(passed))).toBe(`closed (done): moved from gate to candidate`);
   });
   test('block moves into the fail tag', () => {
     expect(told(ask(seen(judged('block'))))).toBe('move the kernel from gate to blocked');
@@ -213,12 +218,12 @@ describe('carrying the verdict out', () => {
   });
   test('a side tag is removed before the run closes, and while it is held', () => {
     const created = done({ kind: 'create-side-tag', base: 'try-build', known: [] }, { sideTag: 'side-1' });
-    const after = { tags: ['candidate'], entry: null };
+    const passed = history(moved);
     const there = { sideTags: ['side-1'] };
     const promoted = judged('promote', { intents: [created, MOVED] });
-    expect(told(ask(seen(promoted, { ...after, ...there })))).toBe('remove the side tag side-1');
+    expect(told(ask(seen(promoted, { ...passed, ...there })))).toBe('remove the side tag side-1');
     expect(told(ask(seen(judged('hold', { intents: [created] }), there)))).toBe('remove the side tag side-1');
-    expect(told(ask(seen(promoted, after)))).toContain('closed (done)');
+    expect(told(ask(seen(promoted, passed)))).toContain('closed (done)');
   });
   test('while another kernel is on its way into the tag, nobody knows which is the newest', () => {
     const decision = ask(seen(judged('promote'), { incoming: new Set(['candidate']) }));
@@ -230,7 +235,7 @@ describe('carrying the verdict out', () => {
 test('a cancellation that never reached the hub is sent again, one that was refused later', () => {
   const runs = building('kmod-a');
   const gone = { tags: [] as string[], entry: null };
-  const after = (ending?: Intent['ending'], now = 1_000_000) =>
+  const asked = (ending?: Intent['ending'], now = 1_000_000) =>
     told(
       ask(
         seen(
@@ -239,11 +244,11 @@ test('a cancellation that never reached the hub is sent again, one that was refu
         ),
       ),
     );
-  expect(after()).toMatch(/waits for 2 requests to end$/);
-  expect(after({ at: 5, how: 'lost' })).toBe('cancel task 9');
-  expect(after({ at: 5, how: 'done' })).toMatch(/waits for 1 request to end$/);
-  expect(after({ at: 990_000, how: 'failed', why: 'no' })).toMatch(/waits for 1 request to end$/);
-  expect(after({ at: 900_000, how: 'failed', why: 'no' })).toBe('cancel task 9');
+  expect(asked()).toMatch(/waits for 2 requests to end$/);
+  expect(asked({ at: 5, how: 'lost' })).toBe('cancel task 9');
+  expect(asked({ at: 5, how: 'done' })).toMatch(/waits for 1 request to end$/);
+  expect(asked({ at: 990_000, how: 'failed', why: 'no' })).toMatch(/waits for 1 request to end$/);
+  expect(asked({ at: 900_000, how: 'failed', why: 'no' })).toBe('cancel task 9');
 });
 
 test('a repo that was requested and never comes keeps no run open', () => {
@@ -255,21 +260,32 @@ test('a repo that was requested and never comes keeps no run open', () => {
 });
 
 describe('a person wins', () => {
-  test.each<[string, Partial<Run>, Parameters<typeof seen>[1], string]>([
-    ['untags it', {}, { tags: [], entry: null }, 'taken out of gate by hand'],
-    ['tags it again', {}, { entry: 9 }, 'tagged into gate again'],
-    ['promotes it', {}, { tags: ['gate', 'candidate'] }, 'tagged into candidate by hand'],
+  test.each<[string, Partial<Run>, TagMove[], string]>([
+    ['untags it', {}, [left('gate', 'alice', 9)], 'taken out of gate by alice'],
+    [
+      'tags it again',
+      {},
+      [left('gate', 'alice', 9), came('gate', 'alice', 10)],
+      'tagged into gate again by alice',
+    ],
+    ['promotes it', {}, [came('candidate', 'alice', 9)], 'tagged into candidate by alice'],
+    [
+      'promotes it as the gate’s own user',
+      {},
+      [came('candidate', 'kmod-gate', 9)],
+      'tagged into candidate as kmod-gate, and not by this gate',
+    ],
     [
       'takes back what the gate did',
       judged('promote', { intents: [MOVED] }),
-      { tags: [], entry: null },
-      'taken out of candidate by hand',
+      [...moved, left('candidate', 'alice', 11)],
+      'taken out of candidate by alice',
     ],
     [
       'takes it out of where it had passed before',
       judged('promote', { tags: ['gate', 'candidate'] }),
-      { tags: ['gate'] },
-      'taken out of candidate by hand',
+      [left('candidate', 'alice', 9)],
+      'taken out of candidate by alice',
     ],
     [
       'puts it back to where it was blocked, after the gate has let it through',
@@ -277,14 +293,22 @@ describe('a person wins', () => {
         tags: ['gate', 'blocked'],
         intents: [done({ kind: 'untag', tag: 'blocked' })],
       }),
-      { tags: ['gate', 'blocked'] },
-      'tagged into blocked by hand',
+      [left('blocked', 'kmod-gate', 9), came('blocked', 'alice', 10)],
+      'tagged into blocked by alice',
     ],
-  ])('who %s', (_, facts, world, why) => {
-    expect(told(ask(seen(facts, world)))).toContain(`closed (taken-over): ${why}`);
+  ])('who %s', (_, facts, moves, why) => {
+    expect(told(ask(seen(facts, history(moves, facts.tags))))).toContain(`closed (taken-over): ${why}`);
+  });
+  test('the kernel that a signer moves on from where it passed is not taken over', () => {
+    const facts = judged('promote', { intents: [{ ...MOVED, askedAt: 2 }] });
+    const signed = [came('signed', 'signer', 11), left('candidate', 'signer', 11)];
+    expect(told(ask(seen(facts, history([...moved, ...signed]))))).toContain('closed (done)');
+    // Before it passed nobody had anything to move on.
+    const early = [came('signed', 'signer', 9), left('gate', 'signer', 9)];
+    expect(told(ask(seen({}, history(early))))).toBe('closed (taken-over): taken out of gate by signer');
   });
   test('running builds are cancelled once, and waited for, before the run closes', () => {
-    const gone = { tags: [], entry: null };
+    const gone = history([left('gate', 'alice', 9)]);
     const intents = [building('kmod-a')];
     expect(told(ask(seen({ intents }, gone)))).toBe('cancel task 9');
     intents.push(done({ kind: 'cancel', task: 9 }));
@@ -292,36 +316,66 @@ describe('a person wins', () => {
   });
   test('a move of the gate itself, not yet known to have ended, is not taken for a hand', () => {
     const asked = intent({ kind: 'tag', tag: 'candidate', from: 'gate' }, { receipt: { task: 8 } });
+    expect(told(ask(seen(judged('promote', { intents: [asked] }), history(moved))))).toBe(
+      'promote: waits for the hub to tag',
+    );
+  });
+  test('what the gate’s user did before a request was asked did not come of it', () => {
+    const untagged = [came('candidate', 'kmod-gate', 9), left('candidate', 'alice', 10)];
+    const lost = done({ kind: 'tag', tag: 'candidate', from: 'gate', after: 10 });
+    const facts = judged('promote', { intents: [{ ...lost, ending: { at: 5, how: 'lost' } }] });
+    expect(told(ask(seen(facts, history([...untagged, came('candidate', 'kmod-gate', 11)]))))).not.toContain(
+      'taken-over',
+    );
     expect(
-      told(ask(seen(judged('promote', { intents: [asked] }), { tags: ['candidate'], entry: null }))),
-    ).toBe('promote: waits for the hub to tag');
+      told(ask(seen(facts, history([left('candidate', 'alice', 9), came('candidate', 'kmod-gate', 10)])))),
+    ).toContain('tagged into candidate as kmod-gate');
   });
+  const strict = (write: Write, finished = true) => ({ gate: 'strict', write, at: 5, done: finished });
   test('another gate is not taken for a hand', () => {
-    const otherGates = [
-      { gate: 'strict', write: { kind: 'tag', tag: 'elsewhere', from: 'gate' }, at: 5, done: true },
-    ] as const;
-    const gone = { tags: ['elsewhere'], entry: null, otherGates };
-    expect(told(ask(seen({}, gone)))).toBe('closed (taken-over): taken out of gate by gate strict');
+    const otherGates = [strict({ kind: 'tag', tag: 'elsewhere', from: 'gate' })];
+    const gone = history([came('elsewhere', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)]);
+    expect(told(ask(seen({}, { ...gone, otherGates })))).toBe(
+      'closed (taken-over): taken out of gate by gate strict',
+    );
+    // One that only looks on goes on with its kmods.
+    const only = { ...GATE, mode: 'observe' } as const;
+    expect(told(decide(only, { poll: POLL }, seen({}, { ...gone, otherGates })))).not.toContain('taken-over');
+    const alice = history([left('gate', 'alice', 9)]);
+    expect(told(decide(only, { poll: POLL }, seen({}, { ...alice, otherGates })))).toContain('by alice');
   });
-  test('a person is not taken for another gate that has tagged it, or has moved it on since', () => {
-    const by = (write: Write, finished = true) => ({ gate: 'strict', write, at: 5, done: finished });
-    const moved = by({ kind: 'tag', tag: 'candidate', from: 'blocked' });
-    const at = (tags: string[], ...otherGates: ReturnType<typeof by>[]) =>
-      told(ask(seen({}, { tags: ['gate', ...tags], otherGates })));
-    const hand = 'closed (taken-over): tagged into blocked by hand';
-    expect(at(['candidate', 'blocked'], by({ kind: 'tag', tag: 'candidate' }))).toBe(hand);
-    expect(at(['blocked', 'candidate'], by({ kind: 'tag', tag: 'blocked' }), moved)).toBe(hand);
-    const open = by({ kind: 'tag', tag: 'candidate', from: 'blocked' }, false);
-    expect(at(['blocked'], by({ kind: 'tag', tag: 'blocked' }), open)).not.toContain('by hand');
+  test('a person is not taken for another gate that has tagged it before', () => {
+    const otherGates = [strict({ kind: 'tag', tag: 'blocked' })];
+    const at = (...moves: TagMove[]) => told(ask(seen({}, { ...history(moves), otherGates })));
+    const theirs = came('blocked', 'kmod-gate', 9);
+    expect(at(theirs)).not.toContain('taken-over');
+    expect(at(theirs, left('blocked', 'alice', 10), came('blocked', 'alice', 11))).toBe(
+      'closed (taken-over): tagged into blocked by alice',
+    );
+  });
+  test('where another gate has blocked it and lets it go, this one lets it pass too', () => {
+    const blocked = done({ kind: 'tag', tag: 'blocked', from: 'gate' });
+    const refused = { at: 6, how: 'failed', why: 'not in tag blocked' } as const;
+    const asked = intent({ kind: 'tag', tag: 'candidate', from: 'blocked' }, { ending: refused }, 6);
+    const moves = [
+      came('blocked', 'kmod-gate', 9),
+      left('gate', 'kmod-gate', 9),
+      left('blocked', 'kmod-gate', 10),
+    ];
+    const otherGates = [strict({ kind: 'untag', tag: 'blocked' })];
+    const facts = judged('promote', { intents: [blocked, asked] });
+    expect(told(ask(seen(facts, { ...history(moves), otherGates })))).toBe('tag the kernel into candidate');
   });
   test('to tidy up where it was blocked before says nothing of this run', () => {
     const before = judged('promote', { tags: ['gate', 'blocked'] });
-    expect(told(ask(seen(before, { tags: ['gate'] })))).toBe('move the kernel from gate to candidate');
+    expect(told(ask(seen(before, history([left('blocked', 'alice', 9)], ['blocked']))))).toBe(
+      'move the kernel from gate to candidate',
+    );
   });
   test('where another gate blocks it, it stays, also where a person had put it there before', () => {
     const begun = done({ kind: 'tag', tag: 'candidate', from: 'gate' }, 6);
     const promoted = judged('promote', { tags: ['gate', 'blocked'], intents: [begun] });
-    const at = { tags: ['candidate', 'blocked'], entry: null };
+    const at = history(moved, ['blocked']);
     expect(told(ask(seen(promoted, at)))).toContain('untag the kernel from blocked');
     expect(told(ask(seen(promoted, { ...at, blockedIn: ['blocked'] })))).toContain('closed (done)');
   });
@@ -379,15 +433,28 @@ describe('slots', () => {
   });
   test('what all runs of the gate have at work counts', () => {
     const self = run({ intents: [building('kmod-a')] });
-    expect(slotsFor(gate, self, [self], 0)).toBe(4);
+    expect(slotsFor(gate, self, [self], 0, 0)).toBe(4);
   });
   test('a newer kernel that is being tried takes what it wants first', () => {
-    expect(slotsFor(gate, run(), [run(), newer], 0)).toBe(2);
-    expect(slotsFor(gate, newer, [run(), newer], 0)).toBe(4);
+    expect(slotsFor(gate, run(), [run(), newer], 0, 0)).toBe(2);
+    expect(slotsFor(gate, newer, [run(), newer], 0, 0)).toBe(4);
+  });
+  // W1
+  test('what a newer kernel may not have now is not kept for it', () => {
+    const tried = (at: number): Intent => ({
+      ...building('kmod-a', at),
+      ending: { at, how: 'failed', why: 'x', build: NO_BUILDROOT },
+    });
+    const waits = { ...newer, kmods: [kmod('kmod-a')], intents: [tried(1_000)] };
+    const soon = 1_000 + 60_000;
+    // Before its pause is over, then, and when the day's retries are spent.
+    expect(slotsFor(gate, run(), [run(), waits], 2_000, 0)).toBe(5);
+    expect(slotsFor(gate, run(), [run(), waits], soon, 0)).toBe(4);
+    expect(slotsFor(gate, run(), [run(), waits], soon, gate.policy.retries.day)).toBe(5);
   });
   test('a newer kernel that has its verdict leaves the rest', () => {
     expect(
-      slotsFor(gate, run(), [run(), { ...newer, verdict: { at: 1, verdict: 'block', reasons: [] } }], 0),
+      slotsFor(gate, run(), [run(), { ...newer, verdict: { at: 1, verdict: 'block', reasons: [] } }], 0, 0),
     ).toBe(4);
   });
 });

@@ -20,6 +20,7 @@ import {
   type Write,
 } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
+import type { TagMove } from '../../src/core/tags.ts';
 import { verdictOf } from '../../src/core/verdict.ts';
 
 export const KERNEL: KernelBuild = {
@@ -158,12 +159,36 @@ export const past = (shows: PastTrial['shows'], more: Partial<PastTrial> = {}): 
   ...more,
 });
 
+/** A change of the kernel's tags by a user: `kmod-gate` is the one as whom the gate is logged in. */
+const move =
+  (enters: boolean) =>
+  (tag: string, by: string, event: number): TagMove => ({
+    tag,
+    enters,
+    event,
+    by,
+    own: by === 'kmod-gate',
+  });
+export const came = move(true);
+export const left = move(false);
+
+/** The tags after these changes, of a kernel that stood before the gate and in some tags more. */
+export function history(moves: readonly TagMove[], before: readonly string[] = []) {
+  const tags = new Set(['gate', ...before]);
+  for (const { tag, enters } of moves) tags[enters ? 'add' : 'delete'](tag);
+  const entry = tags.has('gate') ? (moves.findLast(({ tag }) => tag === 'gate')?.event ?? 7) : null;
+  return { tags: [...tags], entry, moves: [came('gate', 'tagger', 7), ...moves] };
+}
+
 /** What is true while a kernel stands before the gate and is the newest there. */
 export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {}): Observation {
   return {
     now: 1_000_000,
+    newest: 0,
+    unread: [],
     run: run(facts),
     tags: ['gate'],
+    moves: [came('gate', 'tagger', 7)],
     entry: 7,
     buildTag: { name: 'try-build', latest: KERNEL, leaves: true },
     heads: new Map(),

@@ -3,7 +3,7 @@ import { decide } from '../../src/core/decide.ts';
 import type { ArchSymbols, Ending, Gate, Intent, Run } from '../../src/core/model.ts';
 import { describeRebuilds, rebuilds } from '../../src/core/rebuild.ts';
 import { describeWrite } from '../../src/core/wording.ts';
-import { BUILDS, GATE, intent, KERNEL, kmod, run, seen, tried } from './facts.ts';
+import { BUILDS, came, GATE, history, intent, KERNEL, kmod, left, run, seen, tried } from './facts.ts';
 
 const REBUILDS: Gate = {
   ...GATE,
@@ -24,6 +24,7 @@ const rebuilt = (name: string, ending?: Ending): Intent =>
     { kind: 'rebuild', kmod: name, buildId: 1, target: 'kmods', draft: false, waitFor: [] },
     { receipt: { task: 9 }, ...(ending && { ending }) },
   );
+const MOVED = history([came('candidate', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)]);
 const done = (name: string) => rebuilt(name, { at: 1, how: 'done', nvr: `${name}-1-2` });
 const failed = (name: string, why: string) => rebuilt(name, { at: 1, how: 'failed', why });
 const lost = (name: string): Intent => ({ ...rebuilt(name), ending: { at: 1, how: 'lost' } });
@@ -48,11 +49,7 @@ function passed(needs: Record<string, string[]>, intents: Intent[] = []): Run {
   });
 }
 function told(gate: Gate, of: Run): string {
-  const { writes, closing, state } = decide(
-    gate,
-    { poll: 1 },
-    seen(of, { tags: ['candidate'], entry: null }),
-  );
+  const { writes, closing, state } = decide(gate, { poll: 1 }, seen(of, MOVED));
   return closing?.why ?? (writes.map(describeWrite).join(', ') || state);
 }
 
@@ -69,11 +66,7 @@ describe('after a promotion', () => {
     expect(told(REBUILDS, passed(CHAIN, [rebuilt('a')]))).toBe(
       'moved from gate to candidate; waits for 3 rebuilds',
     );
-    const { writes } = decide(
-      REBUILDS,
-      { poll: 1 },
-      seen(passed(CHAIN, [done('a')]), { tags: ['candidate'], entry: null }),
-    );
+    const { writes } = decide(REBUILDS, { poll: 1 }, seen(passed(CHAIN, [done('a')]), MOVED));
     expect(writes).toEqual([
       {
         kind: 'rebuild',

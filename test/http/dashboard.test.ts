@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { pino } from 'pino';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Sources, serveDashboard } from '../../src/http/dashboard.ts';
-import type { Explanation } from '../../src/report/report.ts';
+import { type Explanation, lineOf } from '../../src/report/report.ts';
 import { exampleSources } from './example.ts';
 
 const NOW = Date.now();
@@ -12,6 +12,7 @@ const HOSTILE = `kernel-1-1"><script>alert('x')</script>`;
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const dashboard of open.splice(0)) await dashboard.close();
 });
 
@@ -57,15 +58,58 @@ describe('the list of runs', () => {
   });
 
   test('tells of a hold while the kmods are still tried', async () => {
-    const [, running] = await exampleSources(NOW).runs();
+    const [, running] = (await exampleSources(NOW).runs({ limit: 9 }))?.runs ?? [];
     if (!running) throw new Error('the example has no run that goes on');
     const held_by = { by: 'grace', at: NOW, reason: '' };
-    const page = await pageOf('/', { runs: async () => [{ ...running, held_by }] });
+    const page = await pageOf('/', {
+      runs: async () => ({ runs: [{ ...running, held_by }], older: null }),
+    });
     expect(rowWith(page, '/kernel/4720')).toContain('waits for 5 scratch builds held by grace');
   });
 
+  test('says how many kmods there are where no verdict has counted them yet', async () => {
+    const [, running] = (await exampleSources(NOW).runs({ limit: 9 }))?.runs ?? [];
+    if (!running) throw new Error('the example has no run that goes on');
+    const page = await pageOf('/', {
+      runs: async () => ({ runs: [{ ...running, outcomes: {} }], older: null }),
+    });
+    expect(rowWith(page, '/kernel/4720')).toContain('running 12 kmods waits for 5');
+  });
+
+  test('comes by page: each names the next one, and the first alone loads itself again', async () => {
+    const wanted: unknown[] = [];
+    const runs: Sources['runs'] = async (page) => {
+      wanted.push(page);
+      const found = await exampleSources(NOW).runs(page);
+      return { runs: found?.runs ?? [], older: page.before ? null : 'el10/4711/1' };
+    };
+    const { get } = await serve({ runs });
+    const first = await (await get('/')).text();
+    expect(first).toContain('<a href="/?before=el10%2F4711%2F1">Older</a>');
+    expect(first).not.toContain('>Newest</a>');
+    expect(first).toContain('http-equiv="refresh"');
+    const second = await (await get('/?before=el10%2F4711%2F1')).text();
+    expect(second).toContain('<a href="/">Newest</a>');
+    expect(second).not.toContain('>Older</a>');
+    expect(second).not.toContain('http-equiv="refresh"');
+    expect(await (await get('/api/runs?limit=3')).json()).toMatchObject({ older: 'el10/4711/1' });
+    expect(wanted).toEqual([{ limit: 50 }, { limit: 50, before: 'el10/4711/1' }, { limit: 3 }]);
+  });
+
+  test('after a run that is not there is not found; so many that it would be no page is a wrong request', async () => {
+    const { get } = await serve({ runs: async () => undefined });
+    const response = await get('/?before=el10%2F1%2F%3Cb%3E');
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain('There is no run el10/1/&lt;b&gt; here.');
+    expect((await get('/api/runs?before=x')).status).toBe(404);
+    for (const query of ['limit=0', 'limit=201', 'limit=many', 'before='])
+      expect((await get(`/api/runs?${query}`)).status).toBe(400);
+  });
+
   test('says so when there is none', async () => {
-    expect(await pageOf('/', { runs: async () => [] })).toContain('No kernel has stood before a gate yet.');
+    expect(await pageOf('/', { runs: async () => ({ runs: [], older: null }) })).toContain(
+      'No kernel has stood before a gate yet.',
+    );
   });
 
   test('tells how look and bus are', async () => {
@@ -187,6 +231,37 @@ describe('the page of a kernel', () => {
     expect(await pageOf('/kernel/4711')).not.toContain('http-equiv="refresh"');
   });
 
+  test('is not made again for a reader who has it as it is', async () => {
+    // Its times are minutes old at the most.
+    vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+    const explained: string[] = [];
+    let revision = 'one';
+    const { url } = await serve({
+      revision: async () => revision,
+      explain: async (subject) => {
+        explained.push(revision);
+        return exampleSources(NOW).explain(subject);
+      },
+    });
+    const ask = async (etag?: string) => {
+      const response = await fetch(`${url}/kernel/4720`, { headers: etag ? { 'if-none-match': etag } : {} });
+      return {
+        status: response.status,
+        etag: response.headers.get('etag') ?? '',
+        text: await response.text(),
+      };
+    };
+    const first = await ask();
+    expect(first).toMatchObject({ status: 200, text: expect.stringContaining('kernel-6.12.0-142.el10') });
+    expect(await ask(first.etag)).toMatchObject({ status: 304, text: '' });
+    revision = 'two';
+    const second = await ask(first.etag);
+    expect(second.status).toBe(200);
+    vi.setSystemTime(NOW + 60_000);
+    expect((await ask(second.etag)).status).toBe(200);
+    expect(explained).toEqual(['one', 'two', 'two']);
+  });
+
   test('of a kernel that never stood before a gate', async () => {
     const seen: Explanation = { build: 5, nvr: 'kernel-1-1', runs: [], journal: [] };
     expect(await pageOf('/kernel/5', { explain: async () => seen })).toContain(
@@ -238,7 +313,7 @@ test('nothing from the outside becomes markup', async () => {
   const [waiver] = await sources.waivers();
   if (!waiver) throw new Error('the example has no waiver');
   const { get } = await serve({
-    runs: async () => [...hostile.runs],
+    runs: async () => ({ runs: hostile.runs.map(lineOf), older: HOSTILE }),
     explain: async () => hostile,
     waivers: async () => [
       {
@@ -261,18 +336,18 @@ test('nothing from the outside becomes markup', async () => {
 
 describe('JSON', () => {
   test('is safe to read on a terminal, and still what the sources gave', async () => {
-    const [run] = await exampleSources(NOW).runs();
-    if (!run) throw new Error('no such run');
-    const hostile = { ...run, state: '\u009b2J\u202e\u007f\u2028' };
-    const { get } = await serve({ runs: async () => [hostile] });
-    const text = await (await get('/api/runs')).text();
+    const example = await exampleSources(NOW).explain('4711');
+    if (!example) throw new Error('no such kernel');
+    const hostile = { ...example, nvr: '\u009b2J\u202e\u007f\u2028' };
+    const { get } = await serve({ explain: async () => hostile });
+    const text = await (await get('/api/kernel/4711')).text();
     expect(text).toContain('\\u009b2J\\u202e\\u007f\\u2028');
-    expect(JSON.parse(text)).toEqual({ runs: [hostile] });
+    expect(JSON.parse(text)).toEqual(hostile);
   });
   test('is what the sources gave', async () => {
     const { get } = await serve();
     const sources = exampleSources(NOW);
-    expect(await (await get('/api/runs')).json()).toEqual({ runs: await sources.runs() });
+    expect(await (await get('/api/runs')).json()).toEqual(await sources.runs({ limit: 9 }));
     expect(await (await get('/api/kernel/4711')).json()).toEqual(await sources.explain('4711'));
     expect(await (await get('/api/waivers')).json()).toEqual({ waivers: await sources.waivers() });
   });

@@ -1,7 +1,13 @@
 /** A blocked, a running and a held kernel, and waivers, as the store would tell of them. */
 import type { Entry } from '../../src/core/model.ts';
 import type { Sources } from '../../src/http/dashboard.ts';
-import type { Explanation, KmodReport, RunReport, WaiverReport } from '../../src/report/report.ts';
+import {
+  type Explanation,
+  type KmodReport,
+  lineOf,
+  type RunReport,
+  type WaiverReport,
+} from '../../src/report/report.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -301,7 +307,8 @@ export function exampleSources(now: number, other: Partial<Sources> = {}): Sourc
     (run): Explanation => ({ build: run.build, nvr: run.nvr, runs: [run], journal: journalOf(run) }),
   );
   return {
-    runs: async () => runs,
+    runs: async () => ({ runs: runs.map(lineOf), older: null }),
+    revision: async () => undefined,
     explain: async (subject) =>
       explanations.find(({ build, nvr }) => subject === nvr || subject === String(build)),
     waivers: async () => waivers(now),

@@ -42,7 +42,7 @@ function hubWith(
       ),
   } as unknown as Hub;
   const errors = async () => {
-    const [evidence] = await readEvidence(hub, KERNEL, [{ id: 7, state: TASK.FAILED }]);
+    const evidence = await readEvidence(hub, KERNEL, { id: 7, state: TASK.FAILED });
     return evidence?.arches[0]?.errors.map(({ kind, message }) => `${kind} ${message}`);
   };
   return { errors, downloads, hub };
@@ -151,13 +151,13 @@ describe('the logs of a failed build', () => {
 describe('what the hub refuses to tell', () => {
   const read = (error: HubError) => {
     const { hub } = hubWith({}, mock(1), { method: 'listBuildroots', error });
-    return readEvidence(hub, KERNEL, [{ id: 7, state: TASK.FAILED }]);
+    return readEvidence(hub, KERNEL, { id: 7, state: TASK.FAILED });
   };
   const refusal = (options: { code?: number; cause?: unknown }) =>
     new HubError('refused', 'listBuildroots', 'no', options);
 
   test('that there is none is evidence', async () => {
-    const [evidence] = await read(refusal({ code: 1000 }));
+    const evidence = await read(refusal({ code: 1000 }));
     expect(evidence?.arches[0]?.buildroot).toBeNull();
   });
 
@@ -186,7 +186,7 @@ test("beside this kernel's devel package, one of another package is left out, an
     readAll: async (calls: readonly Call<unknown>[]) =>
       calls.map((call) => ({ ok: true, value: answer(call) })),
   } as unknown as Hub;
-  const [evidence] = await readEvidence(hub, KERNEL, [{ id: 7, state: TASK.CLOSED }]);
+  const evidence = await readEvidence(hub, KERNEL, { id: 7, state: TASK.CLOSED });
   expect(evidence?.arches[0]?.buildroot).toEqual([
     { id: 1, nvr: 'kernel-devel-1-1' },
     { id: 2, nvr: 'kernel-64k-devel-1-2' },

@@ -246,12 +246,21 @@ describe('rebuilds', () => {
     intents: [tried('kmod-a', BUILDS), moved, ...more],
     verdict: { at: 2, verdict: 'promote', reasons: ['fine'] },
   });
-  const world = { tags: ['candidate'], entry: null };
+  const passed = [facts.came('candidate', 'kmod-gate', 9), facts.left('gate', 'kmod-gate', 9)];
+  const world = facts.history(passed);
   test('go on when the kernel moves on from where the gate put it', () => {
-    const further = { ...world, tags: ['released'] };
+    const signed = [facts.came('released', 'signer', 10), facts.left('candidate', 'signer', 11)];
+    const further = facts.history([...passed, ...signed]);
     expect(ask(of(active), {}, further, REBUILD)).toMatch(/waits for 1 rebuild/);
     expect(ask(of(done), {}, further, REBUILD)).toBe('closed (done)');
-    expect(ask(of(active), {}, { ...world, tags: ['gate'], entry: 9 }, REBUILD)).toBe('cancel task 12');
+    expect(
+      ask(
+        of(active),
+        {},
+        facts.history([facts.left('gate', 'ada', 8), facts.came('gate', 'ada', 9)]),
+        REBUILD,
+      ),
+    ).toBe('cancel task 12');
   });
   test('that hang are stopped', () => {
     expect(ask(of(active), { longest_build: 1_000 }, world, REBUILD)).toBe('cancel task 12');
@@ -288,7 +297,9 @@ test('what a quiet time finds begun is finished', () => {
   };
   const gate = { on_pass: { tag: ['one', 'two'], untag: ['gate'] } };
   const always = { quiet: [{ from: 0, to: 7 * 24 * 60 - 1 }] };
-  expect(ask(of, always, { tags: ['gate', 'one'] }, gate)).toBe('move the kernel from gate to two');
+  expect(ask(of, always, facts.history([facts.came('one', 'kmod-gate', 9)]), gate)).toBe(
+    'move the kernel from gate to two',
+  );
   expect(ask({ ...of, intents: of.intents?.slice(0, 1) ?? [] }, always, {}, gate)).toMatch(/quiet time/);
 });
 
@@ -391,7 +402,7 @@ describe('on a hub', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-gate', 'c9s-blocked']);
     stage.world.as('kojiadmin').untagBuild('c9s-blocked', NEW);
     const { closing } = await stage.closed(NEW, 10);
-    expect(closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-blocked by hand' });
+    expect(closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-blocked by kojiadmin' });
     expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
     expect(stage.world.tasks().filter(({ method }) => method === 'tagBuild')).toHaveLength(1);
   });

@@ -181,12 +181,16 @@ describe('a kernel that was promoted', () => {
     };
     const kmods = [facts.kmod('kmod-a')];
     const strategy = 'symbols-then-rebuild' as const;
-    const seen = facts.seen({ strategy, symbols, kmods, intents, verdict }, { entry: null });
-    const writes = (tags: string[], sideTags: string[]) =>
-      decide(gate, { poll: 30_000 }, { ...seen, tags, sideTags }).writes.map(({ kind }) => kind);
-    expect(writes(['candidate'], [])).toEqual(['rebuild']);
-    expect(writes([], [])).toEqual([]);
-    expect(writes(['side-1'], ['side-1'])).not.toContain('rebuild');
+    const seen = facts.seen({ strategy, symbols, kmods, intents, verdict });
+    const passed = [facts.came('candidate', 'kmod-gate', 9), facts.left('gate', 'kmod-gate', 9)];
+    const untagged = [...passed, facts.left('candidate', 'ada', 10)];
+    const writes = (moves: typeof passed, before: string[], sideTags: string[]) =>
+      decide(gate, { poll: 30_000 }, { ...seen, ...facts.history(moves, before), sideTags }).writes.map(
+        ({ kind }) => kind,
+      );
+    expect(writes(passed, [], [])).toEqual(['rebuild']);
+    expect(writes(untagged, [], [])).toEqual([]);
+    expect(writes(untagged, ['side-1'], ['side-1'])).not.toContain('rebuild');
   });
 
   // B5

@@ -236,14 +236,16 @@ describe('several gates', () => {
     await stage.closed(NEW);
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
-  test('an observing one beside an enforcing one says whose hand it was', async () => {
+  test('an observing one beside an enforcing one comes to its verdict too, by what it has tried by then', async () => {
     await set({ others: [other({ name: 'tryout', mode: 'observe', build: repo('wait', 1) })] });
     stage.hear();
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.closed(NEW);
     await stage.until('both are done', async () => (await stage.store.liveRuns()).length === 0);
     const run = await stage.store.latestRun('tryout', stage.buildId(NEW));
-    expect(run?.closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-gate by gate c9s' });
+    expect(run?.verdict?.verdict).toBe('hold');
+    expect(run?.verdict?.reasons.join()).toMatch(/kmod-gamma.*not judged in time/);
+    expect(run?.closing).toMatchObject({ how: 'observed', why: 'would hold, and change no tag' });
   });
   test('one that is no longer configured leaves a run that says so', async () => {
     await set();
@@ -285,7 +287,7 @@ describe('people', () => {
     await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
     stage.world.as('kojiadmin').untagBuild('c9s-gate', NEW);
     const run = await stage.closed(NEW);
-    expect(run.closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-gate by hand' });
+    expect(run.closing).toMatchObject({ how: 'taken-over', why: 'taken out of c9s-gate by kojiadmin' });
     expect(stage.world.tags(NEW)).toEqual([]);
     expect(
       stage.world

@@ -67,6 +67,8 @@ export interface Parts {
 /** Simulated milliseconds between two looks of the stage. */
 const STEP = 5_000;
 const MINUTE = 60_000;
+/** So often the event loop goes round before time goes on, where nothing is waited for. */
+const TURNS = 20;
 
 /** Through the message and back: what the gate's decoder makes of it. */
 function hintsOf(message: BusMessage | null): Hint[] {
@@ -135,6 +137,18 @@ export async function setStage(options: StageOptions = {}) {
         if (world.now() > end)
           throw new Error(`${what}: not within ${minutes} minutes\n${await stage.story()}`);
         await stage.step();
+      }
+    },
+    /** As `until`, for where something of the gate's waits: nothing that is at work is waited for. */
+    async turning(what: string, holds: () => unknown, minutes = 60): Promise<void> {
+      const end = world.now() + minutes * MINUTE;
+      while (!(await holds())) {
+        if (world.now() > end)
+          throw new Error(`${what}: not within ${minutes} minutes\n${await stage.story()}`);
+        process.reconciler.turn();
+        // Time passes only while the gate has nothing to do that it could do.
+        for (let i = 0; i < TURNS; i++) await new Promise(setImmediate);
+        world.tick(1_000);
       }
     },
     /** Forget all but the store, as a killed process does, and start again. */

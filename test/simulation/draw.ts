@@ -69,6 +69,8 @@ export interface Drawn {
   readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
   readonly happenings: readonly Happening[];
   readonly weather: Weather;
+  /** The hub can never give the logs of every so many-th task; null: it can give all. */
+  readonly unreadable: number | null;
   /** When faults stop, in ms after the start. */
   readonly stormEnds: number;
 }
@@ -93,10 +95,12 @@ export function draw(random: Random): Drawn {
   const stormEnds = random.int(2, 12) * HOUR;
   const scenario = drawScenario(random.fork('scenario'), { kernels, kmods, arches, gates, stormEnds });
   const weather = drawWeather(random.fork('weather'));
+  const logs = random.fork('logs');
   return {
     scenario,
     gates,
     signer: drawSigner(random.fork('signer')),
+    unreadable: logs.chance(0.1) ? logs.int(2, 4) : null,
     pace: {
       every: random.int(20, 180) * MINUTE,
       poll: random.chance(0.3) ? random.int(2, 8) * MINUTE : random.int(10, 60) * MINUTE,

@@ -80,6 +80,9 @@ export function referencesFor(
         for (const build of sound) add(build);
         if (sound.length > 0) continue;
         orNone = true;
+        // What a release took from the pass tag is in the repositories.
+        for (const build of [...newestReleased(question, time, broken), ...newestReleased(question, time)])
+          add(build);
         // What a kernel was measured by that passed all the same is as good, though a release has emptied the tag since.
         for (const pass of before) for (const build of newestStanding(question, pass.at, broken)) add(build);
         for (const build of newestStanding(question, time)) add(build);
@@ -97,17 +100,36 @@ function newestOf(passes: readonly Pass[]): Pass | undefined {
 }
 
 /** What was tagged last into a pass tag, of what stands there at a time, or stood a look ago. */
-function newestStanding(
-  { state, clock, gate, kernel }: Question,
-  time: number,
-  without: ReadonlySet<number> = new Set(),
-): Build[] {
-  const stays = state.tags
-    .filter(({ name }) => gate.on_pass.tag.includes(name))
-    .flatMap((tag) => listingsIn(state, tag, clock))
-    .filter(({ build: { name, id } }) => gate.kernels.includes(name) && id !== kernel && !without.has(id))
-    .toSorted((a, b) => a.listing.create_event - b.listing.create_event);
+function newestStanding(question: Question, time: number, without: ReadonlySet<number> = new Set()): Build[] {
+  const stays = staysIn(question, question.gate.on_pass.tag, without);
   return [time, time - LOOK].flatMap(
     (then) => stays.findLast(({ since, till }) => since <= then && till > then)?.build ?? [],
   );
+}
+
+/** The same, of what has left the tag and stands elsewhere: not before the gate, or where it puts what fails. */
+function newestReleased(question: Question, time: number, without: ReadonlySet<number> = new Set()): Build[] {
+  const { state, gate } = question;
+  const none = [gate.watch, ...gate.on_fail.tag];
+  const other = state.tags.flatMap(({ name }) => (none.includes(name) ? [] : name));
+  const elsewhere = staysIn(question, other, without);
+  const stays = staysIn(question, gate.on_pass.tag, without);
+  return [time, time - LOOK].flatMap((then) => {
+    const standing = elsewhere.filter(({ since, till }) => since <= then && till > then);
+    const isReleased = (build: Build) => standing.some((stay) => stay.build === build);
+    return stays.findLast(({ since, build }) => since <= then && isReleased(build))?.build ?? [];
+  });
+}
+
+/** Stays of other kernels of the gate in tags, but for those `without`, in the order in which they came. */
+function staysIn(
+  { state, clock, gate, kernel }: Question,
+  tags: readonly string[],
+  without: ReadonlySet<number>,
+) {
+  return state.tags
+    .filter(({ name }) => tags.includes(name))
+    .flatMap((tag) => listingsIn(state, tag, clock))
+    .filter(({ build: { name, id } }) => gate.kernels.includes(name) && id !== kernel && !without.has(id))
+    .toSorted((a, b) => a.listing.create_event - b.listing.create_event);
 }

@@ -1,5 +1,6 @@
 /** Bugs to plant, one for each promise: what a process has in place of its hub and store. */
 import type { Waiver } from '../../src/core/model.ts';
+import type { TagListing } from '../../src/koji/calls.ts';
 import type { Call } from '../../src/koji/hub.ts';
 import type { PlayOptions } from './play.ts';
 import type { Parts } from './process.ts';
@@ -102,11 +103,13 @@ export const PLANTED: readonly [promise: number, what: string, plant: Plant][] =
     'a kernel that a person took away is thought to be there',
     ({ hub, store }) => {
       const seen = new Map<string, readonly unknown[]>();
-      const idOf = (one: unknown) =>
-        (one as { build_id?: number; id?: number }).build_id ?? (one as { id: number }).id;
+      const idOf = (one: unknown) => (one as { build_id: number }).build_id;
       return answering((call, value) => {
-        const ofKernel = named(call, 'listTags') || (named(call, 'listTagged') && call.params[0] === 'gate');
-        if (!ofKernel || !Array.isArray(value)) return value;
+        if (!Array.isArray(value)) return value;
+        const hand = (stay: TagListing) => stay.revoker_name !== null && stay.revoker_name !== 'kmod-gate';
+        if (named(call, 'queryHistory'))
+          return value.map((stay) => (hand(stay) ? { ...stay, revoke_event: null } : stay));
+        if (!named(call, 'listTagged') || call.params[0] !== 'gate') return value;
         const key = JSON.stringify(call);
         const gone = (seen.get(key) ?? []).filter((one) => !value.some((of) => idOf(of) === idOf(one)));
         seen.set(key, [...gone, ...value]);

@@ -59,7 +59,7 @@ export interface Without {
 
 /** What a watcher is told. */
 export interface Watched {
-  readonly drawn: Pick<Drawn, 'gates'>;
+  readonly drawn: Pick<Drawn, 'gates' | 'unreadable'>;
   readonly store: Pick<Store, 'installation' | 'run'>;
   /** Grows with the journal. */
   readonly entries: readonly Entry[];
@@ -124,6 +124,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     pass: (ms) => world.tick(ms),
     later: (ms, work) => agenda.add(world.now() + ms, work),
     int: weather.int,
+    unreadable: drawn.unreadable,
   };
 
   const chance = random.fork('bus');

@@ -360,7 +360,7 @@ function createWitness(
   let live = 0;
   let reader: Store | undefined;
   const watcher = watch({
-    drawn: { gates },
+    drawn: { gates, unreadable: null },
     store: {
       get installation() {
         return reader?.installation ?? '';

@@ -9,6 +9,7 @@ export function watch({ drawn, store, entries: journal, clock = (at) => at }: Wa
     gates: drawn.gates,
     gateUser: GATE_USER,
     installation: () => store.installation,
+    unreadable: drawn.unreadable,
   });
   let told = 0;
   const look = async (which: keyof Checker, { state, now }: World): Promise<string[]> => {

@@ -155,6 +155,9 @@ test('the same runs come from the gate, from commands beside it, and from a stor
           const fresh = await openStore(url, { mode: 'read' });
           const truth = await told(fresh).finally(() => fresh.close());
           for (const store of [gate, beside, reader]) expect(await told(store)).toEqual(truth);
+          const idsOf = (runs: readonly { id: string }[]) => runs.map(({ id }) => id).toSorted();
+          const lives = (await gate.runs(1_000)).filter(live);
+          expect(idsOf(await gate.liveKernels())).toEqual(idsOf(lives));
         }
       } finally {
         for (const store of [gate, beside, reader]) await store.close();
@@ -232,4 +235,26 @@ test('what is being read while a fact is recorded is not kept', async () => {
   expect(await later).toMatchObject([{ chosenAt: 9 }]);
   expect(await cache.read([run.id])).toEqual(await later);
   await gate.close();
+});
+
+test('however many runs are live, each is read once; of those that are over only the ones that were asked for last', async () => {
+  const read: string[] = [];
+  const closing = { at: 1, how: 'done', why: '' } as const;
+  const readRun = async (id: string) => {
+    read.push(id);
+    return { id, ...(id.startsWith('over') && { closing }) } as Run;
+  };
+  const cache = createCache(readRun, async () => 1);
+  const ids = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name} ${i}`);
+  const live = ids('live', 2_000);
+  await cache.read([...live, ...ids('over', 1_000)]);
+  read.length = 0;
+  await cache.read(live);
+  expect(read).toEqual([]);
+  await cache.read(['over 990', 'over 0']);
+  expect(read).toEqual(['over 0']);
+  await cache.read(ids('over', 150));
+  read.length = 0;
+  await cache.read(['over 990']);
+  expect(read).toEqual([]);
 });

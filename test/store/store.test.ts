@@ -15,6 +15,7 @@ import { join, relative } from 'node:path';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { countRetries } from '../../src/core/judge.ts';
 import type { ArchDetail, Run, SymbolsShown, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
 import { hubUrl, openStore, withStore } from '../../src/store/open.ts';
@@ -51,6 +52,32 @@ async function begin(store: Store): Promise<Run> {
 }
 
 describe('facts', () => {
+  test('a kernel that two gates see at once is told once, and so is its new name', async () => {
+    const store = await openStore('sqlite::memory:', { mode: 'write' });
+    const draft = { ...KERNEL, nvr: `${KERNEL.nvr},draft_1`, release: `${KERNEL.release},draft_1` };
+    for (const kernel of [draft, KERNEL])
+      await Promise.all([store.seeKernel(kernel, 900), store.seeKernel(kernel, 900)]);
+    expect((await store.journal(KERNEL.id)).map(({ text }) => text)).toEqual([
+      `${draft.nvr} is complete`,
+      `${draft.nvr} is ${KERNEL.nvr} now`,
+    ]);
+    await store.close();
+  });
+  test('a try on an architecture that was not tried before is no retry', async () => {
+    const store = await openStore('sqlite::memory:', { mode: 'write' });
+    const run = await begin(store);
+    const on = (...arches: string[]): Write => ({ ...BUILD, source: kmod('kmod-a').source, arches });
+    const ask = async (...writes: Write[]) => {
+      await store.intend((await store.run(run.id)) as Run, writes, 2_000);
+      return [await store.retriesSince('c9s', 1_000), countRetries((await store.run(run.id)) as Run)];
+    };
+    expect(await ask(on('x86_64'))).toEqual([0, 0]);
+    expect(await ask(on('aarch64'))).toEqual([0, 0]);
+    expect(await ask(on('x86_64', 's390x'))).toEqual([1, 1]);
+    expect(await ask({ ...BUILD, source: kmod('kmod-a').source })).toEqual([2, 2]);
+    expect(await ask({ ...on('x86_64'), against: { id: 9, nvr: 'kernel-1-1' } } as Write)).toEqual([2, 2]);
+    await store.close();
+  });
   test('of a whole run come back as they were told, also after the store was opened anew', async () => {
     const first = await openStore(url, { mode: 'write' });
     const run = await begin(first);
@@ -87,7 +114,7 @@ describe('facts', () => {
       verdict: { at: 1_400, verdict: 'promote', reasons: ['1 of 1 kmod builds'] },
       closing: { at: 1_500, how: 'done', why: 'moved' },
     });
-    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id });
+    expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id, run: BEGUN.id });
     expect((await again.journal(KERNEL.id)).map(({ kind }) => kind)).toEqual([
       'kernel',
       'run',
@@ -307,6 +334,48 @@ describe('opening', () => {
     const run = (await store.run('c9s/20/1')) as Run;
     expect(run.symbols).toEqual(BRIEF);
     expect(await store.symbolDetail(run)).toEqual(SHOWN.kmods);
+    await store.close();
+  });
+
+  test('of an older store it is known which runs live, and which let their kernel through', async () => {
+    const kernels = [10, 11, 12, 13, 14, 15];
+    const run = (build: number, verdict: string | null, ...closings: string[]) => `
+      INSERT INTO kernel_build VALUES (${build}, 'kernel-1-${build}', 'kernel', NULL, '1', '${build}', 1, NULL);
+      INSERT INTO run VALUES ('c9s/${build}/1', 'c9s', ${build}, 1, 5, '[]', ${build}, 'rebuild', NULL);
+      INSERT INTO selection VALUES ('c9s/${build}/1', 2, '[{}, {}]');
+      ${
+        verdict
+          ? `INSERT INTO verdict (run_id, at, verdict, reasons) VALUES ('c9s/${build}/1', ${build}, '${verdict}', '[]');
+             INSERT INTO judgement (run_id, gate, kernel_build, kmod, kmod_build, outcome, baseline, at)
+             VALUES ('c9s/${build}/1', 'c9s', ${build}, 'kmod-a', 7, 'ok', NULL, ${build});`
+          : ''
+      }
+      ${closings.map((how) => `INSERT INTO closing (run_id, at, how, why) VALUES ('c9s/${build}/1', 9, '${how}', '');`).join('')}`;
+    const scratch = (id: string, seq: number) =>
+      `INSERT INTO intent VALUES ('${id}', 'c9s/14/1', ${seq}, 'scratch-build', '${JSON.stringify({ ...BUILD, target: 'try' })}', 50, 7, 14);`;
+    await storeOf(
+      '007-cells',
+      `${run(10, 'promote', 'done')} ${run(11, 'block', 'done')} ${run(12, 'block', 'done', 'reopened')}
+       ${run(13, 'promote', 'observed')} ${run(14, null)} ${run(15, 'promote')}
+       ${scratch('one', 0)} ${scratch('two', 1)} ${scratch('three', 2)}
+       INSERT INTO ending VALUES ('two', 51, 'lost', '{"at":51,"how":"lost"}');
+       INSERT INTO rpm_symbols VALUES (5, '{"provides":[{"symbol":"a","crc":1}],"requires":[]}');`,
+    );
+    const store = await openStore(url, { mode: 'write' });
+    expect((await store.liveKernels('c9s')).map(({ kernel }) => kernel.id)).toEqual([12, 14, 15]);
+    expect(await store.lastPassed('c9s', 'kernel', 0)).toMatchObject({ id: 10 });
+    const of = async (except: number) =>
+      (await store.lastJudged('c9s', 'kernel', { kernel: null, except })).get('kmod-a')?.last.kernel.id;
+    expect([await of(0), await of(10)]).toEqual([10, undefined]);
+    // What let its kernel through still rebuilds kmods.
+    const promoted = (await store.run('c9s/15/1')) as Run;
+    const [intent] = await store.intend(promoted, [{ kind: 'tag', tag: 'candidate' }], 60);
+    if (intent) await store.end(promoted, intent, { at: 61, how: 'done' });
+    expect([(await store.lastPassed('c9s', 'kernel', 0))?.id, await of(0)]).toEqual([15, 15]);
+    expect(await store.retriesSince('c9s', 50)).toBe(1);
+    expect(await store.retriesSince('c9s', 51)).toBe(0);
+    expect((await store.rpmSymbols([5])).get(5)?.provides).toEqual([{ symbol: 'a', crc: 1 }]);
+    expect((await store.runs(9)).map(({ kernel }) => kernel.id)).toEqual(kernels.toReversed());
     await store.close();
   });
 

@@ -1,0 +1,250 @@
+/** A look at the run of a gate on a kernel: what is true, what that asks for, and doing it. */
+import { judgementsOf } from '../core/baseline.ts';
+import { decide } from '../core/decide.ts';
+import { BUILD, type Gate, type KernelBuild, type Run } from '../core/model.ts';
+import { compareEvr, isDraft } from '../core/names.ts';
+import { lastRetry } from '../core/people.ts';
+import { newerHead } from '../core/tags.ts';
+import { reopens, returns } from '../core/verdict.ts';
+import * as koji from '../koji/calls.ts';
+import { HubError, unwrap } from '../koji/hub.ts';
+import { OvertakenError } from '../store/error.ts';
+import { act } from './act.ts';
+import { choose, findBaselineRepo } from './choose.ts';
+import type { Context } from './context.ts';
+import { isLastTry } from './follow.ts';
+import { repoKey, runKey, symbolsKey } from './keys.ts';
+import { observe, passedInto } from './observe.ts';
+import { settle } from './settle.ts';
+import { readSymbols } from './symbols.ts';
+
+/** At most this many looks at one run in a row: each follows something that was done. */
+const LOOKS = 20;
+
+/**
+ * Go on with the run of a gate on a kernel build, or begin it, as far as can be done now.
+ * @throws HubError; what people must mend is told where they look, too
+ */
+export async function lookAt(context: Context, name: string, build: number): Promise<void> {
+  const { gates, store, now } = context;
+  const known = await store.latestRun(name, build);
+  const gate = gates.find((one) => one.name === name);
+  if (!gate) {
+    const text = `held: the configuration has no gate ${name} any more`;
+    if (known && !known.closing) await store.say(name, known.kernel, known.id, text, now());
+    return;
+  }
+  try {
+    // A draft has another name once it is promoted, so the hub is asked.
+    const isLive = known && !known.closing && !isDraft(known.kernel);
+    const run = isLive ? known : await enter(context, gate, build, known);
+    if (run) await goOn(context, gate, run);
+  } catch (error) {
+    const kernel = await store.kernel(build);
+    if (kernel) await sayRefused(context, gate, kernel, error);
+    throw error;
+  }
+}
+
+/** What passes by itself is only logged. */
+async function sayRefused(
+  { store, now }: Context,
+  { name }: Gate,
+  kernel: KernelBuild,
+  error: unknown,
+): Promise<void> {
+  if (!(error instanceof HubError)) return;
+  const { kind, method, message } = error;
+  if (kind !== 'refused' && method !== 'login') return;
+  const why =
+    method === 'login' ? `held: cannot log in: ${message}` : `held: the hub refuses ${method}: ${message}`;
+  await store.say(name, kernel, null, why, now());
+}
+
+// ---- which run ------------------------------------------------------------------------------------
+
+/** The run that is about this stay of the kernel in the watch tag: the known one, or a new one. */
+async function enter(
+  context: Context,
+  gate: Gate,
+  id: number,
+  known: Run | undefined,
+): Promise<Run | undefined> {
+  const { hub, store, now } = context;
+  const build = await hub.read(koji.getBuild(id));
+  if (!build) return known;
+  const { build_id, nvr, name, epoch, version, release } = build;
+  const kernel = { id: build_id, nvr, name, epoch, version, release };
+  const seen = await store.kernel(id);
+  if (seen && seen.nvr !== nvr) await store.seeKernel(kernel, now());
+  if (known && !known.closing) return known;
+  if (build.state !== BUILD.COMPLETE || !gate.kernels.includes(name)) return known;
+  const [listed, tags] = await hub.readAll([
+    koji.listTagged(gate.watch, { package: name }),
+    koji.listTags(id),
+  ]);
+  const entry = unwrap(listed).find((tagged) => tagged.build_id === id)?.create_event;
+  const names = unwrap(tags).map((tag) => tag.name);
+  const isKnown = known && entry !== undefined && entry <= known.entry;
+  if (entry === undefined || (isKnown && !(await isWantedAgain(context, gate, known)))) {
+    // One that has passed or failed somewhere else waits for nothing; a baseline is such a one.
+    const ended = [...gate.on_pass.tag, ...gate.on_fail.tag].some((tag) => names.includes(tag));
+    if (known || ended) return known;
+    await store.seeKernel(kernel, now());
+    await store.say(gate.name, kernel, null, `waits to be tagged into ${gate.watch}`, now());
+    return undefined;
+  }
+  await store.seeKernel(kernel, now());
+  const generation = (known?.generation ?? 0) + 1;
+  const run = `${gate.name}/${id}/${generation}`;
+  await store.beginRun({
+    ...{ id: run, gate: gate.name, kernel, generation, entry, tags: names },
+    startedAt: now(),
+    strategy: gate.strategy,
+    ...(await choose(context, gate, kernel)),
+  });
+  return store.run(run);
+}
+
+/** Whether a kernel that still stands in the watch tag is to be tried anew, since why its run was over is no more so. */
+export async function isWantedAgain(context: Context, gate: Gate, run: Run): Promise<boolean> {
+  const { store } = context;
+  if (returns(gate, run, false) === undefined) return false;
+  const { name, id } = run.kernel;
+  const live = (await store.liveRuns(gate.name)).filter(
+    ({ verdict }) => !verdict || verdict.verdict === 'promote',
+  );
+  const passed = await store.lastPassed(gate.name, name, id);
+  const others = [...live.map(({ kernel }) => kernel), ...(passed ? [passed] : [])];
+  const newer = others.some((other) => other.name === name && compareEvr(other, run.kernel) > 0);
+  return returns(gate, run, newer) !== undefined;
+}
+
+/** No waiver brings back a kernel that is older than what the pass tags have or last had, or that is where no block put it. */
+async function staysOut(context: Context, gate: Gate, run: Run): Promise<boolean> {
+  const { hub, store, now } = context;
+  const heads = await passedInto(context, gate, run.kernel);
+  const tags = (await hub.read(koji.listTags(run.kernel.id))).map(({ name }) => name);
+  const newer = newerHead(gate.on_pass.tag, { run, tags, heads });
+  if (newer) await store.say(gate.name, run.kernel, run.id, `stays out: ${newer}`, now());
+  const { tag } = gate.on_fail;
+  const moved = gate.mode === 'enforce' && tag.length > 0 && run.closing?.how !== 'observed';
+  const blocked = !moved || tag.some((name) => tags.includes(name));
+  return newer !== undefined || !blocked;
+}
+
+// ---- one look after another -------------------------------------------------------------------------
+
+/** Go on with a run, or open it again, as far as can be done now. */
+async function goOn(context: Context, gate: Gate, run: Run): Promise<void> {
+  const { store, now, want, pace } = context;
+  let current: Run = run;
+  if (run.closing) {
+    const why = reopens(gate, run, now());
+    if (why === undefined || (await staysOut(context, gate, run))) return;
+    await store.reopen(run, why, now());
+    current = (await store.run(run.id)) ?? run;
+  }
+  const key = runKey(gate.name, run.kernel.id);
+  for (let looks = 0; looks < LOOKS; looks++) {
+    const wake = await look(context, gate, current).catch((error: unknown) => {
+      if (error instanceof OvertakenError) return 'again' as const;
+      throw error;
+    });
+    if (wake !== 'again') {
+      if (wake !== undefined) want(key, wake);
+      return;
+    }
+    current = (await store.run(run.id)) ?? current;
+  }
+  want(key, now() + pace.poll);
+}
+
+/** One look at a run. Returns `again` after something was done, else when to look next. */
+async function look(context: Context, gate: Gate, before: Run): Promise<'again' | number | undefined> {
+  const { store, now, want, pace, buildTags } = context;
+  const lostUntil = await settle(context, before);
+  // A retry is there for kmods that were mended: their newest builds count.
+  const retry = lastRetry(before);
+  // A run that an older version began was chosen without baselines.
+  const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
+  if (before.kmods.length === 0 || old || (retry && retry.at > before.chosenAt)) {
+    const { kmods } = await choose(context, gate, before.kernel);
+    if (kmods.length > 0) await store.select(before, kmods, now());
+  }
+  const run = (await store.run(before.id)) ?? before;
+  const seen = await observe(context, gate, run);
+  if (seen.buildTag) buildTags.set(gate.name, seen.buildTag.name);
+  const decision = decide(gate, pace, seen);
+  if (decision.wantsSymbols) want(symbolsKey(gate.name, run.kernel.id));
+  if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));
+  const acts = decision.verdict || decision.closing || decision.writes.length > 0;
+  if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());
+  if (decision.verdict) await store.judge(run, decision.verdict, judgementsOf(gate, run, now()), now());
+  if (decision.closing) await close(context, run, { at: now(), ...decision.closing });
+  if (decision.writes.length > 0) await act(context, run, decision.writes, seen.newest);
+  if (decision.closing) return undefined;
+  if (decision.verdict || decision.writes.length > 0) return 'again';
+  const wakes = [lostUntil, decision.wakeAt].filter((at) => at !== undefined);
+  return wakes.length > 0 ? Math.min(...wakes) : undefined;
+}
+
+/** A run that is over may be what others wait for: their turn, or the slots that it used. */
+async function close(
+  { store, want }: Context,
+  run: Run,
+  closing: NonNullable<Run['closing']>,
+): Promise<void> {
+  await store.closeRun(run, closing);
+  for (const other of await store.liveKernels(run.gate)) want(runKey(run.gate, other.kernel.id));
+}
+
+// ---- what a look asks for, each by itself ---------------------------------------------------------------
+
+/**
+ * Read the symbols of a run's kernel and kmods.
+ * @param tries how often that has failed
+ * @throws HubError where they cannot be read yet
+ */
+export async function readRunSymbols(
+  context: Context,
+  name: string,
+  build: number,
+  tries: number,
+): Promise<void> {
+  const { gates, store, now, want } = context;
+  const gate = gates.find((one) => one.name === name);
+  const run = await store.latestRun(name, build);
+  if (!gate || !run || run.closing || run.symbols) return;
+  const shown = await readSymbols(context, gate, run, isLastTry(tries));
+  // Of kmods that were chosen meanwhile it says nothing.
+  const current = await store.run(run.id);
+  if (current?.chosenAt === run.chosenAt) await store.showSymbols(run, shown, now());
+  want(runKey(name, build));
+}
+
+/**
+ * Find a repo that holds a baseline of a run.
+ * @param tries how often that has failed
+ * @throws HubError where the hub cannot be asked yet
+ */
+export async function findRepo(
+  context: Context,
+  name: string,
+  build: number,
+  baseline: number,
+  tries: number,
+): Promise<void> {
+  const { gates, store, now, want } = context;
+  const gate = gates.find((one) => one.name === name);
+  const run = await store.latestRun(name, build);
+  const ref = run?.kmods.flatMap(({ baselines = [] }) => baselines).find(({ id }) => id === baseline);
+  const wanted = ref ?? (run?.baseline?.id === baseline ? run.baseline : undefined);
+  if (!gate || !run || run.closing || !wanted || run.baselineRepos[baseline]) return;
+  const found = await findBaselineRepo(context, gate, wanted).catch((error: unknown) => {
+    if (!isLastTry(tries) || !(error instanceof HubError)) throw error;
+    return { repo: null, why: `a repo with ${wanted.nvr} cannot be looked for: ${error.message}` };
+  });
+  await store.findBaseline(run, wanted, found, now());
+  want(runKey(name, build));
+}
