@@ -8,9 +8,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { CheckError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
-import { standardOutput } from './commands/text.ts';
+import { line, mistakeLines, standardOutput, writeError } from './commands/text.ts';
 import type { Config } from './config/config.ts';
-import { ConfigError, formatMistakes } from './config/error.ts';
+import { ConfigError } from './config/error.ts';
 import { ListenError } from './http/error.ts';
 import { SymbolFileError } from './kabi/error.ts';
 import { HubError, SettingsError } from './koji/hub.ts';
@@ -29,6 +29,7 @@ function program(setExit: (code: number) => void): Command {
     .description('Tries third-party kernel modules against a kernel build in Koji before it is released.')
     .version(version)
     .exitOverride()
+    .configureOutput({ writeOut: output.write, writeErr: writeError })
     .showHelpAfterError('(kmod-gate help shows what there is)');
 
   kmodGate
@@ -43,10 +44,17 @@ function program(setExit: (code: number) => void): Command {
         .choices(['debug', 'info', 'warn', 'error'])
         .default('info'),
     )
-    .action(async (options: { config: string; log?: LogFormat; logLevel: string }) => {
+    .addOption(
+      new Option('--moved-from <url>', 'the URL that the hub had before, once after it has moved').argParser(
+        toUrl,
+      ),
+    )
+    .action(async (options: { config: string; log?: LogFormat; logLevel: string; movedFrom?: string }) => {
       const { run } = await import('./commands/run.ts');
-      const format = options.log ?? (process.stderr.isTTY ? 'pretty' : 'json');
-      await run(await loadConfig(options.config), { format, level: options.logLevel, stop: stopSignal() });
+      const { log, logLevel: level, movedFrom } = options;
+      const format = log ?? (process.stderr.isTTY ? 'pretty' : 'json');
+      const settings = { format, level, stop: stopSignal(), ...(movedFrom !== undefined && { movedFrom }) };
+      await run(await loadConfig(options.config), settings);
     });
   kmodGate
     .command('status')
@@ -262,6 +270,11 @@ function toSeconds(text: string): number {
   return Number(text);
 }
 
+function toUrl(text: string): string {
+  if (!URL.canParse(text)) throw new InvalidArgumentError('It must be the URL that the store is bound to.');
+  return text;
+}
+
 function toCount(text: string): number {
   const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (count === 0) throw new InvalidArgumentError('It must be a whole number, from 1 to 9999.');
@@ -283,16 +296,19 @@ function stopSignal(): AbortSignal {
 /** What to say on standard error about an error, and the exit code. */
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
-  if (error instanceof ConfigError) return { code: EXIT.wrong, text: formatMistakes(error) };
+  if (error instanceof ConfigError) return { code: EXIT.wrong, text: mistakeLines(error) };
   if (
     [StoreError, ListenError, SettingsError, HubError, CheckError, SymbolFileError, InputError].some(
       (kind) => error instanceof kind,
     )
   ) {
-    return { code: EXIT.wrong, text: (error as Error).message };
+    return { code: EXIT.wrong, text: line((error as Error).message) };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { code: EXIT.bug, text: `This is a bug in kmod-gate; please report it with these lines:\n${stack}` };
+  return {
+    code: EXIT.bug,
+    text: `This is a bug in kmod-gate; please report it with these lines:\n${stack}\n`,
+  };
 }
 
 async function main(): Promise<number> {
@@ -305,7 +321,7 @@ async function main(): Promise<number> {
     return code;
   } catch (error) {
     const failure = explainFailure(error);
-    if (failure.text) process.stderr.write(`${failure.text}\n`);
+    writeError(failure.text);
     return failure.code;
   }
 }

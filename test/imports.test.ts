@@ -19,7 +19,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'kabi', 'report'],
   http: ['core', 'report'],
   reconciler: ['core', 'kabi', 'koji', 'logs', 'store'],
-  sim: ['koji/xmlrpc.ts', 'bus/message.ts', 'config/error.ts', 'config/mistakes.ts', 'config/schema.ts'],
+  sim: [
+    'core/names.ts',
+    'koji/xmlrpc.ts',
+    'bus/message.ts',
+    'config/error.ts',
+    'config/mistakes.ts',
+    'config/schema.ts',
+  ],
   commands: [
     'core',
     'report',

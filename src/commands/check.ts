@@ -19,7 +19,7 @@ import { variantOf } from '../kabi/rpm.ts';
 import { spellSymbols } from '../report/report.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
-import { type Output, paint, table } from './text.ts';
+import { line, type Output, paint, table } from './text.ts';
 
 export interface CheckOptions {
   /** Files that form one kernel, folders of such, or an NVR or build id on the hub. */
@@ -334,7 +334,9 @@ function differenceText(before: number, difference: KernelDifference, promised: 
   const { added, removed, changed, reexported } = counts(difference);
   const broken = brokenPromises(difference);
   const promise = promised
-    ? `Stablelist: ${broken.length === 0 ? 'kept' : `${broken.length} listed symbols changed or went: ${broken.map(({ symbol }) => symbol).join(', ')}`}\n`
+    ? line(
+        `Stablelist: ${broken.length === 0 ? 'kept' : `${broken.length} listed symbols changed or went: ${broken.map(({ symbol }) => symbol).join(', ')}`}`,
+      )
     : '';
   const everything = difference.everythingChanged
     ? 'Nearly every CRC changed: the compiler or the CRC generator did, not the code.\n'
@@ -380,5 +382,6 @@ function changesText(difference: KernelDifference): string {
       stable ? 'listed' : '',
     ]);
   const more = andMore(all.length);
-  return `Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}\n\n${table([['SYMBOL', 'CHANGE', 'IN', ''], ...rows])}${more}`;
+  const most = line(`Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}`);
+  return `${most}\n${table([['SYMBOL', 'CHANGE', 'IN', ''], ...rows])}${more}`;
 }

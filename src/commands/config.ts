@@ -1,4 +1,6 @@
-import { ConfigError, describeConfig, formatMistakes, loadConfig } from '../config/config.ts';
+import { ConfigError, describeConfig, loadConfig } from '../config/config.ts';
+import { visibleLines } from '../report/visible.ts';
+import { line, mistakeLines } from './text.ts';
 
 /**
  * `kmod-gate config check FILE`: say what was understood, or every mistake, one a line, and their number.
@@ -6,12 +8,12 @@ import { ConfigError, describeConfig, formatMistakes, loadConfig } from '../conf
  */
 export function configCheck(file: string, out: (text: string) => void): number {
   try {
-    out(`${describeConfig(loadConfig(file))}\n`);
+    out(visibleLines(`${describeConfig(loadConfig(file))}\n`));
     return 0;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const count = error.mistakes.length;
-    out(`${formatMistakes(error)}\n${file}: ${count} ${count === 1 ? 'mistake' : 'mistakes'}\n`);
+    const { length } = error.mistakes;
+    out(mistakeLines(error) + line(`${file}: ${length} ${length === 1 ? 'mistake' : 'mistakes'}`));
     return 2;
   }
 }

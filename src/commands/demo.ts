@@ -11,6 +11,7 @@ import type { BusMessage } from '../bus/message.ts';
 import { connectPublisher } from '../bus/publisher.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import { lineOf, type RunReport } from '../report/report.ts';
+import { visible } from '../report/visible.ts';
 import { busMessage } from '../sim/messages.ts';
 import { actOnHub } from '../sim/play.ts';
 import { readScenario } from '../sim/scenario.ts';
@@ -97,9 +98,9 @@ async function perform(
     if (stop.aborted || act.kind === 'end') break;
     heard = told;
     const said = Date.now();
-    if ('gate' in act) await speak(act, floor, (command) => progress.line(`\n${command}`));
+    if ('gate' in act) await speak(act, floor, (command) => progress.line(`\n${visible(command)}`));
     else {
-      progress.line(`\n--- ${act.kernel}${title === null ? '' : `: ${title}`}`);
+      progress.line(`\n--- ${visible(`${act.kernel}${title === null ? '' : `: ${title}`}`)}`);
       actOnHub(world, act);
     }
     await decided(gate, act.kernel, stop, 'gate' in act ? said : 0);

@@ -7,7 +7,7 @@ import { type Check, wrong } from './doctor/check.ts';
 import { examineGate } from './doctor/gate.ts';
 import { describeSettings, examineHub } from './doctor/hub.ts';
 import { examineStore } from './doctor/past.ts';
-import type { Output } from './text.ts';
+import { line, type Output } from './text.ts';
 
 export interface DoctorOptions {
   readonly json: boolean;
@@ -28,7 +28,8 @@ export async function doctor(config: Config, output: Output, options: DoctorOpti
   if (options.json) output.write(`${JSON.stringify({ checks, summary }, null, 2)}\n`);
   else {
     for (const { area, status, what, mend } of checks) {
-      output.write(`${MARKS[status]} ${area}: ${what}\n${mend ? `    ${mend}\n` : ''}`);
+      output.write(line(`${MARKS[status]} ${area}: ${what}`));
+      if (mend) output.write(line(`    ${mend}`));
     }
     output.write(`\n${summary.wrong} wrong, ${summary.unsure} cannot be told, ${summary.ok} fine\n`);
   }
@@ -40,7 +41,7 @@ export async function doctor(config: Config, output: Output, options: DoctorOpti
  * without a bus it is only later.
  */
 export async function examine(config: Config, { listen }: Pick<DoctorOptions, 'listen'>): Promise<Check[]> {
-  const [ofStore, past] = await examineStore(config.store.url, config.bus?.queue);
+  const [ofStore, past] = await examineStore(config, config.bus?.queue);
   const [ofBus, [ofHub, ofGates]] = await Promise.all([
     examineBus(config.bus, past, listen),
     withHub(config.koji, async (hub) => {

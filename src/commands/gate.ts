@@ -22,6 +22,8 @@ export interface GateOptions {
   readonly log: Logger;
   /** Hears each journal line. */
   readonly onEntry?: (entry: Entry) => void;
+  /** The URL that the configured hub had before, where the store knows it by that. */
+  readonly movedFrom?: string;
   /** Another source of hints than the configured broker. */
   readonly subscribe?: (onHint: OnHint) => Consumer;
 }
@@ -53,6 +55,8 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const log = (part: string) => options.log.child({ part });
   const store = await openStore(config.store.url, {
     mode: 'write',
+    hub: config.koji.server,
+    ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
     ...(options.onEntry && { onEntry: options.onEntry }),
   });
   const newest = await store.newest();

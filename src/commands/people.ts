@@ -15,7 +15,7 @@ import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
 import { waiverReports } from './report.ts';
-import { type Output, paint, table } from './text.ts';
+import { line, type Output, paint, table } from './text.ts';
 
 export interface WaiveOptions {
   readonly kernel: string;
@@ -38,7 +38,12 @@ export interface Floor {
 
 /** The floor beside a gate, for as long as somebody speaks. */
 const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise<void>): Promise<void> =>
-  withStore(config.store.url, 'append', (store) => speak({ config, store, output, now: Date.now }));
+  withStore(
+    config.store.url,
+    'append',
+    (store) => speak({ config, store, output, now: Date.now }),
+    config.koji.server,
+  );
 
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
 export const waive = (config: Config, output: Output, options: WaiveOptions): Promise<void> =>
@@ -61,17 +66,17 @@ export async function sayWaive({ config, store, output, now }: Floor, options: W
   const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
   const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
   const id = await store.waive(waiver, runs);
-  output.write(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}\n`);
+  output.write(line(`waiver ${id}: ${kmod} ${describeWaiver(waiver)}`));
   for (const { id } of runs) {
     const run = await store.run(id);
     if (!run) continue;
     const newer = await newerThan(store, run);
     const effect = newer ? `stays out: ${newer.nvr} is newer and has passed` : effectOn(config, run, at);
-    output.write(`  ${run.kernel.nvr} at gate ${run.gate}: ${effect}\n`);
+    output.write(line(`  ${run.kernel.nvr} at gate ${run.gate}: ${effect}`));
   }
   if (kernel === 'next') output.write('It is for the kernel that comes next.\n');
   else if (runs.length === 0)
-    output.write(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.\n`);
+    output.write(line(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.`));
 }
 
 /** A newer kernel that the gate let through: no waiver brings back an older one. The gate asks the hub, too. */
@@ -108,7 +113,7 @@ export async function listWaivers(
   }
   if (shown.length === 0) {
     const before = waivers.length > 0 ? '; --all lists those that did' : '';
-    output.write(`No waiver holds${before}.\n`);
+    output.write(line(`No waiver holds${before}.`));
     return;
   }
   const rows = shown.map(({ id, state, gate, kernel, kmod, by, at, until, ended, reason }) => [
@@ -140,7 +145,7 @@ export async function sayUnwaive({ store, output, now }: Floor, id: string, by?:
   if (state === 'expired') throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? at)}`);
   const live = (await store.liveRuns()).filter(({ waivers }) => waivers.some((one) => one.id === waiver.id));
   await store.endWaiver(waiver, whoIs(by), at, live);
-  output.write(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}\n`);
+  output.write(line(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}`));
   output.write('What it let through stays where it is.\n');
 }
 
@@ -177,7 +182,7 @@ export async function sayOrder(
     await store.order(run, said).catch((error: unknown) => {
       throw error instanceof OvertakenError ? new CheckError(error.message) : error;
     });
-    output.write(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}\n`);
+    output.write(line(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}`));
   }
 }
 

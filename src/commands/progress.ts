@@ -1,6 +1,7 @@
 /** What a running gate does, shown as it happens: lines, and on a terminal a table of live runs below them. */
 import type { Entry } from '../core/model.ts';
 import type { RunLine } from '../report/report.ts';
+import { visible } from '../report/visible.ts';
 import { statusTable } from './report.ts';
 import { clockTime, type Output } from './text.ts';
 
@@ -28,15 +29,14 @@ export function createProgress(output: Output, live: boolean, timeOf = clockTime
   let current = '';
 
   function draw(lines: string): void {
-    const up = drawn > 0 ? `\x1b[${drawn}A\x1b[J` : '';
-    output.write(`${up}${lines}${current}`);
+    output.write(`${lines}${current}`, drawn);
     drawn = current.split('\n').length - 1;
   }
 
   return {
     entry(entry) {
       const about = entry.gate ? `${entry.gate}  ${entry.nvr}  ` : '';
-      if (isStory(entry)) draw(`${timeOf(entry.at)}  ${about}${entry.text}\n`);
+      if (isStory(entry)) draw(`${timeOf(entry.at)}  ${visible(about + entry.text)}\n`);
     },
     line: (text) => draw(`${text}\n`),
     runs(lines) {

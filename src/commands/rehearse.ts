@@ -7,6 +7,7 @@ import { moment, plural } from '../core/wording.ts';
 import { connectHub } from '../koji/client.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { lineOf, type RunReport, waiverReport } from '../report/report.ts';
+import { visible } from '../report/visible.ts';
 import { checkPackages } from '../sim/checks.ts';
 import { busMessage } from '../sim/messages.ts';
 import { actOnHub, endOf, type PlayEntry, type Word } from '../sim/play.ts';
@@ -20,7 +21,7 @@ import { createLog } from './log.ts';
 import { type Floor, sayOrder, sayUnwaive, sayWaive } from './people.ts';
 import { createProgress } from './progress.ts';
 import { newestReports, reporting, statusTable } from './report.ts';
-import type { Output } from './text.ts';
+import { line, type Output } from './text.ts';
 
 /** Whom the gate logs in as where the scenario has no user of the name in `[koji]`. */
 const GATE_USER = 'kmod-gate';
@@ -167,8 +168,9 @@ async function play(
   const floor: Floor = { config, store, now, output: { ...output, write: answer } };
   const perform = async ({ title, heard: told, act }: PlayEntry) => {
     heard = told;
-    const about = title === null ? '' : `\n${INDENT}${title}`;
-    const tell = (text: string) => progress.line(`\n--- ${sinceStart(now() - start)}  ${text}${about}`);
+    const about = title === null ? '' : `\n${INDENT}${visible(title)}`;
+    const tell = (text: string) =>
+      progress.line(`\n--- ${sinceStart(now() - start)}  ${visible(text)}${about}`);
     if (act.kind === 'end') return;
     if (!('gate' in act)) return tell(actOnHub(world, act));
     await speak(act, floor, tell);
@@ -252,7 +254,7 @@ export async function speak(word: Word, floor: Floor, tell: (text: string) => vo
     }
   } catch (error) {
     if (!(error instanceof CheckError)) throw error;
-    floor.output.write(`Nothing comes of it: ${error.message}\n`);
+    floor.output.write(line(`Nothing comes of it: ${error.message}`));
   }
 }
 

@@ -5,7 +5,7 @@ import { type Replayed, replay } from '../core/replay.ts';
 import { plural } from '../core/wording.ts';
 import { withStore } from '../store/open.ts';
 import { parseSince } from './dates.ts';
-import { dateTime, type Output, paint, table } from './text.ts';
+import { dateTime, line, type Output, paint, table } from './text.ts';
 
 /** So many runs at the most are played again, the newest first. */
 const MOST = 1_000;
@@ -66,7 +66,9 @@ function asText(output: Output, played: readonly Played[]): string {
   const unknown = [...new Set(played.flatMap(({ now }) => (now.verdict === 'unknown' ? now.missing : [])))];
   const note =
     unknown.length > 0
-      ? `Of ${unknown.join(', ')} there is evidence missing that this policy asks for: it was not tried that way then.\n`
+      ? line(
+          `Of ${unknown.join(', ')} there is evidence missing that this policy asks for: it was not tried that way then.`,
+        )
       : '';
   const count = played.filter(differs).length;
   return `${text}\n${plural(count, 'verdict')} of ${played.length} would be another one.\n${note}`;

@@ -27,9 +27,10 @@ import {
   waiverReport,
   worstFirst,
 } from '../report/report.ts';
+import { visibleIn } from '../report/visible.ts';
 import { withStore } from '../store/open.ts';
 import type { RunSummary, Store } from '../store/store.ts';
-import { dateTime, type Output, paint, table } from './text.ts';
+import { dateTime, line, type Output, paint, table } from './text.ts';
 
 /** Pages of Koji's web interface below `weburl`. */
 export function webLinks(weburl: string | undefined): Links {
@@ -168,7 +169,8 @@ export async function revisionOf({ store }: Reporting, subject: string): Promise
 const kernelMeant = (store: Store, subject: string): Promise<KernelBuild | undefined> =>
   store.kernel(/^\d+$/.test(subject) ? Number(subject) : subject);
 
-export function explanationText(output: Output, { nvr, build, runs, journal }: Explanation): string {
+export function explanationText(output: Output, explanation: Explanation): string {
+  const { nvr, build, runs, journal } = visibleIn(explanation);
   const history = journal.map((entry) => `  ${dateTime(entry.at)}  ${briefly(entry, runs)}\n`).join('');
   const parts = runs.map((report) => runText(output, report));
   if (parts.length === 0) parts.push(`${nvr} (build ${build}) has not stood before a gate.\n`);
@@ -319,7 +321,8 @@ export async function status(config: Config, output: Output, options: StatusOpti
   if (options.json) output.write(`${JSON.stringify(page, null, 2)}\n`);
   else if (runs.length === 0 && options.before !== undefined) output.write('There is no older run.\n');
   else output.write(statusTable(output, runs));
-  if (older !== null && !options.json) output.write(`\nOlder ones: kmod-gate status --before ${older}\n`);
+  if (older !== null && !options.json)
+    output.write(`\n${line(`Older ones: kmod-gate status --before ${older}`)}`);
   return true;
 }
 

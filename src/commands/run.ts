@@ -11,14 +11,19 @@ import { standardOutput } from './text.ts';
 const REDRAW = 1_000;
 const LISTED = 10;
 
+export interface RunOptions {
+  readonly format: LogFormat;
+  readonly level: string;
+  readonly stop: AbortSignal;
+  /** As in GateOptions. */
+  readonly movedFrom?: string;
+}
+
 /**
  * Run until `stop` fires. Progress goes to standard output, the log to standard error; on a terminal both
  * go through the live display, so that neither tears the other.
  */
-export async function run(
-  config: Config,
-  { format, level, stop }: { format: LogFormat; level: string; stop: AbortSignal },
-): Promise<void> {
+export async function run(config: Config, { format, level, stop, movedFrom }: RunOptions): Promise<void> {
   const live = process.stdout.isTTY === true;
   const progress = createProgress(standardOutput(), live);
   const log = createLog(
@@ -26,7 +31,10 @@ export async function run(
     level,
     live ? { write: (line) => progress.line(line.trimEnd()) } : process.stderr,
   );
-  const gate = await startGate(config, { log, onEntry: progress.entry });
+  const gate = await startGate(config, {
+    ...{ log, onEntry: progress.entry },
+    ...(movedFrom !== undefined && { movedFrom }),
+  });
   progress.line(
     `kmod-gate runs: ${config.gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ')}${gate.url ? `; ${gate.url}` : ''}`,
   );

@@ -6,7 +6,7 @@ import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
-import { checkGates, checkHub, checkLogin } from './rules.ts';
+import { checkGates, checkHub, checkLogin, checkPlaintext } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
 import { readStablelists, StablelistError } from './stablelist.ts';
 
@@ -33,6 +33,8 @@ export interface KojiSettings {
   /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`. */
   readonly user?: string;
   readonly password?: string;
+  /** The password may go to another host over http://. */
+  readonly plaintext?: boolean;
   /** Files in PEM: the client certificate, its key unless `cert` has it, and who signed the hub's. */
   readonly cert?: string;
   readonly key?: string;
@@ -49,6 +51,8 @@ export interface KojiSettings {
 /** Where messages come from. */
 export interface BusSettings {
   readonly url: string;
+  /** User and password may go to another host over amqp://. */
+  readonly plaintext?: boolean | undefined;
   readonly exchange: string;
   readonly queue: string;
   /** Topic patterns that bind the queue to the exchange. */
@@ -152,11 +156,11 @@ function findProfile(
   try {
     const profile: Partial<Profile> =
       typeof named === 'string' ? { ...defaultFiles(env), ...readProfile(instead || named, places) } : {};
-    return { profile, findings: checkLogin(document, profile) };
+    return { profile, findings: [...checkLogin(document, profile), ...checkPlaintext(document, profile)] };
   } catch (error) {
     if (!(error instanceof ProfileError)) throw error;
     const message = instead ? `${error.message}; KOJI_PROFILE names this profile` : error.message;
-    return { profile: {}, findings: [{ path, message }] };
+    return { profile: {}, findings: [{ path, message }, ...checkPlaintext(document, {})] };
   }
 }
 
@@ -203,6 +207,7 @@ function kojiSettings(
     ...(password !== undefined && { password }),
     ...(principal !== undefined && { principal }),
     ...(no_ssl_verify && { no_ssl_verify }),
+    ...(koji.plaintext && { plaintext: true }),
     ...named,
     timeout,
   };
@@ -239,8 +244,10 @@ export function describeConfig(config: Config): string {
     ...(koji.no_ssl_verify
       ? [['', 'no_ssl_verify: anybody on the way can read and change it all'] as [string, string]]
       : []),
+    ...(koji.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
     ['weburl', koji.weburl === undefined ? 'none: no links to tasks and builds' : maskUrl(koji.weburl)],
     ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
+    ...(bus?.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
     ['store', `${maskUrl(store.url)}, keeps all of a run ${describeKeep(store.keep)}`],
     ['http', http === undefined ? 'none: no dashboard' : `${formatHost(http.host)}:${http.port}`],
     [
@@ -253,6 +260,8 @@ export function describeConfig(config: Config): string {
   ];
   return rows.map(([key, value]) => `${key.padEnd(11)}${value}`.trimEnd()).join('\n');
 }
+
+const PLAINTEXT = 'plaintext: without TLS anybody on the way can read the password';
 
 function describeBus({ url, exchange, queue, bindings, prefetch }: BusSettings): string {
   return `${maskUrl(url)}, exchange ${exchange}, queue ${queue}, bindings ${bindings.join(' ')}, prefetch ${prefetch}`;

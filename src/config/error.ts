@@ -23,7 +23,7 @@ export class ConfigError extends Error {
 }
 
 /** One line for each mistake: `FILE:LINE: path: message`, without a line end after the last. */
-export function formatMistakes(error: ConfigError): string {
+export function formatMistakes(error: Pick<ConfigError, 'file' | 'mistakes'>): string {
   return error.mistakes.map((mistake) => formatMistake(error.file, mistake)).join('\n');
 }
 

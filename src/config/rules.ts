@@ -206,6 +206,37 @@ export function checkLogin(document: unknown, profile: Partial<Profile>): Findin
   return [];
 }
 
+/** Whether a password would go over the network as it is, to another host, without the file saying that it is meant. */
+export function checkPlaintext(document: unknown, profile: Partial<Profile>): Finding[] {
+  const server = ['koji', valueAt(document, ['koji', 'server']) === undefined ? 'profile' : 'server'];
+  const hub = otherHost(valueAt(document, ['koji', 'server']) ?? profile.server, 'http:');
+  const authtype = valueAt(document, ['koji', 'authtype']) ?? profile.authtype ?? 'password';
+  const password = valueAt(document, ['koji', 'password']) ?? profile.password;
+  const bus = otherHost(valueAt(document, ['bus', 'url']), 'amqp:');
+  const findings: Finding[] = [];
+  if (hub && authtype === 'password' && password !== undefined && !saidPlaintext(document, 'koji'))
+    findings.push({ path: server, message: `http:// to ${hub.host} ${READABLE} https://${MEANT}` });
+  if (bus && (bus.username || bus.password) && !saidPlaintext(document, 'bus'))
+    findings.push({ path: ['bus', 'url'], message: `amqp:// to ${bus.host} ${READABLE} amqps://${MEANT}` });
+  return findings;
+}
+
+const READABLE = 'lets everybody on the way read the password: use';
+const MEANT = ', or set plaintext = true where that is meant';
+
+/** What is neither true nor false is left to the schema. */
+function saidPlaintext(document: unknown, table: string): boolean {
+  const said = valueAt(document, [table, 'plaintext']);
+  return said !== undefined && said !== false;
+}
+
+/** The URL where it is one of this protocol, and of a host that is not this machine itself. */
+function otherHost(text: unknown, protocol: string): URL | undefined {
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined;
+  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
+  return url?.protocol === protocol && !loopback.test(url.hostname) ? url : undefined;
+}
+
 function isKnownAuthtype(authtype: string | undefined): boolean {
   return authtype === undefined || AUTHTYPES.some((known) => known === authtype);
 }

@@ -99,6 +99,7 @@ const koji = z.strictObject(
       .optional(),
     user: nonEmpty.optional(),
     password: nonEmpty.optional(),
+    plaintext: z.boolean({ error: 'true or false' }).optional(),
     cert: nonEmpty.optional(),
     key: nonEmpty.optional(),
     serverca: nonEmpty.optional(),
@@ -113,6 +114,7 @@ const koji = z.strictObject(
 const bus = z.strictObject(
   {
     url: url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:'),
+    plaintext: z.boolean({ error: 'true or false' }).optional(),
     exchange: nonEmpty.default('amq.topic'),
     queue: nonEmpty.default('kmod-gate'),
     bindings: list(nonEmpty, 'a list of routing key patterns')

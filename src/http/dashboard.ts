@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Explanation, RunPage, WaiverReport } from '../report/report.ts';
+import { visibleLines } from '../report/visible.ts';
 import { ListenError } from './error.ts';
 import { type Health, isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';
@@ -66,6 +67,8 @@ function createApp(sources: Sources, log: Logger) {
   // An open connection with half a request on it must not keep the gate from stopping.
   const app = fastify({ forceCloseConnections: true, frameworkErrors: onError });
   app.setErrorHandler(onError);
+  // For whoever reads the JSON with curl, on a terminal.
+  app.setReplySerializer((payload) => visibleLines(JSON.stringify(payload)));
   app.setNotFoundHandler((request, reply) => refuse(request, reply, 404, `There is no page ${request.url}.`));
 
   // What was started anew may say it in other words, or with other links.

@@ -1,4 +1,5 @@
 /** HTML from tagged templates; whatever is put in is escaped. */
+import { visibleLines } from '../report/visible.ts';
 
 const MARKUP = Symbol('markup');
 
@@ -44,5 +45,5 @@ const ENTITIES: Record<string, string> = {
 };
 
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+  return visibleLines(text).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }

@@ -1,5 +1,6 @@
 /** The tables of a simulated Koji as plain data, its clock and its events. Times are milliseconds since the epoch. */
 import { createHash } from 'node:crypto';
+import { matcher } from '../core/names.ts';
 import { Fault, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
 import type { Nvr, Scenario } from './scenario.ts';
 
@@ -396,13 +397,7 @@ export function digest(text: string): string {
 }
 
 /** Whether `text` matches a shell pattern with `*` and `?`. */
-export function matches(pattern: string, text: string): boolean {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 's').test(text);
-}
+export const matches = (pattern: string, text: string): boolean => matcher([pattern])(text);
 
 /** A value as Python's %r writes it, in the few shapes that faults quote. */
 export function python(value: XmlValue): string {

@@ -10,6 +10,8 @@ import { type Generated, type Kysely, type Migration, type MigrationProvider, sq
 export interface Tables {
   /** One row: an id of this store, so that two installations tell their scratch builds apart. */
   installation: { id: string };
+  /** The URL of the hub whose numbers are in here; the newest counts, as hubs move. */
+  hub: { seq: Generated<number>; url: string };
   /** Its names are the hub's of now: a draft has others once it is promoted. */
   kernel_build: {
     id: number;
@@ -407,6 +409,15 @@ const migrations: Record<string, Migration> = {
       await db.schema.dropTable('baseline_repo_once').execute();
       await recoverTrials(db);
       await recoverJudgements(db);
+    },
+  },
+  '008-hub': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('hub')
+        .addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('url', 'text', (c) => c.notNull())
+        .execute();
     },
   },
   '009-alive': {

@@ -70,6 +70,8 @@ export interface RunSummary {
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
   readonly installation: string;
+  /** The URL of the hub that it is of, without a login; null for one that no gate has run with since stores tell. */
+  readonly hub: string | null;
   /**
    * Record that a kernel build of a gate's package was seen, before anything is said of it, or that it has another name
    * now, as a draft that was promoted; again is harmless.
@@ -228,7 +230,7 @@ export interface Store {
  */
 export function storeOver(
   db: Kysely<Tables>,
-  installation: string,
+  identity: Pick<Store, 'installation' | 'hub'>,
   version: () => Promise<unknown>,
   onEntry: (entry: Entry) => void,
   close: () => Promise<void>,
@@ -237,7 +239,7 @@ export function storeOver(
   const base = { db, cache, record: createRecorder(db, cache, onEntry) };
   const runs = runFacts(base);
   return {
-    installation,
+    ...identity,
     ...kernelFacts(base),
     ...runs,
     ...pruning(base, runs),

@@ -408,6 +408,19 @@ describe('evidence', () => {
   });
 });
 
+test('a store of another hub is wrong, and says whose it is', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+  const url = `sqlite:${join(folder, 'gate.db')}`;
+  await (await openStore(url, { mode: 'write', hub: 'https://koji.example.org/kojihub' })).close();
+  const lines = await linesOf({ rest: { store: { url } } });
+  rmSync(folder, { recursive: true });
+  expect(lines).toContainEqual(
+    expect.stringMatching(
+      /^wrong store: .*gate\.db is a store of the hub https:\/\/koji\.example\.org\/kojihub/,
+    ),
+  );
+});
+
 /** A store in which the gate did all of this. */
 async function remember(url: string, writes: readonly Write[]): Promise<void> {
   const store = await openStore(url, { mode: 'write' });

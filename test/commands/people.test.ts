@@ -11,7 +11,7 @@ import type { RunReport, WaiverReport } from '../../src/report/report.ts';
 import { loadScenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
-import { openStore } from '../../src/store/open.ts';
+import { hubUrl, openStore, withStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
 import { type Ended, gateConfig, type Program, runProgram, start } from './program.ts';
@@ -106,6 +106,28 @@ test('a store of an older version is left alone', async () => {
   const { code, stderr } = await runProgram('hold', NEW, '--config', file);
   expect(stderr).toMatch(/old\.db: of an older kmod-gate; "kmod-gate run" brings it up to date\n$/);
   expect(code).toBe(2);
+});
+
+test('a store of another hub is refused to the gate and to whoever speaks, not to who reads', async () => {
+  const elsewhere = 'https://koji.example.org/kojihub';
+  const other = `sqlite:${join(folder, 'elsewhere.db')}`;
+  await (await openStore(other, { mode: 'write', hub: elsewhere })).close();
+  const file = join(folder, 'elsewhere.toml');
+  writeFileSync(file, gateConfig(server.url, folder).replace('kmod-gate.db', 'elsewhere.db'));
+  for (const args of [['run'], ['hold', NEW], waiving('--kernel', NEW, '--kmod', 'x')]) {
+    const { code, stderr } = await runProgram(...args, '--config', file);
+    expect(stderr).toContain(`elsewhere.db: a store of the hub ${elsewhere}, and the configuration names`);
+    expect(stderr).toContain(`"kmod-gate run --moved-from ${elsewhere}"`);
+    expect(code).toBe(2);
+  }
+  for (const command of ['status', 'waivers'])
+    expect((await runProgram(command, '--config', file)).code).toBe(0);
+  const moved = start(['run', '--config', file, '--moved-from', elsewhere]);
+  const hub = () => withStore(other, 'read', async (store) => store.hub);
+  await expect.poll(hub, SOON).toBe(hubUrl(server.url));
+  moved.child.kill('SIGKILL');
+  await moved.ended;
+  expect((await runProgram('hold', NEW, '--config', file)).stderr).toMatch(/no such kernel in the store/);
 });
 
 describe('beside a running gate', () => {

@@ -13,17 +13,14 @@ const entry = (kind: Entry['kind'], text: string): Entry => ({
   text,
 });
 
-/** A terminal of one kind: knows "up n lines" and "erase below", as the live table uses them. */
+/** A terminal of one kind: goes up and erases below, as the live table wants it. */
 function screen() {
   let lines = [''];
-  const write = (text: string) => {
-    for (const part of text.split('\x1b[')) {
-      const up = /^(\d+)A/.exec(part);
-      if (up) lines = [...lines.slice(0, -1 - Number(up[1])), ''];
-      const [first = '', ...rest] = part.replace(/^(\d+A|J)/, '').split('\n');
-      lines[lines.length - 1] += first;
-      lines.push(...rest);
-    }
+  const write = (text: string, over = 0) => {
+    if (over > 0) lines = [...lines.slice(0, -1 - over), ''];
+    const [first = '', ...rest] = text.split('\n');
+    lines[lines.length - 1] += first;
+    lines.push(...rest);
   };
   return { write, colour: false, text: () => lines.join('\n') };
 }

@@ -350,6 +350,24 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'url = "http://mq" | bus.url | got "http://mq", expected an amqp:// or amqps:// URL',
   ],
   [
+    'a password over http:// to another host',
+    'server = "https://koji.example.org/kojihub"',
+    'server = "http://koji.example.org/kojihub"\nuser = "gate"\npassword = "s3cret"',
+    'server = "http://koji.example.org/kojihub" | koji.server | http:// to koji.example.org lets everybody on the way read the password: use https://, or set plaintext = true where that is meant',
+  ],
+  [
+    'a password over amqp:// to another host',
+    '[store]',
+    '[bus]\nurl = "amqp://gate:s3cret@mq:5672"\nplaintext = false\n[store]',
+    'url = "amqp://gate:s3cret@mq:5672" | bus.url | amqp:// to mq:5672 lets everybody on the way read the password: use amqps://, or set plaintext = true where that is meant',
+  ],
+  [
+    'a wish for plaintext that is no yes or no',
+    '[store]',
+    '[bus]\nurl = "amqp://gate:s3cret@mq"\nplaintext = "yes"\n[store]',
+    'plaintext = "yes" | bus.plaintext | got "yes", expected true or false',
+  ],
+  [
     'no port',
     '[store]',
     '[http]\nlisten = "::1"\n[store]',
@@ -366,6 +384,42 @@ const ONE_MISTAKE: [string, string, string, string][] = [
 describe('a mistake names its line, its key, what is there and what is expected', () => {
   it.each(ONE_MISTAKE)('%s', (_, from, to, mistake) => {
     expect(mistakesOf(edited(from, to))).toEqual([mistake]);
+  });
+
+  const login = (server: string, more = '') =>
+    edited('server = "https://koji.example.org/kojihub"', `server = "${server}"\n${more}`);
+  const PASSWORD = 'user = "gate"\npassword = "s3cret"';
+  const bus = (url: string, more = '') => edited('[store]', `[bus]\nurl = "${url}"\n${more}\n[store]`);
+  it.each([
+    ['a hub by TLS', login('https://koji.example.org/kojihub', PASSWORD)],
+    ['a hub at 127.0.0.1', login('http://127.0.0.1:8080/kojihub', PASSWORD)],
+    ['a hub in 127.0.0.0/8', login('http://127.1.2.3/kojihub', PASSWORD)],
+    ['a hub at ::1', login('http://[::1]/kojihub', PASSWORD)],
+    ['a hub at localhost', login('http://LOCALHOST/kojihub', PASSWORD)],
+    ['a hub that is only read', login('http://koji/kojihub', 'authtype = "noauth"')],
+    ['a hub where it is meant', login('http://koji/kojihub', `${PASSWORD}\nplaintext = true`)],
+    ['a bus by TLS', bus('amqps://gate:s3cret@mq')],
+    ['a bus at ::1', bus('amqp://gate:s3cret@[0:0:0:0:0:0:0:1]:5672')],
+    ['a bus at localhost', bus('amqp://gate:s3cret@Localhost')],
+    ['a bus without a login', bus('amqp://mq')],
+    ['a bus where it is meant', bus('amqp://gate:s3cret@mq', 'plaintext = true')],
+  ])('no password goes over the network as it is, or that is meant: %s', (_, text) => {
+    parse(text);
+  });
+  it.each([
+    login('http://127.0.0.1.example.org/kojihub', PASSWORD),
+    login('http://localhost.example.org/kojihub', PASSWORD),
+    login('http://gate:127.0.0.1@koji/kojihub', PASSWORD),
+    bus('amqp://gate:s3cret@127.0.0.1.example.org'),
+    bus('amqp://gate:s3cret@127.1'),
+  ])('a host that only looks like this machine is another one: %#', (text) => {
+    expect(mistakesOf(text)).toEqual([
+      expect.stringContaining('lets everybody on the way read the password'),
+    ]);
+  });
+  it('what goes as it is, is told', () => {
+    const text = bus('amqp://gate:s3cret@mq', 'plaintext = true');
+    expect(describeConfig(parse(text))).toMatch(/^ +plaintext: without TLS anybody on the way can read/m);
   });
 
   it('two gates of one name', () => {

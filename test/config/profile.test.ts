@@ -237,6 +237,17 @@ describe('a mistake about a profile', () => {
     );
   });
 
+  it('does not send its password over http:// to another host', () => {
+    write('koji.conf', '[koji]\nserver = http://k/hub\nuser = gate\npassword = s3cret\n');
+    expect(settings('profile = "koji"')).toBe(
+      mistake(
+        'http:// to k lets everybody on the way read the password: use https://, or set plaintext = true where that is meant',
+      ),
+    );
+    expect(settings('profile = "koji"\nplaintext = true')).toMatchObject({ plaintext: true });
+    expect(settings('profile = "koji"\nauthtype = "noauth"')).toMatchObject({ authtype: 'noauth' });
+  });
+
   it('names each value that cannot be used, and where it comes from', () => {
     write('koji.conf', '[koji]\ntimeout = soon\n');
     expect(settings('profile = "koji"')).toBe(

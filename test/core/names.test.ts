@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareEvr, matcher, rpmvercmp, sourceRpmPath } from '../../src/core/names.ts';
 
@@ -39,6 +40,44 @@ test('patterns match whole names, as a shell does', () => {
   expect(matcher(['a.b+c'])('a.b+c')).toBe(true);
   expect(matcher(['a.b'])('aXb')).toBe(false);
 });
+
+/** What a pattern means, by the table of all its beginnings and all those of the name. */
+function matchesByTable(pattern: string, name: string): boolean {
+  let row = [true, ...Array.from(name, () => false)];
+  for (const mark of pattern.split('')) {
+    const above = row;
+    row = [mark === '*' && above[0] === true];
+    for (let i = 1; i <= name.length; i++)
+      row[i] =
+        mark === '*'
+          ? above[i] === true || row[i - 1] === true
+          : above[i - 1] === true && (mark === '?' || mark === name[i - 1]);
+  }
+  return row.at(-1) === true;
+}
+
+test('patterns match what the table of their meaning says', () => {
+  const text = (...units: string[]) => fc.string({ unit: fc.constantFrom(...units), maxLength: 12 });
+  const any = fc.string({ unit: 'binary', maxLength: 6 });
+  const pairs = fc.oneof(
+    fc.tuple(text('a', 'b', '*', '?'), text('a', 'b')),
+    fc.tuple(text('a', '*', '?', '.', '\n', '[', '\\'), text('a', '*', '.', '\n', '[', '\\')),
+    fc.tuple(any, any),
+  );
+  fc.assert(
+    fc.property(pairs, ([pattern, name]) => {
+      expect(matcher([pattern])(name)).toBe(matchesByTable(pattern, name));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('a pattern of many stars is answered at once', () => {
+  const long = 'a'.repeat(5_000);
+  expect(matcher([`${'*a'.repeat(7)}*b`])('a'.repeat(48))).toBe(false);
+  expect(matcher([`${'*a'.repeat(1_000)}*b`])(long)).toBe(false);
+  expect(matcher([`${'*a'.repeat(1_000)}*`])(long)).toBe(true);
+}, 5_000);
 
 test('a source rpm is named by its path below work', () => {
   const build = { name: 'kmod-bbswitch', version: '0.8', release: '1.el9', volume_name: 'DEFAULT' };

@@ -335,6 +335,15 @@ test('nothing from the outside becomes markup', async () => {
 });
 
 describe('JSON', () => {
+  test('is safe to read on a terminal, and still what the sources gave', async () => {
+    const example = await exampleSources(NOW).explain('4711');
+    if (!example) throw new Error('no such kernel');
+    const hostile = { ...example, nvr: '\u009b2J\u202e\u007f\u2028' };
+    const { get } = await serve({ explain: async () => hostile });
+    const text = await (await get('/api/kernel/4711')).text();
+    expect(text).toContain('\\u009b2J\\u202e\\u007f\\u2028');
+    expect(JSON.parse(text)).toEqual(hostile);
+  });
   test('is what the sources gave', async () => {
     const { get } = await serve();
     const sources = exampleSources(NOW);

@@ -122,7 +122,7 @@ export function openHeard(
   });
   const store = storeOver(
     db,
-    'one',
+    { installation: 'one', hub: null },
     async () => 0,
     () => {},
     () => db.destroy(),

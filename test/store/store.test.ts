@@ -1,13 +1,24 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { Kysely, Migrator, type SqliteDatabase, SqliteDialect } from 'kysely';
 import Database from 'libsql';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { countRetries } from '../../src/core/judge.ts';
 import type { ArchDetail, Run, SymbolsShown, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
-import { openStore } from '../../src/store/open.ts';
+import { hubUrl, openStore, withStore } from '../../src/store/open.ts';
 import { migrationProvider } from '../../src/store/schema.ts';
 import type { Store } from '../../src/store/store.ts';
 import { BUILDS, FAILS, KERNEL, kmod, OTHER } from '../core/facts.ts';
@@ -446,6 +457,56 @@ describe('opening', () => {
     await store.close();
     await (await openStore(url, { mode: 'write' })).close();
   });
+  test.each<[string, (file: string) => string]>([
+    ['a relative path', (file) => relative(process.cwd(), file)],
+    ['a path with ..', (file) => join(folder, 'sub') + file.replace(folder, '/..')],
+    ['a link', (file) => link(file, 'link.db')],
+    ['a link by a relative path', (file) => link(relative(folder, file), 'link.db')],
+    ['a link to a link', (file) => link(link(file, 'one.db'), 'two.db')],
+    ['a folder that is a link', (file) => join(link(folder, 'folder'), file.slice(folder.length))],
+  ])('a second writer by %s is refused, and reads the same store', async (_, otherOf) => {
+    mkdirSync(join(folder, 'sub'));
+    const file = join(folder, 'gate.db');
+    // The path is made before there is a file: what a link will lead to counts.
+    const other = `sqlite:${otherOf(file)}`;
+    const inUse = `${join(realpathSync(folder), 'gate.db')}: another kmod-gate uses this store`;
+    const store = await openStore(other, { mode: 'write' });
+    expect(existsSync(file)).toBe(true);
+    await expect(openStore(url, { mode: 'write' })).rejects.toThrow(inUse);
+    await store.close();
+    const first = await openStore(url, { mode: 'write' });
+    await expect(openStore(other, { mode: 'write' })).rejects.toThrow(inUse);
+    const beside = await openStore(other, { mode: 'append' });
+    expect(beside.installation).toBe(first.installation);
+    await beside.close();
+    await first.close();
+  });
+  const link = (target: string, name: string): string => {
+    symlinkSync(target, join(folder, name));
+    return join(folder, name);
+  };
+  test('a file that has a second name is refused to a writer, and nobody else', async () => {
+    await (await openStore(url, { mode: 'write' })).close();
+    const file = join(folder, 'gate.db');
+    const other = join(folder, 'other.db');
+    linkSync(file, other);
+    for (const name of [file, other])
+      await expect(openStore(`sqlite:${name}`, { mode: 'write' })).rejects.toThrow(
+        `${realpathSync(name)}: the file has 2 names (hard links), by each of which a gate could open it; remove the others, or copy it`,
+      );
+    await (await openStore(url, { mode: 'read' })).close();
+    await (await openStore(url, { mode: 'append' })).close();
+    rmSync(other);
+    copyFileSync(file, other);
+    await (await openStore(`sqlite:${other}`, { mode: 'write' })).close();
+  });
+  test('links that lead round in a circle are refused in words', async () => {
+    link(join(folder, 'b.db'), 'a.db');
+    link(join(folder, 'a.db'), 'b.db');
+    await expect(openStore(`sqlite:${join(folder, 'a.db')}`, { mode: 'write' })).rejects.toThrow(
+      /a\.db: cannot be used as a store \(/,
+    );
+  });
   test('a reader makes no store where there is none', async () => {
     await expect(openStore(url, { mode: 'read' })).rejects.toThrow(/no such store/);
     expect(existsSync(join(folder, 'gate.db'))).toBe(false);
@@ -469,5 +530,56 @@ describe('opening', () => {
   test('a folder that is not there is refused for writing too', async () => {
     rmSync(folder, { recursive: true });
     await expect(openStore(url, { mode: 'write' })).rejects.toBeInstanceOf(StoreError);
+  });
+});
+
+describe('the hub of a store', () => {
+  const HUB = 'https://koji.example.org/kojihub';
+  const OTHER_HUB = 'https://koji2.example.org/kojihub';
+  const refusal =
+    /gate\.db: a store of the hub https:\/\/koji\.example\.org\/kojihub, and the configuration names https:\/\/koji2\.example\.org\/kojihub; use another store\.url, or, where the hub itself moved, start once "kmod-gate run --moved-from https:\/\/koji\.example\.org\/kojihub"$/;
+  const run = async (hub: string, movedFrom?: string) =>
+    (await openStore(url, { mode: 'write', hub, ...(movedFrom !== undefined && { movedFrom }) })).close();
+  const hubNow = () => withStore(url, 'read', async ({ hub }) => hub);
+
+  test('is the one that a gate first ran with; another one is refused to gates and to persons', async () => {
+    await run(HUB);
+    expect(await hubNow()).toBe(HUB);
+    await expect(run(OTHER_HUB)).rejects.toThrow(refusal);
+    await expect(withStore(url, 'append', async () => {}, OTHER_HUB)).rejects.toThrow(refusal);
+    await withStore(url, 'append', async () => {}, HUB);
+    await run(HUB);
+    expect(await hubNow()).toBe(HUB);
+  });
+  test('may move, by its old URL alone', async () => {
+    await run(HUB);
+    await expect(run(OTHER_HUB, 'https://koji3.example.org/kojihub')).rejects.toThrow(refusal);
+    await run(OTHER_HUB, 'https://KOJI.example.org:443/kojihub/');
+    expect(await hubNow()).toBe(OTHER_HUB);
+    // Who leaves the option in place does no harm.
+    await run(OTHER_HUB, HUB);
+    await expect(run(HUB)).rejects.toThrow(/a store of the hub https:\/\/koji2/);
+  });
+  test('is written without a login, and compared as URLs are', async () => {
+    await run('HTTPS://user:secret@KOJI.example.org:443/kojihub/');
+    expect(await hubNow()).toBe(HUB);
+    await run(HUB);
+    expect(readFileSync(join(folder, 'gate.db'), 'latin1')).not.toMatch(/secret/);
+    expect(hubUrl('http://koji:8080/kojihub')).not.toBe(hubUrl('http://koji/kojihub'));
+    expect(hubUrl('http://koji/KojiHub')).not.toBe(hubUrl('http://koji/kojihub'));
+    expect(hubUrl('http://koji/')).toBe(hubUrl('http://koji'));
+  });
+  test('an older store that has none is bound at the first run, with all that is in it', async () => {
+    const old = new Database(join(folder, 'gate.db'));
+    const db = new Kysely({ dialect: new SqliteDialect({ database: old as unknown as SqliteDatabase }) });
+    await new Migrator({ db, provider: migrationProvider }).migrateTo('007-cells');
+    old.exec(`INSERT INTO installation VALUES ('one')`);
+    await db.destroy();
+    await run(HUB, OTHER_HUB);
+    expect(await withStore(url, 'read', async ({ hub, installation }) => [hub, installation])).toEqual([
+      HUB,
+      'one',
+    ]);
+    await expect(run(OTHER_HUB)).rejects.toThrow(refusal);
   });
 });

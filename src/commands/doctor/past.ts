@@ -1,9 +1,10 @@
 /** The store, and what it remembers: what a gate did once, the hub lets it do. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Config } from '../../config/config.ts';
 import type { Run, Write } from '../../core/model.ts';
 import { plural } from '../../core/wording.ts';
-import { withStore } from '../../store/open.ts';
+import { hubUrl, withStore } from '../../store/open.ts';
 import type { Heard, Store } from '../../store/store.ts';
 import { type Check, ok, unsure, wrong } from './check.ts';
 
@@ -31,7 +32,10 @@ const NO_PAST: Past = { known: false, deeds: [] };
 const REMEMBERED = 50;
 
 /** @param queue the configured queue of the bus, if there is one */
-export async function examineStore(url: string, queue: string | undefined): Promise<[Check, Past]> {
+export async function examineStore(
+  { store: { url }, koji: { server } }: Pick<Config, 'store' | 'koji'>,
+  queue: string | undefined,
+): Promise<[Check, Past]> {
   const path = url.replace(/^sqlite:/, '');
   if (path === ':memory:') {
     const mend = 'everything is forgotten at the end; name a file in store.url';
@@ -43,6 +47,10 @@ export async function examineStore(url: string, queue: string | undefined): Prom
     if (!existsSync(path)) return [ok(STORE, `${path} does not exist yet; run makes it`), NO_PAST];
     accessSync(path, constants.W_OK);
     return await withStore(url, 'read', async (store) => {
+      if (store.hub !== null && store.hub !== hubUrl(server)) {
+        const mend = `name another file in store.url, or, where the hub itself moved, start once "kmod-gate run --moved-from ${store.hub}"`;
+        return [wrong(STORE, `${path} is a store of the hub ${store.hub}`, mend), NO_PAST];
+      }
       const live = await store.liveRuns();
       return [ok(STORE, `${path}: ${plural(live.length, 'run')} under way`), await remember(store, queue)];
     });
