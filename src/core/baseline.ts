@@ -68,9 +68,12 @@ export function baselinesOf(
   shipped: readonly { readonly kernel: KernelRef; readonly judged: Judged | undefined }[],
   kernel: number,
 ): Baseline[] {
-  // A newer kernel may have been measured by the one that is tried now, which is no measure of its own.
-  const sound = (judged: Judged) =>
-    soundOf(judged.baseline?.id === kernel ? { ...judged, baseline: null } : judged);
+  // A newer kernel may have been measured by the one that is tried now, which is no measure of its own; nor is what was
+  // only as bad as that one.
+  const sound = (judged: Judged) => {
+    if (judged.baseline?.id !== kernel) return soundOf(judged);
+    return judged.outcome === 'already-broken' ? undefined : soundOf({ ...judged, baseline: null });
+  };
   const same = passed?.last.kmodBuild === kmodBuild;
   const measure = same && passed.last.outcome === 'already-broken' ? undefined : passed?.fine;
   const clean = measure && sound(measure);

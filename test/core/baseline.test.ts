@@ -96,6 +96,8 @@ test('a newer kernel that was measured by the one that is tried now is measured 
   expect(ids(said(K2, 'inconclusive', K1))).toEqual([2]);
   expect(ids(said(K3, 'broken', K1), K2)).toEqual([2]);
   expect(ids(said(K3, 'broken', K1))).toEqual([]);
+  // Nor by what was only as bad as that one (seed 5115).
+  expect(ids(said(K3, 'already-broken', K1), K2)).toEqual([2]);
 });
 
 test('of a stablelist that could not be compared, the kernel that passed is the next baseline', () => {

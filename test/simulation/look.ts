@@ -16,6 +16,9 @@ export interface Look {
 /** Tables of which rows are replaced: the bus's newest message, and what SQLite and kysely count and lock with. */
 const NO_FACTS = ['heard', 'sqlite_sequence', 'kysely_migration_lock'];
 
+/** Columns that are no facts: marks that follow from them, and when something was used last. */
+const MARKS = ['live', 'passed', 'pruned_at', 'used_at'];
+
 /** Look at a store's file. Undefined where there is no store yet, since the first start came no further. */
 export function lookAt(file: string): Look | undefined {
   if (!existsSync(file)) return undefined;
@@ -31,7 +34,10 @@ export function lookAt(file: string): Look | undefined {
       .filter((name) => !NO_FACTS.includes(name));
     if (tables.length === 0 && damage.length === 0) return undefined;
     const facts = tables.flatMap((table) =>
-      rows(`SELECT * FROM "${table}"`).map((row) => `${table} ${JSON.stringify(row)}`),
+      rows<object>(`SELECT * FROM "${table}"`).map((row) => {
+        const facts = Object.entries(row).filter(([column]) => !MARKS.includes(column));
+        return `${table} ${JSON.stringify(Object.fromEntries(facts))}`;
+      }),
     );
     // Killed between two tables, a process leaves what no later one can go on from.
     if (!tables.includes('journal'))
