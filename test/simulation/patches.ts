@@ -28,7 +28,7 @@ export const PATCHES: readonly Patch[] = [
       "return nothing(cause, wanted.kind === 'kernel' ? 'kernel' : 'dependency', true);",
       `return ${OWN_FAILURE};`,
     ),
-    seed: '74',
+    seed: '84',
   },
   {
     finding: 'A2',
@@ -38,7 +38,7 @@ export const PATCHES: readonly Patch[] = [
       '  if (evidence) return untried(',
       "  if (evidence) return { shows: 'builds', cause: '', whose: null, again: false, proof: 'buildroot' };\n  if (evidence) return untried(",
     ),
-    seed: '75',
+    seed: '79',
   },
   {
     finding: 'A3',
@@ -65,7 +65,7 @@ export const PATCHES: readonly Patch[] = [
   {
     finding: 'A5',
     what: 'what another gate let in is a baseline, though this one has blocked it',
-    changes: change(BASELINE, '(judged ? soundOf(judged) : kernel)', '(judged ? kernel : kernel)'),
+    changes: change(BASELINE, '(judged ? sound(judged) : ref)', '(judged ? ref : ref)'),
     seed: '59',
   },
   {
@@ -171,8 +171,8 @@ export const PATCHES: readonly Patch[] = [
     what: 'a draft keeps its first name',
     changes: [
       ...change(
-        'src/reconciler/reconciler.ts',
-        'if (known && known.nvr !== build.nvr) await see(build);',
+        'src/reconciler/look.ts',
+        'if (seen && seen.nvr !== nvr) await store.seeKernel(kernel, now());',
         '',
       ),
       ...change('src/store/kernels.ts', 'if (known?.nvr === nvr) return;', 'if (known) return;'),
