@@ -177,7 +177,7 @@ export const PATCHES: readonly Patch[] = [
       ),
       ...change('src/store/kernels.ts', 'if (known?.nvr === nvr) return;', 'if (known) return;'),
     ],
-    seed: '7',
+    seed: '41',
   },
   {
     finding: 'B17',
