@@ -153,15 +153,18 @@ export function reopens(gate: Judging, run: Run, now: number): string | undefine
 }
 
 /**
- * Why a kernel that still stands in the watch tag is tried anew though its run is over: what ended that is no more so.
+ * Whether a kernel that still stands in the watch tag is tried anew though its run is over: what ended that is no more so.
  * @param newer whether a newer kernel stands before the gate and may still be promoted, or was
  */
-export function returns(gate: Pick<Gate, 'mode' | 'policy'>, run: Run, newer: boolean): string | undefined {
-  const { closing, verdict, orders } = run;
-  if (closing?.how === 'observed' && gate.mode === 'enforce') return 'the gate enforces now';
-  if (closing?.how === 'cancelled' && !orders.some(({ kind }) => kind === 'cancel'))
-    return 'the configuration lists its package again';
+export function returns(
+  { mode, policy }: Pick<Gate, 'mode' | 'policy'>,
+  { closing, verdict, orders }: Run,
+  newer: boolean,
+): boolean {
+  // It was only observed, and the gate enforces now.
+  if (closing?.how === 'observed') return mode === 'enforce';
+  // Not by a person: the configuration listed its package no more, and lists it again.
+  if (closing?.how === 'cancelled') return !orders.some(({ kind }) => kind === 'cancel');
   const yielded = closing?.how === 'superseded' && (!verdict || verdict.verdict === 'hold');
-  if (yielded && (!newer || gate.policy.supersede === 'keep')) return 'no newer kernel ends its run any more';
-  return undefined;
+  return yielded && (!newer || policy.supersede === 'keep');
 }

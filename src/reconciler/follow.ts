@@ -1,11 +1,19 @@
 /** What an ended task of a run's has come to, read and recorded by itself: a log that cannot be read stops no other. */
-import { type BuildEvidence, type Ending, type Gate, type Intent, type Run, TASK } from '../core/model.ts';
+import {
+  type BuildEvidence,
+  type Ending,
+  type Gate,
+  type Intent,
+  type Run,
+  TASK,
+  type Write,
+} from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { HubError, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
 import { runKey } from './keys.ts';
-import { isTrue, taggedBuild } from './settle.ts';
+import { taggedBuild } from './settle.ts';
 import { tieErrors } from './symbols.ts';
 
 /** So often something is read that cannot be read, over some eight minutes; then what is known counts. */
@@ -24,7 +32,7 @@ export async function followTask(context: Context, id: number, tries: number): P
   const owner = await store.ownerOfTask(id);
   if (!owner) return;
   const gate = gates.find(({ name }) => name === owner.gate);
-  const run = (await store.runsOf(owner.build)).find(({ id: of }) => of === owner.run);
+  const run = await store.run(owner.run);
   const intent = run?.intents.find(({ receipt, ending }) => receipt?.task === id && !ending);
   if (gate && run && intent) {
     const task = await hub.read(koji.getTaskInfo(id));
@@ -53,7 +61,7 @@ async function endingOf(
   const { hub, now } = context;
   const { write } = intent;
   if (write.kind === 'rebuild') return readRebuild(hub, task, now());
-  if (write.kind === 'tag') return readTagging(hub, run, intent, task, now());
+  if (write.kind === 'tag') return readTagging(hub, taggedBuild(run, intent), write, task, now());
   if (write.kind !== 'scratch-build') return undefined;
   const build = await readEvidence(hub, run.kernel, task, last);
   const tied = write.against ? build : await tie(context, gate, run, build, write.kmod, last);
@@ -95,18 +103,15 @@ async function readRebuild(hub: Context['hub'], task: koji.TaskInfo, at: number)
  */
 async function readTagging(
   hub: Context['hub'],
-  run: Run,
-  intent: Intent,
+  build: number,
+  { tag, from }: Extract<Write, { kind: 'tag' }>,
   task: koji.TaskInfo,
   at: number,
 ): Promise<Ending> {
   if (task.state === TASK.CLOSED) return { at, how: 'done' };
-  const [tags, result] = await hub.readAll([
-    koji.listTags(taggedBuild(run, intent)),
-    koji.getTaskResult(task.id),
-  ]);
-  const names = unwrap(tags).map((tag) => tag.name);
-  if (isTrue(intent, names)) return { at, how: 'done' };
+  const [tags, result] = await hub.readAll([koji.listTags(build), koji.getTaskResult(task.id)]);
+  const names = unwrap(tags).map(({ name }) => name);
+  if (names.includes(tag) && !(from && names.includes(from))) return { at, how: 'done' };
   const fault = result.ok ? koji.faultIn(result.value)?.text : result.error.message;
   return { at, how: 'failed', why: fault ?? `task ${task.id} ended, yet the tags are not as asked` };
 }

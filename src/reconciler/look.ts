@@ -1,5 +1,6 @@
 /** A look at the run of a gate on a kernel: what is true, what that asks for, and doing it. */
 import { judgementsOf } from '../core/baseline.ts';
+import { measuredBy } from '../core/cell.ts';
 import { decide } from '../core/decide.ts';
 import { BUILD, type Gate, type KernelBuild, type Run } from '../core/model.ts';
 import { compareEvr, isDraft } from '../core/names.ts';
@@ -109,7 +110,7 @@ async function enter(
 /** Whether a kernel that still stands in the watch tag is to be tried anew, since why its run was over is no more so. */
 export async function isWantedAgain(context: Context, gate: Gate, run: Run): Promise<boolean> {
   const { store } = context;
-  if (returns(gate, run, false) === undefined) return false;
+  if (!returns(gate, run, false)) return false;
   const { name, id } = run.kernel;
   const live = (await store.liveRuns(gate.name)).filter(
     ({ verdict }) => !verdict || verdict.verdict === 'promote',
@@ -117,7 +118,7 @@ export async function isWantedAgain(context: Context, gate: Gate, run: Run): Pro
   const passed = await store.lastPassed(gate.name, name, id);
   const others = [...live.map(({ kernel }) => kernel), ...(passed ? [passed] : [])];
   const newer = others.some((other) => other.name === name && compareEvr(other, run.kernel) > 0);
-  return returns(gate, run, newer) !== undefined;
+  return returns(gate, run, newer);
 }
 
 /** No waiver brings back a kernel that is older than what the pass tags have or last had, or that is where no block put it. */
@@ -201,6 +202,17 @@ async function close(
 
 // ---- what a look asks for, each by itself ---------------------------------------------------------------
 
+/** A gate and its run on a kernel build; undefined where that is over, or the configuration has no such gate. */
+async function liveAt(
+  { gates, store }: Context,
+  name: string,
+  build: number,
+): Promise<{ gate: Gate; run: Run } | undefined> {
+  const gate = gates.find((one) => one.name === name);
+  const run = await store.latestRun(name, build);
+  return gate && run && !run.closing ? { gate, run } : undefined;
+}
+
 /**
  * Read the symbols of a run's kernel and kmods.
  * @param tries how often that has failed
@@ -212,10 +224,10 @@ export async function readRunSymbols(
   build: number,
   tries: number,
 ): Promise<void> {
-  const { gates, store, now, want } = context;
-  const gate = gates.find((one) => one.name === name);
-  const run = await store.latestRun(name, build);
-  if (!gate || !run || run.closing || run.symbols) return;
+  const { store, now, want } = context;
+  const live = await liveAt(context, name, build);
+  if (!live || live.run.symbols) return;
+  const { gate, run } = live;
   const shown = await readSymbols(context, gate, run, isLastTry(tries));
   // Of kmods that were chosen meanwhile it says nothing.
   const current = await store.run(run.id);
@@ -235,12 +247,12 @@ export async function findRepo(
   baseline: number,
   tries: number,
 ): Promise<void> {
-  const { gates, store, now, want } = context;
-  const gate = gates.find((one) => one.name === name);
-  const run = await store.latestRun(name, build);
-  const ref = run?.kmods.flatMap(({ baselines = [] }) => baselines).find(({ id }) => id === baseline);
-  const wanted = ref ?? (run?.baseline?.id === baseline ? run.baseline : undefined);
-  if (!gate || !run || run.closing || !wanted || run.baselineRepos[baseline]) return;
+  const { store, now, want } = context;
+  const live = await liveAt(context, name, build);
+  if (!live || live.run.baselineRepos[baseline]) return;
+  const { gate, run } = live;
+  const wanted = run.kmods.flatMap((kmod) => measuredBy(kmod, run)).find(({ id }) => id === baseline);
+  if (!wanted) return;
   const found = await findBaselineRepo(context, gate, wanted).catch((error: unknown) => {
     if (!isLastTry(tries) || !(error instanceof HubError)) throw error;
     return { repo: null, why: `a repo with ${wanted.nvr} cannot be looked for: ${error.message}` };

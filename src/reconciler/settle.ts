@@ -52,13 +52,6 @@ async function findEnded({ hub, want }: Context, open: readonly Intent[]): Promi
 export const taggedBuild = ({ kernel }: Run, { write }: Intent): number =>
   (write.kind === 'tag' ? write.against?.id : undefined) ?? kernel.id;
 
-/** Whether the kernel's tags are as a write wanted them. */
-export function isTrue({ write }: Intent, tags: readonly string[]): boolean {
-  if (write.kind === 'untag') return !tags.includes(write.tag);
-  if (write.kind !== 'tag') return false;
-  return tags.includes(write.tag) && !(write.from && tags.includes(write.from));
-}
-
 /**
  * A requested repo counts once it is there and its newest kernel is this one. Where the hub knows no requests,
  * any newer repo may be the one.
