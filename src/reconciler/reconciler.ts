@@ -25,6 +25,8 @@ export interface ReconcilerOptions {
   readonly now: () => number;
   /** In [0, 1); spreads retries. */
   readonly random: () => number;
+  /** So many keys are at work at a time; one: each in its turn. Default: 8. */
+  readonly lanes?: number;
   /** Called when work on a key is over: then `turn` may have more to do. */
   readonly onFree?: () => void;
 }
@@ -48,13 +50,12 @@ export interface Reconciler {
   step(signal?: AbortSignal): Promise<number>;
 }
 
-/** So many keys are at work at a time. */
 const LANES = 8;
 /** More keys than these are not kept: then a sweep finds what they would have told. */
 const KEYS_MOST = 50_000;
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
-  const { gates, pace, hub, store, log, now } = options;
+  const { gates, pace, hub, store, log, now, lanes = LANES } = options;
   const queue = createQueue(options.random);
   const unread = new Map<string, string>();
   const context: Context = {
@@ -117,7 +118,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   function turn(signal?: AbortSignal): number {
-    while (working.size < LANES && !signal?.aborted) {
+    while (working.size < lanes && !signal?.aborted) {
       const key = queue.take(now());
       if (key === undefined) break;
       const job: Promise<void> = begin(key).then(() => {
@@ -127,7 +128,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       working.add(job);
     }
     // While all lanes are taken, one that gets free tells.
-    return working.size < LANES ? (queue.next() ?? now() + pace.every) : now() + pace.every;
+    return working.size < lanes ? (queue.next() ?? now() + pace.every) : now() + pace.every;
   }
 
   /** A hub with a flood of messages must not fill the memory: what is dropped here, the sweep sees. */

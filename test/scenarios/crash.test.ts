@@ -102,6 +102,8 @@ async function play(repo: Repo, crash?: Crash) {
     scenario: quick,
     faults,
     around,
+    // The moments of one play are those of the next.
+    lanes: 1,
   });
   const step = async () => {
     if (processes > 1) return stage.step();

@@ -52,6 +52,8 @@ export interface StageOptions {
   readonly faults?: ServeOptions['faults'];
   /** The address that gate processes use, given the hub's own. */
   readonly via?: (hub: string) => Promise<string>;
+  /** How many keys of a gate process are at work at a time. */
+  readonly lanes?: number;
   /** Deadline of one call of a gate process, in milliseconds. */
   readonly timeout?: number;
   /** Asked for each gate process: what it has in place of its hub and store. */
@@ -102,6 +104,7 @@ export async function setStage(options: StageOptions = {}) {
       log,
       now: () => world.now(),
       random: () => 0.5,
+      ...(options.lanes && { lanes: options.lanes }),
     });
     return { hub, reconciler };
   }
