@@ -1,12 +1,12 @@
 /** What symbols show of runs, and what rpms have and need of them. */
 import { promisify } from 'node:util';
-import { brotliCompress, brotliDecompress, constants } from 'node:zlib';
+import { brotliCompress, brotliCompressSync, brotliDecompress, brotliDecompressSync } from 'node:zlib';
 import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
 import { summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
 import { type Base, of } from './record.ts';
-import { pack, type Tables, unpack } from './schema.ts';
+import { PACKING, pack, type Tables, unpack } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';
 
 /** Symbols of runs and rpms. */
@@ -84,9 +84,11 @@ export function symbolFacts({ db, record }: Base) {
 
 const DAY = 24 * 3_600_000;
 
-/** Megabytes of text, packed and unpacked beside the event loop. */
+/** What is longer, in characters or packed bytes, is packed and unpacked beside the event loop: a thread's turn costs too. */
+const ASIDE = { text: 64 * 1024, packed: 16 * 1024 };
 const brotli = promisify(brotliCompress);
 const unbrotli = promisify(brotliDecompress);
-export const packAside = (text: string): Promise<Uint8Array> =>
-  brotli(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
-const unpackAside = async (packed: Uint8Array): Promise<string> => (await unbrotli(packed)).toString();
+export const packAside = async (text: string): Promise<Uint8Array> =>
+  text.length > ASIDE.text ? brotli(text, PACKING) : brotliCompressSync(text, PACKING);
+const unpackAside = async (packed: Uint8Array): Promise<string> =>
+  (packed.length > ASIDE.packed ? await unbrotli(packed) : brotliDecompressSync(packed)).toString();
