@@ -570,8 +570,14 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     const moves = run.intents.some(
       ({ write }) => write.kind === 'tag' && gate.on_pass.tag.includes(write.tag),
     );
-    if (passed && !moves && verdicts.get(run.id)?.at(-1)?.verdict === 'promote') {
-      judgePromotion(view, gate, run, closing.at, say);
+    const said = verdicts.get(run.id)?.at(-1);
+    if (passed && !moves && said?.verdict === 'promote') {
+      // A waiver that ends while the rest is tidied up comes too late: what is begun is finished.
+      const begun = run.intents.find(
+        ({ write, askedAt }) =>
+          write.kind === 'untag' && gate.on_pass.untag.includes(write.tag) && askedAt >= said.at,
+      );
+      judgePromotion(view, gate, run, begun?.askedAt ?? closing.at, say);
       notePass(state, gate, run, closing.at, 'let');
     }
     if (closing.how !== 'taken-over') {
