@@ -6,7 +6,7 @@ import { activeOf, cancelsFor, isOverdue, ownSideTags, submit, uselessBuilds } f
 import { standings } from './judge.ts';
 import { act, ask, conclude, type Decision, type Observation, type Pace, wait } from './look.ts';
 import type { Closing, Gate, Order, Run } from './model.ts';
-import { holdOf, lastRetry } from './people.ts';
+import { asOf, holdOf, lastRetry } from './people.ts';
 import { quietUntil } from './policy.ts';
 import { describeRebuilds, isBuild, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
 import { changeFor, newerHead, planTagChanges, type TagIntent, tagChanges, takenOver } from './tags.ts';
@@ -109,7 +109,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   if (changes.some((intent) => !intent.ending))
     return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
   // What was begun is finished: half of the tags would be neither here nor there.
-  const begun = changes.some(({ askedAt, ending }) => askedAt >= verdict.at && ending?.how === 'done');
+  const begun = changes.some(({ fact, ending }) => fact > verdict.fact && ending?.how === 'done');
   const other = begun && verdict.verdict === 'promote' ? undefined : reconsider(gate, run, now);
   if (other) return conclude(other);
   const stops = cancelsFor(run, now, activeOf(run));
@@ -187,8 +187,9 @@ function endOfHold({ policy }: Gate, { orders }: Run, since: number): number | u
 }
 
 /** Names of the kmods that are to be built for real after a promotion. */
-function rebuildsWanted(gate: Gate, run: Run, { at, verdict }: NonNullable<Run['verdict']>): string[] {
-  return gate.rebuild && verdict === 'promote' ? needRebuild(run, standings(gate, run, at)) : [];
+function rebuildsWanted(gate: Gate, run: Run, verdict: NonNullable<Run['verdict']>): string[] {
+  if (!gate.rebuild || verdict.verdict !== 'promote') return [];
+  return needRebuild(run, standings(gate, asOf(run, verdict), verdict.at));
 }
 
 function rebuildThenClose(

@@ -169,7 +169,7 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
   const retry = lastRetry(before);
   // A run that an older version began was chosen without baselines.
   const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
-  if (before.kmods.length === 0 || old || (retry && retry.at > before.chosenAt)) {
+  if (before.kmods.length === 0 || old || (retry && retry.fact > before.chosen.fact)) {
     const { kmods } = await choose(context, gate, before.kernel);
     if (kmods.length > 0) await store.select(before, kmods, now());
   }
@@ -229,9 +229,7 @@ export async function readRunSymbols(
   if (!live || live.run.symbols) return;
   const { gate, run } = live;
   const shown = await readSymbols(context, gate, run, isLastTry(tries));
-  // Of kmods that were chosen meanwhile it says nothing.
-  const current = await store.run(run.id);
-  if (current?.chosenAt === run.chosenAt) await store.showSymbols(run, shown, now());
+  await store.showSymbols(run, shown, now());
   want(runKey(name, build));
 }
 

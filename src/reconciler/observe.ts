@@ -53,7 +53,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
         : await observeBuildTag(store, gate, buildTag, second.latest[0]?.[0], watched),
     heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
-    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.at - b.at),
+    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.fact - b.fact),
     blockedBy: sharesPass(gate, blockers),
     blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
     sideTags: second.sideTags.flat().map(({ name }) => name),
@@ -189,5 +189,5 @@ function tagWrites({ gate, intents }: Run): Observation['otherGates'] {
     ({ write, ending }) =>
       (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
   );
-  return counts.map(({ write, askedAt: at, ending }) => ({ gate, write, at, done: ending !== undefined }));
+  return counts.map(({ write, fact, ending }) => ({ gate, write, fact, done: ending !== undefined }));
 }

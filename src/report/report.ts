@@ -14,7 +14,7 @@ import type {
   Verdict,
   Waiver,
 } from '../core/model.ts';
-import { holdOf } from '../core/people.ts';
+import { asOf, holdOf } from '../core/people.ts';
 import { isRebuild } from '../core/rebuild.ts';
 import type { Whose } from '../core/trial.ts';
 import { needRebuild } from '../core/verdict.ts';
@@ -164,10 +164,10 @@ export interface RunPage {
 export type Tallied = KmodReport['outcome'] | 'waived';
 
 /** A waiver, and whether it still lets anything through. */
-export interface WaiverReport extends Omit<Waiver, 'ended'> {
+export interface WaiverReport extends Omit<Waiver, 'fact' | 'ended'> {
   readonly state: 'holds' | 'expired' | 'ended';
   /** Who ended it, and when; null: nobody. */
-  readonly ended: NonNullable<Waiver['ended']> | null;
+  readonly ended: Omit<NonNullable<Waiver['ended']>, 'fact'> | null;
 }
 
 /** Everything about one kernel build: every run of it, newest first, and the journal. */
@@ -194,7 +194,8 @@ export function reportOf(
   detail?: readonly SymbolEvidence<ArchDetail>[],
 ): RunReport {
   const url = links.build(run.kernel.id);
-  const kmods = standings(gate, run, run.verdict?.at ?? now);
+  const { verdict } = run;
+  const kmods = standings(gate, verdict ? asOf(run, verdict) : run, verdict?.at ?? now);
   const hold = run.closing ? undefined : holdOf(run);
   return {
     run: run.id,
@@ -284,8 +285,9 @@ export function lineOf(report: RunReport): RunLine {
 
 /** Report of a waiver at a time. */
 export function waiverReport(waiver: Waiver, now: number): WaiverReport {
-  const { ended = null, until } = waiver;
-  return { ...waiver, ended, state: ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds' };
+  const { fact: _, ended, until, ...said } = waiver;
+  const state = ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds';
+  return { ...said, until, state, ended: ended ? { at: ended.at, by: ended.by } : null };
 }
 
 function kmodReport(

@@ -316,6 +316,7 @@ describe('whose failure', () => {
 
 const waiver = (more: Partial<Waiver> = {}): Waiver => ({
   id: 1,
+  fact: more.at ?? 100,
   at: 100,
   by: 'ada',
   reason: 'known',
@@ -557,6 +558,7 @@ describe('what a policy makes of time and persons', () => {
     ].join('; ') || state;
   const order = (kind: Order['kind'], at = 1): Order => ({
     id: 1,
+    fact: at,
     at,
     by: 'ada',
     kind,
@@ -564,7 +566,7 @@ describe('what a policy makes of time and persons', () => {
     kmod: null,
   });
   const judged = (verdict: 'promote' | 'block' | 'hold', at = 1) => ({
-    verdict: { at, verdict, reasons: ['a reason'] },
+    verdict: { at, fact: at, verdict, reasons: ['a reason'] },
   });
   const FINE = [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)];
   const HELD = {

@@ -345,7 +345,7 @@ describe('tries of one kmod', () => {
     const lost = (...at: number[]) => {
       const intents = at.map((when) => ({
         ...tried('kmod-a', BUILDS, when),
-        ending: { at: when, how: 'lost' as const },
+        ending: { at: when, fact: when, how: 'lost' as const },
       }));
       const [found] = stand(run({ kmods: [kmod('kmod-a')], intents }));
       return [found?.state, (found?.notBefore ?? 0) - (at.at(-1) ?? 0)];

@@ -43,6 +43,7 @@ const EVERYTHING: Waiver = {
   by: 'nobody',
   reason: '',
   at: 0,
+  fact: 0,
 };
 
 /** The promise, the bug in words, and the bug. */
