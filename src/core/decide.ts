@@ -140,9 +140,9 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     const act = `kmod-gate waive at gate ${blockedBy.gate}, or tag or untag ${run.kernel.nvr}`;
     return wait(`held: ${why}; a person must act: ${act}`, now + pace.poll);
   }
-  const quiet = promotes && !begun ? quietUntil(gate.policy.quiet, now) : undefined;
+  const quiet = promotes && !begun ? quietUntil(gate.policy.quiet, now + seen.ahead) : undefined;
   if (quiet !== undefined)
-    return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet);
+    return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet - seen.ahead);
   const busy = change.tag.find((tag) => seen.incoming.has(tag));
   if (busy)
     return wait(
@@ -173,7 +173,7 @@ function keepHeld(
   const until =
     end === undefined
       ? ''
-      : `, or it is ${after_hold === 'block' ? 'blocked' : 'promoted'} at ${moment(end)}`;
+      : `, or it is ${after_hold === 'block' ? 'blocked' : 'promoted'} at ${moment(end + seen.ahead)}`;
   return wait(
     `held: ${reasons[0]}; a person must act: kmod-gate retry or waive, or tag or untag ${seen.run.kernel.nvr}${until}`,
     end,

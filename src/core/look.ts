@@ -13,7 +13,10 @@ export interface BuildTag {
 
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation extends TagsSeen {
+  /** By the gate's clock. */
   readonly now: number;
+  /** How far the machine's clock, and so the calendar, is ahead of that, in ms: 0 unless somebody set it. */
+  readonly ahead: number;
   /** Number of the newest fact when the look began: what was recorded since may change what is decided. */
   readonly newest: number;
   /** What could not be read of the run so far, and why. */

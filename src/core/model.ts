@@ -235,8 +235,10 @@ export interface Waiver extends Recorded {
   readonly kernel: string;
   /** Pattern of kmod package names, or `stablelist`. */
   readonly kmod: string;
-  /** When it ends by itself; null: never. */
+  /** When it ends by itself, by the calendar; null: never. */
   readonly until: number | null;
+  /** The same by the gate's clock, as that and the machine's go now. */
+  readonly ends: number | null;
   /** Who ended it before. */
   readonly ended?: Recorded & { readonly at: number; readonly by: string };
 }

@@ -8,10 +8,10 @@ export const STABLELIST = 'stablelist';
 /** The newest waiver that speaks of a kmod, or of the `stablelist`, and that nobody has ended by then. */
 export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
   return waivers.findLast(
-    ({ kmod: pattern, ended, until }) =>
+    ({ kmod: pattern, ended, ends }) =>
       (kmod === STABLELIST ? pattern === kmod : matcher([pattern])(kmod)) &&
       !ended &&
-      (until === null || now < until),
+      (ends === null || now < ends),
   );
 }
 

@@ -14,7 +14,7 @@ import { symbolsKey, taskKey } from './keys.ts';
  * @throws HubError
  */
 export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
-  const { hub, store, now, user } = context;
+  const { hub, store, now, ahead, user } = context;
   const { kernel } = run;
   const newest = await store.newestFact();
   const first = await readGroups(hub, {
@@ -41,6 +41,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   const isActive = [run, ...otherGates].some((one) => tagWrites(one).length > 0);
   return {
     now: now(),
+    ahead: ahead(),
     newest,
     unread: unreadOf(context, gate, run),
     run,

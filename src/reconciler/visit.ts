@@ -38,9 +38,7 @@ export function createVisits(context: Context) {
     async people(): Promise<void> {
       await wantLive();
       const patterns = (await store.waivers())
-        .filter(
-          ({ ended, until, kernel }) => !ended && (until === null || now() < until) && kernel !== 'next',
-        )
+        .filter(({ ended, ends, kernel }) => !ended && (ends === null || now() < ends) && kernel !== 'next')
         .map(({ kernel }) => kernel);
       if (patterns.length === 0) return;
       const waived = matcher(patterns);

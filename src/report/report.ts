@@ -164,7 +164,7 @@ export interface RunPage {
 export type Tallied = KmodReport['outcome'] | 'waived';
 
 /** A waiver, and whether it still lets anything through. */
-export interface WaiverReport extends Omit<Waiver, 'fact' | 'ended'> {
+export interface WaiverReport extends Omit<Waiver, 'fact' | 'ends' | 'ended'> {
   readonly state: 'holds' | 'expired' | 'ended';
   /** Who ended it, and when; null: nobody. */
   readonly ended: Omit<NonNullable<Waiver['ended']>, 'fact'> | null;
@@ -255,6 +255,23 @@ export function asRecorded(
   return { ...report, kmods, needs_rebuild: [], pruned_at: prunedAt };
 }
 
+const TIMES: readonly string[] = ['at', 'started_at', 'ended_at', 'pruned_at'];
+
+/**
+ * A report with its times by the calendar: what the store has is timed by the gate's clock.
+ * @param ahead how far the machine's clock is ahead of that, in ms
+ */
+export function byCalendar<T>(report: T, ahead: number): T;
+export function byCalendar(report: unknown, ahead: number): unknown {
+  if (ahead === 0 || typeof report !== 'object' || report === null) return report;
+  if (Array.isArray(report)) return report.map((one) => byCalendar(one, ahead));
+  const told = Object.entries(report).map(([key, value]) => [
+    key,
+    TIMES.includes(key) && typeof value === 'number' ? value + ahead : byCalendar(value, ahead),
+  ]);
+  return Object.fromEntries(told);
+}
+
 /** That a report is not all that there was. */
 export const describePruned = (at: number): string =>
   `its tries, logs and symbols are kept no longer, since ${moment(at)}; see keep in [store]`;
@@ -285,7 +302,7 @@ export function lineOf(report: RunReport): RunLine {
 
 /** Report of a waiver at a time. */
 export function waiverReport(waiver: Waiver, now: number): WaiverReport {
-  const { fact: _, ended, until, ...said } = waiver;
+  const { fact: _, ends: __, ended, until, ...said } = waiver;
   const state = ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds';
   return { ...said, until, state, ended: ended ? { at: ended.at, by: ended.by } : null };
 }

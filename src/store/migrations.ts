@@ -330,6 +330,12 @@ const migrations: Record<string, Migration> = {
         .addColumn('newest', 'integer', (c) => c.notNull())
         .execute();
       await sql`INSERT INTO sequence SELECT coalesce(max(seq), 0) FROM journal`.execute(db);
+      await db.schema
+        .createTable('clock')
+        .addColumn('fact', 'integer', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('ahead', 'bigint', (c) => c.notNull())
+        .execute();
       const addFact = (table: string) =>
         db.schema
           .alterTable(table)

@@ -118,11 +118,20 @@ function allWaiversReader(db: Kysely<Tables>): () => Promise<Waiver[]> {
       .select(['waiver_end.at as ended_at', 'waiver_end.fact as ended_fact', 'waiver_end.by as ended_by'])
       .orderBy('id'),
   );
-  return async () =>
-    (await rows({})).map(({ ended_at, ended_fact, ended_by, ...waiver }) => ({
+  return async () => {
+    const ahead = await aheadOf(db);
+    return (await rows({})).map(({ ended_at, ended_fact, ended_by, ...waiver }) => ({
       ...waiver,
+      ends: waiver.until === null ? null : waiver.until - ahead,
       ...(ended_at !== null &&
         ended_fact !== null &&
         ended_by !== null && { ended: { at: ended_at, fact: ended_fact, by: ended_by } }),
     }));
+  };
+}
+
+/** How far the machine's clock is ahead of the gate's, as noted last. */
+export async function aheadOf(db: Kysely<Tables>): Promise<number> {
+  const row = await db.selectFrom('clock').select('ahead').orderBy('fact', 'desc').executeTakeFirst();
+  return row?.ahead ?? 0;
 }

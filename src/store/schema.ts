@@ -6,7 +6,8 @@
 import { type Generated, sql } from 'kysely';
 
 /**
- * JSON travels as text, or packed where it is much; times are milliseconds since the epoch. `fact` is the number of the fact
+ * JSON travels as text, or packed where it is much; times are milliseconds since the epoch by the
+ * gate's clock. `fact` is the number of the fact
  * that a row belongs to: which was first is asked of that, never of times.
  */
 export interface Tables {
@@ -14,6 +15,8 @@ export interface Tables {
   sequence: { newest: number };
   /** One row: an id of this store, so that two installations tell their scratch builds apart. */
   installation: { id: string };
+  /** How far the machine's clock is ahead of the gate's (clock.ts), in ms; the newest counts. */
+  clock: { fact: number; at: number; ahead: number };
   /** The URL of the hub whose numbers are in here; the newest counts, as hubs move. */
   hub: { seq: Generated<number>; url: string };
   /** Its names are the hub's of now: a draft has others once it is promoted. */
@@ -144,6 +147,7 @@ export interface Tables {
     gate: string | null;
     kernel: string;
     kmod: string;
+    /** By the calendar, as a person said it. */
     until: number | null;
   };
   waiver_end: { waiver_id: number; at: number; fact: number; by: string };

@@ -54,7 +54,7 @@ export interface RunSummary {
   readonly closing?: Closing;
 }
 
-/** Opened store. All times are milliseconds since the epoch, given by the caller. */
+/** Opened store. All times are milliseconds since the epoch by the gate's clock (clock.ts), given by the caller. */
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
   readonly installation: string;
@@ -111,7 +111,7 @@ export interface Store {
   /** Make a closed run a live one again. */
   reopen(run: Run, why: string, at: number): Promise<void>;
   /** Record a waiver, with a line in the journal of each run that it speaks of. Returns its id. */
-  waive(waiver: Omit<Waiver, 'id' | 'fact' | 'ended'>, runs: readonly Run[]): Promise<number>;
+  waive(waiver: Omit<Waiver, 'id' | 'fact' | 'ends' | 'ended'>, runs: readonly Run[]): Promise<number>;
   /** End a waiver, with a line in the journal of each run that it spoke of. */
   endWaiver(waiver: Waiver, by: string, at: number, runs: readonly Run[]): Promise<void>;
   /** Record what a person asks of a live run. Throws OvertakenError where it is over. */
@@ -150,6 +150,10 @@ export interface Store {
   newestFact(): Promise<number>;
   /** Time of the newest fact; 0 where there is none. */
   newest(): Promise<number>;
+  /** How far (ms) the machine's clock was ahead of the gate's when that was noted last; 0 where it never was. */
+  ahead(): Promise<number>;
+  /** Note that the machine's clock was set, and how far it is ahead of the gate's now. */
+  noteAhead(ahead: number, at: number): Promise<void>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
   wordsOfPersons(): Promise<number>;
   /** The kernel of this package, other than `build`, that a gate let through last. */

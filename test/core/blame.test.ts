@@ -324,6 +324,7 @@ const waiver = (more: Partial<Waiver> = {}): Waiver => ({
   kernel: '*',
   kmod: 'kmod-a',
   until: null,
+  ends: more.until ?? null,
   ...more,
 });
 

@@ -203,6 +203,7 @@ export function history(moves: readonly TagMove[], before: readonly string[] = [
 export function seen(facts: Timed<Partial<Run>> = {}, world: Partial<Observation> = {}): Observation {
   return {
     now: 1_000_000,
+    ahead: 0,
     newest: 0,
     unread: [],
     run: run(facts),

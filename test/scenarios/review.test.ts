@@ -143,6 +143,7 @@ describe('a waiver', () => {
     kernel: '*',
     kmod: '*',
     until: null,
+    ends: more.until ?? null,
     ...more,
   });
   const gone = { symbol: 's', before: 1, after: null, provider: 'kernel-core' };
@@ -337,6 +338,7 @@ test('a held run that was only observed is opened again by a waiver', () => {
         kernel: '*',
         kmod: 'kmod-a',
         until: null,
+        ends: null,
       },
     ],
   });

@@ -40,6 +40,7 @@ const EVERYTHING: Waiver = {
   kernel: '*',
   gate: null,
   until: null,
+  ends: null,
   by: 'nobody',
   reason: '',
   at: 0,
