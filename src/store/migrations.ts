@@ -1,5 +1,6 @@
 /** How the tables of every older kmod-gate become those of this one: each step once, in the order of their names. */
 import { type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
+import { nameRuns } from './named.ts';
 import { pack } from './pack.ts';
 import { isLive, passedBy } from './schema.ts';
 
@@ -364,6 +365,14 @@ const migrations: Record<string, Migration> = {
           (SELECT max(seq) FROM journal WHERE journal.at <= ${sql.raw(`${table}.${at}`)}), 0)`.execute(db);
       }
       await sql`DROP INDEX journal_at`.execute(db);
+      await db.schema
+        .createTable('waiver_run')
+        .addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('waiver_id', 'integer', (c) => c.notNull().references('waiver.id'))
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .execute();
+      await sql`CREATE INDEX run_stopped ON run (build_id) WHERE passed IS NULL`.execute(db);
+      for (const waiver of await unendedWaivers(db)) await nameRuns(db, waiver);
       await newEvidence(db);
       await sql`DROP INDEX verdict_tally`.execute(db);
       await sql`ALTER TABLE verdict DROP COLUMN last_order`.execute(db);
@@ -409,6 +418,12 @@ async function splitEvidence(db: Kysely<unknown>): Promise<void> {
     await sql`UPDATE symbol_evidence SET evidence = ${JSON.stringify({ ...shown, kmods })},
       detail = ${pack(shown.kmods)} WHERE rowid = ${id}`.execute(db);
   }
+}
+
+async function unendedWaivers(db: Kysely<unknown>) {
+  const { rows } = await sql<{ id: number; gate: string | null; kernel: string }>`
+    SELECT id, gate, kernel FROM waiver WHERE id NOT IN (SELECT waiver_id FROM waiver_end)`.execute(db);
+  return rows;
 }
 
 /** Evidence tells which choice of kmods it is of; what came before that choice was of another one. */

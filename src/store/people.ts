@@ -4,6 +4,7 @@ import type { Entry, KernelBuild, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import { describeOrder, describeWaiver } from '../core/wording.ts';
 import { OvertakenError } from './error.ts';
+import { nameRuns } from './named.ts';
 import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
 import type { Tables } from './schema.ts';
@@ -22,7 +23,9 @@ export function peopleFacts({ db, record }: Base) {
           .insertInto('waiver')
           .values({ at, fact, by, reason, gate, kernel, kmod, until })
           .executeTakeFirstOrThrow();
-        return Number(insertId);
+        const id = Number(insertId);
+        await nameRuns(tx, { id, gate, kernel });
+        return id;
       };
       return record(entries, insert, everyRun);
     },
@@ -50,6 +53,18 @@ export function peopleFacts({ db, record }: Base) {
           .executeTakeFirst();
         if (over) throw new OvertakenError(`${run.kernel.nvr}: its run at gate ${run.gate} has just ended`);
       });
+    },
+    async runsWaived(after) {
+      const rows = await db
+        .selectFrom('waiver_run')
+        .innerJoin('run', 'run.id', 'run_id')
+        .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver_run.waiver_id')
+        .select(['seq', 'run_id', 'gate', 'build_id'])
+        .where('seq', '>', after)
+        .where('waiver_end.waiver_id', 'is', null)
+        .orderBy('seq')
+        .execute();
+      return rows.map(({ seq, run_id: run, gate, build_id: build }) => ({ seq, run, gate, build }));
     },
     async waivers() {
       return (await allWaivers()).reverse();

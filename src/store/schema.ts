@@ -150,6 +150,8 @@ export interface Tables {
     /** By the calendar, as a person said it. */
     until: number | null;
   };
+  /** The runs that had not let their kernel through when a waiver was given that speaks of it. */
+  waiver_run: { seq: Generated<number>; waiver_id: number; run_id: string };
   waiver_end: { waiver_id: number; at: number; fact: number; by: string };
   /** What persons asked of runs. */
   run_order: {

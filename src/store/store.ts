@@ -110,7 +110,7 @@ export interface Store {
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Make a closed run a live one again. */
   reopen(run: Run, why: string, at: number): Promise<void>;
-  /** Record a waiver, with a line in the journal of each run that it speaks of. Returns its id. */
+  /** Record a waiver and the runs that it speaks of, with a line in the journal of each of `runs`. Returns its id. */
   waive(waiver: Omit<Waiver, 'id' | 'fact' | 'ends' | 'ended'>, runs: readonly Run[]): Promise<number>;
   /** End a waiver, with a line in the journal of each run that it spoke of. */
   endWaiver(waiver: Waiver, by: string, at: number, runs: readonly Run[]): Promise<void>;
@@ -146,6 +146,11 @@ export interface Store {
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
+  /**
+   * The runs that waivers named when they were given, but for those that persons have ended: see named.ts.
+   * @param after only those that come after this number
+   */
+  runsWaived(after: number): Promise<{ seq: number; run: string; gate: string; build: number }[]>;
   /** Number of the newest line of the journal: it grows with every fact. */
   newestFact(): Promise<number>;
   /** Time of the newest fact; 0 where there is none. */
