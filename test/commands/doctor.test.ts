@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/commands/doctor/check.ts';
 import { doctor } from '../../src/commands/doctor.ts';
-import type { Write } from '../../src/core/model.ts';
+import { type BuildEvidence, TASK, type Write } from '../../src/core/model.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import type { World } from '../../src/sim/world.ts';
 import { openStore } from '../../src/store/open.ts';
+import { arch } from '../core/facts.ts';
 import { GATE, NEW } from '../scenarios/stage.ts';
 import {
   ADMIN,
@@ -71,16 +72,22 @@ describe('a healthy set-up', () => {
     );
   });
 
-  test('of an admin needs no policy', async () => {
-    const lines = await linesOf({
-      koji: ADMIN,
-      gate: { build: { ...GATE.build, repo: 'pin', priority: -5 } },
-    });
-    expect(lines).toContain('ok gate c9s: build.priority is -5: kojiadmin is an admin');
-    expect(lines).toContain(
-      'ok gate c9s: may name the repo that a build uses (repo = "pin"): kojiadmin is an admin',
-    );
-    expect(lines.filter((line) => line.startsWith('unsure gate'))).toEqual([]);
+  test('of an admin needs the policies too: only a call that says force passes them', async () => {
+    for (const mode of ['pin', 'sidetag'] as const) {
+      const lines = await linesOf({
+        koji: ADMIN,
+        gate: { build: { ...GATE.build, repo: mode, priority: -5 } },
+      });
+      expect(lines).toContain('ok gate c9s: build.priority is -5: kojiadmin is an admin');
+      expect(lines.filter((line) => /^ok gate c9s: may /.test(line))).toEqual([]);
+      expect(lines).toContainEqual(
+        expect.stringMatching(
+          /^unsure gate c9s: whether it may move the kernel from c9s-gate to c9s-blocked; policies bind admins too \| .*"user kojiadmin && package kernel && tag c9s-blocked :: allow"/,
+        ),
+      );
+      const wanted = mode === 'pin' ? 'name the repo that a build uses' : 'create side tags of kmods9s-build';
+      expect(lines).toContainEqual(expect.stringContaining(`unsure gate c9s: whether it may ${wanted}`));
+    }
   });
 
   test('that only observes needs no access to tags', async () => {
@@ -262,6 +269,11 @@ describe('what is wrong, and what mends it', () => {
       /^gate c9s: no access to c9s-candidate: tag requires release permission \| koji grant-permission release kojiadmin$/,
     ],
     [
+      'a tag that asks for the permission admin, which is no mend',
+      { scenario: withTag('c9s-candidate', { perm: 'admin' }) },
+      /^gate c9s: no access to c9s-candidate: tag requires admin permission \| koji edit-tag --no-perm c9s-candidate, .*; do not make kmod-gate an admin$/,
+    ],
+    [
       'a priority that is for admins',
       { gate: { build: { ...GATE.build, priority: -1 } } },
       /^gate c9s: build\.priority is -1, .* \| set build\.priority to 0 or more/,
@@ -388,8 +400,11 @@ describe('evidence', () => {
     const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
     const url = `sqlite:${join(folder, 'gate.db')}`;
     await remember(url, [
-      { kind: 'scratch-build', kmod: 'kmod-alpha', source: 's', target: 'kmods9s-gate', priority: 5 },
-      { kind: 'tag', tag: 'c9s-blocked', from: 'c9s-gate' },
+      [
+        { kind: 'scratch-build', kmod: 'kmod-alpha', source: 's', target: 'kmods9s-gate', priority: 5 },
+        { how: 'done' },
+      ],
+      [{ kind: 'tag', tag: 'c9s-blocked', from: 'c9s-gate' }, { how: 'done' }],
     ]);
     const lines = await linesOf({ rest: { store: { url } } });
     rmSync(folder, { recursive: true });
@@ -406,6 +421,39 @@ describe('evidence', () => {
       expect.stringMatching(/^unsure gate c9s: whether it may move .* to c9s-candidate/),
     );
   });
+
+  test('is the newest deed, and that may be a refusal', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+    const url = `sqlite:${join(folder, 'gate.db')}`;
+    const move: Write = { kind: 'tag', tag: 'c9s-blocked', from: 'c9s-gate' };
+    const again: Write = { kind: 'tag', tag: 'c9s-candidate', from: 'c9s-gate' };
+    const build: Write = {
+      kind: 'scratch-build',
+      kmod: 'kmod-alpha',
+      source: 's',
+      target: 'kmods9s-gate',
+      priority: 5,
+    };
+    const violation = 'tagBuild: policy violation (tag) (fault 1004, not allowed; see the policy)';
+    const compileError = { state: 'failed' as const, arches: [arch({ state: TASK.FAILED })] };
+    await remember(url, [
+      [move, { how: 'done' }],
+      [move, { how: 'failed', why: violation }],
+      [again, { how: 'failed', why: violation }],
+      [again, { how: 'done' }],
+      // The hub let it: what failed is the kmod.
+      [build, { how: 'failed', why: 'a.c:1: policy violation', build: compileError }],
+    ]);
+    const lines = await linesOf({ rest: { store: { url } } });
+    rmSync(folder, { recursive: true });
+    expect(lines.filter((line) => /^\w+ gate c9s: (?:whether it )?may/.test(line))).toEqual([
+      expect.stringMatching(/^ok gate c9s: may move the kernel from c9s-gate to c9s-candidate: did so for /),
+      expect.stringMatching(
+        /^wrong gate c9s: may not move the kernel from c9s-gate to c9s-blocked: refused for kernel-9-1 on 2026-01-05 .*: tagBuild: policy violation \(tag\) .* \| .*tag policy needs a rule like/,
+      ),
+      expect.stringMatching(/^ok gate c9s: may make scratch builds in kmods9s-gate: did so for /),
+    ]);
+  });
 });
 
 test('a store of another hub is wrong, and says whose it is', async () => {
@@ -421,8 +469,13 @@ test('a store of another hub is wrong, and says whose it is', async () => {
   );
 });
 
-/** A store in which the gate did all of this. */
-async function remember(url: string, writes: readonly Write[]): Promise<void> {
+/** What became of a write. */
+type Became =
+  | { readonly how: 'done' }
+  | { readonly how: 'failed'; readonly why: string; readonly build?: BuildEvidence };
+
+/** A store in which the gate asked all of this, a second each. */
+async function remember(url: string, deeds: readonly (readonly [Write, Became])[]): Promise<void> {
   const store = await openStore(url, { mode: 'write' });
   const at = Date.UTC(2026, 0, 5, 12);
   const kernel = { id: 30, nvr: 'kernel-9-1', name: 'kernel', epoch: null, version: '9', release: '1' };
@@ -441,7 +494,9 @@ async function remember(url: string, writes: readonly Write[]): Promise<void> {
   });
   const run = await store.run('c9s/30/1');
   if (!run) throw new Error('no run');
-  for (const intent of await store.intend(run, writes, at)) await store.end(run, intent, { at, how: 'done' });
+  const writes = deeds.map(([write]) => write);
+  for (const [i, intent] of (await store.intend(run, writes, at)).entries())
+    await store.end(run, intent, { at: at + i * 1000, ...(deeds[i]?.[1] ?? { how: 'done' }) });
   await store.close();
 }
 
