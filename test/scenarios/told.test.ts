@@ -1,7 +1,20 @@
 /** What people read of a run: H7 and H9 of the findings, each as it should be. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { explain, explanationText, webLinks } from '../../src/commands/report.ts';
-import { all, only, repo, rule, STANDS, settled, withArches, withRules } from './scenes.ts';
+import { explain, explanationText, listRuns, webLinks } from '../../src/commands/report.ts';
+import { splitNvr } from '../../src/sim/scenario.ts';
+import {
+  all,
+  FINE,
+  lacks,
+  MINUTE,
+  only,
+  repo,
+  rule,
+  STANDS,
+  settled,
+  withArches,
+  withRules,
+} from './scenes.ts';
 import { NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
@@ -26,6 +39,73 @@ const builds = () =>
     .scratchBuilds('kmod-alpha')
     .map(({ id }) => id)
     .toSorted((a, b) => a - b);
+
+describe('a retry of one kmod', () => {
+  /** Of two kmods one lacks a package: the kernel is held. */
+  const held = async () => {
+    await set({ gate: FINE, scenario: withRules(lacks('foo-devel', { kernel: NEW })) });
+    stage.world.completeKernel(NEW, STANDS);
+    expect((await settled(stage, NEW)).verdict).toBe('hold');
+    await stage.until('it says who must act', async () => (await stage.said(NEW))?.includes('must act'));
+  };
+  const listed = async () =>
+    (await listRuns({ store: stage.store, links: webLinks('') }, { limit: 1 }))?.runs[0];
+
+  // H9
+  test('that is accepted ends the words that a person must act, also while the gate has not heard of it', async () => {
+    await held();
+    expect(await listed()).toMatchObject({ status: 'held', state: expect.stringContaining('must act') });
+    await stage.order('retry', 'kmod-alpha');
+    const state = 'waits to be tried again, as ada asked';
+    expect(await listed()).toMatchObject({ status: 'running', state });
+    const [now] = (await explained()).text.split('History');
+    expect(now).toContain(state);
+    expect(now).not.toContain('must act');
+    await stage.until('it is held again', async () => (await stage.said(NEW))?.includes('must act'), 12 * 60);
+  });
+
+  // H9
+  test('is told with how many it is', async () => {
+    await held();
+    await stage.order('retry', 'kmod-alpha');
+    await stage.pass(MINUTE);
+    const story = await stage.story();
+    expect(story.match(/.*kmods? to try.*/g)).toEqual([
+      'stands before the gate: 2 kmods to try',
+      '1 of 2 kmods to try again',
+    ]);
+    await stage.order('retry');
+    await stage.pass(MINUTE);
+    expect(await stage.story()).toContain('tries again what is not fine of 2 kmods');
+  });
+});
+
+// H9
+test('a message of long ago announces no kernel that is older than what has passed', async () => {
+  const LONG_AGO = 'kernel-6.1.150-40.el9';
+  await set({
+    gate: FINE,
+    scenario: (small) => {
+      const [model] = small.kernels;
+      if (!model) throw new Error('no kernel');
+      return {
+        ...small,
+        kernels: [{ ...model, ...splitNvr(LONG_AGO), tags: ['c9s-build'] }, ...small.kernels],
+      };
+    },
+  });
+  for (const start of [1, 2]) {
+    if (start > 1) await stage.restart();
+    stage.hint({ kind: 'build', id: stage.buildId(LONG_AGO) });
+    await stage.pass(MINUTE);
+  }
+  expect(await stage.story()).toBe('');
+  // One that is newer, and will be tagged, is news.
+  stage.world.completeKernel(NEW, {});
+  stage.hint({ kind: 'build', id: stage.buildId(NEW) });
+  await stage.pass(MINUTE);
+  expect(await stage.story()).toContain('waits to be tagged into c9s-gate');
+});
 
 describe('the task of a broken kmod', () => {
   // H7
