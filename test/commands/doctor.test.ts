@@ -2,15 +2,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/commands/doctor/check.ts';
 import { doctor } from '../../src/commands/doctor.ts';
 import { type BuildEvidence, TASK, type Write } from '../../src/core/model.ts';
-import type { Scenario } from '../../src/sim/scenario.ts';
-import type { World } from '../../src/sim/world.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
+import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
+import { createWorld, type World } from '../../src/sim/world.ts';
 import { openStore } from '../../src/store/open.ts';
 import { arch } from '../core/facts.ts';
-import { GATE, NEW } from '../scenarios/stage.ts';
+import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
+import { type Authority, createAuthority, httpd, startHttpd, VERIFIED } from '../servers/httpd.ts';
 import {
   ADMIN,
   closeHubs,
@@ -339,6 +341,51 @@ describe('what is wrong, and what mends it', () => {
     ],
   ])('%s', async (_, setUp, expected) => {
     expect(await wrongs(setUp)).toEqual([expect.stringMatching(expected)]);
+  });
+});
+
+describe.skipIf(!httpd())('a hub behind httpd', () => {
+  let ours: Authority;
+  let theirs: Authority;
+  let server: WorldServer;
+  beforeAll(async () => {
+    [ours, theirs] = [createAuthority(), createAuthority()];
+    server = await serveWorld(createWorld(loadScenario(SMALL)), { verifiedBy: VERIFIED });
+  });
+  afterAll(async () => {
+    await server.close();
+    ours.remove();
+    theirs.remove();
+  });
+  /** What is wrong with the hub, behind an httpd that speaks so. */
+  const ofHub = async (koji: SetUp['koji'], protocols?: string) => {
+    const front = await startHttpd(server.url, ours, 'certificate', protocols);
+    const timeout = 10_000;
+    const told = await wrongs({ koji: { server: front.url, serverca: ours.ca, timeout, ...koji } });
+    await front.stop();
+    return told.filter((line) => line.startsWith('hub: '));
+  };
+  test.each<[string, () => string, RegExp]>([
+    [
+      'of another authority',
+      () => theirs.ca,
+      /^hub: .*; name its authority with serverca.* \| check server and serverca in \[koji\]; the gates were not/,
+    ],
+    [
+      'that is no certificate',
+      () => SMALL,
+      /^hub: .*small\.toml: holds no certificate in PEM; .* \| check server and serverca in \[koji\]; the gates were not/,
+    ],
+  ])('whose serverca is a file %s: the network is not to blame', async (_, serverca, expected) => {
+    expect(await ofHub({ serverca: serverca() })).toEqual([expect.stringMatching(expected)]);
+  });
+  test('that speaks TLS 1.3 alone: no certificate is to blame', async () => {
+    const login = { authtype: 'ssl', cert: ours.issue('kmod-gate') } as const;
+    expect(await ofHub(login, '+TLSv1.3')).toEqual([
+      expect.stringMatching(
+        /^hub: login: .*the hub must allow TLS 1\.2 at \/ssllogin .* \| ask the hub admin;/,
+      ),
+    ]);
   });
 });
 

@@ -81,6 +81,21 @@ describe('a retry of one kmod', () => {
 });
 
 // H9
+test('a repo that a policy does not let it name is said with the mend, and asked for once', async () => {
+  await set({
+    gate: { ...only('kmod-alpha'), ...repo('pin') },
+    scenario: (small) => ({ ...small, policy: { ...small.policy, repo_id: [] } }),
+  });
+  stage.world.completeKernel(NEW, STANDS);
+  const { verdict, why } = await settled(stage, NEW);
+  expect(verdict).toBe('hold');
+  expect(why).toMatch(
+    /policy violation \(build_from_repo_id\).*; the hub's policy build_from_repo_id must let the gate do that \(deploy\/koji-setup\.md\), then "kmod-gate retry"/,
+  );
+  expect(builds()).toHaveLength(1);
+});
+
+// H9
 test('a message of long ago announces no kernel that is older than what has passed', async () => {
   const LONG_AGO = 'kernel-6.1.150-40.el9';
   await set({

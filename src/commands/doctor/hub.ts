@@ -41,7 +41,7 @@ export async function examineHub(hub: Hub, settings: KojiSettings): Promise<[Che
   if (!found.ok) {
     const { message } = found.error;
     const mend = /certificate/i.test(message)
-      ? 'check server and serverca in [koji]'
+      ? SERVER_MEND
       : 'check koji.server, the network, and whether the hub has an outage';
     return [[wrong(HUB, message, `${mend}; the gates were not checked`)], undefined];
   }
@@ -90,9 +90,16 @@ const LOGIN_MENDS: Record<KojiSettings['authtype'], string> = {
     'set authtype in [koji] with what it needs: cert and key, keytab and principal, or user and password',
 };
 
+/** What to look at when the hub is not the one that is trusted here. */
+const SERVER_MEND = 'check server and serverca in [koji]';
+
 /** Where the settings of the login cannot even be read. */
 export const describeSettings = (settings: KojiSettings, error: Error): Check =>
-  wrong(HUB, error.message, `${LOGIN_MENDS[settings.authtype]}; the gates were not checked`);
+  wrong(
+    HUB,
+    error.message,
+    `${/serverca/.test(error.message) ? SERVER_MEND : LOGIN_MENDS[settings.authtype]}; the gates were not checked`,
+  );
 
 async function examineLogin(hub: Hub, { authtype }: KojiSettings): Promise<[Check[], Account | undefined]> {
   const unchecked = 'what the user may do was not checked';
