@@ -30,11 +30,11 @@ const RICH = / (?:or|and|with|without|if|unless|else) /;
 export function pinIn({ kind, message, identifier = '' }: LogError, kernel: Named): string | undefined {
   const folder = FOLDER.exec(identifier) ?? FOLDER.exec(message);
   if (folder) return isVersionOf(folder[2] ?? folder[3] ?? '', kernel) ? undefined : folder[1];
-  if (kind !== 'kernel' && kind !== 'dependency') return undefined;
+  if ((kind !== 'kernel' && kind !== 'dependency') || isKernels(message)) return undefined;
   return identifier
     .replace(/^\((.*)\)$/, '$1')
     .split(RICH)
-    .map((part) => part.replace(/^\(+/, '').replace(/^([^(]*?)\)+$/, '$1'))
+    .map((part) => part.replace(/^\(+| from \S+$/g, '').replace(/^([^(]*?)\)+$/, '$1'))
     .find((part) => isPin(part, kind, kernel));
 }
 
@@ -42,6 +42,14 @@ export function pinIn({ kind, message, identifier = '' }: LogError, kernel: Name
 export function isInFolderOf({ identifier = '' }: LogError, kernel: Named): boolean {
   const folder = FOLDER.exec(identifier);
   return folder !== null && isVersionOf(folder[2] ?? folder[3] ?? '', kernel);
+}
+
+/** What a package of a kernel needs is no wish of the kmod's: dnf tells of each kernel why it cannot be installed. */
+function isKernels(message: string): boolean {
+  const [, by = ''] = /(?:^(?:installed )?package|needed by) (\S+)/.exec(message) ?? [];
+  return (
+    !/^package \S+ (?:from \S+ )?(?:is|does) /.test(message) && OF_KERNEL.test(VERSIONED.exec(by)?.[1] ?? '')
+  );
 }
 
 function isPin(wanted: string, kind: LogError['kind'], kernel: Named): boolean {

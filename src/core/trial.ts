@@ -164,8 +164,10 @@ function judgeArch(policy: Pick<Policy, 'proof'>, kernel: Kernel, evidence: Arch
   if (failed && killed) return trouble(killed, 'builder');
   const pin = failed && errors.map((error) => pinIn(error, kernel)).find((wanted) => wanted);
   if (pin) {
-    const asks = pin.startsWith('/') ? 'its build looks for' : 'its BuildRequires pin';
-    const why = `${asks} ${pin}, which is not there; the kernel under test is ${kernel.nvr}`;
+    const asks = pin.startsWith('/')
+      ? `its build looks for ${pin}, which is not there`
+      : `its BuildRequires pin ${pin}, which cannot be installed`;
+    const why = `${asks}; the kernel under test is ${kernel.nvr}`;
     return nothing(`tested no kernel on ${arch}: ${why}`, 'kernel', false);
   }
   // What this kernel's own folder lacks is between the kmod and the kernel.

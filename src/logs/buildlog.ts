@@ -64,10 +64,10 @@ const UNMET_LIST = /^error: Failed build dependencies:$/;
 const NEEDED = /^\s+(\S.*) is needed by \S+$/;
 /** dkms, and configure scripts of whole sentences. */
 const NOT_FOUND = new RegExp(
-  `^(?:Error! Your kernel headers for kernel \\S+ cannot be found at|configure: error: .*|\\s+\\*{3} .*)[ '"]${KERNEL_FOLDER}(?=.*(?:not|or)\\b|['"]?\\.?$)`,
+  `^(?:Error! Your kernel headers for kernel \\S+ cannot be found at|configure: error:|\\s+\\*{3} ).*?[ '"]${KERNEL_FOLDER}['"]?(?:\\.?$| (?:or|could not|does not|is not|not) )`,
 );
 /** Where a configure script looks, and what it says when the kernel is not there: it does not say where again. */
-const LOOKS = new RegExp(`^checking .*\\b(?:kernel|linux)\\b.*\\.\\.\\. ${KERNEL_FOLDER}/?$`, 'i');
+const LOOKS = new RegExp(`^checking [^.]{1,99}\\.\\.\\. ${KERNEL_FOLDER}/?$`);
 const DEVEL_WANTED = /kernel[- ](?:devel|headers)|Cannot find UTS_RELEASE|Cannot determine kernel version/i;
 
 /** A kernel, or a package, that the build looks for and that is not there. */
@@ -167,7 +167,7 @@ const HUNK =
   /^(?:Hunk #\d+ FAILED at .+|\d+ out of \d+ hunks? FAILED(?: -- saving rejects to file (.+)\.rej)?)$/;
 /** A folder that is no kernel's, or one without what every kernel's has. */
 const ELSEWHERE = new RegExp(
-  `${KERNEL_FOLDER}/?(?:Makefile|Module\\.symvers|\\.config|include/(?:config|generated)/\\S+?)?['’]?: No such file or directory\\.?$`,
+  `${KERNEL_FOLDER}/?(?:Makefile|Module\\.symvers|\\.config|include/(?:config|generated)/[\\w.-]{1,64})?['’]?: No such file or directory\\.?$`,
 );
 const NO_RULE = new RegExp(`^make(?:\\[\\d+\\])?: \\*\\*\\* No rule to make target ['\`]${KERNEL_FOLDER}`);
 /** As rpm answers a spec file that asks for it. */
@@ -368,7 +368,8 @@ const UNMET = [
   /^No package matches '(.+)'$/,
   /^(.+) is needed by \S+$/,
   /^nothing provides (?:requested )?'?(.+?)'?(?: needed by .+)?$/,
-  /^package (\S+) (?:from \S+ )?is filtered out by (?:exclude|modular) filtering$/,
+  /^package (\S+) (?:from \S+ )?(?:is filtered out by (?:exclude|modular) filtering|is not installable|does not have a compatible architecture)$/,
+  /^cannot install both (\S+ .*?\band \S+)(?: from \S+)?$/,
   /^(?:installed )?package .+? requires (.+), but none of the providers can be installed$/,
   /^(?:installed )?package .+? conflicts with (.+?)(?: provided by .+)?$/,
 ];

@@ -128,7 +128,7 @@ const TABLE: [string, BuildEvidence, string][] = [
       buildroot: null,
       errors: [said('dependency', 'no foo'), said('kernel', 'no core', 'kernel-core = 5.14.0-1.el9')],
     }),
-    'nothing (kernel): tested no kernel on x86_64: its BuildRequires pin kernel-core = 5.14.0-1.el9, which is not there; the kernel under test is kernel-5.14.0-70.el9',
+    'nothing (kernel): tested no kernel on x86_64: its BuildRequires pin kernel-core = 5.14.0-1.el9, which cannot be installed; the kernel under test is kernel-5.14.0-70.el9',
   ],
   [
     'fails for want of a kernel package of any version',

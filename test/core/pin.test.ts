@@ -80,6 +80,23 @@ describe('what a build wants of another kernel', () => {
   });
 
   test.each([
+    'package kernel-devel-matched-5.14.0-427.el9.x86_64 from build requires kernel-devel = 5.14.0-427.el9, but none of the providers can be installed',
+    'nothing provides kernel-devel = 5.14.0-427.el9 needed by kernel-devel-matched-5.14.0-427.el9.x86_64 from build',
+  ])("what a kernel's own package wants is none of the kmod's: %s", (message) => {
+    const error = { ...wants('kernel-devel = 5.14.0-427.el9', 'kernel'), message };
+    expect(pinIn(error, EL)).toBeUndefined();
+    const asks = message.replace('kernel-devel-matched-5.14.0-427.el9', 'kmod-foo-1.0-1.el9');
+    expect(pinIn({ ...error, message: asks }, EL)).toBe('kernel-devel = 5.14.0-427.el9');
+  });
+
+  test('of two versions that cannot be there together, the other one', () => {
+    const own = 'kernel-headers-5.14.0-503.el9.x86_64 from build';
+    const other = 'kernel-headers-5.14.0-427.el9.x86_64 from build';
+    for (const both of [`${own} and ${other}`, `${other} and ${own}`])
+      expect(pinIn(wants(both, 'kernel'), EL)).toBe('kernel-headers-5.14.0-427.el9.x86_64');
+  });
+
+  test.each([
     ['/lib/modules/5.14.0-427.el9.x86_64/build', EL, true],
     ['/usr/lib/modules/5.14.0-427.el9.x86_64/source', EL, true],
     ['/usr/src/kernels/5.14.0-427.el9.x86_64', EL, true],

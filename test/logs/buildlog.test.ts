@@ -238,6 +238,18 @@ describe('first errors of a root.log', () => {
       'kernel-devel-5.14.0-427.el9.x86_64',
     ],
     [
+      'dnf 5',
+      '  - cannot install both kernel-headers-6.1-2.x86_64 from build and kernel-headers-6.1-1.x86_64 from build',
+      'dependency',
+      'kernel-headers-6.1-2.x86_64 from build and kernel-headers-6.1-1.x86_64',
+    ],
+    [
+      'dnf 5',
+      ' - package kernel-devel-6.1-1.x86_64 from build is not installable',
+      'dependency',
+      'kernel-devel-6.1-1.x86_64',
+    ],
+    [
       'zypper',
       "Problem: nothing provides 'kernel-default-devel = 5.14.21-150500.55.1' needed by the to be installed a-1.noarch",
       'dependency',
