@@ -46,7 +46,8 @@ export function isInFolderOf({ identifier = '' }: LogError, kernel: Named): bool
 
 /** What a package of a kernel needs is no wish of the kmod's: dnf tells of each kernel why it cannot be installed. */
 function isKernels(message: string): boolean {
-  const [, by = ''] = /(?:^(?:installed )?package|needed by) (\S+)/.exec(message) ?? [];
+  const [, by = ''] =
+    /(?:^(?:installed )?package |needed by |^(?=\S+ (?:\(\S+\) )?requires ))(\S+)/.exec(message) ?? [];
   return (
     !/^package \S+ (?:from \S+ )?(?:is|does) /.test(message) && OF_KERNEL.test(VERSIONED.exec(by)?.[1] ?? '')
   );

@@ -127,6 +127,8 @@ const UNTOLD = 'the hub tells nothing of it';
  * task's handler in kojid, and what to do about each.
  */
 const REFUSALS: readonly (readonly [RegExp, (found: string) => string])[] = [
+  // The hub's answer to the call itself comes with what to do.
+  [/\(fault 1004\b/, () => ''],
   [
     /policy violation \((\w+)\)/,
     (policy) => `the hub's policy ${policy} must let the gate do that (deploy/koji-setup.md)`,
@@ -141,7 +143,8 @@ const REFUSALS: readonly (readonly [RegExp, (found: string) => string])[] = [
 function unbuilt(why: string): Trial {
   for (const [pattern, mend] of REFUSALS) {
     const found = pattern.exec(why);
-    if (found) return nothing(`${why}; ${mend(found[1] ?? '')}, then "kmod-gate retry"`, 'system', false);
+    const todo = found && [mend(found[1] ?? ''), 'then "kmod-gate retry"'].filter((text) => text).join(', ');
+    if (todo) return nothing(`${why}; ${todo}`, 'system', false);
   }
   return nothing(why, 'system', true);
 }

@@ -288,7 +288,10 @@ function nameIn(message: string): string | undefined {
   return undefined;
 }
 
-/** The kmod's line, of a macro that a header has. Where the name stands: a field's initializer; where clang shows the function. Where rustc's error is. A text's rest. */
+/**
+ * The kmod's line, of a macro that a header has. Where the name stands: a field's initializer; where clang shows the function.
+ * Where rustc's error is. A text's rest.
+ */
 const FOLLOWERS: readonly Follower[] = [
   {
     of: new RegExp(`${HEADER.source}\\S+?: (?:fatal )?error: `),

@@ -279,6 +279,16 @@ const TABLE: [string, BuildEvidence, string][] = [
   ],
 ];
 
+test('a build that the hub does not take is asked for once where a policy says no, else again', () => {
+  const said = 'build: policy violation (channel) (fault 1004, not allowed; see the policy)';
+  const shown = (why: string) => {
+    const attempt = { ...tried('kmod-a', BUILDS), ending: { at: 1, how: 'failed', why } } as Attempt;
+    return trialOf({ proof: 'repo' }, { intents: [] }, KERNEL, attempt, 'x86_64');
+  };
+  expect(shown(said)).toMatchObject({ again: false, cause: `${said}; then "kmod-gate retry"` });
+  expect(shown('build: a plugin failed (fault 1016)')).toMatchObject({ again: true });
+});
+
 describe('what a scratch build shows of one architecture', () => {
   test.each(TABLE)('%s', (_, evidence, expected) => {
     const attempt = tried('kmod-a', evidence) as Attempt;

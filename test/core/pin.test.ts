@@ -82,6 +82,7 @@ describe('what a build wants of another kernel', () => {
   test.each([
     'package kernel-devel-matched-5.14.0-427.el9.x86_64 from build requires kernel-devel = 5.14.0-427.el9, but none of the providers can be installed',
     'nothing provides kernel-devel = 5.14.0-427.el9 needed by kernel-devel-matched-5.14.0-427.el9.x86_64 from build',
+    'kernel-devel-matched-5.14.0-427.el9.x86_64 (build) requires kernel-devel = 5.14.0-427.el9',
   ])("what a kernel's own package wants is none of the kmod's: %s", (message) => {
     const error = { ...wants('kernel-devel = 5.14.0-427.el9', 'kernel'), message };
     expect(pinIn(error, EL)).toBeUndefined();
