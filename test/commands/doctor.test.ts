@@ -243,7 +243,7 @@ describe('what is wrong, and what mends it', () => {
     [
       'a package that is blocked where builds look for it',
       { scenario: withTag('kmods9s-build', { blocked: ['kernel'] }) },
-      /^gate c9s: package kernel is not listed in kmods9s-build, or blocked \|.* koji unblock-pkg kmods9s-build kernel$/,
+      /^gate c9s: package kernel is not listed in kmods9s-build, or blocked \|.* where it is blocked \(koji list-pkgs --show-blocked --tag kmods9s-build --package kernel\), only koji unblock-pkg kmods9s-build kernel$/,
     ],
     [
       'no such target',
