@@ -240,7 +240,7 @@ function kmodTable(output: Output, report: RunReport): string {
       words.join(', '),
       whose ? WHOSE[whose] : '-',
       required ? nvr : `${nvr} (advisory)`,
-      newestTask(tasks),
+      shownBy(tasks),
       // A verdict's reasons are right above; before it, who waived what is told here alone.
       reason >= 0 ? `see ${reason + 1}. above` : waived && outcome !== 'ok' ? `${said} (${waived})` : said,
     ];
@@ -250,12 +250,16 @@ function kmodTable(output: Output, report: RunReport): string {
   );
 }
 
-/** All in a row, with their URLs, would leave no room for anything else; --json has them. */
-function newestTask(tasks: KmodReport['tasks']): string {
-  const last = tasks.at(-1);
-  if (!last) return '-';
-  const tries = tasks.length > 1 ? `, ${tasks.length} tries` : '';
-  return `${last.url ?? `task ${last.id}`}${tries}`;
+/**
+ * The task that shows the outcome, and how often this kernel was tried. All in a row, with their URLs, would leave no room
+ * for anything else; --json has them, and those with the baseline.
+ */
+function shownBy(tasks: KmodReport['tasks']): string {
+  const own = tasks.filter(({ against }) => against === undefined);
+  const shown = own.find(({ shows }) => shows) ?? own.at(-1);
+  if (!shown) return '-';
+  const tries = own.length > 1 ? `, ${own.length} tries` : '';
+  return `${shown.url ?? `task ${shown.id}`}${tries}`;
 }
 
 type BuildError = KmodReport['errors'][number];

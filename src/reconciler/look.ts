@@ -91,6 +91,9 @@ async function enter(
     // One that has passed or failed somewhere else waits for nothing; a baseline is such a one.
     const ended = [...gate.on_pass.tag, ...gate.on_fail.tag].some((tag) => names.includes(tag));
     if (known || ended) return known;
+    // Messages may be of long ago: one that is older than what has passed is no news.
+    const heads = await passedInto(context, gate, kernel);
+    if ([...heads.values()].some((head) => compareEvr(head, kernel) > 0)) return undefined;
     await store.seeKernel(kernel, now());
     await store.say(gate.name, kernel, null, `waits to be tagged into ${gate.watch}`, now());
     return undefined;

@@ -2,17 +2,18 @@
 
 import type { Outcome } from '../core/cell.ts';
 import { type Judging, type KmodStanding, standings } from '../core/judge.ts';
-import type {
-  ArchDetail,
-  Entry,
-  Intent,
-  KernelChange,
-  KernelRef,
-  LogError,
-  Run,
-  SymbolEvidence,
-  Verdict,
-  Waiver,
+import {
+  type ArchDetail,
+  type Entry,
+  type Intent,
+  type KernelChange,
+  type KernelRef,
+  type LogError,
+  type Run,
+  type SymbolEvidence,
+  TASK,
+  type Verdict,
+  type Waiver,
 } from '../core/model.ts';
 import { asOf, holdOf } from '../core/people.ts';
 import { isRebuild } from '../core/rebuild.ts';
@@ -33,6 +34,14 @@ export interface TaskReport {
   readonly url?: string;
 }
 
+/** A scratch build. */
+export interface TryReport extends TaskReport {
+  /** The baseline that it was tried against; absent: the run's kernel. */
+  readonly against?: string;
+  /** It is the one that shows the outcome. */
+  readonly shows?: true;
+}
+
 export interface KmodReport {
   readonly name: string;
   readonly nvr: string;
@@ -47,7 +56,7 @@ export interface KmodReport {
   /** Who waived it, until when, and why; null: nobody. */
   readonly waived: string | null;
   /** The scratch builds that were tried, oldest first. */
-  readonly tasks: readonly TaskReport[];
+  readonly tasks: readonly TryReport[];
   /** First errors of the newest try's build.log, by architecture. */
   readonly errors: readonly (LogError & { readonly arch: string })[];
   /**
@@ -327,6 +336,13 @@ function kmodReport(
   const soFar =
     { inconclusive: 'tried again', unattributed: 'tried against the baseline' }[String(finding?.outcome)] ??
     'so far';
+  const worst = cells.find((cell) => cell.finding?.outcome === finding?.outcome)?.arch;
+  const showing = attempts.findLast(
+    ({ write, ending }) =>
+      !write.against &&
+      ending?.how !== 'lost' &&
+      ending?.build?.arches.some(({ arch, state }) => arch === worst && state !== TASK.CANCELED),
+  );
   return {
     name,
     nvr,
@@ -338,9 +354,19 @@ function kmodReport(
     cause: judged ? finding.cause : finding ? `${soFar}: ${finding.cause}` : '',
     whose: judged ? finding.whose : null,
     waived: waiver ? describeWaiver(waiver) : null,
-    tasks: attempts.flatMap(({ receipt }) =>
-      receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
-    ),
+    tasks: attempts.flatMap((attempt) => {
+      const { write, receipt } = attempt;
+      if (receipt?.task === undefined) return [];
+      const { against } = write;
+      const shows = attempt === showing;
+      return [
+        {
+          ...taskReport(receipt.task, links),
+          ...(against && { against: against.nvr }),
+          ...(shows && { shows }),
+        },
+      ];
+    }),
     errors: [...newest].flatMap(([arch, errors]) => errors.map((error) => ({ arch, ...error }))),
     ...(detail && { symbols: (detail.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport) }),
   };

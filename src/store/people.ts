@@ -2,6 +2,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Entry, KernelBuild, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
+import { hasChangedTags } from '../core/people.ts';
 import { describeOrder, describeWaiver } from '../core/wording.ts';
 import { OvertakenError } from './error.ts';
 import { nameRuns } from './named.ts';
@@ -39,8 +40,12 @@ export function peopleFacts({ db, record }: Base) {
       );
     },
     async order(run, order) {
-      const text = describeOrder(order);
-      await record([{ at: order.at, kind: 'person', ...of(run), text }], async (tx, fact) => {
+      const { at, by } = order;
+      const person: Entry = { at, kind: 'person', ...of(run), text: describeOrder(order) };
+      // Until the gate has heard of it, what it said last is no more so: nobody else must act.
+      const state: Entry = { at, kind: 'state', ...of(run), text: `waits to be tried again, as ${by} asked` };
+      const waits = order.kind === 'retry' && !hasChangedTags(run.intents);
+      await record(waits ? [person, state] : [person], async (tx, fact) => {
         await tx
           .insertInto('run_order')
           .values({ run_id: run.id, ...order, fact })

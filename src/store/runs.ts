@@ -2,7 +2,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Judged, Judgement, LastJudged } from '../core/baseline.ts';
 import type { Baseline, Run } from '../core/model.ts';
-import { STABLELIST, waiverFor } from '../core/people.ts';
+import { matcher } from '../core/names.ts';
+import { lastRetry, STABLELIST, waiverFor } from '../core/people.ts';
 import { plural } from '../core/wording.ts';
 import { kernelOf } from './kernels.ts';
 import { assertHeard } from './people.ts';
@@ -136,7 +137,14 @@ export function runFacts({ db, record, cache }: Base) {
       await record([{ at: startedAt, kind: 'run', ...of(run), text }], insert, everyRun);
     },
     async select(run, kmods, at) {
-      const text = `${plural(kmods.length, 'kmod')} to try`;
+      const retry = lastRetry(run);
+      const named = kmods.filter(({ name }) => matcher([retry?.kmod ?? '*'])(name)).length;
+      const many = plural(kmods.length, 'kmod');
+      const text = !retry
+        ? `${many} to try`
+        : retry.kmod === null
+          ? `tries again what is not fine of ${many}`
+          : `${named} of ${many} to try again`;
       const row = { run_id: run.id, at, kmods: JSON.stringify(kmods), size: kmods.length };
       await record([{ at, kind: 'run', ...of(run), text }], (tx, fact) =>
         tx
