@@ -1,11 +1,11 @@
 /** Compressed files, told by their first bytes. No more is unpacked than a cap allows. */
-import { bytesOf } from './bytes.ts';
+import { type Bytes, bytesOf } from './bytes.ts';
 
 /** Most bytes that a file may have, unpacked: more than ten times the largest module or Module.symvers. */
 export const UNPACKED_MAX = 256 * 1024 * 1024;
 
 /**
- * Unpack gzip, xz and zstd; what is of neither kind comes back as it is. What unpacks a kind is loaded with the
+ * Unpack gzip, xz, zstd, bzip2 and lzma; what is of no such kind comes back as it is. What unpacks a kind is loaded with the
  * first file of it.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to
@@ -18,5 +18,19 @@ export async function unpack(data: Uint8Array, file: string, limit = UNPACKED_MA
   if (magic === 0xfd377a58) return (await import('./xz.ts')).unxz(data, file, limit);
   const isSkippable = (magic & 0xf0ffffff) >>> 0 === 0x502a4d18;
   if (magic === 0x28b52ffd || isSkippable) return (await import('./zstd.ts')).unzstd(data, file, limit);
+  const level = magic & 0xff;
+  if (magic >>> 8 === 0x425a68 && level >= 0x31 && level <= 0x39)
+    return (await import('./bzip2.ts')).unbzip2(data, file, limit);
+  if (isLzma(bytesOf(data, file, 'little'))) return (await import('./lzma.ts')).unlzma(data, file, limit);
   return data;
+}
+
+/** Whether it begins as .lzma files do, which have no magic number: as xz tells them. */
+function isLzma({ size, u8, u32, u64 }: Bytes): boolean {
+  if (size < 18) return false;
+  const dictionary = u32(1);
+  const highest = 2 ** Math.floor(Math.log2(dictionary));
+  const usual = dictionary >= 4096 && [highest, highest * 1.5, 2 ** 32 - 1].includes(dictionary);
+  // The size of its content is told or not, and the data begin with a byte of zeros.
+  return u8(0) < 225 && usual && (u64(5) === 2 ** 64 || u64(5) < 2 ** 38) && u8(13) === 0;
 }
