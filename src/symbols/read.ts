@@ -7,7 +7,9 @@ import { bytesOf } from './bytes.ts';
 import { readCpio } from './cpio.ts';
 import { ELF_MAGIC } from './elf.ts';
 import { readModule } from './module.ts';
-import { RPM_MAGIC, type Rpm, readRpm } from './rpm.ts';
+import { RPM_MAGIC, type Rpm, readRpm, readRpmFiles } from './rpm.ts';
+import { listOfExports, stablelistsIn } from './stablelists.ts';
+import { isTar, readTar } from './tar.ts';
 import { unpack } from './unpack.ts';
 
 /**
@@ -16,14 +18,14 @@ import { unpack } from './unpack.ts';
  */
 export interface SymbolFile extends Kmod {
   readonly file: string;
-  readonly format: 'rpm' | 'module' | 'symvers' | 'modversions' | 'stablelist';
-  /** Of a stablelist file one, of a kernel-abi-stablelists rpm one for each architecture and release. */
+  readonly format: 'rpm' | 'module' | 'symvers' | 'modversions' | 'stablelist' | 'archive';
+  /** Of a stablelist file one, of a kernel-abi-stablelists rpm, or dist-git's archive, one for each architecture and release. */
   readonly stablelists: readonly Stablelist[];
 }
 
 /**
- * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, or a
- * stablelist; each may be compressed by gzip, xz or zstd.
+ * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, a
+ * stablelist, or a tar of stablelists; each may be compressed by gzip, xz, zstd, bzip2 or lzma.
  * @param data the whole file
  * @param file its name, for errors and, without ending, as the name of what does not tell its own
  * @throws SymbolFileError, and nothing else, whatever the bytes are
@@ -34,8 +36,16 @@ export async function readSymbolFile(data: Uint8Array, file: string): Promise<Sy
   const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
   if (magic === RPM_MAGIC) return readRpmFile(plain, file);
   if (magic === ELF_MAGIC) return { ...readModule(plain, file), file, format: 'module', stablelists: [] };
+  if (isTar(plain)) return readArchive(plain, file);
   return readText(bytes.slice(0, bytes.size), file);
 }
+
+/**
+ * The lists of symbols to keep that a file has. Whatever tells how symbols are exported is one too: dist-git's
+ * Module.kabi_ARCH, and SUSE's kabi/ARCH/symvers-FLAVOUR, have the form of Module.symvers.
+ */
+export const stablelistsOf = ({ format, name, exports, stablelists }: SymbolFile): readonly Stablelist[] =>
+  format === 'symvers' ? [listOfExports(name, exports)] : stablelists;
 
 async function readRpmFile(data: Uint8Array, file: string): Promise<SymbolFile> {
   const rpm = readRpm(data, file);
@@ -43,11 +53,19 @@ async function readRpmFile(data: Uint8Array, file: string): Promise<SymbolFile> 
   return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists };
 }
 
-/** Once called whitelists; CentOS and others have the same names. */
+function readArchive(data: Uint8Array, file: string): SymbolFile {
+  if (data.length > PAYLOAD_MAX)
+    throw new SymbolFileError(file, { offset: PAYLOAD_MAX }, 'too long an archive of lists', KINDS);
+  const stablelists = stablelistsIn(readTar(data, file), file);
+  if (stablelists.length === 0)
+    throw new SymbolFileError(file, null, 'an archive without a stablelist', KINDS);
+  return { ...noSymbols(file), format: 'archive', stablelists };
+}
+
+/** CentOS and others have the same names. */
 const STABLELIST_RPM = /^kernel-abi-(stable|white)lists?$/;
-const STABLELIST_FILE = /\/kabi_(stable|white)list_[^/]+$/;
 /** As PAYLOADCOMPRESSOR names those that are read here. */
-const COMPRESSORS: readonly string[] = ['gzip', 'xz', 'zstd'];
+const COMPRESSORS: readonly string[] = ['gzip', 'xz', 'zstd', 'bzip2', 'lzma'];
 /** Most bytes that its payload may have, unpacked: real ones have less than one million. */
 const PAYLOAD_MAX = 16 * 1024 * 1024;
 /** Most bytes of a text: a Module.symvers has two million. */
@@ -61,20 +79,22 @@ async function readStablelists({ payload }: Rpm, data: Uint8Array, file: string)
   }
   const inside = `${file}: payload`;
   const archive = await unpack(data.subarray(offset), inside, PAYLOAD_MAX);
-  return [...readCpio(archive, inside)]
-    .filter(({ name, isFile }) => isFile && STABLELIST_FILE.test(name))
-    .map(({ name, data }) => parseStablelist(data.toString('latin1'), `${file}: ${name}`));
+  return stablelistsIn(readCpio(archive, inside, readRpmFiles(data, file)), file);
 }
 
 /** Names of files, without the folder and the endings of what they hold. */
-const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst))+$/;
+const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst|bz2|lzma))+$/;
 
 const KINDS = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
 
-function readText(data: Buffer, file: string): SymbolFile {
+function noSymbols(file: string): Omit<SymbolFile, 'format'> {
   const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
-  const empty = { kernelImports: [], kmodImports: [], imports: [], exports: new Map(), stablelists: [] };
-  const common = { ...empty, file, name, arch: null, variant: null };
+  const none = { kernelImports: [], kmodImports: [], imports: [], exports: new Map(), stablelists: [] };
+  return { ...none, file, name, arch: null, variant: null };
+}
+
+function readText(data: Buffer, file: string): SymbolFile {
+  const common = noSymbols(file);
   const text = () => data.toString('latin1');
   const head = data.toString('latin1', 0, 4096);
   if (data.length > TEXT_MAX) throw new SymbolFileError(file, { offset: TEXT_MAX }, 'too long a text', KINDS);
