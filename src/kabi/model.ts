@@ -35,6 +35,8 @@ export interface Target {
 /** The symbols of one kernel, for one architecture and one variant. */
 export interface KernelSymbols extends Target {
   readonly symbols: SymbolTable;
+  /** Why it may export more than is known: what is not among its symbols is not gone then. */
+  readonly partial?: string;
 }
 
 /** A symbol that a kmod needs, with the CRC that it was built against. */

@@ -21,20 +21,39 @@ export interface SymbolFile extends Kmod {
   readonly format: 'rpm' | 'module' | 'symvers' | 'modversions' | 'stablelist' | 'archive';
   /** Of a stablelist file one, of a kernel-abi-stablelists rpm, or dist-git's archive, one for each architecture and release. */
   readonly stablelists: readonly Stablelist[];
+  /** Of an rpm. */
+  readonly rpm?: RpmFacts;
+}
+
+/** What tells what an rpm is for, beside its symbols. */
+export interface RpmFacts {
+  readonly name: string;
+  /** As `Rpm` has it. */
+  readonly sourceRpm: string | null;
+  readonly arch: string;
+  /** Among its files are modules (`.ko`). */
+  readonly hasModules: boolean;
+  /** It asks for a kernel, or says that it has modules, in other words than symbols: `kernel-uname-r`, `modalias(…)`. */
+  readonly isForKernel: boolean;
 }
 
 /**
  * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, a
  * stablelist, or a tar of stablelists; each may be compressed by gzip, xz, zstd, bzip2 or lzma.
- * @param data the whole file
+ * @param data the whole file; of an rpm, its headers are enough
  * @param file its name, for errors and, without ending, as the name of what does not tell its own
+ * @param whole gives the whole file, where the headers of an rpm are not enough
  * @throws SymbolFileError, and nothing else, whatever the bytes are
  */
-export async function readSymbolFile(data: Uint8Array, file: string): Promise<SymbolFile> {
+export async function readSymbolFile(
+  data: Uint8Array,
+  file: string,
+  whole = () => data,
+): Promise<SymbolFile> {
   const plain = await unpack(data, file);
   const bytes = bytesOf(plain, file, 'big');
   const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
-  if (magic === RPM_MAGIC) return readRpmFile(plain, file);
+  if (magic === RPM_MAGIC) return readRpmFile(plain, file, plain === data ? whole : () => plain);
   if (magic === ELF_MAGIC) return { ...readModule(plain, file), file, format: 'module', stablelists: [] };
   if (isTar(plain)) return readArchive(plain, file);
   return readText(bytes.slice(0, bytes.size), file);
@@ -47,10 +66,25 @@ export async function readSymbolFile(data: Uint8Array, file: string): Promise<Sy
 export const stablelistsOf = ({ format, name, exports, stablelists }: SymbolFile): readonly Stablelist[] =>
   format === 'symvers' ? [listOfExports(name, exports)] : stablelists;
 
-async function readRpmFile(data: Uint8Array, file: string): Promise<SymbolFile> {
+async function readRpmFile(data: Uint8Array, file: string, whole: () => Uint8Array): Promise<SymbolFile> {
   const rpm = readRpm(data, file);
-  const stablelists = STABLELIST_RPM.test(rpm.name) ? await readStablelists(rpm, data, file) : [];
-  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists };
+  const stablelists = STABLELIST_RPM.test(rpm.name) ? await readStablelists(rpm, whole(), file) : [];
+  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists, rpm: factsOf(rpm, data, file) };
+}
+
+const MODULE_FILE = /\.ko(\.(gz|xz|zst|bz2|lzma))?$/;
+/** What kmods require of a kernel, and what they provide, as the macros and generators of EL, Fedora and SUSE write it. */
+const REQUIRED = /^(kernel-([\w-]+-)?uname-r|kabi-modules)$/;
+const PROVIDED = /^(kmod|modalias)\(/;
+
+function factsOf(rpm: Rpm, data: Uint8Array, file: string): RpmFacts {
+  const { name, sourceRpm, arch, provides, requires } = rpm;
+  return {
+    ...{ name, sourceRpm, arch },
+    hasModules: readRpmFiles(data, file).some(({ path }) => MODULE_FILE.test(path)),
+    isForKernel:
+      requires.names.some((it) => REQUIRED.test(it)) || provides.names.some((it) => PROVIDED.test(it)),
+  };
 }
 
 function readArchive(data: Uint8Array, file: string): SymbolFile {
