@@ -147,16 +147,18 @@ export async function readFile(path: string, promised = true): Promise<SymbolFil
     };
     const head = read(0, 512);
     const isRpm = head.length >= 4 && head.readUInt32BE(0) === RPM_MAGIC;
-    if (!promised && !isRpm && (size > GUESS_MAX || !TELLING.test(head.toString('latin1')))) return null;
+    if (!promised && !isRpm && (size > GUESS_MAX || !mayTell(head))) return null;
     return await readSymbolFile(read(0, isRpm ? sizeOfHeaders(read) : size), path, () => read(0, size));
   } finally {
     closeSync(handle);
   }
 }
 
-/** How files begin that may tell symbols: ELF, gzip, xz, zstd, bzip2 and lzma, and lists. */
-const TELLING =
-  /^(\x7fELF|\x1f\x8b|\xfd7zXZ|\x28\xb5\x2f\xfd|BZh|\x5d\0\0|0x[0-9a-f]+\t|\[\S+\]\r?\n\s+\S+\r?\n)/i;
+/** How files begin that may tell symbols: ELF, gzip, xz, zstd, bzip2 and lzma in hexadecimal, and lists. */
+const MAGIC = /^(7f454c46|1f8b|fd377a58|28b52ffd|425a68|5d0000)/;
+const TELLING = /^(0x[0-9a-f]+\t|\[\S+\]\r?\n\s+\S+\r?\n)/i;
+const mayTell = (head: Buffer): boolean =>
+  MAGIC.test(head.toString('hex', 0, 4)) || TELLING.test(head.toString('latin1'));
 
 /** `3 debuginfo rpms, 2 logs`, the most first. */
 export function countText(passed: readonly Kind[]): string {
@@ -167,7 +169,7 @@ export function countText(passed: readonly Kind[]): string {
 
 /** How many of each kind, the most first. */
 export function countKinds(passed: readonly Kind[]): Partial<Record<Kind, number>> {
-  const counts = new Map<Kind, number>();
-  for (const kind of passed) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]));
+  const kinds = Object.keys(KINDS) as Kind[];
+  const counts = kinds.map((kind) => [kind, passed.filter((it) => it === kind).length] as const);
+  return Object.fromEntries(counts.filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]));
 }

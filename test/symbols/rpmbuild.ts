@@ -1,8 +1,16 @@
 /** Real rpms, built by rpmbuild from spec files like EL's. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { installed } from '../services.ts';
 
 export const rpmbuild = (): boolean => installed('/usr/bin/rpmbuild', 'Debian package rpm');
@@ -28,9 +36,17 @@ export interface Spec {
   /** Path of a link to where it leads. */
   readonly links?: Readonly<Record<string, string>>;
   readonly payload?: keyof typeof PAYLOADS;
-  /** Name of the package whose build makes it, where it is not itself. */
-  readonly source?: string;
-  readonly arch?: 'x86_64' | 'aarch64' | 'noarch';
+  readonly noarch?: boolean;
+}
+
+/** What one source rpm is built to. */
+export interface BuildSpec {
+  readonly name: string;
+  readonly version?: string;
+  readonly release?: string;
+  readonly arch?: 'x86_64' | 'aarch64';
+  /** Each by its name, the one of the build's own name too, if it makes one. */
+  readonly packages: readonly Omit<Spec, 'version' | 'release' | 'payload'>[];
 }
 
 /** A built rpm. */
@@ -44,61 +60,106 @@ export interface Built {
 
 /** Build it, and give it to `use`; its folder is removed after. */
 export async function withRpm<T>(spec: Spec, use: (rpm: Built) => T | Promise<T>): Promise<T> {
-  const top = mkdtempSync(join(tmpdir(), 'kmod-gate-rpm-'));
-  try {
-    const file = join(top, 'it.spec');
-    writeFileSync(file, textOf(spec, join(top, 'content')));
-    const define = (name: string, value: string) => ['--define', `${name} ${value}`];
-    const options = [
-      ...['-bb', '--quiet', '--target', spec.arch ?? 'x86_64', '--nodeps'],
-      ...define('_topdir', top),
-      ...define('_binary_payload', PAYLOADS[spec.payload ?? 'gzip']),
-      ...define('debug_package', '%{nil}'),
-    ];
-    execFileSync('rpmbuild', [...options, file], { stdio: 'pipe' });
-    const folder = join(top, 'RPMS', spec.arch ?? 'x86_64');
-    const rpm = join(folder, readdirSync(folder)[0] ?? '');
+  const { version, release, payload } = spec;
+  const build = {
+    name: spec.name,
+    packages: [spec],
+    ...(version && { version }),
+    ...(release && { release }),
+  };
+  return withTop(async (top) => {
+    const rpm = buildRpms(top, build, payload)[0] ?? '';
     const query = (...those: string[]) =>
       execFileSync('rpm', ['-qp', ...those, rpm], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
         .split('\n')
         .slice(0, -1);
     return await use({ data: readFileSync(rpm), file: rpm, query });
+  });
+}
+
+/** Build all rpms, and give `use` a folder with them and the source rpms, as `koji download-build` leaves them. */
+export async function withBuilds<T>(
+  builds: readonly BuildSpec[],
+  use: (folder: string) => T | Promise<T>,
+): Promise<T> {
+  return withTop(async (top) => {
+    const folder = join(top, 'all');
+    mkdirSync(folder);
+    for (const [i, build] of builds.entries()) {
+      const rpms = buildRpms(join(top, String(i)), build);
+      for (const rpm of rpms) renameSync(rpm, join(folder, basename(rpm)));
+    }
+    return await use(folder);
+  });
+}
+
+async function withTop<T>(use: (top: string) => Promise<T>): Promise<T> {
+  const top = mkdtempSync(join(tmpdir(), 'kmod-gate-rpm-'));
+  try {
+    return await use(top);
   } finally {
     rmSync(top, { recursive: true, force: true });
   }
 }
 
-function textOf(spec: Spec, content: string): string {
-  const files = Object.entries(spec.files ?? {});
-  const links = Object.entries(spec.links ?? {});
-  mkdirSync(content);
-  for (const [i, [, text]] of files.entries()) writeFileSync(join(content, String(i)), text);
-  const of = spec.source === undefined ? '' : `-n ${spec.name}`;
-  const about = ['Summary: made for a test', 'License: GPLv2'];
-  const dependencies = [
+/** @returns the paths of the rpms, the source rpm's last */
+function buildRpms(top: string, build: BuildSpec, payload: keyof typeof PAYLOADS = 'gzip'): string[] {
+  const file = join(top, 'it.spec');
+  mkdirSync(join(top, 'content'), { recursive: true });
+  writeFileSync(file, textOf(build, join(top, 'content')));
+  const define = (name: string, value: string) => ['--define', `${name} ${value}`];
+  const options = [
+    ...['-ba', '--quiet', '--target', build.arch ?? 'x86_64', '--nodeps'],
+    ...define('_topdir', top),
+    ...define('_binary_payload', PAYLOADS[payload]),
+    ...define('debug_package', '%{nil}'),
+    ...define('_build_name_fmt', '%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm'),
+  ];
+  execFileSync('rpmbuild', [...options, file], { stdio: 'pipe' });
+  return ['RPMS', 'SRPMS'].flatMap((kind) =>
+    readdirSync(join(top, kind))
+      .sort()
+      .map((name) => join(top, kind, name)),
+  );
+}
+
+function textOf(build: BuildSpec, content: string): string {
+  const { name: source, version = '5.14.0', release = '70.el9', packages } = build;
+  const own = packages.find(({ name }) => name === source);
+  const others = packages.filter((it) => it !== own);
+  const about = (spec: Spec | undefined) => [
+    'Summary: made for a test',
     'AutoReqProv: no',
-    ...(spec.provides ?? []).map((it) => `Provides: ${it}`),
-    ...(spec.requires ?? []).map((it) => `Requires: ${it}`),
+    ...(spec?.noarch ? ['BuildArch: noarch'] : []),
+    ...(spec?.epoch === undefined ? [] : [`Epoch: ${spec.epoch}`]),
+    ...(spec?.provides ?? []).map((it) => `Provides: ${it}`),
+    ...(spec?.requires ?? []).map((it) => `Requires: ${it}`),
   ];
   return [
-    `Name: ${spec.source ?? spec.name}`,
-    `Version: ${spec.version ?? '5.14.0'}`,
-    `Release: ${spec.release ?? '70.el9'}`,
-    ...(spec.epoch === undefined ? [] : [`Epoch: ${spec.epoch}`]),
-    ...about,
-    ...(of ? ['%description', 'Made for a test.', `%package ${of}`, about[0]] : []),
-    ...dependencies,
-    `%description ${of}`,
-    'Made for a test.',
+    ...[`Name: ${source}`, `Version: ${version}`, `Release: ${release}`, 'License: GPLv2', ...about(own)],
+    ...['%description', 'Made for a test.'],
+    ...others.flatMap((it) => [
+      ...[`%package -n ${it.name}`, ...about(it), `%description -n ${it.name}`, 'Made for a test.'],
+    ]),
     '%install',
-    ...files.map(([path], i) => `install -D -m 644 ${content}/${i} %{buildroot}${path}`),
-    ...links.map(
-      ([path, to]) => `mkdir -p $(dirname %{buildroot}${path}) && ln -s ${to} %{buildroot}${path}`,
-    ),
-    `%files ${of}`,
-    ...[...files, ...links].map(([path]) => path),
+    ...packages.flatMap((it) => installing(it, join(content, it.name))),
+    ...packages.flatMap((it) => [
+      `%files${it === own ? '' : ` -n ${it.name}`}`,
+      ...Object.keys({ ...it.files, ...it.links }),
+    ]),
     '',
   ].join('\n');
+}
+
+function installing({ files = {}, links = {} }: Spec, content: string): string[] {
+  mkdirSync(content);
+  for (const [i, text] of Object.values(files).entries()) writeFileSync(join(content, String(i)), text);
+  return [
+    ...Object.keys(files).map((path, i) => `install -D -m 644 ${content}/${i} %{buildroot}${path}`),
+    ...Object.entries(links).map(
+      ([path, to]) => `mkdir -p $(dirname %{buildroot}${path}) && ln -s ${to} %{buildroot}${path}`,
+    ),
+  ];
 }
 
 /** A cpio archive whose entries have only their numbers among the rpm's files, and their content. */
