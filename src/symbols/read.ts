@@ -10,7 +10,7 @@ import { readModule } from './module.ts';
 import { RPM_MAGIC, type Rpm, readRpm, readRpmFiles } from './rpm.ts';
 import { listOfExports, stablelistsIn } from './stablelists.ts';
 import { isTar, readTar } from './tar.ts';
-import { unpack } from './unpack.ts';
+import { unpack, unpackNow } from './unpack.ts';
 
 /**
  * What a file tells: as part of a kernel its `exports` count, as a kmod its imports too. Whichever a format
@@ -51,12 +51,35 @@ export async function readSymbolFile(
   whole = () => data,
 ): Promise<SymbolFile> {
   const plain = await unpack(data, file);
-  const bytes = bytesOf(plain, file, 'big');
+  if (!isRpm(plain)) return readPlain(plain, file);
+  const rpm = readRpm(plain, file);
+  const all = plain === data && STABLELIST_RPM.test(rpm.name) ? whole() : plain;
+  const packed = payloadOf(rpm, all, file);
+  const archive = packed && (await unpack(packed, insideOf(file), PAYLOAD_MAX));
+  const stablelists = archive ? listsInRpm(archive, all, file) : [];
+  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists, rpm: factsOf(rpm, all, file) };
+}
+
+/**
+ * The lists of symbols to keep that a file has, read at once: what is packed by zstd is refused.
+ * @throws SymbolFileError
+ */
+export function readStablelistsNow(data: Uint8Array, file: string): readonly Stablelist[] {
+  const plain = unpackNow(data, file);
+  if (!isRpm(plain)) return stablelistsOf(readPlain(plain, file));
+  const packed = payloadOf(readRpm(plain, file), plain, file);
+  return packed ? listsInRpm(unpackNow(packed, insideOf(file), PAYLOAD_MAX), plain, file) : [];
+}
+
+const isRpm = (data: Uint8Array): boolean =>
+  data.byteLength >= 4 && bytesOf(data, '', 'big').u32(0) === RPM_MAGIC;
+
+/** What is no rpm, unpacked. */
+function readPlain(data: Uint8Array, file: string): SymbolFile {
+  const bytes = bytesOf(data, file, 'big');
   const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
-  if (magic === RPM_MAGIC) return readRpmFile(plain, file, plain === data ? whole : () => plain);
-  if (magic === ELF_MAGIC) return { ...readModule(plain, file), file, format: 'module', stablelists: [] };
-  if (isTar(plain)) return readArchive(plain, file);
-  return readText(bytes.slice(0, bytes.size), file);
+  if (magic === ELF_MAGIC) return { ...readModule(data, file), file, format: 'module', stablelists: [] };
+  return isTar(data) ? readArchive(data, file) : readText(bytes.slice(0, bytes.size), file);
 }
 
 /**
@@ -65,12 +88,6 @@ export async function readSymbolFile(
  */
 export const stablelistsOf = ({ format, name, exports, stablelists }: SymbolFile): readonly Stablelist[] =>
   format === 'symvers' ? [listOfExports(name, exports)] : stablelists;
-
-async function readRpmFile(data: Uint8Array, file: string, whole: () => Uint8Array): Promise<SymbolFile> {
-  const rpm = readRpm(data, file);
-  const stablelists = STABLELIST_RPM.test(rpm.name) ? await readStablelists(rpm, whole(), file) : [];
-  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists, rpm: factsOf(rpm, data, file) };
-}
 
 const MODULE_FILE = /\.ko(\.(gz|xz|zst|bz2|lzma))?$/;
 /** What kmods require of a kernel, and what they provide, as the macros and generators of EL, Fedora and SUSE write it. */
@@ -105,16 +122,19 @@ const PAYLOAD_MAX = 16 * 1024 * 1024;
 /** Most bytes of a text: a Module.symvers has two million. */
 const TEXT_MAX = 16 * 1024 * 1024;
 
-async function readStablelists({ payload }: Rpm, data: Uint8Array, file: string): Promise<Stablelist[]> {
+/** The packed payload of an rpm that holds stablelists; null of any other. */
+function payloadOf({ name, payload }: Rpm, data: Uint8Array, file: string): Uint8Array | null {
+  if (!STABLELIST_RPM.test(name)) return null;
   const { compressor, offset } = payload;
-  if (!COMPRESSORS.includes(compressor)) {
-    const mend = 'unpack it by rpm2cpio and name the stablelist files';
-    throw new SymbolFileError(file, { offset }, `a payload compressed by ${compressor}`, mend);
-  }
-  const inside = `${file}: payload`;
-  const archive = await unpack(data.subarray(offset), inside, PAYLOAD_MAX);
-  return stablelistsIn(readCpio(archive, inside, readRpmFiles(data, file)), file);
+  if (COMPRESSORS.includes(compressor)) return data.subarray(offset);
+  const mend = 'unpack it by rpm2cpio and name the stablelist files';
+  throw new SymbolFileError(file, { offset }, `a payload compressed by ${compressor}`, mend);
 }
+
+const insideOf = (file: string): string => `${file}: payload`;
+
+const listsInRpm = (archive: Uint8Array, rpm: Uint8Array, file: string): Stablelist[] =>
+  stablelistsIn(readCpio(archive, insideOf(file), readRpmFiles(rpm, file)), file);
 
 /** Names of files, without the folder and the endings of what they hold. */
 const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst|bz2|lzma))+$/;
