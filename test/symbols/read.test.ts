@@ -59,7 +59,9 @@ describe.runIf(installed('/bin/tar', 'tar'))('an archive of stablelists, as dist
       /^it: an archive without a stablelist; name an rpm/,
     );
     const cut = tarOf('kabi-rhel94/kabi_stablelist_x86_64', text).subarray(0, 1500);
-    await expect(readSymbolFile(cut, 'it')).rejects.toThrow(/^it: byte 1024: 512 bytes wanted, and the file ends at 1500; /);
+    await expect(readSymbolFile(cut, 'it')).rejects.toThrow(
+      /^it: byte 1024: 512 bytes wanted, and the file ends at 1500; /,
+    );
   });
 });
 
