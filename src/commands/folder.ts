@@ -1,5 +1,5 @@
 /** Folders as people have them: which of their files may tell symbols, and what the others are. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SymbolFileError } from '../kabi/error.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
@@ -54,6 +54,7 @@ const NAMES: readonly (readonly [RegExp, Kind])[] = [
   [/(^|\/)repodata\//, 'repodata'],
   [new RegExp(String.raw`\.log${PACKED}`), 'logs'],
   [/\.conf$/, 'conf'],
+  [/\.debug$/, 'other'],
 ];
 /** What depmod and kbuild leave in `/lib/modules/VERSION`. */
 const OF_TREE: ReadonlySet<string> = new Set(['modules.order', 'modules.builtin', 'modules.dep']);
@@ -67,7 +68,7 @@ const GUESS_MAX = 16 * 1024 * 1024;
 export async function readFolder(folder: string, { own }: { readonly own: boolean }): Promise<Found> {
   const { paths, dead, closed } = walk(folder);
   const trees = [...new Set(paths.filter((path) => OF_TREE.has(basename(path))).map(dirname))];
-  const told = !own && paths.some((path) => SYMVERS.test(path));
+  const told = !own && paths.some((path) => SYMVERS.test(path) && !isWithin(path, trees));
   const files: SymbolFile[] = [];
   const passed: Kind[] = dead.map(() => 'links');
   const unread: Unread[] = [...closed];
@@ -80,7 +81,8 @@ export async function readFolder(folder: string, { own }: { readonly own: boolea
       const promised = PROMISING.test(inside);
       try {
         const file = await readFile(path, promised);
-        if (file) files.push(file);
+        // What is a module by its content alone is on the way to one: `foo.o` of a build.
+        if (file && (promised || file.format !== 'module')) files.push(file);
         else passed.push('other');
       } catch (error) {
         if (promised || !(error instanceof SymbolFileError))
@@ -96,8 +98,12 @@ export async function readFolder(folder: string, { own }: { readonly own: boolea
 export const isOwn = (path: string, trees: readonly string[]): boolean =>
   trees.some((tree) => path.startsWith(join(tree, 'kernel', '/')));
 
+/** Whether a file is deeper in such a tree than what the kernel itself leaves there. */
+export const isWithin = (path: string, trees: readonly string[]): boolean =>
+  trees.some((tree) => path.startsWith(join(tree, '/')) && dirname(path) !== tree);
+
 /** What to say of an error of reading; throws what is none. */
-function problemOf(error: unknown, path: string): string {
+export function problemOf(error: unknown, path: string): string {
   if (error instanceof SymbolFileError) return error.message;
   if (error instanceof Error && 'code' in error) return `${path}: cannot be read: ${error.message}`;
   throw error;
@@ -138,24 +144,28 @@ function walk(top: string): { paths: string[]; dead: string[]; closed: Unread[] 
  * @throws SymbolFileError, and what the system says
  */
 export async function readFile(path: string, promised = true): Promise<SymbolFile | null> {
+  const stat = statSync(path);
+  // A pipe has no size: it is read to its end.
+  if (!stat.isFile()) return readSymbolFile(readFileSync(path), path);
   const handle = openSync(path, 'r');
   try {
-    const { size } = fstatSync(handle);
     const read = (offset: number, length: number) => {
-      const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - offset)));
+      const buffer = Buffer.alloc(Math.max(0, Math.min(length, stat.size - offset)));
       return buffer.subarray(0, readSync(handle, buffer, 0, buffer.length, offset));
     };
     const head = read(0, 512);
     const isRpm = head.length >= 4 && head.readUInt32BE(0) === RPM_MAGIC;
-    if (!promised && !isRpm && (size > GUESS_MAX || !mayTell(head))) return null;
-    return await readSymbolFile(read(0, isRpm ? sizeOfHeaders(read) : size), path, () => read(0, size));
+    if (!promised && !isRpm && (stat.size > GUESS_MAX || !mayTell(head))) return null;
+    return await readSymbolFile(read(0, isRpm ? sizeOfHeaders(read) : stat.size), path, () =>
+      read(0, stat.size),
+    );
   } finally {
     closeSync(handle);
   }
 }
 
-/** How files begin that may tell symbols: ELF, gzip, xz, zstd, bzip2 and lzma in hexadecimal, and lists. */
-const MAGIC = /^(7f454c46|1f8b|fd377a58|28b52ffd|425a68|5d0000)/;
+/** How files begin that may tell symbols: gzip, xz, zstd, bzip2 and lzma in hexadecimal, and lists. */
+const MAGIC = /^(1f8b|fd377a58|28b52ffd|425a68|5d0000)/;
 const TELLING = /^(0x[0-9a-f]+\t|\[\S+\]\r?\n\s+\S+\r?\n)/i;
 const mayTell = (head: Buffer): boolean =>
   MAGIC.test(head.toString('hex', 0, 4)) || TELLING.test(head.toString('latin1'));

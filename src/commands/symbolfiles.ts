@@ -1,6 +1,7 @@
 /** What `check` and `diff` are told to compare, read: files, folders of them, and builds on the hub. */
 import { existsSync, statSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
+import { SymbolFileError } from '../kabi/error.ts';
 import { combineKernel, kernelOfModules } from '../kabi/kernel.ts';
 import type { KernelKind } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod, Stablelist } from '../kabi/model.ts';
@@ -8,7 +9,17 @@ import { variantOf, variantOfRpm } from '../kabi/rpm.ts';
 import { isOfArch, listsOfRelease, releasesOf } from '../kabi/stablelist.ts';
 import { type SymbolFile, stablelistsOf } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
-import { countText, type Found, isOwn, type Kind, readFile, readFolder, type Unread } from './folder.ts';
+import {
+  countText,
+  type Found,
+  isOwn,
+  isWithin,
+  type Kind,
+  problemOf,
+  readFile,
+  readFolder,
+  type Unread,
+} from './folder.ts';
 
 /** Of builds on the hub, and of files for several: for x86_64, the plain kernel, and kmods for the same, unless told. */
 export interface Told {
@@ -90,8 +101,13 @@ async function readArgument(name: string, own = false): Promise<Named> {
       throw new CheckError(`${name}: there is no file in this folder`);
     return { name, found, files: found.files };
   }
-  const file = await readFile(name);
-  return { name, files: file ? [file] : [] };
+  try {
+    const file = await readFile(name);
+    return { name, files: file ? [file] : [] };
+  } catch (error) {
+    if (error instanceof SymbolFileError) throw error;
+    throw new CheckError(problemOf(error, name));
+  }
 }
 
 /** One argument of `diff`. */
@@ -158,7 +174,8 @@ export async function kernelOf(
   const sources = sourcesOf(named);
   const kindOf = (file: SymbolFile): Kind | null => {
     if (inFolder.has(file) && file.format === 'module') return isOwn(file.file, trees) ? null : 'foreign';
-    if (inFolder.has(file) && isList(file)) return 'lists';
+    if (inFolder.has(file) && (isList(file) || (file.format === 'symvers' && isWithin(file.file, trees))))
+      return 'lists';
     if (saysNothing(file) && all.length > 1) return silentKind(file) ?? 'silent';
     return inFolder.has(file) && !isKernelPart(file, sources) ? 'kmod' : null;
   };
@@ -166,7 +183,7 @@ export async function kernelOf(
   const unread = named.flatMap(({ found }) => found?.unread ?? []);
   beside.unread.push(...unread);
   assertSome(parts, named, beside, 'rpms of a kernel, or its Module.symvers');
-  const chosen = ofOneKernel(parts, { arch: arch ?? onlyArch(kmods), variant }, beside);
+  const chosen = ofOneKernel(parts, { arch, variant, usualArch: onlyArch(kmods) }, beside);
   const onlyModules = chosen.every(({ file, format }) => format === 'module' && isOwn(file, trees));
   const kernel = onlyModules ? kernelOfModules(chosen) : combineKernel(chosen);
   const why = [
@@ -209,24 +226,16 @@ function assertSome(files: readonly SymbolFile[], named: readonly Named[], besid
 /** Of rpms for several architectures or variants of a kernel, those that are meant. */
 function ofOneKernel(
   parts: readonly SymbolFile[],
-  { arch, variant }: { readonly arch: string | undefined; readonly variant: string | undefined },
+  told: Record<'arch' | 'variant' | 'usualArch', string | undefined>,
   beside: Beside,
 ): SymbolFile[] {
-  const names = parts.flatMap(({ rpm }) => (rpm ? [rpm] : []));
-  const archOf = (file: SymbolFile) => file.arch;
-  const ofArch = choose(
-    parts,
-    archOf,
-    { wanted: arch, usual: null, kind: 'arch', what: 'architectures', option: '--arch' },
-    beside,
-  );
-  const variantOfPart = ({ rpm, variant }: SymbolFile) => (rpm && variantOfRpm(rpm.name, names)) ?? variant;
-  const chosen = choose(
-    ofArch,
-    variantOfPart,
-    { wanted: variant, usual: '', kind: 'variant', what: 'variants', option: '--variant' },
-    beside,
-  );
+  const rpms = parts.flatMap(({ rpm }) => (rpm ? [rpm] : []));
+  const named = parts.map((file) => ({
+    ...file,
+    variant: (file.rpm && variantOfRpm(file.rpm.name, rpms)) ?? file.variant,
+  }));
+  const ofArch = choose(named, 'arch', told.arch, told.usualArch, beside);
+  const chosen = choose(ofArch, 'variant', told.variant, '', beside);
   const versions = new Map<string, string>();
   for (const { rpm, name } of chosen) {
     const other = rpm && versions.get(rpm.name);
@@ -234,24 +243,30 @@ function ofOneKernel(
       throw new CheckError(`${name} and ${other} are of two kernels: name the rpms of one`);
     if (rpm) versions.set(rpm.name, name);
   }
-  return chosen.map((file) => ({ ...file, variant: variantOfPart(file) }));
+  return chosen;
 }
 
-/** Keep what has the wanted value, or has none. Where none is wanted, there must be one, or the usual one. */
+/** Keep what is for the wanted one, or does not tell. Where none is wanted, there must be one, or the usual one. */
 function choose(
   files: readonly SymbolFile[],
-  tell: (file: SymbolFile) => string | null,
-  by: { wanted: string | undefined; usual: string | null; kind: Kind; what: string; option: string },
+  what: 'arch' | 'variant',
+  wanted: string | undefined,
+  usual: string | undefined,
   beside: Beside,
 ): SymbolFile[] {
-  const { wanted, usual, kind, what, option } = by;
-  const values = [...new Set(files.map(tell).filter((value) => value !== null))].sort();
-  if (values.length <= 1) return [...files];
-  const value = wanted ?? (usual !== null && values.includes(usual) ? usual : undefined);
-  const shown = values.map((it) => it || 'plain').join(', ');
-  if (value === undefined || !values.includes(value))
-    throw new CheckError(`the kernel's rpms are for several ${what} (${shown}): see ${option}`);
-  return passOver(files, (file) => ([value, null].includes(tell(file)) ? null : kind), beside);
+  const found = [...new Set(files.map((file) => file[what]).filter((it) => it !== null))].sort();
+  const value = wanted ?? (found.length === 1 ? found[0] : usual);
+  if (found.length === 0) return [...files];
+  if (value === undefined || !found.includes(value)) {
+    const shown = found.map((it) => it || 'plain').join(', ');
+    const several = what === 'arch' ? 'architectures' : 'variants';
+    throw new CheckError(
+      found.length === 1
+        ? `the kernel's rpms are for ${shown}, and --${what} asks for ${value || 'plain'}`
+        : `the kernel's rpms are for several ${several} (${shown}): see --${what}`,
+    );
+  }
+  return passOver(files, (file) => ([value, null].includes(file[what]) ? null : what), beside);
 }
 
 /** The one that all files are for, as far as they tell. */

@@ -1,4 +1,5 @@
 /** `kmod-gate check` and `diff` on folders as people have them, and on the rpms of whole kernel builds. */
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,7 +10,7 @@ import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
 import { UnreadError } from '../../src/commands/error.ts';
 import { modversions, packed, writeElf } from '../symbols/elf.ts';
 import { rpmbuild, withBuilds } from '../symbols/rpmbuild.ts';
-import { start } from './program.ts';
+import { fileOf, start } from './program.ts';
 
 const FIELD = fileURLToPath(new URL('../field/', import.meta.url));
 const KERNEL = join(FIELD, 'kernel-folder/kernel');
@@ -235,6 +236,25 @@ describe('/lib/modules/VERSION', () => {
   });
 });
 
+test('a build folder of a kmod: objects and debug files are no kmods', async () => {
+  const kernel = put('k.symvers', symvers(['printk', 1]));
+  put('build/foo.ko', module('foo', { printk: 1 }));
+  put('build/foo.o', module('foo', { printk: 7 }));
+  put('build/foo.ko.debug', module('foo', { printk: 7 }));
+  put('build/Module.symvers', symvers(['foo', 1]));
+  const { answer, text } = await checked({ kernel: [kernel], kmods: [join(folder, 'build')] });
+  expect(answer).toBe(true);
+  expect(outcomes(text)).toEqual(['foo compatible']);
+  expect(passedOver(text)).toBe('2 other files, 1 list of symbols');
+});
+
+test('a pipe, as a shell has it for <(xzcat symvers.xz)', () => {
+  const list = put('k.symvers', symvers(['printk', 1]));
+  const kmod = put('a.modversions', '0x00000001\tprintk\n');
+  const command = `"${process.execPath}" "${fileOf('dist/main.js')}" check --kernel <(cat "${list}") -- "${kmod}"`;
+  expect(outcomes(execFileSync('bash', ['-c', command], { encoding: 'utf8' }))).toEqual(['a compatible']);
+});
+
 describe('stablelists with CRCs', () => {
   const files = () => ({
     kernel: put('new.symvers', symvers(['a', 1], ['b', 9], ['c', 3])),
@@ -297,6 +317,10 @@ describe.runIf(rpmbuild())('whole kernel builds', () => {
       expect((await checked(options)).answer).toBe(true);
       await expect(checked({ kernel: [all], kmods: [needing('core')] })).rejects.toThrow(
         /^the kernel's rpms are for several architectures \(aarch64, x86_64\): see --arch$/,
+      );
+      const one = { kernel: [join(all, 'kernel-core-5.14.0-70.el9.x86_64.rpm')], kmods: [needing('core')] };
+      await expect(checked({ ...one, arch: 's390x' })).rejects.toThrow(
+        /^the kernel's rpms are for x86_64, and --arch asks for s390x$/,
       );
       await expect(checked({ ...options, variant: '64k' })).rejects.toThrow(
         /^the kernel's rpms are for several variants \(plain, rt\): see --variant$/,
