@@ -237,7 +237,7 @@ function checkText(
     ...(before ? [reexportedText(before.difference)] : []),
     unlikeListText(promise),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
-    blameText(comparisons),
+    blameText(comparisons, kernel.partial === undefined ? 'gone' : 'not known'),
   ].join('');
 }
 
@@ -250,12 +250,13 @@ const NAMED = 20;
 const andMore = (count: number): string =>
   count > NAMED ? `… and ${count - NAMED} more; --json has them all\n` : '';
 
-function blameText(comparisons: readonly KmodComparison[]): string {
+/** @param gone what to say of a symbol that the kernel is not known to export */
+function blameText(comparisons: readonly KmodComparison[], gone: string): string {
   const { symbols } = blame(comparisons);
   if (symbols.length === 0) return '';
   const rows = symbols.slice(0, NAMED).map(({ symbol, provided, hits }) => {
     const required = hits[0] ? formatCrc(hits[0].required) : '';
-    const change = `${required} → ${provided ? formatCrc(provided.crc) : 'gone'}`;
+    const change = `${required} → ${provided ? formatCrc(provided.crc) : gone}`;
     const names = hits.map(({ kmod }) => kmod);
     const few =
       names.length > 3 ? `${names.slice(0, 3).join(' ')} and ${names.length - 3} more` : names.join(' ');

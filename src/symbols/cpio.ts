@@ -1,7 +1,7 @@
 /**
  * cpio archives in the "new ASCII" format, an rpm's payload (Linux: Documentation/driver-api/early-userspace/buffer-format.rst).
  * In rpm's format 6, and where a file has 4 GiB or more, an entry has only its number among the header's files (rpm:
- * docs/manual/format_payload.md, lib/cpio.c).
+ * docs/manual/format_v6.md, lib/cpio.c).
  */
 import { type Bytes, bytesOf } from './bytes.ts';
 import type { RpmFile } from './rpm.ts';

@@ -157,12 +157,13 @@ describe('what cannot be read', () => {
     put('kernel/kernel-modules-5.14.0-503.el9.x86_64.rpm', readFileSync(CORE).subarray(0, 900));
     const kmods = [
       put('a.modversions', '0x1234abcd\tkernel_core_sym\n0x1234abcd\tkernel_modules_sym\n'),
-      put('b.modversions', '0x00000bad\tkernel_core_sym\n0x1234abcd\tkernel_modules_sym\n'),
+      put('b.modversions', '0x00000bad\tkernel_core_sym\n0x00000007\tkernel_modules_sym\n'),
       put('c.modversions', '0x1234abcd\tkernel_core_sym\n'),
     ];
     const { answer, text, unread } = await checked({ kernel: [join(folder, 'kernel')], kmods });
     expect(answer).toBeNull();
     expect(outcomes(text)).toEqual(['a inconclusive', 'b incompatible', 'c compatible']);
+    expect(text).toMatch(/^kernel_modules_sym +0x00000007 → not known +- +b$/m);
     expect(text).toContain('The kernel may export more than that: 1 of its files could not be read.');
     expect(unread).toEqual([expect.stringMatching(/kernel-modules-5/)]);
     // No symbol is gone that may be in what could not be read.
