@@ -1,6 +1,6 @@
 /** Folders as people have them: which of their files may tell symbols, and what the others are. */
 import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { SymbolFileError } from '../kabi/error.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
 import { RPM_MAGIC, sizeOfHeaders } from '../symbols/rpm.ts';
@@ -73,7 +73,7 @@ export async function readFolder(folder: string, { own }: { readonly own: boolea
   const passed: Kind[] = dead.map(() => 'links');
   const unread: Unread[] = [...closed];
   for (const path of paths) {
-    const inside = path.slice(folder.length);
+    const inside = relative(folder, path);
     const kind = NAMES.find(([name]) => name.test(inside))?.[1];
     if (kind) passed.push(kind);
     else if (told && MODULE.test(inside) && isOwn(path, trees)) passed.push('own');

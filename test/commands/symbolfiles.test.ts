@@ -90,6 +90,21 @@ describe('folders from the field', () => {
     expect(outcomes(text)).toEqual(['kmod-foo-1.0-1.el9 compatible']);
     expect(passedOver(text)).toBe(passed);
   });
+  test.each(['.', './', './Packages/..'])('named as %s', async (name) => {
+    put('repodata/symvers', 'not looked at');
+    put('symvers', symvers(['kernel_core_sym', 0x1234abcd]));
+    put('b.modversions', '0x1234abcd\tkernel_core_sym\n');
+    mkdirSync(join(folder, 'Packages'));
+    const here = process.cwd();
+    process.chdir(folder);
+    try {
+      const { answer, text, unread } = await checked({ kernel: [CORE], kmods: [name] });
+      expect([answer, outcomes(text), unread]).toEqual([true, ['b compatible'], []]);
+      expect(passedOver(text)).toBe('1 list of symbols, 1 file of repodata');
+    } finally {
+      process.chdir(here);
+    }
+  });
   test('an unpacked rpm', async () => {
     const kernel = put('new.symvers', symvers(['module_layout', 1]));
     const { text } = await checked({ kernel: [kernel], kmods: [join(FIELD, 'kmods-folder/tree')] });
