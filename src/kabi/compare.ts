@@ -30,6 +30,7 @@ export const CAUSES = {
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
   'no-crc-in-common':
     'not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs',
+  'kernel-not-whole': 'the kernel may have what it misses: not all that it exports is known',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
 } as const;
 
@@ -127,6 +128,9 @@ export function compareKmod(
   const needed = kmod.kernelImports.length + kmod.imports.length;
   const unclear =
     unlike(kmod, kernel) ??
+    (kernel.partial !== undefined && missing.length > 0 && changed.length === 0
+      ? 'kernel-not-whole'
+      : null) ??
     unfounded(kmod, needed, imports) ??
     (changed.length === 0 && imports.missing.length === 0 && missing.length > 0 ? 'kmod-not-given' : null);
   const fits = missing.length === 0 && changed.length === 0;
