@@ -166,7 +166,7 @@ async function goOn(context: Context, gate: Gate, run: Run): Promise<void> {
 
 /** One look at a run. Returns `again` after something was done, else when to look next. */
 async function look(context: Context, gate: Gate, before: Run): Promise<'again' | number | undefined> {
-  const { store, now, want, pace, buildTags } = context;
+  const { store, now, want, pace } = context;
   const lostUntil = await settle(context, before);
   // A retry is there for kmods that were mended: their newest builds count.
   const retry = lastRetry(before);
@@ -178,7 +178,6 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
   }
   const run = (await store.run(before.id)) ?? before;
   const seen = await observe(context, gate, run);
-  if (seen.buildTag) buildTags.set(gate.name, seen.buildTag.name);
   const decision = decide(gate, pace, seen);
   if (decision.wantsSymbols) want(symbolsKey(gate.name, run.kernel.id));
   if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));
