@@ -76,6 +76,8 @@ export type Write =
       readonly buildId: number;
       readonly target: string;
       readonly draft: boolean;
+      /** Built from the head of this branch of its repository; absent: from the very sources of that build. */
+      readonly branch?: string;
       /** NVRs that the repo must hold: the kernel, and rebuilds of the kmods whose symbols it needs. */
       readonly waitFor: readonly string[];
     }

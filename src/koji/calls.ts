@@ -75,7 +75,7 @@ const build_ = z.object({
   task_id: id.nullable(),
   owner_name: z.string(),
   volume_name: z.string(),
-  /** The SCM URL, with the commit, that it was built from; null where that was a source rpm. */
+  /** What it was built from: an SCM URL with the commit, or a source rpm's name (see `scmOf`); null where it was imported. */
   source: z.string().nullish(),
   /** Hubs before 1.33 have no drafts. */
   draft: z.boolean().default(false),
@@ -358,6 +358,13 @@ export interface BuildOptions {
  */
 export const build = (src: string, target: string, options: BuildOptions, priority?: number): Call<number> =>
   call('build', id, [src, target, { ...options }], { priority });
+
+/** Where in version control a build was made from (koji.daemon.SCM.types), if that is where it came from. */
+export const scmOf = ({ source }: Pick<Build, 'source'>): string | undefined =>
+  source && /^(?:cvs|git|svn)(?:\+\w+)?:\/\//.test(source) ? source : undefined;
+
+/** The SCM URL of a build's source at the head of a branch, and not at the commit that it names after `#`. */
+export const atBranch = (source: string, branch: string): string => `${source.split('#')[0]}#${branch}`;
 
 /** Which attempt of which installation a scratch build is. */
 export interface BuildMark {

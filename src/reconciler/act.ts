@@ -61,15 +61,20 @@ function scratchBuild({ store }: Context, { id, write }: Attempt) {
   return koji.build(write.source, write.target, options, write.priority);
 }
 
-/** From the sources that the kmod's build was made from: its place in version control, else its source rpm. */
+/**
+ * From where the kmod's build was made from: its place in version control, there from the head of a branch if one is
+ * named, else its source rpm.
+ */
 async function realBuild(
   { hub, store }: Context,
   run: Run,
   { id }: Intent,
-  { kmod, buildId, target, draft, waitFor }: Extract<Write, { kind: 'rebuild' }>,
+  { kmod, buildId, target, draft, branch, waitFor }: Extract<Write, { kind: 'rebuild' }>,
 ) {
-  const known = run.kmods.find(({ name }) => name === kmod)?.source ?? '';
-  const source = (await hub.read(koji.getBuild(buildId)))?.source ?? known;
+  const srpm = run.kmods.find(({ name }) => name === kmod)?.source ?? '';
+  const build = await hub.read(koji.getBuild(buildId));
+  const scm = build && koji.scmOf(build);
+  const source = scm && branch !== undefined ? koji.atBranch(scm, branch) : (scm ?? srpm);
   const options: koji.BuildOptions = {
     ...(draft && { draft }),
     wait_repo: true,

@@ -96,6 +96,8 @@ export interface Build extends Nvr {
   readonly start: number;
   completion: number | null;
   state: number;
+  /** The SCM URL with its commit, or the name of the source rpm, that it was built from; null where it was imported. */
+  readonly source: string | null;
   /** Who made a draft a build like any other, when, and the NVR that it had before. */
   readonly promoted?: { readonly by: number; readonly at: number; readonly from: string };
 }
