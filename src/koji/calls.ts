@@ -123,14 +123,16 @@ const tag = z.object({
 });
 export type Tag = z.infer<typeof tag>;
 const tags = z.array(tag);
-const tagConfig = tag.pick({ id: true, name: true, arches: true });
+const tagConfig = tag
+  .pick({ id: true, name: true, arches: true })
+  .extend({ extra: z.record(text, anything).default({}) });
+export type TagConfig = z.infer<typeof tagConfig>;
 
 /** Tags that a build is in itself, not by inheritance. */
 export const listTags = (build: number): Call<Tag[]> => call('listTags', tags, [], { build });
 
-/** A tag as builds take it: architectures that it does not name itself are its ancestors'. */
-export const getBuildConfig = (name: string): Call<Pick<Tag, 'id' | 'name' | 'arches'>> =>
-  call('getBuildConfig', tagConfig, [name]);
+/** A tag as builds take it: architectures and settings (`rpm.macro.dist`) that it does not name itself are its ancestors'. */
+export const getBuildConfig = (name: string): Call<TagConfig> => call('getBuildConfig', tagConfig, [name]);
 
 /** A tag by name; refused if there is none. */
 export const getTag = (name: string): Call<Tag> => call('getTag', tag, [name], { strict: true });
