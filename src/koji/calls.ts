@@ -151,6 +151,12 @@ export type BuildTarget = z.infer<typeof buildTarget>;
 export const getBuildTarget = (name: string): Call<BuildTarget> =>
   call('getBuildTarget', buildTarget, [name], { strict: true });
 
+const buildTargetOrNone = buildTarget.nullable();
+
+/** A build target as it was at an event; null if there was none. */
+export const buildTargetAt = (name: string, event: number): Call<BuildTarget | null> =>
+  call('getBuildTarget', buildTargetOrNone, [name], { event });
+
 const ancestor = z.object({ parent_id: id, name: z.string(), child_id: id, currdepth: z.int() });
 export type Ancestor = z.infer<typeof ancestor>;
 const ancestors = z.array(ancestor);
@@ -161,6 +167,12 @@ export const getFullInheritance = (name: string): Call<Ancestor[]> =>
 
 const event = z.object({ id, ts: z.number() });
 export type Event = z.infer<typeof event>;
+
+const eventOrNone = event.nullable();
+
+/** An event by its number; null if there is none. */
+export const getEvent = (number: number): Call<Event | null> =>
+  call('getEvent', eventOrNone, [number], { strict: false });
 
 /** The hub's last event before a time, in seconds; refused where there was none. */
 export const getLastEvent = (before: number): Call<Event> =>
@@ -438,18 +450,36 @@ const requested = z.object({ repo: repo.nullable(), request: repoRequest_.nullab
 const requestStatus = z.object({ repo: repo.nullable(), request: repoRequest_ });
 
 /**
- * Ask for a repo of a tag as it last changed (hub 1.35 and newer). Either there is one, and `request` is null,
- * or there is a request, a new one or one that waits already.
+ * Ask for a repo of a tag as it last changed, or as it was at an event (hub 1.35 and newer). Either there is one, and
+ * `request` is null, or there is a request, a new one or one that waits already. Who is logged in may ask.
  */
-export const repoRequest = (tag: string): Call<z.infer<typeof requested>> =>
-  call('repo.request', requested, [tag], { min_event: 'last' });
+export const repoRequest = (tag: string, at_event?: number): Call<z.infer<typeof requested>> =>
+  call('repo.request', requested, [tag], at_event === undefined ? { min_event: 'last' } : { at_event });
+
+const repos = z.array(repo);
+
+/** The newest ready repos of a tag, by its id, that are for build roots (hub 1.35 and newer). */
+export const readyRepos = (tag: number, limit: number): Call<Repo[]> =>
+  call('repo.query', repos, [
+    [
+      ['tag_id', '=', tag],
+      ['state', '=', 1],
+      ['dist', 'IS', false],
+    ],
+    ['id', 'create_event', 'state'],
+    { order: '-create_event', limit },
+  ]);
 
 const datedRepo = repo.extend({ create_ts: z.number() });
 export type DatedRepo = z.infer<typeof datedRepo>;
 const repoOrNone = datedRepo.nullable();
 
-/** The newest ready repo of a tag; null if there is none. For hubs that know no requests. */
-export const getRepo = (tag: string): Call<DatedRepo | null> => call('getRepo', repoOrNone, [tag]);
+/**
+ * The newest ready repo of a tag; with an event the newest of those that were made of it at the event or before, in
+ * whatever state. Null if there is none. For hubs that know no requests.
+ */
+export const getRepo = (tag: string, event?: number): Call<DatedRepo | null> =>
+  call('getRepo', repoOrNone, [tag], { event });
 
 const host = z.object({
   id,

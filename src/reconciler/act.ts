@@ -3,7 +3,7 @@
 import type { Attempt, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { isAttempt } from '../core/trial.ts';
 import * as koji from '../koji/calls.ts';
-import { type Answer, HubError } from '../koji/hub.ts';
+import { type Answer, HubError, isNoMethod } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -117,7 +117,11 @@ async function sendOne(
       await hub.write(koji.untagBuild(write.tag, build));
       return {};
     case 'request-repo': {
-      const answer = await hub.write(koji.repoRequest(write.tag)).catch(unknownMethod);
+      const call = koji.repoRequest(write.tag, write.event);
+      // One of the past is only asked of a hub that makes them.
+      const answer = await (write.event === undefined
+        ? hub.write(call).catch(unknownMethod)
+        : hub.write(call));
       if (!answer) return {};
       const { repo, request } = answer;
       return {
@@ -138,8 +142,7 @@ async function sendOne(
 
 /** Before Koji 1.35 nobody asks for repos: kojira makes them when a tag has changed, and they are waited for. */
 function unknownMethod(error: unknown): undefined {
-  if (error instanceof HubError && error.kind === 'refused' && /Invalid method/.test(error.message))
-    return undefined;
+  if (isNoMethod(error)) return undefined;
   throw error;
 }
 

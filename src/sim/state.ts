@@ -154,7 +154,9 @@ export interface RepoRequest {
   readonly tag_id: number;
   readonly owner: number;
   readonly priority: number;
-  readonly min_event: number;
+  /** What the repo must hold at least; or the one event that it is of. */
+  readonly min_event: number | null;
+  readonly at_event: number | null;
   readonly created: number;
   updated: number;
   active: boolean;

@@ -127,7 +127,12 @@ export function step(state: State): void {
   for (const request of state.requests) {
     if (!isDue(state, requestDue(state, request))) continue;
     const tag = { id: request.tag_id, name: tagById(state, request.tag_id).name };
-    const order = { method: 'newRepo', request: [tag, { opts: {}, __starstar: true }], priority: 15 };
+    const event = request.at_event === null ? {} : { event: request.at_event };
+    const order = {
+      method: 'newRepo',
+      request: [tag, { opts: {}, ...event, __starstar: true }],
+      priority: 15,
+    };
     request.task_id = makeTask(state, { ...order, owner: repoUser(state).id }).id;
     request.tries += 1;
     request.updated = state.now;
@@ -492,9 +497,10 @@ function workTagBuild(state: State, task: Task): XmlValue {
 }
 
 function beginNewRepo(state: State, task: Task): number {
-  const spec = task.request[0] ?? null;
+  const [spec = null, keywords = null] = task.request;
   const tag = tagOf(state, typeof spec === 'object' ? (struct(spec)['id'] ?? null) : spec);
-  initRepo(state, task, tag);
+  const { event } = struct(keywords);
+  initRepo(state, task, tag, typeof event === 'number' ? event : null);
   if (state.broken_repos.includes(tag.name)) {
     throw new Fault(
       FAULT.GENERIC,

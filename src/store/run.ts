@@ -44,7 +44,7 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
   const baselineReposOf = query(db, ({ id }: OfRun) =>
     db
       .selectFrom('baseline_repo')
-      .select(['kernel_build', 'repo', 'why', 'at'])
+      .select(['kernel_build', 'repo', 'why', 'event', 'at'])
       .where('run_id', '=', id)
       .orderBy('at'),
   );
@@ -107,7 +107,10 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       baselineRepos: Object.fromEntries(
         repos
           .filter(({ at }) => at >= retried)
-          .map(({ kernel_build, repo, why }) => [kernel_build, { repo, why }]),
+          .map(({ kernel_build, repo, why, event }) => [
+            kernel_build,
+            { repo, why, ...(event !== null && { event }) },
+          ]),
       ),
       past: await readPast(id, kernel.id, baselineIds(kmods, baseline)),
       intents: asked,

@@ -45,7 +45,14 @@ export interface Tables {
     pruned_at: Generated<number | null>;
   };
   /** A repo that still holds a baseline of a run, or why there is none. */
-  baseline_repo: { run_id: string; kernel_build: number; at: number; repo: number | null; why: string };
+  baseline_repo: {
+    run_id: string;
+    kernel_build: number;
+    at: number;
+    repo: number | null;
+    why: string;
+    event: number | null;
+  };
   /**
    * What scratch builds showed: one kmod build, one architecture, one kernel build, one build target. What says nothing
    * of the kmod is no row. `repo` held that kernel.
@@ -484,6 +491,11 @@ const migrations: Record<string, Migration> = {
         WHERE judgement.kernel_build = run.build_id AND judgement.gate = run.gate
           AND judgement.run_id = verdict.run_id AND judgement.at = verdict.at AND kmod_build <> 0
         GROUP BY outcome))`.execute(db);
+    },
+  },
+  '011-moments': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.alterTable('baseline_repo').addColumn('event', 'integer').execute();
     },
   },
 };

@@ -322,7 +322,7 @@ function drawScenario(
   });
   return {
     hub: random.chance(0.1)
-      ? { version: '1.28.1', lacks: ['repo.request', 'repo.checkRequest', 'repo.get'] }
+      ? { version: '1.28.1', lacks: ['repo.request', 'repo.checkRequest', 'repo.get', 'repo.query'] }
       : { version: '1.35.3', lacks: [] },
     users: [
       { name: 'kojiadmin', password: 'a', perms: ['admin'] },
