@@ -475,8 +475,8 @@ export type DatedRepo = z.infer<typeof datedRepo>;
 const repoOrNone = datedRepo.nullable();
 
 /**
- * The newest ready repo of a tag; with an event the newest of those that were made of it at the event or before, in
- * whatever state. Null if there is none. For hubs that know no requests.
+ * The ready repo of a tag that was made last, be it one of the past; with an event the last that was made of it at the
+ * event or before, in whatever state. Null if there is none. For hubs that know no requests.
  */
 export const getRepo = (tag: string, event?: number): Call<DatedRepo | null> =>
   call('getRepo', repoOrNone, [tag], { event });

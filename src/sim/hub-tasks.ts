@@ -34,10 +34,14 @@ export const TASK_METHODS: Methods = {
   'getRepo tag state? event? dist? min_event?': ({ state }, args) => {
     const tag = tagOf(state, arg(args, 'tag'));
     const event = optionalInteger(args, 'event');
-    const past = state.repos.findLast(
-      (each) => each.tag_id === tag.id && each.create_event <= (event ?? 0) && each.state !== REPO.INIT,
+    const min = optionalInteger(args, 'min_event') ?? 0;
+    // The one that was made last, of whatever event; those up to an event in whatever state.
+    const repo = state.repos.findLast(
+      (each) =>
+        each.tag_id === tag.id &&
+        each.create_event >= min &&
+        (event === null ? each.state === REPO.READY : each.create_event <= event),
     );
-    const repo = event === null ? readyRepo(state, tag, optionalInteger(args, 'min_event')) : past;
     return repo === undefined ? null : repoInfo(state, repo);
   },
   'repo.get tag min_event? at_event? opts?': ({ state }, args) => {
