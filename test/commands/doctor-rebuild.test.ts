@@ -49,7 +49,7 @@ describe('a real rebuild', () => {
   test('with the %dist that kmods have would be refused', async () => {
     const lines = await told({ draft: true }, withTarget('.el9'));
     expect(lines[1]).toBe(
-      `wrong gate c9s: released-build makes %dist .el9, as ${ALL} have it: Koji builds no release twice | koji edit-tag released-build -x rpm.macro.dist=.el9_7, or set on_pass.rebuild.branch and bump releases there (docs/rebuilds.md)`,
+      `wrong gate c9s: released-build makes %dist .el9, as ${ALL} have it: Koji builds no release twice | koji edit-tag released-build -x rpm.macro.dist=.NEW_DIST, or set on_pass.rebuild.branch and bump releases there (docs/rebuilds.md)`,
     );
   });
 

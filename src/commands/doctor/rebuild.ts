@@ -103,7 +103,7 @@ async function examineBuilds(
 
 /** The same sources make another release only where `%dist` is another one. */
 function describeDist(area: string, buildTag: string, dist: unknown, again: readonly Kmod[]): Check {
-  const mend = `koji edit-tag ${buildTag} -x rpm.macro.dist=.el9_7, or set on_pass.rebuild.branch and bump releases there (docs/rebuilds.md)`;
+  const mend = `koji edit-tag ${buildTag} -x rpm.macro.dist=.NEW_DIST, or set on_pass.rebuild.branch and bump releases there (docs/rebuilds.md)`;
   if (typeof dist !== 'string') {
     const what = `${buildTag} sets no %dist: whether a rebuild of the same sources gets another release than ${some(again)} have`;
     return unsure(area, what, mend);
