@@ -1,6 +1,7 @@
 /** With a shared build tag a baseline is tried in a repo of the hub's, whoever had it made, or in one of the past. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Gate, TASK } from '../../src/core/model.ts';
+import { HubError } from '../../src/koji/hub.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import { HOUR, policy, repo, rule, STANDS } from './scenes.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
@@ -95,7 +96,30 @@ describe.each(['wait', 'pin'] as const)('repo = "%s": a gate with a new store', 
   );
 });
 
-test('two kernels that want the same baseline share a repo', async () => {
+test('a request that the hub has forgotten is made anew', async () => {
+  let forgot = 0;
+  const around: StageOptions['around'] = ({ hub, store }) => ({
+    store,
+    hub: {
+      ...hub,
+      read: (call) => {
+        if (call.method !== 'repo.checkRequest' || forgot++ > 0) return hub.read(call);
+        return Promise.reject(new HubError('refused', call.method, 'No such request', { code: 1000 }));
+      },
+    },
+  });
+  await set({ around });
+  forget();
+  stage.world.completeKernel(NEW, STANDS);
+  await closedWith('promote', alreadyBroken);
+  const run = await stage.run(NEW);
+  const requests = run?.intents.filter(({ write }) => write.kind === 'request-repo') ?? [];
+  expect(requests.map(({ ending }) => ending?.how)).toEqual(['failed', 'done']);
+  // The hub had made it all the same, and makes no second one.
+  expect(asked()).toHaveLength(1);
+});
+
+test('a repo of the past stays ready for the next who wants it', async () => {
   await set({ gate: { ...repo('wait'), ...policy({ supersede: 'keep' }) } });
   forget();
   stage.world.completeKernel(NEW, STANDS);
