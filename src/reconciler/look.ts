@@ -11,7 +11,8 @@ import * as koji from '../koji/calls.ts';
 import { HubError, unwrap } from '../koji/hub.ts';
 import { OvertakenError } from '../store/error.ts';
 import { act } from './act.ts';
-import { choose, findBaselineRepo } from './choose.ts';
+import { findBaselineRepo } from './baseline.ts';
+import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import { isLastTry } from './follow.ts';
 import { repoKey, runKey, symbolsKey } from './keys.ts';
@@ -253,7 +254,7 @@ export async function findRepo(
   const { gate, run } = live;
   const wanted = run.kmods.flatMap((kmod) => measuredBy(kmod, run)).find(({ id }) => id === baseline);
   if (!wanted) return;
-  const found = await findBaselineRepo(context, gate, wanted).catch((error: unknown) => {
+  const found = await findBaselineRepo(context, gate, run.kernel.name, wanted).catch((error: unknown) => {
     if (!isLastTry(tries) || !(error instanceof HubError)) throw error;
     return { repo: null, why: `a repo with ${wanted.nvr} cannot be looked for: ${error.message}` };
   });

@@ -155,9 +155,10 @@ export function runFacts({ db, record, cache }: Base) {
           .execute(),
       );
     },
-    async findBaseline(run, baseline, { repo, why }, at) {
-      const text = repo === null ? why : `repo ${repo} holds ${baseline.nvr}`;
-      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why };
+    async findBaseline(run, baseline, { repo, event = null, why }, at) {
+      const asked = event === null ? why : `a repo with ${baseline.nvr} can be made: of event ${event}`;
+      const text = repo === null ? asked : `repo ${repo} holds ${baseline.nvr}`;
+      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why, event };
       await record([{ at, kind: 'run', ...of(run), text }], (tx, fact) =>
         tx
           .insertInto('baseline_repo')

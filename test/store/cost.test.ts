@@ -47,7 +47,6 @@ const QUERIES: Record<string, (store: Store) => Promise<unknown>> = {
   sideTags: (store) => store.sideTags(),
   wordsOfPersons: (store) => store.wordsOfPersons(),
   runsWaived: (store) => store.runsWaived(0),
-  newestFact: (store) => store.newestFact(),
   ahead: (store) => store.ahead(),
 };
 
