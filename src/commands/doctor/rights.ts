@@ -48,7 +48,7 @@ export async function examineRights(
     ...(await examineAccess(known, gate, area, tags, user)),
     ...tagDeals(gate, user).map(describe),
     ...(build ? [describe(buildDeal(build, user))] : []),
-    ...(build?.repo === 'pin' ? [describe(pinDeal(user))] : []),
+    ...(build && build.repo !== 'sidetag' ? [describe(repoDeal(build, user))] : []),
     ...(build?.repo === 'sidetag' ? await examineSideTags(known, gate, area, buildTag, user, describe) : []),
   ];
 }
@@ -130,8 +130,11 @@ const buildDeal = ({ target }: Building, { name }: Account): Deal => ({
   isLike: ({ kind }) => kind === 'scratch-build',
 });
 
-const pinDeal = ({ name }: Account): Deal => ({
-  what: 'name the repo that a build uses (repo = "pin")',
+const repoDeal = ({ repo }: Building, { name }: Account): Deal => ({
+  what:
+    repo === 'pin'
+      ? 'name the repo that a build uses (repo = "pin")'
+      : 'name the repo that a build against a baseline uses',
   mend: needs('build_from_repo_id', `user ${name}`),
   isLike: (write) => write.kind === 'scratch-build' && write.repoId !== undefined,
 });
