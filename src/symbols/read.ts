@@ -1,6 +1,7 @@
 /** Files with kernel symbols of any kind, told apart by what they hold. */
 import { SymbolFileError } from '../kabi/error.ts';
 import type { Kmod, Stablelist } from '../kabi/model.ts';
+import { packagingOf } from '../kabi/requires.ts';
 import { symbolsOfRpm } from '../kabi/rpm.ts';
 import { parseModversions, parseStablelist, parseSymvers } from '../kabi/text.ts';
 import { bytesOf } from './bytes.ts';
@@ -40,7 +41,7 @@ export async function readSymbolFile(data: Uint8Array, file: string): Promise<Sy
 async function readRpmFile(data: Uint8Array, file: string): Promise<SymbolFile> {
   const rpm = readRpm(data, file);
   const stablelists = STABLELIST_RPM.test(rpm.name) ? await readStablelists(rpm, data, file) : [];
-  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists };
+  return { ...symbolsOfRpm(rpm), packaging: packagingOf(rpm), file, format: 'rpm', stablelists };
 }
 
 /** Once called whitelists; CentOS and others have the same names. */

@@ -5,6 +5,8 @@ import { type Bytes, bytesOf } from './bytes.ts';
 /** What is read of an rpm. */
 export interface Rpm extends RpmSymbols {
   readonly epoch: number | null;
+  /** Those that it has files in, each with a slash at its end. */
+  readonly folders: readonly string[];
   /** Name of the source rpm's file; null of a source rpm. */
   readonly sourceRpm: string | null;
   /** `gzip`, `xz`, `zstd`, `lzma`, `bzip2`, and where it begins. */
@@ -34,6 +36,7 @@ const TAG = {
   REQUIREVERSION: 1050,
   PROVIDEFLAGS: 1112,
   PROVIDEVERSION: 1113,
+  DIRNAMES: 1118,
   PAYLOADCOMPRESSOR: 1125,
 } as const;
 
@@ -63,6 +66,7 @@ export function readRpm(data: Uint8Array, file: string): Rpm {
     sourceRpm: stringOf(header, 'SOURCERPM'),
     provides: dependenciesOf(header, 'PROVIDE'),
     requires: dependenciesOf(header, 'REQUIRE'),
+    folders: stringsOf(header, 'DIRNAMES'),
     payload: { compressor: stringOf(header, 'PAYLOADCOMPRESSOR') ?? 'gzip', offset: header.end },
   };
 }

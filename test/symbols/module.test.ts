@@ -57,7 +57,7 @@ test.runIf(builds())('a module of ten lines, built against Debian’s kernel hea
     const module = readModule(readFileSync(file), file);
     expect(lines(module.imports)).toEqual(dumped(file));
     expect(module).toMatchObject({ name: 'ten', arch: 'x86_64', depends: [], unversioned: false });
-    expect(module.vermagic).toMatch(/ modversions$/);
+    expect(module.loading.vermagic).toMatch(/ modversions$/);
 
     const own = [...parseSymvers(readFileSync(join(folder, 'Module.symvers'), 'latin1'), 'own').values()];
     const untold = own.map(({ namespace: _, ...rest }) => ({ ...rest, provider: 'ten' }));
@@ -98,7 +98,7 @@ const SHAPES: readonly [string, Shape][] = [
   ['armv7hl', { wordSize: 32, littleEndian: true, machine: 40 }],
 ];
 const INFO = Buffer.from(
-  'license=GPL\0depends=a,b\0name=hand\0vermagic=5.14.0-70.el9 SMP mod_unload modversions \0',
+  'license=GPL\0depends=a,b\0name=hand\0import_ns=CRYPTO\0import_ns=DMA\0vermagic=5.14.0-70.el9 SMP mod_unload modversions \0',
 );
 const IMPORTS = { printk: 0x0a19b956, module_layout: 0xffffffff, zero: 0 };
 
@@ -114,14 +114,26 @@ describe('modules written by hand', () => {
       { name: '__crc_gpl', section: 2, value: 4 },
       { name: '__crc_old', section: 'absolute', value: 0xcafe },
       { name: '__crc_plain', section: 3, value: 4 },
-      { name: '__crc_elsewhere', section: -1, value: 0 },
+      { name: '__crc_elsewhere', section: -1, value: 0, weak: true },
+      { name: '__ksymtab_plain', section: 3, value: 0 },
+      { name: '__ksymtab_without_crc', section: 3, value: 0 },
       { name: 'init_module', section: 1, value: 0 },
+      ...[...Object.keys(IMPORTS), 'unversioned'].map((name) => ({ name, section: -1, value: 0 })),
+      { name: '_GLOBAL_OFFSET_TABLE_', section: -1, value: 0 },
+      { name: '', section: -1, value: 0 },
     ] as const;
     const provider = 'hand';
     expect(readModule(writeElf(shape, sections, labels), 'x.ko')).toEqual({
       ...{ name: 'hand', arch, variant: null, unversioned: false, depends: ['a', 'b'] },
       ...{ kernelImports: [], kmodImports: [] },
-      vermagic: '5.14.0-70.el9 SMP mod_unload modversions',
+      loading: {
+        license: 'GPL',
+        namespaces: ['CRYPTO', 'DMA'],
+        vermagic: '5.14.0-70.el9 SMP mod_unload modversions',
+        weak: ['__crc_elsewhere'],
+        unversioned: ['unversioned'],
+        exports: ['without_crc'],
+      },
       imports: Object.entries(IMPORTS).map(([symbol, crc]) => ({ symbol, crc })),
       exports: new Map([
         ['gpl', { name: 'gpl', crc: 0xfedcba98, provider, exportType: 'EXPORT_SYMBOL_GPL' }],
@@ -149,7 +161,7 @@ describe('modules written by hand', () => {
       writeElf(shape, { '.modinfo': Buffer.from('license=GPL\0') }),
       'a/b.ko',
     );
-    expect(module).toMatchObject({ name: 'b', unversioned: true, vermagic: null, depends: [] });
+    expect(module).toMatchObject({ name: 'b', unversioned: true, loading: { vermagic: null }, depends: [] });
     const kernel = { arch: null, variant: null, symbols: new Map() };
     expect(compareKmod(module, kernel)).toMatchObject({ answer: 'inconclusive', cause: 'no-modversions' });
   });
