@@ -13,8 +13,9 @@ import {
 } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import { combineKernel } from '../kabi/kernel.ts';
-import type { KernelKind } from '../kabi/kmod.ts';
+import { forKernel, type KernelKind } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod } from '../kabi/model.ts';
+import { describeRemark } from '../kabi/remark.ts';
 import { variantOf } from '../kabi/rpm.ts';
 import { spellSymbols } from '../report/report.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
@@ -48,7 +49,7 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   const kernel = await kernelOf(named.kernel, options);
   const stable = await readStablelist(options.stablelist, options.arch ?? kernel.arch);
   const baseline = options.baseline && (await kernelOf(named.baseline, options));
-  const kmods = await kmodsOf(named.kmods, kernel, options);
+  const { kmods, others } = forKernel(await kmodsOf(named.kmods, kernel, options), kernel);
   if (kmods.length === 0 && !baseline)
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
@@ -58,8 +59,8 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
   output.write(
     options.json
-      ? `${JSON.stringify(checkJson(kernel, comparisons, before), null, 2)}\n`
-      : checkText(output, kernel, comparisons, before, stable !== undefined),
+      ? `${JSON.stringify(checkJson(kernel, comparisons, others, before), null, 2)}\n`
+      : checkText(output, kernel, comparisons, others, before, stable !== undefined),
   );
   const kept = !difference || stable === undefined || brokenPromises(difference).length === 0;
   return kept && comparisons.every(({ answer }) => answer === 'compatible');
@@ -208,7 +209,7 @@ async function kmodsOf(named: readonly Named[], kernel: Kernel, told: Told): Pro
   const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
   const { kmodsOnHub } = await hubBuilds();
   const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
-  return [...inFiles, ...(await kmodsOnHub(builds, { variant, siblings }, options))];
+  return [...inFiles, ...(await kmodsOnHub(builds, kernel, { variant, siblings }, options))];
 }
 
 // ---- what is shown ----------------------------------------------------------------------------------
@@ -265,6 +266,7 @@ function listed(difference: KernelDifference) {
 function checkJson(
   kernel: KernelSymbols,
   comparisons: readonly KmodComparison[],
+  others: readonly Kmod[],
   before: Before | undefined,
 ) {
   return {
@@ -276,6 +278,7 @@ function checkJson(
       outcome,
       ...(cause && { cause: CAUSES[cause] }),
     })),
+    ...(others.length > 0 && { for_other_kernels: others.map(({ name }) => name) }),
     ...(before && { difference: listed(before.difference) }),
   };
 }
@@ -284,16 +287,21 @@ function checkText(
   output: Output,
   kernel: KernelSymbols,
   comparisons: readonly KmodComparison[],
+  others: readonly Kmod[],
   before: Before | undefined,
   promised: boolean,
 ): string {
-  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause }) => [
+  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause, remarks }) => [
     kmod,
     String(imports),
     String(missing.length),
     String(changed.length),
     answer,
-    cause ? CAUSES[cause] : '',
+    [
+      ...(cause ? [CAUSES[cause]] : []),
+      ...remarks.slice(0, REMARKS).map(describeRemark),
+      ...(remarks.length > REMARKS ? [`${remarks.length - REMARKS} more; --json has them all`] : []),
+    ].join('; '),
   ]);
   const heads = ['KMOD', 'IMPORTS', 'MISSING', 'CHANGED', 'OUTCOME', ''];
   const shown = table([heads, ...rows], (padded, cell) => paint(output, TONES[cell] ?? cell, padded));
@@ -302,9 +310,15 @@ function checkText(
     ...(before ? [differenceText(before.symbols, before.difference, promised)] : []),
     ...(before ? [reexportedText(before.difference)] : []),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
+    ...(others.length > 0
+      ? [line(`Passed over, for other kernels: ${others.map(({ name }) => name).join(', ')}`)]
+      : []),
     blameText(comparisons),
   ].join('');
 }
+
+/** How many remarks are shown of a kmod. */
+const REMARKS = 3;
 
 /** Outcomes in the colours of those that the gate has. */
 const TONES: Readonly<Record<string, string>> = { compatible: 'ok', incompatible: 'broken' };

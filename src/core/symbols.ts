@@ -2,6 +2,7 @@
 import type { ChangedImport, KmodComparison, KmodImport } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { ImportedSymbol } from '../kabi/model.ts';
+import { describeRemark, type Remark } from '../kabi/remark.ts';
 import type { Stablelist } from './gate.ts';
 import type { KernelRef } from './model.ts';
 import { plural } from './wording.ts';
@@ -20,6 +21,8 @@ export interface ArchSymbols extends Pick<ArchDetail, 'arch' | 'imports' | 'answ
   readonly missing: Few<ImportedSymbol>;
   readonly changed: Few<ChangedImport>;
   readonly fromBroken: Few<KmodImport>;
+  /** Absent: none. */
+  readonly remarks?: Few<Remark>;
 }
 
 /** How many there are, and the first of them. */
@@ -34,6 +37,8 @@ export interface Few<T> {
 export interface ArchDetail
   extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'fromBroken' | 'answer'> {
   readonly arch: string;
+  /** Absent in what an older version has read. */
+  readonly remarks?: readonly Remark[];
   /** Why the answer is inconclusive, or that not one CRC fits, in words; else null. */
   readonly cause: string | null;
   /** The answer for its baselines: that of one that it fits, else of the first; absent where there is none to compare with. */
@@ -131,13 +136,18 @@ export function describeChange({ baseline, unreadable, arches }: KernelChange): 
 }
 
 /** A comparison without the symbols that are neither judged nor named in a sentence. */
-export function summarize({ fromKmods: _, missing, changed, fromBroken, ...found }: ArchDetail): ArchSymbols {
+export function summarize(detail: ArchDetail): ArchSymbols {
+  const { fromKmods: _, missing, changed, fromBroken, remarks = [], ...found } = detail;
   const some = <T>(all: readonly T[]): Few<T> => ({ count: all.length, first: all.slice(0, NAMED) });
-  return { ...found, missing: some(missing), changed: some(changed), fromBroken: some(fromBroken) };
+  return {
+    ...{ ...found, missing: some(missing), changed: some(changed), fromBroken: some(fromBroken) },
+    ...(remarks.length > 0 && { remarks: some(remarks) }),
+  };
 }
 
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
-export function describeSymbols({ imports, missing, changed, fromBroken, cause }: ArchSymbols): string {
+export function describeSymbols(found: ArchSymbols): string {
+  const { imports, missing, changed, fromBroken, cause } = found;
   const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
   const gone = missing.first.map(({ symbol }) => symbol);
   const moved = changed.first.map(
@@ -157,5 +167,16 @@ export function describeSymbols({ imports, missing, changed, fromBroken, cause }
       .slice(0, 1)
       .map(({ symbol, provider }) => `it needs ${symbol} of ${provider}, which does not load`),
   ];
-  return [...(cause === null ? [] : [cause]), parts.join(', ')].join('; ');
+  return [
+    ...(cause === null ? [] : [cause]),
+    ...remarksOf(found),
+    ...(parts.length > 0 ? [parts.join(', ')] : []),
+  ].join('; ');
 }
+
+/** What else speaks of whether it loads, a clause each. */
+export const remarksOf = ({ remarks }: Pick<ArchSymbols, 'remarks'>): string[] => {
+  if (!remarks) return [];
+  const more = remarks.count - remarks.first.length;
+  return [...remarks.first.map(describeRemark), ...(more > 0 ? [`${more} more`] : [])];
+};

@@ -16,9 +16,11 @@ import type {
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
 import { type KernelKind, type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
-import type { ExportedSymbol, Kmod as NamedKmod, SymbolTable } from '../kabi/model.ts';
+import { type ExportedSymbol, machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
+import { type KernelRpms, kernelRpms, packagingOf } from '../kabi/requires.ts';
 import {
   type KernelName,
+  kernelPrefix,
   parseDependencies,
   rpmsOfKernel,
   variantOfKernel,
@@ -69,6 +71,8 @@ export interface KernelOfBuild extends KernelName {
 /** What the rpms of a kernel provide, by architecture. */
 export interface BuiltKernel extends KernelKind {
   readonly tables: ReadonlyMap<string, SymbolTable>;
+  /** Beside symbols. */
+  readonly rpms: ReadonlyMap<string, KernelRpms>;
 }
 
 /** Throws HubError. */
@@ -79,8 +83,21 @@ export async function readKernel(
   const all = await source.hub.read(koji.listBuildRPMs(id));
   const rpms = rpmsOfKernel(kernel, all);
   const known = await symbolsOf(source, rpms, { atATime: KERNEL_RPMS });
-  const tables = new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
-  return { variant: variantOfKernel(kernel), siblings: variantsOfBuild(all), tables };
+  const arches = archesOf(rpms);
+  const tables = new Map(arches.map((arch) => [arch, exportsOf(rpms, arch, known)]));
+  const beside = arches.flatMap((arch) => {
+    const told = rpms.flatMap((rpm) => {
+      const packaging = rpm.arch === arch ? known.get(rpm.id)?.packaging : undefined;
+      return packaging ? [{ name: rpm.name, packaging }] : [];
+    });
+    return told.length > 0 ? [[arch, kernelRpms(kernelPrefix(kernel), told, arch)] as const] : [];
+  });
+  return {
+    variant: variantOfKernel(kernel),
+    siblings: variantsOfBuild(all),
+    tables,
+    rpms: new Map(beside),
+  };
 }
 
 const archesOf = (rpms: readonly Pick<koji.Rpm, 'arch'>[]): string[] => [
@@ -171,15 +188,24 @@ interface Lost {
 function compareAll(
   kmods: readonly Kmod[],
   rpms: readonly KmodRpm[][],
-  { tables, ...kind }: BuiltKernel,
+  { tables, rpms: beside, ...kind }: BuiltKernel,
   lost: readonly Lost[],
 ): ArchDetail[][] {
   const evidence: ArchDetail[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
-    const needs = kmods.map(({ nvr }, i) => kmodOfBuild(nvr, rpms[i] ?? [], arch, kind));
+    const of = archFor(arch, tables);
+    const rpmsOfKernel = beside.get(of);
+    const kernel = {
+      ...{ arch, variant: kind.variant, symbols: tables.get(of) ?? new Map() },
+      ...(rpmsOfKernel && { rpms: rpmsOfKernel }),
+    };
+    const needs = kmods.map(({ nvr }, i) => {
+      const own = (rpms[i] ?? []).some((rpm) => rpm.arch === arch);
+      return own ? kmodOfBuild(nvr, rpms[i] ?? [], kernel, kind) : undefined;
+    });
     const found = compareKmods(
       needs.filter((need) => need !== undefined),
-      { arch, variant: kind.variant, symbols: tables.get(arch) ?? new Map() },
+      kernel,
     );
     for (const [i, need] of needs.entries()) {
       const comparison = need && found.find(({ kmod }) => kmod === need.name);
@@ -189,12 +215,16 @@ function compareAll(
       // What is had of nobody may be had of a kmod of which nothing can be read.
       const other = comparison.missing.some(({ symbol }) => !isOfKernel(need, symbol)) ? gone[0] : undefined;
       const why = own ?? (comparison.changed.length === 0 ? other : undefined);
-      const told = spelled(comparison, tables.get(arch), arch);
+      const told = spelled(comparison, tables.get(of), arch);
       evidence[i]?.push({ arch, ...(why ? unreadable(told, why) : told) });
     }
   }
   return evidence;
 }
+
+/** The architecture of the kernel that loads modules for another: where it has not that one, a level of the same. */
+const archFor = (arch: string, tables: BuiltKernel['tables']): string =>
+  tables.has(arch) ? arch : ([...tables.keys()].find((one) => machineOf(one) === machineOf(arch)) ?? arch);
 
 const isOfKernel = ({ kernelImports }: Pick<NamedKmod, 'kernelImports'>, symbol: string): boolean =>
   kernelImports.some((one) => one.symbol === symbol);
@@ -205,6 +235,7 @@ const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost):
   imports: Math.max(1, told.imports),
   missing: [],
   changed: [],
+  remarks: [],
   answer: 'inconclusive',
   cause: `its symbols cannot be read: ${why}`,
 });
@@ -221,7 +252,7 @@ function spelled(
   if (cause === 'other-variant' || (table && table.size > 0))
     return { ...found, cause: cause && CAUSES[cause] };
   const why = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
-  return { ...found, missing: [], changed: [], answer: 'inconclusive', cause: why };
+  return { ...found, missing: [], changed: [], remarks: [], answer: 'inconclusive', cause: why };
 }
 
 /**
@@ -230,11 +261,11 @@ function spelled(
  */
 function heard(all: readonly ArchDetail[], { tables }: BuiltKernel): ArchDetail[] {
   // 32-bit tools beside 64-bit modules: no kernel there, and nothing that needs one.
-  const known = all.filter(({ arch, imports }) => imports > 0 || tables.has(arch));
+  const known = all.filter(({ arch, imports }) => imports > 0 || tables.has(archFor(arch, tables)));
   const arches = known.length > 0 ? known : all;
   const own = arches.filter(({ cause }) => cause !== CAUSES['other-variant']);
   if (own.length === 0) return [...arches];
-  return own.every(({ imports }) => imports === 0) ? [] : own;
+  return own.every(({ imports, remarks = [] }) => imports === 0 && remarks.length === 0) ? [] : own;
 }
 
 /** The baseline, and its kernel, or why that cannot be read. */
@@ -357,7 +388,8 @@ async function symbolsOf(
     rpms.map(({ id }) => id),
     builds,
   );
-  const wanted = rpms.filter(({ id }) => !known.has(id));
+  // What a version kept that read symbols only is asked for again, and does where the hub has the file no more.
+  const wanted = rpms.filter(({ id }) => !known.get(id)?.packaging);
   for (let i = 0; i < wanted.length; i += atATime) {
     const some = wanted.slice(i, i + atATime);
     const headers = await hub.readAll(some.map(({ id }) => koji.getRPMHeaders(id)));
@@ -366,7 +398,7 @@ async function symbolsOf(
       try {
         fresh.set(rpm.id, dependenciesOf(rpm, unwrap(headers[n])));
       } catch (error) {
-        if (!(error instanceof HubError) || !lose?.(rpm, error)) throw error;
+        if (!(error instanceof HubError) || !(known.has(rpm.id) || lose?.(rpm, error))) throw error;
       }
     }
     await store.keepRpmSymbols(fresh, builds);
@@ -384,9 +416,12 @@ function dependenciesOf({ id, nvr, arch }: koji.Rpm, headers: koji.RpmHeaders): 
       'getRPMHeaders',
       `getRPMHeaders: the hub has no file of ${nvr}.${arch} (rpm ${id})`,
     );
+  const provides = { names: PROVIDENAME, versions: PROVIDEVERSION, flags: PROVIDEFLAGS };
+  const requires = { names: REQUIRENAME, versions: REQUIREVERSION, flags: REQUIREFLAGS };
   return {
-    provides: parseDependencies({ names: PROVIDENAME, versions: PROVIDEVERSION, flags: PROVIDEFLAGS }),
-    requires: parseDependencies({ names: REQUIRENAME, versions: REQUIREVERSION, flags: REQUIREFLAGS }),
+    provides: parseDependencies(provides),
+    requires: parseDependencies(requires),
+    packaging: packagingOf({ provides, requires, folders: headers.DIRNAMES }),
   };
 }
 

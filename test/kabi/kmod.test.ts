@@ -17,6 +17,9 @@ function rpm(text: string): KmodRpm {
   return { name, arch, provides: offered.flatMap(parse), requires: needed.flatMap(parse) };
 }
 
+/** Its name alone: whatever it exports. */
+const ANY = { arch: 'x86_64', variant: null, symbols: new Map() };
+
 const EL = ['', 'debug', 'rt', '64k', '64k-debug'];
 
 describe('the variant that an rpm is for', () => {
@@ -45,7 +48,7 @@ describe('the variant that an rpm is for', () => {
 
 describe('a kmod of several rpms', () => {
   const needs = (variant: string | null, rpms: string[], arch = 'x86_64') => {
-    const kmod = kmodOfBuild('foo-1-1', rpms.map(rpm), arch, { variant, siblings: EL });
+    const kmod = kmodOfBuild('foo-1-1', rpms.map(rpm), { ...ANY, arch }, { variant, siblings: EL });
     return (
       kmod && {
         imports: [...kmod.kernelImports, ...kmod.imports].map(({ symbol, crc }) => `${symbol}=${crc}`),
@@ -72,20 +75,20 @@ describe('a kmod of several rpms', () => {
   test('has none for that architecture', () => expect(needs('', EL_BOTH, 's390x')).toBeUndefined());
   test('offers what its rpms for this variant offer, and tells needs of kmods apart', () => {
     const rpms = ['foo-kmp-default +default:x=1', 'foo-kmp-rt +rt:x=2 rt:y=3'].map(rpm);
-    const kmod = kmodOfBuild('foo-1-1', rpms, 'x86_64', { variant: 'rt', siblings: [] });
+    const kmod = kmodOfBuild('foo-1-1', rpms, ANY, { variant: 'rt', siblings: [] });
     expect([...(kmod?.exports.values() ?? [])]).toEqual([{ name: 'x', crc: 2, provider: 'foo-kmp-rt' }]);
     const requires = ['kernel(o)', 'ksym(o)', 'ksym(default:o)'].flatMap(
       (need) => parseDependency(need, '7') ?? [],
     );
     const el = [{ ...rpm('kmod-b a=1'), requires }];
-    expect(kmodOfBuild('b', el, 'x86_64', { variant: '', siblings: [] })).toMatchObject({
+    expect(kmodOfBuild('b', el, ANY, { variant: '', siblings: [] })).toMatchObject({
       kernelImports: [{ symbol: 'o', crc: 7 }],
       imports: [{ symbol: 'o', crc: 7 }],
       kmodImports: [{ symbol: 'o', crc: 7 }],
     });
   });
   test('with none for this variant proves nothing', () => {
-    const kmod = kmodOfBuild('foo-1-1', KMP.map(rpm), 'x86_64', { variant: 'azure', siblings: [] });
+    const kmod = kmodOfBuild('foo-1-1', KMP.map(rpm), ANY, { variant: 'azure', siblings: [] });
     const symbols = new Map([['a', { name: 'a', crc: 9, provider: 'vmlinux' }]]);
     const kernel = { arch: 'x86_64', variant: 'azure', symbols };
     expect(kmod && compareKmod(kmod, kernel)).toMatchObject({

@@ -70,6 +70,7 @@ describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
       ],
       fromKmods: [],
       fromBroken: [],
+      remarks: [],
       answer: 'incompatible',
       cause: null,
     });
