@@ -114,7 +114,7 @@ export function compareKmod(
   otherKmods: readonly Kmod[] = [],
 ): KmodComparison {
   const givers = otherKmods.filter(
-    (other) => other !== kmod && other.exports.size > 0 && unlike(other, kmod) === null,
+    (other) => other !== kmod && exportsAny(other) && unlike(other, kmod) === null,
   );
   const finder = (of: Form) => {
     /** Whether an export of a kmod's counts. */
@@ -182,7 +182,10 @@ const requirements = ({ packaging }: Kmod, { rpms }: KernelSymbols): Remark[] =>
     provided === null ? { kind: 'untold', requires } : { kind: 'requires', requires, provided },
   );
 
-/** Another module that exports a symbol of which it has no CRC. */
+const exportsAny = ({ exports, loading }: Kmod): boolean =>
+  exports.size > 0 || (loading !== undefined && loading.exports.length > 0);
+
+/** A module that exports a symbol of which it has no CRC. */
 const withoutCrc = (symbol: string, kmods: readonly Kmod[]): Partial<ExportedSymbol> | undefined =>
   kmods.some(({ loading }) => loading?.exports.includes(symbol)) ? {} : undefined;
 

@@ -126,7 +126,7 @@ function offersOf(
   if (said.length > 0) return said;
   const versions = (all: readonly string[]) => all.map((version) => ({ name, flags: SENSE.EQUAL, version }));
   if (name === KABI) return versions(releases);
-  const rpm = name.endsWith(UNAME) ? name.slice(0, -UNAME.length) : name;
+  const rpm = rpmOfUname(name);
   // Not every rpm of the kernel is always at hand: all have its version.
   if (rpm !== prefix && kernelOfPart(rpm) !== prefix) return null;
   return versions(rpm === name ? (evr === null ? [] : [evr]) : releases);
@@ -134,9 +134,13 @@ function offersOf(
 
 /** Without a kernel's rpms: nothing tells of a version. */
 function ofAnyKernel({ name, flags }: Dependency): readonly Dependency[] | null {
-  const isKernels = name === KABI || name.endsWith(UNAME) || /^kernel(-|$)/.test(kernelOfPart(name) ?? name);
-  return isKernels && flags !== 0 ? [] : null;
+  const rpm = rpmOfUname(name);
+  const isKernels = rpm === 'kernel' || /^kernel(-|$)/.test(kernelOfPart(rpm) ?? '');
+  return flags !== 0 && (isKernels || name === KABI) ? [] : null;
 }
+
+/** The rpm that provides its kernel's release under a name; any other name as it is. */
+const rpmOfUname = (name: string): string => (name.endsWith(UNAME) ? name.slice(0, -UNAME.length) : name);
 
 /**
  * The kernels that a package is built for, as far as it tells: that which it requires by `uname -r`, else that in
