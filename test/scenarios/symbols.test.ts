@@ -348,6 +348,134 @@ describe('a variant of the kernel', () => {
   });
 });
 
+describe('a kmod for exact kernels', () => {
+  const RELEASE = { old: '6.1.170-47.el9.x86_64', fresh: '6.1.176-50.el9.x86_64' } as const;
+  /** seq_printf as OLD has it, and as NEW has it. */
+  const [then, now] = ['0xac8427d8', '0x2529ebe1'].map((crc) => [{ name: 'seq_printf', crc }]);
+  /** kmod-alpha with an rpm for each of these kernels. */
+  const rpmsFor =
+    (variants: Readonly<Record<string, typeof then>>) =>
+    (small: Scenario): Scenario => ({
+      ...small,
+      kmods: small.kmods
+        .filter(({ name }) => name === 'kmod-alpha')
+        .map((kmod) => ({ ...kmod, imports: [], variants: variants as (typeof kmod)['variants'] })),
+    });
+  test('of which one rpm is for this kernel is judged by that', async () => {
+    const both = rpmsFor({ [RELEASE.old]: then, [RELEASE.fresh]: now });
+    const { verdict, reasons } = await play('symbols', {}, { scenario: both });
+    expect([verdict, reasons]).toEqual(['promote', [`1 of 1 kmod loads into ${NEW} as it is`]]);
+  });
+  test('of which no rpm is for this kernel: for which they are is the reason', async () => {
+    const old = rpmsFor({
+      '6.1.100-1.el9.x86_64': now?.map((of) => ({ ...of, crc: '0x00000bad' })),
+      [RELEASE.old]: then,
+    });
+    const { verdict, reasons, symbols, run } = await play('symbols', {}, { scenario: old });
+    expect(verdict).toBe('block');
+    expect(reasons[0]).toBe(
+      `kmod-alpha-1.0-1.el9: does not load on x86_64: it is built for 6.1.100-1.el9.x86_64 and ${RELEASE.old}, and not for this kernel; 1 of its 1 symbol has another CRC (seq_printf: 0xac8427d8 → 0x2529ebe1, in kernel-core); it loads into ${OLD} as it is`,
+    );
+    expect(symbols['kmod-alpha']?.[0]?.remarks).toMatchObject([
+      { kind: 'built-for', kernels: ['6.1.100-1.el9.x86_64', RELEASE.old] },
+    ]);
+    expect((await report(run)).blame).toEqual([]);
+  });
+
+  /** A hub on which the rpms of kmod-alpha require more. */
+  const requiring =
+    (name: string, version: string): NonNullable<StageOptions['around']> =>
+    ({ hub, store }) => {
+      const readAll = async (calls: readonly Call<unknown>[]) =>
+        (await hub.readAll(calls)).map((answer, i) => {
+          const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
+          const rpm = stage.world.state.rpms.find(({ id }) => id === rpmID);
+          if (!answer.ok || calls[i]?.method !== 'getRPMHeaders' || rpm?.name !== 'kmod-alpha') return answer;
+          const headers = answer.value as {
+            REQUIRENAME: string[];
+            REQUIREVERSION: string[];
+            REQUIREFLAGS: number[];
+          };
+          const REQUIRENAME = [...headers.REQUIRENAME, name];
+          const REQUIREVERSION = [...headers.REQUIREVERSION, version];
+          const REQUIREFLAGS = [...headers.REQUIREFLAGS, 8];
+          return { ok: true, value: { ...headers, REQUIRENAME, REQUIREVERSION, REQUIREFLAGS } };
+        });
+      return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
+    };
+  test('that requires another one by name cannot be installed with this one, though its symbols fit', async () => {
+    const around = requiring('kernel-uname-r', RELEASE.old);
+    const { verdict, reasons } = await play('symbols', FITTING, { around });
+    expect(verdict).toBe('block');
+    expect(reasons[0]).toBe(
+      `kmod-alpha-1.0-1.el9: does not load on x86_64: it requires kernel-uname-r = ${RELEASE.old}, and this kernel has ${RELEASE.fresh}; it loads into ${OLD} as it is`,
+    );
+  });
+  test('that requires what nothing tells of is inconclusive', async () => {
+    const around = requiring('kabi-modules', RELEASE.old);
+    const { verdict, reasons } = await play('symbols', { mode: 'observe', ...FITTING }, { around });
+    expect(verdict).toBe('hold');
+    expect(reasons[0]).toBe(
+      `kmod-alpha-1.0-1.el9 (inconclusive): its symbols on x86_64 tell nothing: it requires of the kernel what nothing tells of this one; it requires kabi-modules = ${RELEASE.old}, and nothing tells whether this kernel has that`,
+    );
+  });
+  test('that requires this one loads', async () => {
+    const { verdict } = await play('symbols', FITTING, {
+      around: requiring('kernel-uname-r', RELEASE.fresh),
+    });
+    expect(verdict).toBe('promote');
+  });
+});
+
+describe('what an older version kept of rpms, which tells symbols alone', () => {
+  const asked = () =>
+    stage.server.requests.flatMap(({ inner }) => inner.filter((name) => name === 'getRPMHeaders')).length;
+  /** A second run on NEW, after the store was made one of an older version. */
+  async function again() {
+    const ids = stage.world.state.rpms.map(({ id }) => id);
+    const kept = await stage.store.rpmSymbols(ids);
+    await stage.store.keepRpmSymbols(
+      new Map([...kept].map(([id, { provides, requires }]) => [id, { provides, requires }])),
+    );
+    const before = asked();
+    stage.world.as('kojiadmin').moveBuild('c9s-candidate', 'c9s-gate', NEW);
+    await stage.until('a second run is over', async () => {
+      const run = await stage.run(NEW);
+      return run?.generation === 2 && run.closing;
+    });
+    const rows = await stage.store.rpmSymbols([...kept.keys()]);
+    const whole = [...rows.values()].filter(({ packaging }) => packaging).length;
+    return { rows: rows.size, whole, asked: asked() - before, run: await stage.run(NEW) };
+  }
+  test('is asked for again, once', async () => {
+    await play('symbols', FITTING);
+    const second = await again();
+    expect(second.rows).toBeGreaterThan(3);
+    expect(second).toMatchObject({ whole: second.rows, asked: second.rows });
+    expect(second.run?.verdict?.verdict).toBe('promote');
+  });
+  test('does where the hub has the file no more', async () => {
+    let gone = false;
+    const around: StageOptions['around'] = ({ hub, store }) => ({
+      store,
+      hub: {
+        ...hub,
+        readAll: (async (calls: readonly Call<unknown>[]) =>
+          (await hub.readAll(calls)).map((answer, i) =>
+            gone && calls[i]?.method === 'getRPMHeaders'
+              ? { ok: true, value: { PROVIDENAME: [], PROVIDEVERSION: [], PROVIDEFLAGS: [] } }
+              : answer,
+          )) as typeof hub.readAll,
+      },
+    });
+    await play('symbols', FITTING, { around });
+    gone = true;
+    const second = await again();
+    expect(second.whole).toBe(0);
+    expect(second.run?.verdict?.verdict).toBe('promote');
+  });
+});
+
 describe('symbols-then-rebuild', () => {
   test('spares the builds of what loads as it is; what builds anew is ok', async () => {
     const played = await play('symbols-then-rebuild', without('kmod-gamma'));
