@@ -1,6 +1,6 @@
 /** Real rpms, built by rpmbuild from spec files like EL's. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installed } from '../services.ts';
@@ -31,50 +31,72 @@ export interface Built {
 
 /** Build it, and give it to `use`; its folder is removed after. */
 export async function withRpm<T>(spec: Spec, use: (rpm: Built) => T | Promise<T>): Promise<T> {
+  return withFiles([spec], spec.payload, ([file = '']) => {
+    const query = (...those: string[]) =>
+      execFileSync('rpm', ['-qp', ...those, file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+        .split('\n')
+        .slice(0, -1);
+    return use({ data: readFileSync(file), query });
+  });
+}
+
+/** Build many of different names at once, which takes hardly longer than one. */
+export const buildRpms = (specs: readonly Spec[]): Promise<Buffer[]> =>
+  withFiles(specs, undefined, (files) => files.map((file) => readFileSync(file)));
+
+async function withFiles<T>(
+  specs: readonly Spec[],
+  payload: keyof typeof PAYLOADS = 'gzip',
+  use: (files: string[]) => T | Promise<T>,
+): Promise<T> {
   const top = mkdtempSync(join(tmpdir(), 'kmod-gate-rpm-'));
   try {
     const file = join(top, 'it.spec');
-    writeFileSync(file, textOf(spec, join(top, 'content')));
+    writeFileSync(file, textOf(specs, join(top, 'content')));
     const define = (name: string, value: string) => ['--define', `${name} ${value}`];
     const options = [
       ...['-bb', '--quiet', '--target', 'x86_64', '--nodeps'],
       ...define('_topdir', top),
-      ...define('_binary_payload', PAYLOADS[spec.payload ?? 'gzip']),
+      ...define('_binary_payload', PAYLOADS[payload]),
       ...define('debug_package', '%{nil}'),
+      ...define('_build_name_fmt', '%%{NAME}.rpm'),
     ];
     execFileSync('rpmbuild', [...options, file], { stdio: 'pipe' });
-    const folder = join(top, 'RPMS/x86_64');
-    const rpm = join(folder, readdirSync(folder)[0] ?? '');
-    const query = (...those: string[]) =>
-      execFileSync('rpm', ['-qp', ...those, rpm], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-        .split('\n')
-        .slice(0, -1);
-    return await use({ data: readFileSync(rpm), query });
+    return await use(specs.map(({ name }) => join(top, 'RPMS', `${name}.rpm`)));
   } finally {
     rmSync(top, { recursive: true, force: true });
   }
 }
 
-function textOf(spec: Spec, content: string): string {
-  const files = Object.entries(spec.files ?? {});
+/** A source package that makes them, and no rpm of its own name. */
+function textOf(specs: readonly Spec[], content: string): string {
   mkdirSync(content);
-  for (const [i, [, text]] of files.entries()) writeFileSync(join(content, String(i)), text);
+  const install = specs.flatMap(({ files = {} }, s) =>
+    Object.entries(files).map(([path, text], i) => {
+      const from = join(content, `${s}.${i}`);
+      writeFileSync(from, text);
+      return `install -D -m 644 ${from} %{buildroot}${path}`;
+    }),
+  );
   return [
-    `Name: ${spec.name}`,
-    `Version: ${spec.version ?? '5.14.0'}`,
-    `Release: ${spec.release ?? '70.el9'}`,
-    ...(spec.epoch === undefined ? [] : [`Epoch: ${spec.epoch}`]),
-    'Summary: made for a test',
-    'License: GPLv2',
-    'AutoReqProv: no',
-    ...(spec.provides ?? []).map((it) => `Provides: ${it}`),
-    ...(spec.requires ?? []).map((it) => `Requires: ${it}`),
-    '%description',
-    'Made for a test.',
+    ...['Name: source', 'Version: 1', 'Release: 1', 'Summary: made for a test', 'License: GPLv2'],
+    ...['%description', 'Made for a test.'],
+    ...specs.flatMap((spec) => [
+      `%package -n ${spec.name}`,
+      `Version: ${spec.version ?? '5.14.0'}`,
+      `Release: ${spec.release ?? '70.el9'}`,
+      ...(spec.epoch === undefined ? [] : [`Epoch: ${spec.epoch}`]),
+      'Summary: made for a test',
+      'AutoReqProv: no',
+      ...(spec.provides ?? []).map((it) => `Provides: ${it}`),
+      ...(spec.requires ?? []).map((it) => `Requires: ${it}`),
+      `%description -n ${spec.name}`,
+      'Made for a test.',
+      `%files -n ${spec.name}`,
+      ...Object.keys(spec.files ?? {}),
+    ]),
     '%install',
-    ...files.map(([path], i) => `install -D -m 644 ${content}/${i} %{buildroot}${path}`),
-    '%files',
-    ...files.map(([path]) => path),
+    ...install,
     '',
   ].join('\n');
 }
