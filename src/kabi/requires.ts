@@ -1,5 +1,6 @@
 /** What rpms ask of a kernel beside its symbols, and whether it meets that. */
 import { type Dependency, describeDependency, overlaps, SENSE } from './evr.ts';
+import { evaluate, leavesOf, parseRich } from './rich.ts';
 import { type DependencyArrays, kernelOfPart } from './rpm.ts';
 
 /** What an rpm, or some together, say beside symbols. */
@@ -102,18 +103,17 @@ export function unmetRequirements(
   { requires, provides }: Packaging,
   kernel: KernelRpms | undefined,
 ): Requirement[] {
+  const offers = (asked: Dependency) => (kernel ? offersOf(asked.name, kernel) : ofAnyKernel(asked));
+  const isMet = (asked: Dependency): boolean | null =>
+    provides.some((own) => own.name === asked.name && overlaps(asked, own)) ||
+    (offers(asked)?.some((offer) => overlaps(asked, offer)) ?? null);
   return requires.flatMap((asked) => {
-    if (provides.some((own) => own.name === asked.name && overlaps(asked, own))) return [];
-    const offers = kernel ? offersOf(asked.name, kernel) : ofAnyKernel(asked);
-    if (offers === null) return [];
-    if (offers.some((offer) => overlaps(asked, offer))) return [];
-    const tells = kernel !== undefined && asked.name !== KABI && offers.length > 0;
-    return [
-      {
-        requires: describeDependency(asked),
-        provided: tells ? [...new Set(offers.map(({ version }) => version))].join(', ') : null,
-      },
-    ];
+    const rich = parseRich(asked.name) ?? asked;
+    if (evaluate(rich, isMet) !== false) return [];
+    const all = leavesOf(rich).flatMap((one) => offers(one) ?? []);
+    const tells = kernel !== undefined && asked.name !== KABI && all.length > 0;
+    const provided = tells ? [...new Set(all.map(({ version }) => version))].join(', ') : null;
+    return [{ requires: describeDependency(asked), provided }];
   });
 }
 

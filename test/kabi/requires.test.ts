@@ -15,6 +15,8 @@ import {
 
 /** `kernel >= 5.14.0`, or a name alone. */
 function dependency(text: string): Dependency {
+  // A boolean one is all name.
+  if (text.startsWith('(')) return { name: text, flags: 0, version: '' };
   const [name = '', sign = '', version = ''] = text.split(' ');
   const bits = { '<': SENSE.LESS, '>': SENSE.GREATER, '=': SENSE.EQUAL } as const;
   const flags = [...sign].reduce((all, one) => all | bits[one as keyof typeof bits], 0);
@@ -142,6 +144,20 @@ describe('a kernel', () => {
     ['kernel-devel = 1', 'met'],
     ['kernel-firmware >= 9', 'met'],
     ['bash >= 99', 'met'],
+    ['(kernel >= 5.14.0-70 with kernel < 5.15)', 'met'],
+    ['(kernel >= 5.14.0-70 with kernel < 5.14.0-400)', '5.14.0-503.el9'],
+    ['(kernel < 5.14.0-400 or kernel >= 5.14.0-500)', 'met'],
+    ['(kernel < 5.14.0-400 or kernel-core >= 6)', '5.14.0-503.el9'],
+    ['(kernel < 5.14.0-400 or bash >= 99)', 'met'],
+    ['(kernel < 5.14.0-400 and bash >= 99)', '5.14.0-503.el9'],
+    ['(kernel without kernel >= 5.14.0-500)', '5.14.0-503.el9'],
+    ['(kernel < 5 if kernel-core)', '5.14.0-503.el9'],
+    ['(kernel < 5 if kernel-core < 5 else kernel >= 5)', 'met'],
+    ['(kernel < 5 if bash)', 'met'],
+    ['(kernel < 5 unless kernel-core)', 'met'],
+    ['((kernel < 5 or kernel > 6) and libfoo.so.1(64bit))', '5.14.0-503.el9'],
+    ['(kernel < 5', 'met'],
+    ['(kernel < 5 nor kernel > 6)', 'met'],
   ])('of which an rpm requires %s: %s', (asked, expected) => {
     const found = unmetRequirements(packaging([asked]), EL);
     expect(found.map(({ provided }) => provided ?? 'untold')).toEqual(expected === 'met' ? [] : [expected]);
@@ -157,6 +173,7 @@ describe('a kernel', () => {
   test('what a kmod provides itself is met', () => {
     const own = ['kernel-modules = 5.14.0-570.el9', 'kabi-modules = 5.14.0-70.el9.x86_64'];
     expect(unmetRequirements(packaging(own, own), EL)).toEqual([]);
+    expect(unmetRequirements(packaging(['foo-kmod-common >= 2'], ['foo-kmod-common = 1']), EL)).toEqual([]);
   });
   test('known by its symbols alone tells nothing of a version', () => {
     const asked = [

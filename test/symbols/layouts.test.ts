@@ -130,6 +130,18 @@ describe.runIf(rpmbuild())('a kmod whose rpm', () => {
       'compatible',
     ],
     [
+      'requires a range of kernels',
+      CORE,
+      kmod({ requires: ['(kernel >= 5.14.0-427 with kernel < 5.14.0-504)', ...FITS] }),
+      'compatible',
+    ],
+    [
+      'requires a range that this one is not in',
+      CORE,
+      kmod({ requires: ['(kernel >= 5.14.0-427 with kernel < 5.14.0-428)', ...FITS] }),
+      'incompatible; it requires (kernel >= 5.14.0-427 with kernel < 5.14.0-428), and this kernel has 5.14.0-503.el9',
+    ],
+    [
       'requires UEK of an older release',
       UEK,
       kmod({ requires: ['kernel-uek = 5.15.0-100.96.32.el9uek', ...FITS] }),
