@@ -218,7 +218,7 @@ const together = (a: Settled, b: Settled): Settled => ({
   missing: [...a.missing, ...b.missing],
   changed: [...a.changed, ...b.changed],
   fromKmods: [...a.fromKmods, ...b.fromKmods],
-  several: new Map([...a.several, ...b.several]),
+  several: b.several.size > 0 ? new Map([...a.several, ...b.several]) : a.several,
   count: a.count + b.count,
 });
 
@@ -243,8 +243,9 @@ function settle(
     if (crcs && crcs[0] !== needed.crc) continue;
     count++;
     const { symbol } = needed;
-    const crc = crcs?.find((one) => find({ symbol, crc: one })?.crc === one) ?? needed.crc;
-    const found = find({ symbol, crc });
+    const wanted = crcs?.map((crc) => ({ symbol, crc })).find((one) => find(one)?.crc === one.crc) ?? needed;
+    const { crc } = wanted;
+    const found = find(wanted);
     if (!found) {
       if (!weak?.has(symbol)) missing.push(needed);
     } else if (found.crc !== crc)
@@ -254,17 +255,17 @@ function settle(
   return { missing, changed, fromKmods, several, count };
 }
 
+const NONE: ReadonlyMap<string, readonly number[]> = new Map();
+
 /** The symbols that are needed with several CRCs, and those. */
 function severalCrcs(imports: readonly ImportedSymbol[]): ReadonlyMap<string, readonly number[]> {
-  const several = new Map<string, number[]>();
-  const first = new Map<string, number>();
+  if (new Set(imports.map(({ symbol }) => symbol)).size === imports.length) return NONE;
+  const all = new Map<string, number[]>();
   for (const { symbol, crc } of imports) {
-    const known = first.get(symbol);
-    if (known === undefined) first.set(symbol, crc);
-    else if (known !== crc && !several.get(symbol)?.includes(crc))
-      several.set(symbol, [...(several.get(symbol) ?? [known]), crc]);
+    const crcs = all.get(symbol) ?? [];
+    if (!crcs.includes(crc)) all.set(symbol, [...crcs, crc]);
   }
-  return several;
+  return new Map([...all].filter(([, crcs]) => crcs.length > 1));
 }
 
 function unlike(kmod: Target, kernel: Target): Cause | null {

@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { compareKmod } from '../../src/kabi/compare.ts';
 import { formatCrc } from '../../src/kabi/crc.ts';
-import type { ImportedSymbol } from '../../src/kabi/model.ts';
+import { combineKernel } from '../../src/kabi/kernel.ts';
+import type { ImportedSymbol, Loading } from '../../src/kabi/model.ts';
 import { parseSymvers } from '../../src/kabi/text.ts';
 import { readModule } from '../../src/symbols/module.ts';
 import { readSymbolFile } from '../../src/symbols/read.ts';
@@ -86,6 +87,32 @@ test.runIf(hasDebian())('modules of Debian’s kernel, signed ones', () => {
   for (const file of some) expect(lines(readModule(readFileSync(file), file).imports)).toEqual(dumped(file));
   const { exports } = readModule(readFileSync(debian), debian);
   expect([...exports.keys()]).toEqual(['crc32c', 'crc32c_impl']);
+});
+
+const whole = kernels.find((kernel) =>
+  ['kernel', 'build/Module.symvers'].every((path) => existsSync(join(MODULES, kernel, path))),
+);
+const wholeKernel = join(MODULES, whole ?? '*', 'build/Module.symvers');
+const hasWhole = () => installed(wholeKernel, 'linux-image-cloud-amd64 and linux-headers-cloud-amd64');
+
+test.runIf(hasWhole())('all modules of one of Debian’s kernels load into it', () => {
+  const symbols = parseSymvers(readFileSync(wholeKernel, 'latin1'), wholeKernel);
+  const folder = join(wholeKernel, '../../kernel');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.ko'));
+  const modules = files.map((file) => readModule(readFileSync(join(folder, file)), file));
+  const own = { name: 'symvers', arch: null, variant: null, exports: symbols };
+  const kernel = combineKernel([own, ...modules.map((it) => ({ ...it, exports: new Map() }))]);
+  expect(kernel.vermagic).toMatch(/ modversions$/);
+  const found = modules.map((it) => compareKmod(it, kernel));
+  expect(found.filter(({ answer }) => answer !== 'compatible')).toEqual([]);
+  expect(found.length).toBeGreaterThan(1000);
+  // Those rules were at work: without its license or its namespaces many a module would be refused.
+  const refused = (change: Partial<Loading>) =>
+    modules.filter(
+      (it) => compareKmod({ ...it, loading: { ...it.loading, ...change } }, kernel).answer !== 'compatible',
+    );
+  expect(refused({ license: 'MIT' }).length).toBeGreaterThan(500);
+  expect(refused({ namespaces: [] }).length).toBeGreaterThan(5);
 });
 
 const SHAPES: readonly [string, Shape][] = [
