@@ -5,7 +5,7 @@ import type { KernelSymbols, Kmod } from '../kabi/model.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import type { Hub } from '../koji/hub.ts';
-import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/symbols.ts';
+import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
 
 export interface HubOptions {

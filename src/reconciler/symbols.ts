@@ -1,4 +1,4 @@
-/** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
+/** What a run's kmods need of the kernel, by their rpms' headers, with no build at all. */
 import { measuredBy } from '../core/cell.ts';
 import type {
   ArchChange,
@@ -15,24 +15,18 @@ import type {
   SymbolsShown,
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
-import { type KernelKind, type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
-import { type ExportedSymbol, machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
-import { type KernelRpms, kernelRpms, packagingOf } from '../kabi/requires.ts';
-import {
-  type KernelName,
-  kernelPrefix,
-  parseDependencies,
-  rpmsOfKernel,
-  variantOfKernel,
-  variantsOfBuild,
-} from '../kabi/rpm.ts';
-import * as koji from '../koji/calls.ts';
-import { type Hub, HubError, isUnknown, unwrap } from '../koji/hub.ts';
-import type { RpmDependencies, Store } from '../store/store.ts';
+import { type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
+import { machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
+import { isUnknown } from '../koji/hub.ts';
 import type { Context } from './context.ts';
-
-/** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
-const KERNEL_RPMS = 8;
+import {
+  archesOf,
+  type BuiltKernel,
+  type Lose,
+  readKernel,
+  readKmodRpms,
+  type SymbolSource,
+} from './rpms.ts';
 
 /**
  * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever. A kmod
@@ -55,70 +49,6 @@ export async function readSymbols(
     change: before && changeSince(before, kernel, gate.stablelist),
     stablelist: gate.stablelist?.effect ?? null,
   };
-}
-
-/** Where symbols come from: the hub, and what was kept of it. */
-export interface SymbolSource {
-  readonly hub: Pick<Hub, 'read' | 'readAll'>;
-  readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
-}
-
-/** A kernel, and the id of the build that makes it. */
-export interface KernelOfBuild extends KernelName {
-  readonly id: number;
-}
-
-/** What the rpms of a kernel provide, by architecture. */
-export interface BuiltKernel extends KernelKind {
-  readonly tables: ReadonlyMap<string, SymbolTable>;
-  /** Beside symbols. */
-  readonly rpms: ReadonlyMap<string, KernelRpms>;
-}
-
-/** Throws HubError. */
-export async function readKernel(
-  source: SymbolSource,
-  { id, ...kernel }: KernelOfBuild,
-): Promise<BuiltKernel> {
-  const all = await source.hub.read(koji.listBuildRPMs(id));
-  const rpms = rpmsOfKernel(kernel, all);
-  const known = await symbolsOf(source, rpms, { atATime: KERNEL_RPMS });
-  const arches = archesOf(rpms);
-  const tables = new Map(arches.map((arch) => [arch, exportsOf(rpms, arch, known)]));
-  const beside = arches.flatMap((arch) => {
-    const told = rpms.flatMap((rpm) => {
-      const packaging = rpm.arch === arch ? known.get(rpm.id)?.packaging : undefined;
-      return packaging ? [{ name: rpm.name, packaging }] : [];
-    });
-    return told.length > 0 ? [[arch, kernelRpms(kernelPrefix(kernel), told, arch)] as const] : [];
-  });
-  return {
-    variant: variantOfKernel(kernel),
-    siblings: variantsOfBuild(all),
-    tables,
-    rpms: new Map(beside),
-  };
-}
-
-const archesOf = (rpms: readonly Pick<koji.Rpm, 'arch'>[]): string[] => [
-  ...new Set(rpms.map(({ arch }) => arch)),
-];
-
-/**
- * What the rpms of kmods' builds offer and need, in the order of the builds.
- * @param lose is told of an rpm that cannot be read, and why, and whether that is to be borne; without it, none is
- * @throws HubError
- */
-export async function readKmodRpms(
-  source: SymbolSource,
-  builds: readonly number[],
-  lose?: Lose,
-): Promise<KmodRpm[][]> {
-  const answers = await source.hub.readAll(builds.map((id) => koji.listBuildRPMs(id)));
-  const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
-  const known = await symbolsOf(source, rpms.flat(), { lose });
-  const none: RpmDependencies = { provides: [], requires: [] };
-  return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
 }
 
 /** What each kmod needs of the kernel, and whether that fits its baselines, where there are any. */
@@ -239,9 +169,6 @@ const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost):
   answer: 'inconclusive',
   cause: `its symbols cannot be read: ${why}`,
 });
-
-const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
-  arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);
 
 /** A comparison with its cause in words; nothing can be compared with a kernel that says nothing. */
 function spelled(
@@ -370,71 +297,4 @@ function changeOf(
           .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }))
       : null,
   };
-}
-
-/** Told of an rpm that cannot be read; whether that is to be borne. */
-type Lose = (rpm: koji.Rpm, error: HubError) => boolean;
-
-/** From the store, else from the hub, so many rpms in one request; without those whose loss is to be borne. */
-async function symbolsOf(
-  { hub, store }: SymbolSource,
-  rpms: readonly koji.Rpm[],
-  { atATime = rpms.length, lose }: { readonly atATime?: number; readonly lose?: Lose | undefined },
-): Promise<ReadonlyMap<number, RpmDependencies>> {
-  const builds = new Map(
-    rpms.flatMap(({ id, build_id }) => (build_id === null ? [] : [[id, build_id] as const])),
-  );
-  const known = await store.rpmSymbols(
-    rpms.map(({ id }) => id),
-    builds,
-  );
-  // What a version kept that read symbols only is asked for again, and does where the hub has the file no more.
-  const wanted = rpms.filter(({ id }) => !known.get(id)?.packaging);
-  for (let i = 0; i < wanted.length; i += atATime) {
-    const some = wanted.slice(i, i + atATime);
-    const headers = await hub.readAll(some.map(({ id }) => koji.getRPMHeaders(id)));
-    const fresh = new Map<number, RpmDependencies>();
-    for (const [n, rpm] of some.entries()) {
-      try {
-        fresh.set(rpm.id, dependenciesOf(rpm, unwrap(headers[n])));
-      } catch (error) {
-        if (!(error instanceof HubError) || !(known.has(rpm.id) || lose?.(rpm, error))) throw error;
-      }
-    }
-    await store.keepRpmSymbols(fresh, builds);
-    for (const [id, symbols] of fresh) known.set(id, symbols);
-  }
-  return known;
-}
-
-/** Every rpm provides itself: where nothing is provided, the hub has no such file. */
-function dependenciesOf({ id, nvr, arch }: koji.Rpm, headers: koji.RpmHeaders): RpmDependencies {
-  const { PROVIDENAME, PROVIDEVERSION, PROVIDEFLAGS, REQUIRENAME, REQUIREVERSION, REQUIREFLAGS } = headers;
-  if (PROVIDENAME.length === 0)
-    throw new HubError(
-      'refused',
-      'getRPMHeaders',
-      `getRPMHeaders: the hub has no file of ${nvr}.${arch} (rpm ${id})`,
-    );
-  const provides = { names: PROVIDENAME, versions: PROVIDEVERSION, flags: PROVIDEFLAGS };
-  const requires = { names: REQUIRENAME, versions: REQUIREVERSION, flags: REQUIREFLAGS };
-  return {
-    provides: parseDependencies(provides),
-    requires: parseDependencies(requires),
-    packaging: packagingOf({ provides, requires, folders: headers.DIRNAMES }),
-  };
-}
-
-/** What the rpms of one architecture provide, each with the rpm's name. */
-function exportsOf(
-  rpms: readonly koji.Rpm[],
-  arch: string,
-  known: ReadonlyMap<number, RpmDependencies>,
-): SymbolTable {
-  const table = new Map<string, ExportedSymbol>();
-  for (const rpm of rpms.filter((each) => each.arch === arch)) {
-    for (const { symbol, crc } of known.get(rpm.id)?.provides ?? [])
-      table.set(symbol, { name: symbol, crc, provider: rpm.name });
-  }
-  return table;
 }
