@@ -304,15 +304,14 @@ function checkText(
     ].join('; '),
   ]);
   const heads = ['KMOD', 'IMPORTS', 'MISSING', 'CHANGED', 'OUTCOME', ''];
+  const passedOver = others.map(({ name }) => name).join(', ');
   const shown = table([heads, ...rows], (padded, cell) => paint(output, TONES[cell] ?? cell, padded));
   return [
     `The kernel exports ${kernel.symbols.size} symbols.\n`,
     ...(before ? [differenceText(before.symbols, before.difference, promised)] : []),
     ...(before ? [reexportedText(before.difference)] : []),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
-    ...(others.length > 0
-      ? [line(`Passed over, for other kernels: ${others.map(({ name }) => name).join(', ')}`)]
-      : []),
+    passedOver && line(`Passed over, for other kernels: ${passedOver}`),
     blameText(comparisons),
   ].join('');
 }

@@ -1,5 +1,5 @@
 /** What rpms ask of a kernel beside its symbols, and whether it meets that. */
-import { type Dependency, describeDependency, overlaps, SENSE } from './evr.ts';
+import { COMPARISON, type Dependency, describeDependency, overlaps, SENSE } from './evr.ts';
 import { evaluate, leavesOf, parseRich } from './rich.ts';
 import { type DependencyArrays, kernelOfPart } from './rpm.ts';
 
@@ -36,7 +36,7 @@ function plain({ names, versions, flags }: DependencyArrays): Dependency[] {
   const found = new Map<string, Dependency>();
   for (const [i, name] of names.entries()) {
     if (name.startsWith('/') || name.indexOf('(') > 0) continue;
-    const sense = (flags?.[i] ?? SENSE.EQUAL) & (SENSE.LESS | SENSE.GREATER | SENSE.EQUAL);
+    const sense = (flags?.[i] ?? SENSE.EQUAL) & COMPARISON;
     const dependency = { name, flags: sense, version: versions[i] ?? '' };
     found.set(describeDependency(dependency), dependency);
   }

@@ -104,6 +104,9 @@ export function contentOf({ bytes }: Elf, { name, type, offset, size }: Section)
   return type === SHT.NOBITS ? Buffer.alloc(0) : bytes.slice(offset, size);
 }
 
+/** Most symbols of one kind: ten times those of large modules. */
+const FOUND_MAX = 100_000;
+
 /** The symbols whose names begin so, of all sections or of one. */
 export function symbolsOf(elf: Elf, prefix: string, only?: number): ElfSymbol[] {
   const { bytes, wordSize, sections } = elf;
@@ -119,6 +122,7 @@ export function symbolsOf(elf: Elf, prefix: string, only?: number): ElfSymbol[] 
     const name = bytes.string(names + bytes.u32(at), NAME_MAX);
     if (!name.startsWith(prefix)) continue;
     const value = wordSize === 64 ? bytes.u64(at + layout.value) : bytes.u32(at + layout.value);
+    if (found.length >= FOUND_MAX) throw bytes.fail(at, `more than ${FOUND_MAX} symbols ${prefix}`.trimEnd());
     found.push({ name, value, section, weak: bytes.u8(at + layout.info) >> 4 === STB_WEAK });
   }
   return found;

@@ -71,6 +71,9 @@ function archOf({ machine, littleEndian }: Elf): string | null {
   return ARCHES[machine] ?? null;
 }
 
+/** What is asked for of .modinfo: it may have any others. */
+const KEYS: ReadonlySet<string> = new Set(['name', 'license', 'vermagic', 'depends', 'import_ns']);
+
 /** `key=value` texts, in order. */
 function readModinfo(elf: Elf): { readonly key: string; readonly value: string }[] {
   const section = sectionOf(elf, '.modinfo');
@@ -80,7 +83,8 @@ function readModinfo(elf: Elf): { readonly key: string; readonly value: string }
     .split('\0')
     .flatMap((line) => {
       const equals = line.indexOf('=');
-      return equals > 0 ? [{ key: line.slice(0, equals), value: line.slice(equals + 1) }] : [];
+      const key = line.slice(0, Math.max(0, equals));
+      return KEYS.has(key) ? [{ key, value: line.slice(equals + 1) }] : [];
     });
 }
 

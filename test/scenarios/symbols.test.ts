@@ -427,6 +427,25 @@ describe('a kmod for exact kernels', () => {
   });
 });
 
+test('a kernel for a level of the architecture loads what is built for the architecture', async () => {
+  const around: StageOptions['around'] = ({ hub, store }) => {
+    const levelled = <T>(answer: T): T =>
+      Array.isArray(answer)
+        ? (answer.map((rpm) =>
+            rpm.arch === 'x86_64' && rpm.name.startsWith('kernel') ? { ...rpm, arch: 'x86_64_v2' } : rpm,
+          ) as T)
+        : answer;
+    const read: typeof hub.read = async (call) => {
+      const answer = await hub.read(call);
+      return call.method === 'listBuildRPMs' ? levelled(answer) : answer;
+    };
+    return { store, hub: { ...hub, read } };
+  };
+  const { verdict, run } = await play('symbols', FITTING, { around });
+  expect(verdict).toBe('promote');
+  expect(run.symbols?.kmods[0]?.arches).toMatchObject([{ arch: 'x86_64', answer: 'compatible' }]);
+});
+
 describe('what an older version kept of rpms, which tells symbols alone', () => {
   const asked = () =>
     stage.server.requests.flatMap(({ inner }) => inner.filter((name) => name === 'getRPMHeaders')).length;
