@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   report: ['core', 'kabi'],
   kabi: [],
   symbols: ['kabi'],
-  config: ['core', 'kabi'],
+  config: ['core', 'kabi', 'symbols'],
   koji: [],
   bus: ['core'],
   store: ['core', 'kabi', 'report'],

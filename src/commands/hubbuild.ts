@@ -15,7 +15,7 @@ export interface HubOptions {
 
 /** A build id, or an NVR; and what is named as files are. */
 const BUILD = /^(\d+|[^/\s]+-[^-/\s]+-[^-/\s]+)$/;
-const FILE = /\.(rpm|ko|gz|xz|zst|symvers|modversions)$/;
+const FILE = /\.(rpm|ko|gz|xz|zst|bz2|lzma|symvers|modversions)$/;
 
 /**
  * What a kernel build provides for one architecture, from its rpms' headers.

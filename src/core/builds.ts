@@ -133,10 +133,8 @@ function awaitTurn({ watch }: Gate, { name, latest, leaves }: BuildTag, run: Run
 
 /** The repo that was requested last, since a person asked for a retry; undefined where none was, or none came of it. */
 function lastRepo(run: Run): number | 'awaited' | undefined {
-  const since = lastRetry(run)?.at ?? 0;
-  const last = run.intents.findLast(
-    ({ write, askedAt }) => write.kind === 'request-repo' && askedAt >= since,
-  );
+  const since = lastRetry(run)?.fact ?? -1;
+  const last = run.intents.findLast(({ write, fact }) => write.kind === 'request-repo' && fact > since);
   if (last && !last.ending) return 'awaited';
   return last?.ending?.how === 'done' ? last.ending.repo : undefined;
 }

@@ -309,9 +309,9 @@ const REFUSED_MOST = 3;
 
 /** Why the hub does not tag a baseline; undefined while it may do so yet. */
 function refusedTag(run: Run, baseline: Baseline): string | undefined {
-  const since = lastRetry(run)?.at ?? 0;
-  const failed = run.intents.flatMap(({ write, ending, askedAt }) =>
-    write.kind === 'tag' && write.against?.id === baseline.id && askedAt >= since && ending?.how === 'failed'
+  const since = lastRetry(run)?.fact ?? -1;
+  const failed = run.intents.flatMap(({ write, ending, fact }) =>
+    write.kind === 'tag' && write.against?.id === baseline.id && fact > since && ending?.how === 'failed'
       ? ending.why
       : [],
   );

@@ -19,7 +19,7 @@ export function describeWaiver({ by, until, reason }: Pick<Waiver, 'by' | 'until
 }
 
 /** What a person asked of a run, as the journal has it. */
-export function describeOrder({ kind, by, reason, kmod }: Omit<Order, 'id'>): string {
+export function describeOrder({ kind, by, reason, kmod }: Omit<Order, 'id' | 'fact'>): string {
   const what = {
     retry: `asks to try ${kmod ?? 'what is not fine'} again`,
     hold: 'holds it',

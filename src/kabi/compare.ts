@@ -1,5 +1,5 @@
 /** Does a kmod load into a kernel as it is, and what changed from one kernel to the next. */
-import { refusals } from './load.ts';
+import { exportsAny, refusals, withoutCrc } from './load.ts';
 import {
   type ExportedSymbol,
   type ImportedSymbol,
@@ -41,6 +41,7 @@ export const CAUSES = {
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
   'no-crc-in-common':
     'not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs',
+  'kernel-not-whole': 'the kernel may have what it misses: not all that it exports is known',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
   'several-kernels':
     'it holds modules for several kernels, and nothing tells whether those that are for this one fit',
@@ -151,18 +152,19 @@ export function compareKmod(
     ...refusals(kmod, kernel, (symbol) => either({ symbol }) ?? withoutCrc(symbol, [kmod, ...givers])),
   ];
   const remarks = other ? [] : said;
+  const isOpen = remarks.every(isDoubt);
   const unclear =
     other ??
-    (remarks.every(isDoubt)
-      ? (unfounded(kmod, imports) ??
+    (isOpen
+      ? (unfounded(kmod, kernel, { ...imports, changed }) ??
         (changed.length === 0 && imports.missing.length === 0 && missing.length > 0
           ? 'kmod-not-given'
           : null))
       : null);
-  const fits = missing.length === 0 && changed.length === 0 && remarks.every(isDoubt);
+  const fits = missing.length === 0 && changed.length === 0 && isOpen;
   const doubt = fits && unclear === null ? doubtOf(kmod, kernel, remarks) : null;
   const misfits = imports.missing.length + imports.changed.length;
-  const noCrc = imports.count >= IMPORTS_TO_TELL && misfits === imports.count && remarks.every(isDoubt);
+  const noCrc = imports.count >= IMPORTS_TO_TELL && misfits === imports.count && isOpen;
   return {
     kmod: kmod.name,
     imports: imports.count + kmodImports.count,
@@ -181,13 +183,6 @@ const requirements = ({ packaging }: Kmod, { rpms }: KernelSymbols): Remark[] =>
   (packaging ? unmetRequirements(packaging, rpms) : []).map(({ requires, provided }) =>
     provided === null ? { kind: 'untold', requires } : { kind: 'requires', requires, provided },
   );
-
-const exportsAny = ({ exports, loading }: Kmod): boolean =>
-  exports.size > 0 || (loading !== undefined && loading.exports.length > 0);
-
-/** A module that exports a symbol of which it has no CRC. */
-const withoutCrc = (symbol: string, kmods: readonly Kmod[]): Partial<ExportedSymbol> | undefined =>
-  kmods.some(({ loading }) => loading?.exports.includes(symbol)) ? {} : undefined;
 
 /**
  * What speaks against taking a kmod that fits for one that loads. Of modules for several kernels in one rpm, those for this
@@ -276,7 +271,12 @@ function unlike(kmod: Target, kernel: Target): Cause | null {
   return null;
 }
 
-function unfounded(kmod: Kmod, { missing, count }: Settled): Cause | null {
+function unfounded(
+  kmod: Kmod,
+  { partial }: KernelSymbols,
+  { missing, changed, count }: Settled,
+): Cause | null {
+  if (partial !== undefined && missing.length > 0 && changed.length === 0) return 'kernel-not-whole';
   if (kmod.unversioned) return 'no-modversions';
   if (count === 0) return 'no-requirements';
   return missing.length === count ? 'nothing-in-common' : null;

@@ -2,7 +2,7 @@
 import { formatCrc } from './crc.ts';
 import { SymbolFileError } from './error.ts';
 import { flagsOf } from './load.ts';
-import type { ExportedSymbol, KernelSymbols, Kmod, SymbolTable } from './model.ts';
+import type { ExportedSymbol, ImportedSymbol, KernelSymbols, Kmod, SymbolTable } from './model.ts';
 import { type KernelRpms, kernelRpms } from './requires.ts';
 import { kernelOfPart } from './rpm.ts';
 
@@ -44,6 +44,28 @@ function vermagicOf(parts: readonly KernelPart[]): string | undefined {
   const told = parts.flatMap(({ loading }) => loading?.vermagic ?? []);
   return new Set(told.map(flagsOf)).size === 1 ? told[0] : undefined;
 }
+
+/**
+ * What is known of a kernel by its own modules alone: what they export, and what they need of vmlinux, with the CRCs
+ * that vmlinux has, since they were built together. What else vmlinux exports is not known.
+ * @throws SymbolFileError where they are of different kernels
+ */
+export function kernelOfModules(
+  modules: readonly (KernelPart & Pick<Kmod, 'imports'>)[],
+): Omit<KernelSymbols, 'partial'> {
+  const exported = merge(modules);
+  const needed = modules.map((module): KernelPart => {
+    const others = module.imports.filter(({ symbol, crc }) => exported.get(symbol)?.crc !== crc);
+    return { ...module, exports: new Map(others.map((it) => [it.symbol, ofVmlinux(it)])) };
+  });
+  return combineKernel([...modules, ...needed]);
+}
+
+const ofVmlinux = ({ symbol, crc }: ImportedSymbol): ExportedSymbol => ({
+  name: symbol,
+  crc,
+  provider: 'vmlinux',
+});
 
 function merge([first, ...others]: readonly KernelPart[]): SymbolTable {
   if (first && others.length === 0) return first.exports;

@@ -60,7 +60,8 @@ function isNamed(module: string, pattern: string): boolean {
 }
 
 /** Whether it is known of every export, also of those without a CRC: from Module.symvers alone, which tells namespaces. */
-function tellsAll({ symbols }: KernelSymbols): boolean {
+function tellsAll({ symbols, partial }: KernelSymbols): boolean {
+  if (partial !== undefined) return false;
   for (const { namespace } of symbols.values()) if (namespace !== undefined) return true;
   return false;
 }
@@ -74,3 +75,11 @@ function otherFlags({ vermagic }: Loading, kernel: KernelSymbols): Remark[] {
 
 /** `SMP preempt mod_unload modversions` of a vermagic. */
 export const flagsOf = (vermagic: string): string => vermagic.trim().split(/\s+/).slice(1).join(' ');
+
+/** Whether it exports a symbol, with a CRC or without. */
+export const exportsAny = ({ exports, loading }: Kmod): boolean =>
+  exports.size > 0 || (loading !== undefined && loading.exports.length > 0);
+
+/** A module that exports a symbol of which it has no CRC. */
+export const withoutCrc = (symbol: string, kmods: readonly Kmod[]): Partial<ExportedSymbol> | undefined =>
+  kmods.some(({ loading }) => loading?.exports.includes(symbol)) ? {} : undefined;

@@ -49,6 +49,8 @@ export interface KernelSymbols extends Target {
   readonly rpms?: KernelRpms;
   /** That of its modules; absent: not known. */
   readonly vermagic?: string;
+  /** Why it may export more than is known: what is not among its symbols is not gone then. */
+  readonly partial?: string;
 }
 
 /** A symbol that a kmod needs, with the CRC that it was built against. */
@@ -96,7 +98,15 @@ export interface Loading {
 
 /** A list of symbols that a distribution promises to keep. */
 export interface Stablelist {
-  /** As its header line names it: `rhel9_x86_64_stablelist`. */
+  /** As its header line names it: `rhel9_x86_64_stablelist`; of a list with CRCs, its file's name. */
   readonly name: string;
   readonly symbols: ReadonlySet<string>;
+  /** How a kernel must export them, where the list has CRCs: `Module.kabi_ARCH`, SUSE's `kabi/ARCH/symvers-FLAVOUR`. */
+  readonly exports?: SymbolTable;
+  /** As its file's name ends: `x86_64`. */
+  readonly arch?: string;
+  /** As its folder is called within a package: `kabi-rhel94`. */
+  readonly release?: string;
+  /** Whether the package says that this is the release that counts, by its link `kabi-current`. */
+  readonly current?: boolean;
 }

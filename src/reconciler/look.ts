@@ -91,6 +91,9 @@ async function enter(
     // One that has passed or failed somewhere else waits for nothing; a baseline is such a one.
     const ended = [...gate.on_pass.tag, ...gate.on_fail.tag].some((tag) => names.includes(tag));
     if (known || ended) return known;
+    // Messages may be of long ago: one that is older than what has passed is no news.
+    const heads = await passedInto(context, gate, kernel);
+    if ([...heads.values()].some((head) => compareEvr(head, kernel) > 0)) return undefined;
     await store.seeKernel(kernel, now());
     await store.say(gate.name, kernel, null, `waits to be tagged into ${gate.watch}`, now());
     return undefined;
@@ -169,7 +172,7 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
   const retry = lastRetry(before);
   // A run that an older version began was chosen without baselines.
   const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
-  if (before.kmods.length === 0 || old || (retry && retry.at > before.chosenAt)) {
+  if (before.kmods.length === 0 || old || (retry && retry.fact > before.chosen.fact)) {
     const { kmods } = await choose(context, gate, before.kernel);
     if (kmods.length > 0) await store.select(before, kmods, now());
   }
@@ -229,9 +232,7 @@ export async function readRunSymbols(
   if (!live || live.run.symbols) return;
   const { gate, run } = live;
   const shown = await readSymbols(context, gate, run, isLastTry(tries));
-  // Of kmods that were chosen meanwhile it says nothing.
-  const current = await store.run(run.id);
-  if (current?.chosenAt === run.chosenAt) await store.showSymbols(run, shown, now());
+  await store.showSymbols(run, shown, now());
   want(runKey(name, build));
 }
 

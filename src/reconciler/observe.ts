@@ -14,7 +14,7 @@ import { symbolsKey, taskKey } from './keys.ts';
  * @throws HubError
  */
 export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
-  const { hub, store, now, user } = context;
+  const { hub, store, now, ahead, user } = context;
   const { kernel } = run;
   const newest = await store.newestFact();
   const first = await readGroups(hub, {
@@ -41,6 +41,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   const isActive = [run, ...otherGates].some((one) => tagWrites(one).length > 0);
   return {
     now: now(),
+    ahead: ahead(),
     newest,
     unread: unreadOf(context, gate, run),
     run,
@@ -53,7 +54,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
         : await observeBuildTag(store, gate, buildTag, second.latest[0]?.[0], watched),
     heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
-    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.at - b.at),
+    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.fact - b.fact),
     blockedBy: sharesPass(gate, blockers),
     blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
     sideTags: second.sideTags.flat().map(({ name }) => name),
@@ -189,5 +190,5 @@ function tagWrites({ gate, intents }: Run): Observation['otherGates'] {
     ({ write, ending }) =>
       (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
   );
-  return counts.map(({ write, askedAt: at, ending }) => ({ gate, write, at, done: ending !== undefined }));
+  return counts.map(({ write, fact, ending }) => ({ gate, write, fact, done: ending !== undefined }));
 }

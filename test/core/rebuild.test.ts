@@ -27,7 +27,7 @@ const rebuilt = (name: string, ending?: Ending): Intent =>
 const MOVED = history([came('candidate', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)]);
 const done = (name: string) => rebuilt(name, { at: 1, how: 'done', nvr: `${name}-1-2` });
 const failed = (name: string, why: string) => rebuilt(name, { at: 1, how: 'failed', why });
-const lost = (name: string): Intent => ({ ...rebuilt(name), ending: { at: 1, how: 'lost' } });
+const lost = (name: string) => rebuilt(name, { at: 1, how: 'lost' });
 
 /** kmods a, b, c of which each needs what `needs` says; all of them build, and none loads as it is. */
 function passed(needs: Record<string, string[]>, intents: Intent[] = []): Run {

@@ -197,7 +197,9 @@ export function reading(subject: Subject): void {
     test('it has kmods to try, each with a source rpm', async ({ skip }) => {
       const here = need(skip, gate, LACK.gate);
       const kmods = selectKmods(here, await hub.read(koji.listTagged(here.kmods.tag, { latest: true })));
-      expect(kmods).not.toEqual([]);
+      const { tag, include } = here.kmods;
+      const lack = `no build in ${tag} is a kmod of the gate (include = ${include.join(', ')}): koji tag-build ${tag} KMOD, or see [gate.kmods]`;
+      expect(kmods, lack).not.toEqual([]);
       const rpms = await hub.readAll(kmods.map(({ buildId }) => koji.listBuildRPMs(buildId)));
       const without = kmods.filter((_, i) => !unwrap(rpms[i]).some(({ arch }) => arch === 'src'));
       expect(without).toEqual([]);
