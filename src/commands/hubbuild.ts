@@ -32,10 +32,11 @@ export async function kernelOnHub(
   return withHub(options, async (source) => {
     const build = await buildOf(source.hub, ref);
     const kernel = { id: build.build_id, name: build.name, variant };
-    const { tables, rpms, ...kind } = await readKernel(source, kernel);
+    const { tables, rpms, variant: own, siblings } = await readKernel(source, kernel);
     const symbols = tables.get(arch);
     const beside = rpms.get(arch);
-    if (symbols && symbols.size > 0) return { arch, ...kind, symbols, ...(beside && { rpms: beside }) };
+    if (symbols && symbols.size > 0)
+      return { arch, variant: own, siblings, symbols, ...(beside && { rpms: beside }) };
     const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);
     throw new CheckError(
       `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${butFor(there)}`,

@@ -63,6 +63,8 @@ export interface ArchChange {
   readonly changed: number;
   /** So many that it was the compiler or the generator of CRCs. */
   readonly everything: boolean;
+  /** Why not all that changed is known, and of how many listed symbols that leaves it open; absent: all is. */
+  readonly partial?: { readonly why: string; readonly listed: number };
   /** Symbols of the stablelist that changed, or (`after` null) went; null where it has none for this architecture. */
   readonly listed:
     | readonly {
@@ -96,7 +98,8 @@ const few = (texts: readonly string[], count = texts.length): string =>
 export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
   if (!stablelist || !change) return 'kept';
   if (change.arches.some(({ listed }) => listed !== null && listed.length > 0)) return 'broken';
-  return change.unreadable !== null || change.arches.some(({ listed }) => listed === null)
+  return change.unreadable !== null ||
+    change.arches.some(({ listed, partial }) => listed === null || (partial && partial.listed > 0))
     ? 'unclear'
     : 'kept';
 }
@@ -107,11 +110,17 @@ export function describeStablelist(shown: SymbolsShown): string {
   if (!change) return 'stablelist: no kernel has passed yet to compare with';
   const { baseline, unreadable, arches } = change;
   if (unreadable !== null) return `stablelist: ${baseline.nvr} cannot be compared with: ${unreadable}`;
-  const parts = arches.flatMap(({ arch, listed }) => {
+  const parts = arches.flatMap(({ arch, listed, partial }) => {
     if (listed === null) return [`there is no list for ${arch}`];
-    if (listed.length === 0) return [];
     const names = few(listed.map(({ symbol }) => symbol));
-    return [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`];
+    return [
+      ...(listed.length > 0
+        ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`]
+        : []),
+      ...(partial && partial.listed > 0
+        ? [`nothing is known of ${plural(partial.listed, 'listed symbol')} on ${arch}: ${partial.why}`]
+        : []),
+    ];
   });
   if (parts.length === 0) return `stablelist: kept since ${baseline.nvr}`;
   return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${parts.join(', ')}`;
@@ -129,8 +138,8 @@ export function describeEverything({ baseline, arches }: KernelChange): string |
 export function describeChange({ baseline, unreadable, arches }: KernelChange): string {
   if (unreadable !== null) return `what changed since ${baseline.nvr} cannot be told: ${unreadable}`;
   const counts = arches.map(
-    ({ arch, added, removed, changed }) =>
-      `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}`,
+    ({ arch, added, removed, changed, partial }) =>
+      `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}${partial ? `, as far as is known: ${partial.why}` : ''}`,
   );
   return `since ${baseline.nvr} ${counts.join('; ')}`;
 }

@@ -1,4 +1,5 @@
 /** What the rpms of kernels and kmods say of symbols and kernels, read from their headers on the hub once ever. */
+import type { KernelRef } from '../core/model.ts';
 import type { KernelKind, KmodRpm } from '../kabi/kmod.ts';
 import type { ExportedSymbol, SymbolTable } from '../kabi/model.ts';
 import { type KernelRpms, kernelRpms, packagingOf } from '../kabi/requires.ts';
@@ -33,17 +34,34 @@ export interface BuiltKernel extends KernelKind {
   readonly tables: ReadonlyMap<string, SymbolTable>;
   /** Beside symbols. */
   readonly rpms: ReadonlyMap<string, KernelRpms>;
+  /** The names of its rpms. */
+  readonly names: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Why one may export more than its table tells. */
+  readonly partial: ReadonlyMap<string, string>;
 }
 
-/** Throws HubError. */
+/**
+ * @param lose as `readKmodRpms` has it; a kernel of which no rpm at all can be read is not to be borne
+ * @throws HubError
+ */
 export async function readKernel(
   source: SymbolSource,
   { id, ...kernel }: KernelOfBuild,
+  lose?: Lose,
 ): Promise<BuiltKernel> {
+  const lost: { readonly arch: string; readonly error: HubError }[] = [];
   const all = await source.hub.read(koji.listBuildRPMs(id));
   const rpms = rpmsOfKernel(kernel, all);
-  const known = await symbolsOf(source, rpms, { atATime: KERNEL_RPMS });
+  const note: Lose = (rpm, error) => {
+    const borne = lose?.(rpm, error) === true;
+    if (borne) lost.push({ arch: rpm.arch, error });
+    return borne;
+  };
+  const known = await symbolsOf(source, rpms, { atATime: KERNEL_RPMS, lose: note });
+  const [first] = lost;
+  if (first && lost.length === rpms.length) throw first.error;
   const arches = archesOf(rpms);
+  const namesOf = (arch: string) => rpms.filter((rpm) => rpm.arch === arch).map(({ name }) => name);
   const tables = new Map(arches.map((arch) => [arch, exportsOf(rpms, arch, known)]));
   const beside = arches.flatMap((arch) => {
     const told = rpms.flatMap((rpm) => {
@@ -57,7 +75,44 @@ export async function readKernel(
     siblings: variantsOfBuild(all),
     tables,
     rpms: new Map(beside),
+    names: new Map(arches.map((arch) => [arch, new Set(namesOf(arch))])),
+    partial: new Map(
+      arches.flatMap((arch) => {
+        const [one, ...more] = lost.filter((it) => it.arch === arch);
+        return one
+          ? [[arch, `${more.length + 1} of its rpms cannot be read: ${one.error.message}`] as const]
+          : [];
+      }),
+    ),
   };
+}
+
+/** An rpm that gave so many symbols, and gives none, is damaged: they do not all go at once. */
+const MANY = 1000;
+
+/**
+ * The same kernel, partial also where an rpm gives no symbol whose namesake of a baseline gave thousands. Those that other
+ * rpms give now have only moved.
+ */
+export function besideBaseline(
+  kernel: BuiltKernel,
+  { tables }: BuiltKernel,
+  { nvr }: Pick<KernelRef, 'nvr'>,
+): BuiltKernel {
+  const partial = new Map(kernel.partial);
+  for (const [arch, names] of kernel.names) {
+    const now = kernel.tables.get(arch) ?? new Map();
+    const giving = new Set([...now.values()].map(({ provider }) => provider));
+    const before = [...(tables.get(arch)?.values() ?? [])];
+    for (const name of names) {
+      if (giving.has(name) || partial.has(arch)) continue;
+      const gave = before.filter(({ provider }) => provider === name);
+      const moved = gave.filter((symbol) => now.has(symbol.name)).length;
+      if (gave.length >= MANY && moved < gave.length / 2)
+        partial.set(arch, `${name} provides no symbol, and that of ${nvr} provided ${gave.length}`);
+    }
+  }
+  return { ...kernel, partial };
 }
 
 /** The architectures of rpms. */

@@ -17,11 +17,12 @@ import type {
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
 import { type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
 import { machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
-import { isUnknown } from '../koji/hub.ts';
+import { type HubError, isUnknown } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import {
   archesOf,
   type BuiltKernel,
+  besideBaseline,
   type Lose,
   readKernel,
   readKmodRpms,
@@ -30,9 +31,10 @@ import {
 
 /**
  * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever. A kmod
- * of which the hub has no file is inconclusive, and stops no other.
- * @param last what the hub cannot give of a kmod is not waited for any more
- * @throws HubError where the hub cannot be asked now, or has no file of an rpm of the kernel
+ * of which the hub has no file is inconclusive, and stops no other; of a kernel, what an rpm without a file may export is
+ * not gone.
+ * @param last what the hub cannot give of an rpm is not waited for any more
+ * @throws HubError where the hub cannot be asked now, or has no file of any rpm of the kernel
  */
 export async function readSymbols(
   context: Context,
@@ -41,15 +43,21 @@ export async function readSymbols(
   last = false,
 ): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
-  const kernel = await readKernel(context, { id, name, variant: gate.variant });
-  const read = baselineReader(context, gate, run);
+  const read = baselineReader(context, gate, run, last);
+  const lose: Lose = (_, error) => isBearable(error, last);
+  const own = await readKernel(context, { id, name, variant: gate.variant }, lose);
   const before = await read(run.baseline);
+  const kernel = before?.kernel ? besideBaseline(own, before.kernel, before.ref) : own;
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read, last),
     change: before && changeSince(before, kernel, gate.stablelist),
     stablelist: gate.stablelist?.effect ?? null,
   };
 }
+
+/** Whether what the hub says of an rpm is as good as that it has none. */
+const isBearable = (error: HubError, last: boolean): boolean =>
+  (last && error.kind === 'refused') || isUnknown(error);
 
 /** What each kmod needs of the kernel, and whether that fits its baselines, where there are any. */
 async function readKmods(
@@ -63,9 +71,8 @@ async function readKmods(
   /** Of which build and architecture there is an rpm that cannot be read, and why. */
   const lost: Lost[] = [];
   const lose: Lose = ({ build_id, arch }, error) => {
-    const { kind, message } = error;
-    const bearable = isUnknown(error) || (last && kind === 'refused');
-    if (bearable && build_id !== null) lost.push({ build: build_id, arch, why: message });
+    const bearable = isBearable(error, last);
+    if (bearable && build_id !== null) lost.push({ build: build_id, arch, why: error.message });
     return bearable;
   };
   const rpms = await readKmodRpms(
@@ -108,6 +115,9 @@ async function readKmods(
   });
 }
 
+/** So many symbols are named in a cause. */
+const NAMED = 3;
+
 interface Lost {
   readonly build: number;
   readonly arch: string;
@@ -118,16 +128,18 @@ interface Lost {
 function compareAll(
   kmods: readonly Kmod[],
   rpms: readonly KmodRpm[][],
-  { tables, rpms: beside, ...kind }: BuiltKernel,
+  { tables, rpms: beside, partial, ...kind }: BuiltKernel,
   lost: readonly Lost[],
 ): ArchDetail[][] {
   const evidence: ArchDetail[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
     const of = archFor(arch, tables);
     const rpmsOfKernel = beside.get(of);
+    const notAll = partial.get(of);
     const kernel = {
       ...{ arch, variant: kind.variant, symbols: tables.get(of) ?? new Map() },
       ...(rpmsOfKernel && { rpms: rpmsOfKernel }),
+      ...(notAll !== undefined && { partial: notAll }),
     };
     const needs = kmods.map(({ nvr }, i) => {
       const own = (rpms[i] ?? []).some((rpm) => rpm.arch === arch);
@@ -145,7 +157,7 @@ function compareAll(
       // What is had of nobody may be had of a kmod of which nothing can be read.
       const other = comparison.missing.some(({ symbol }) => !isOfKernel(need, symbol)) ? gone[0] : undefined;
       const why = own ?? (comparison.changed.length === 0 ? other : undefined);
-      const told = spelled(comparison, tables.get(of), arch);
+      const told = spelled(comparison, tables.get(of), kernel);
       evidence[i]?.push({ arch, ...(why ? unreadable(told, why) : told) });
     }
   }
@@ -170,15 +182,26 @@ const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost):
   cause: `its symbols cannot be read: ${why}`,
 });
 
-/** A comparison with its cause in words; nothing can be compared with a kernel that says nothing. */
+/**
+ * A comparison with its cause in words; nothing can be compared with a kernel that says nothing. What one of which not all
+ * is known may have is not listed as missing: those who read that take it for gone.
+ */
 function spelled(
   { kmod: _, cause, ...found }: KmodComparison,
   table: SymbolTable | undefined,
-  arch: string,
+  { arch, partial }: { readonly arch: string; readonly partial?: string },
 ): Omit<ArchDetail, 'arch'> {
-  if (cause === 'other-variant' || (table && table.size > 0))
-    return { ...found, cause: cause && CAUSES[cause] };
-  const why = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
+  if (cause === 'kernel-not-whole') {
+    const names = found.missing.map(({ symbol }) => symbol);
+    const misses = `${names.slice(0, NAMED).join(', ')}${names.length > NAMED ? ', …' : ''}`;
+    return { ...found, missing: [], cause: `${CAUSES[cause]}: ${partial}; it misses ${misses}` };
+  }
+  if (cause === 'other-variant' || (table && table.size > 0)) {
+    const missing = partial === undefined ? found.missing : [];
+    return { ...found, missing, cause: cause && CAUSES[cause] };
+  }
+  const silent = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
+  const why = partial === undefined ? silent : `${silent}: ${partial}`;
   return { ...found, missing: [], changed: [], remarks: [], answer: 'inconclusive', cause: why };
 }
 
@@ -205,11 +228,12 @@ interface Baseline {
 type BaselineReader = (ref: KernelRef | null) => Promise<Baseline | null>;
 
 /** @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own */
-function baselineReader(context: Context, { variant }: Gate, { kernel }: Run): BaselineReader {
+function baselineReader(context: Context, { variant }: Gate, { kernel }: Run, last = false): BaselineReader {
+  const lose: Lose = (_, error) => isBearable(error, last);
   const known = new Map<number, Baseline>();
   const readAnew = async (ref: KernelRef): Promise<Baseline> => {
     try {
-      const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
+      const read = await readKernel(context, { id: ref.id, name: kernel.name, variant }, lose);
       return { ref, kernel: read, unreadable: null };
     } catch (error) {
       // Old builds and their files are removed in time: that is no reason to judge nothing.
@@ -242,47 +266,63 @@ export async function tieErrors(
   const read = baselineReader(context, gate, run);
   const before = (await read((tried && measuredBy(tried, run)[0]) ?? null))?.kernel;
   if (!before) return build;
-  const now = await readKernel(context, { id, name, variant: gate.variant });
+  const now = await readKernel(context, { id, name, variant: gate.variant }, (_, error) => isUnknown(error));
   const arches = build.arches.map((evidence) => {
     const [old, fresh] = [before.tables.get(evidence.arch), now.tables.get(evidence.arch)];
     // Where everything changed, that says nothing of one symbol.
     if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
-    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
+    const isWhole = !now.partial.has(evidence.arch);
+    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh, isWhole)) };
   });
   return { ...build, arches };
 }
 
 const isNamed = ({ kind, identifier }: LogError): boolean => kind === 'source' && identifier !== undefined;
 
-function tie(error: LogError, old: SymbolTable, fresh: SymbolTable): LogError {
+/** @param isWhole whether what is not in `fresh` is gone */
+function tie(error: LogError, old: SymbolTable, fresh: SymbolTable, isWhole: boolean): LogError {
   const before = isNamed(error) ? old.get(error.identifier ?? '') : undefined;
   const after = fresh.get(error.identifier ?? '');
-  if (!before || before.crc === after?.crc) return error;
+  if (!before || before.crc === after?.crc || (!after && !isWhole)) return error;
   const { provider } = after ?? before;
   return { ...error, change: { before: before.crc, after: after?.crc ?? null, provider } };
 }
 
 function changeSince(
   { ref, kernel: before, unreadable }: Baseline,
-  { tables: now }: BuiltKernel,
+  now: BuiltKernel,
   stablelist: Stablelist | null,
 ): KernelChange {
-  const arches = before ? [...new Set([...before.tables.keys(), ...now.keys()])] : [];
+  const arches = before ? [...new Set([...before.tables.keys(), ...now.tables.keys()])] : [];
+  const sideOf = (kernel: BuiltKernel | null, arch: string): Side => ({
+    table: kernel?.tables.get(arch) ?? new Map(),
+    partial: kernel?.partial.get(arch),
+  });
   return {
     baseline: ref,
     unreadable,
-    arches: arches.map((arch) => changeOf(arch, before?.tables.get(arch), now.get(arch), stablelist)),
+    arches: arches.map((arch) => changeOf(arch, sideOf(before, arch), sideOf(now, arch), stablelist)),
   };
 }
 
-function changeOf(
-  arch: string,
-  before: SymbolTable = new Map(),
-  after: SymbolTable = new Map(),
-  stablelist: Stablelist | null,
-): ArchChange {
+/** What a kernel exports on one architecture, and why that may not be all. */
+interface Side {
+  readonly table: SymbolTable;
+  readonly partial: string | undefined;
+}
+
+/** What is not in a table that may not be all of it is neither new nor gone. */
+function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelist | null): ArchChange {
   const list = stablelist ? (stablelist.symbols[arch] ?? stablelist.symbols['*']) : [];
-  const { common, added, removed, changed, everythingChanged } = compareKernels(before, after, new Set(list));
+  const found = compareKernels(before.table, after.table, new Set(list));
+  const { common, changed, everythingChanged } = found;
+  const added = before.partial === undefined ? found.added : [];
+  const removed = after.partial === undefined ? found.removed : [];
+  const why = before.partial ?? after.partial;
+  const isUntold = (symbol: string) =>
+    before.table.has(symbol)
+      ? after.partial !== undefined && !after.table.has(symbol)
+      : before.partial !== undefined;
   const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
   return {
     arch,
@@ -291,6 +331,7 @@ function changeOf(
     removed: removed.length,
     changed: changed.length,
     everything: everythingChanged,
+    ...(why !== undefined && { partial: { why, listed: list?.filter(isUntold).length ?? 0 } }),
     listed: list
       ? [...gone, ...changed]
           .filter(({ stable }) => stable)

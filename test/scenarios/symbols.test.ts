@@ -157,31 +157,34 @@ test('a kmod of which not one CRC fits, nor did before, is already broken, and t
   expect((await report(run)).blame).toEqual([]);
 });
 
-describe('an rpm whose file the hub has no more', () => {
-  const NO_FILE = {
-    PROVIDENAME: [],
-    PROVIDEVERSION: [],
-    PROVIDEFLAGS: [],
-    REQUIRENAME: [],
-    REQUIREVERSION: [],
-    REQUIREFLAGS: [],
+const NO_FILE = {
+  PROVIDENAME: [],
+  PROVIDEVERSION: [],
+  PROVIDEFLAGS: [],
+  REQUIRENAME: [],
+  REQUIREVERSION: [],
+  REQUIREFLAGS: [],
+};
+/** The hub answers for the files of a build as Koji does where they are gone. */
+const withoutFilesOf =
+  (nvr: string, rpm?: string): NonNullable<StageOptions['around']> =>
+  ({ hub, store }) => {
+    const isGone = (id: unknown) =>
+      stage.world.state.rpms.some(
+        (it) =>
+          it.id === id &&
+          it.build_id === stage.world.build(nvr)?.id &&
+          (rpm === undefined || it.name === rpm),
+      );
+    const readAll = async (calls: readonly Call<unknown>[]) =>
+      (await hub.readAll(calls)).map((answer, i) => {
+        const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
+        return calls[i]?.method === 'getRPMHeaders' && isGone(rpmID) ? { ok: true, value: NO_FILE } : answer;
+      });
+    return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
   };
-  /** The hub answers for the files of a build as Koji does where they are gone. */
-  const withoutFilesOf =
-    (nvr: string): NonNullable<StageOptions['around']> =>
-    ({ hub, store }) => {
-      const isGone = (id: unknown) =>
-        stage.world.state.rpms.find((rpm) => rpm.id === id)?.build_id === stage.world.build(nvr)?.id;
-      const readAll = async (calls: readonly Call<unknown>[]) =>
-        (await hub.readAll(calls)).map((answer, i) => {
-          const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
-          return calls[i]?.method === 'getRPMHeaders' && isGone(rpmID)
-            ? { ok: true, value: NO_FILE }
-            : answer;
-        });
-      return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
-    };
 
+describe('an rpm whose file the hub has no more', () => {
   test('is no rpm without symbols: nothing is judged, and what is missing is said', async () => {
     stage = await setStage({ gate: { strategy: 'symbols' }, around: withoutFilesOf(NEW) });
     stage.world.completeKernel(NEW, { tag: GATE.watch });
@@ -211,6 +214,118 @@ describe('an rpm whose file the hub has no more', () => {
     expect(verdict?.reasons[0]).toMatch(
       `stablelist: ${OLD} cannot be compared with: getRPMHeaders: the hub has no file`,
     );
+  });
+});
+
+/** kmod-alpha alone, and kernels that export more in rpms of their own; a kernel's rpms may be there without any symbol. */
+const withRpms =
+  (
+    kernels: Readonly<Record<string, { symbols?: Readonly<Record<string, string>>; others?: string[] }>>,
+    imports: readonly string[],
+  ) =>
+  (small: Scenario): Scenario => ({
+    ...small,
+    kmods: small.kmods.map((kmod) => ({
+      ...kmod,
+      imports: [...kmod.imports, ...imports.map((name) => ({ name, crc: '0x00000001' }))],
+    })),
+    kernels: small.kernels.map((kernel) => {
+      const { symbols = {}, others } = kernels[kernel.nvr] ?? {};
+      const more = Object.entries(symbols).map(([name, rpm]) => ({
+        ...{ name, crc: '0x00000001', rpm, vmlinux: false },
+      }));
+      return { ...kernel, symbols: [...kernel.symbols, ...more], ...(others && { others }) };
+    }),
+  });
+
+describe('a kernel of which not all is known', () => {
+  const wifi = { wifi_a: 'modules-wireless', wifi_b: 'modules-wireless' };
+  const both = { [OLD]: { symbols: wifi }, [NEW]: { symbols: wifi } };
+  const without = (nvr: string) => withoutFilesOf(nvr, 'kernel-modules-wireless');
+  test('as an rpm cannot be read: what that may export is not gone, what changed has changed', async () => {
+    const { outcomes, reasons, symbols, verdict } = await play(
+      'symbols',
+      { mode: 'observe' },
+      { scenario: withRpms(both, ['wifi_a']), around: without(NEW) },
+    );
+    expect(verdict).toBe('block');
+    expect(outcomes).toEqual(['kmod-alpha inconclusive', 'kmod-beta broken', 'kmod-gamma inconclusive']);
+    expect(reasons).toContainEqual(
+      expect.stringMatching(
+        /^kmod-alpha-1\.0-1\.el9 \(inconclusive\): its symbols on x86_64 tell nothing: the kernel may have what it misses: not all that it exports is known: 1 of its rpms cannot be read: getRPMHeaders: the hub has no file of kernel-modules-wireless-6\.1\.176-50\.el9\.x86_64 \(rpm \d+\); it misses wifi_a$/,
+      ),
+    );
+    expect(reasons.join('\n')).not.toContain('gone');
+    expect(symbols['kmod-beta']?.[0]).toMatchObject({ missing: [], changed: [{ symbol: 'seq_printf' }] });
+  });
+  test('promotes where nothing is missing', async () => {
+    const { verdict } = await play('symbols', FITTING, {
+      scenario: withRpms(both, []),
+      around: without(NEW),
+    });
+    expect(verdict).toBe('promote');
+  });
+  test('as a baseline: what it may have had is not what this kernel broke', async () => {
+    const scenario = withRpms({ [OLD]: { symbols: wifi } }, ['wifi_a']);
+    const { outcomes, reasons } = await play('symbols', { mode: 'observe', ...FITTING }, { scenario });
+    expect([outcomes, reasons[0]]).toEqual([
+      ['kmod-alpha broken'],
+      expect.stringContaining('is gone (wifi_a)'),
+    ]);
+    await stage.end();
+    const partly = await play('symbols', { mode: 'observe', ...FITTING }, { scenario, around: without(OLD) });
+    expect(partly.outcomes).toEqual(['kmod-alpha unattributed']);
+    expect(partly.run.symbols?.change?.arches[0]).toMatchObject({
+      added: 0,
+      partial: { why: expect.stringContaining('no file of kernel-modules-wireless-6.1.170') },
+    });
+  });
+  test.each([
+    [
+      'wifi_a',
+      'hold',
+      /^stablelist: since \S+ nothing is known of 1 listed symbol on x86_64: 1 of its rpms cannot/,
+    ],
+    ['kfree', 'promote', /^stablelist: kept since kernel-6/],
+  ])('keeps the promise of what is known alone: %s', async (listed, expected, reason) => {
+    const { verdict, reasons, run } = await play(
+      'symbols',
+      { mode: 'observe', stablelist: { effect: 'block', symbols: { '*': [listed] } }, ...FITTING },
+      { scenario: withRpms(both, []), around: without(NEW) },
+    );
+    expect([verdict, reasons[0]]).toEqual([expected, expect.stringMatching(reason)]);
+    expect(run.symbols?.change?.arches[0]).toMatchObject({ removed: 0, listed: [] });
+  });
+
+  const many = (rpm: string, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`m_${i}`, rpm]));
+  test.each<[string, number, Record<string, string>, string, RegExp]>([
+    [
+      'of thousands none is left: its rpm is damaged',
+      1000,
+      {},
+      'inconclusive',
+      /: kernel-modules-extra provides no symbol, and that of kernel-6\.1\.170-47\.el9 provided 1000; it misses m_7$/,
+    ],
+    ['of a few none is left: they are gone', 999, {}, 'broken', /1 of its \d+ symbols is gone \(m_7\)/],
+    [
+      'they have moved to another rpm: one that is not there is gone',
+      1000,
+      Object.fromEntries(Object.entries(many('modules-other', 1000)).filter(([name]) => name !== 'm_7')),
+      'broken',
+      /1 of its \d+ symbols is gone \(m_7\)/,
+    ],
+  ])('%s', async (_, count, now, outcome, reason) => {
+    const kernels = {
+      [OLD]: { symbols: many('modules-extra', count) },
+      [NEW]: { symbols: now, others: ['kernel-modules-extra'] },
+    };
+    const { outcomes, reasons } = await play(
+      'symbols',
+      { mode: 'observe', ...FITTING },
+      { scenario: withRpms(kernels, ['m_7']) },
+    );
+    expect([outcomes, reasons[0]]).toEqual([[`kmod-alpha ${outcome}`], expect.stringMatching(reason)]);
   });
 });
 
