@@ -66,7 +66,7 @@ export async function readSymbolFile(
 }
 
 /**
- * The lists of symbols to keep that a file has, read at once: what is packed by zstd is refused.
+ * The lists of symbols to keep that a file has, read at once: what is packed by zstd is refused before `loadZstd`.
  * @throws SymbolFileError
  */
 export function readStablelistsNow(data: Uint8Array, file: string): readonly Stablelist[] {
