@@ -32,12 +32,15 @@ export function pinIn({ kind, message, identifier = '' }: LogError, kernel: Name
   const folder = FOLDER.exec(identifier) ?? FOLDER.exec(message);
   if (folder) return isVersionOf(folder[2] ?? folder[3] ?? '', kernel) ? undefined : folder[1];
   if ((kind !== 'kernel' && kind !== 'dependency') || isKernels(message)) return undefined;
-  return identifier
+  return wishesIn(identifier).find((part) => isPin(part, kind, kernel));
+}
+
+/** What is wanted, of a rich dependency each of its parts. */
+export const wishesIn = (wanted: string): string[] =>
+  wanted
     .replace(/^\((.*)\)$/, '$1')
     .split(RICH)
-    .map((part) => part.replace(/^\(+| from \S+$/g, '').replace(/^([^(]*?)\)+$/, '$1'))
-    .find((part) => isPin(part, kind, kernel));
-}
+    .map((part) => part.replace(/^\(+| from \S+$/g, '').replace(/^([^(]*?)\)+$/, '$1'));
 
 /** Whether an error is about the folder of this very kernel. */
 export function isInFolderOf({ identifier = '' }: LogError, kernel: Named): boolean {
