@@ -170,3 +170,28 @@ test('a module that needs one that the kernel refuses does not load either', () 
   const found = compareKmods([module(['of_b']), b], KERNEL);
   expect(found.map(({ answer }) => answer)).toEqual(['incompatible', 'incompatible']);
 });
+
+describe('a kernel of which not all is known', () => {
+  const partly = { ...KERNEL, partial: 'a file could not be read' };
+  test.each<[string, Kmod, string]>([
+    ['may have what is missing', module(['nobody_has']), 'inconclusive; nobody_has'],
+    ['may export what has no CRC', module(['plain'], { unversioned: ['nobody_has'] }), 'compatible'],
+    [
+      'refuses for good what its license forbids, whatever else is missing',
+      module(['gpl', 'nobody_has'], { license: 'Proprietary' }),
+      'incompatible; nobody_has; gpl is exported to GPL modules only, and its license is Proprietary',
+    ],
+    [
+      'has another CRC for good, of a kmod that gives it too',
+      module(['nobody_has'], {}, { kmodImports: [{ symbol: 'of_kmod', crc: 1 }] }),
+      'incompatible; nobody_has; of_kmod',
+    ],
+  ])('%s', (_, it, expected) => {
+    const giver: Kmod = {
+      ...module([]),
+      name: 'giver',
+      exports: new Map([['of_kmod', { name: 'of_kmod', crc: 2, provider: 'giver' }]]),
+    };
+    expect(told(it, partly, [giver])).toBe(expected);
+  });
+});
