@@ -32,7 +32,7 @@ import {
 /**
  * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever. A kmod
  * of which the hub has no file is inconclusive, and stops no other; of a kernel, what an rpm without a file may export is
- * not gone.
+ * not gone, once it has been waited for.
  * @param last what the hub cannot give of an rpm is not waited for any more
  * @throws HubError where the hub cannot be asked now, or has no file of any rpm of the kernel
  */
@@ -44,7 +44,8 @@ export async function readSymbols(
 ): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
   const read = baselineReader(context, gate, run, last);
-  const lose: Lose = (_, error) => isBearable(error, last);
+  // All kmods are measured by it, so it is waited for, and with it the files of a build that was only just made.
+  const lose: Lose = (_, { kind }) => last && kind === 'refused';
   const own = await readKernel(context, { id, name, variant: gate.variant }, lose);
   const before = await read(run.baseline);
   const kernel = before?.kernel ? besideBaseline(own, before.kernel, before.ref) : own;
