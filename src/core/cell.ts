@@ -292,11 +292,12 @@ function withBaseline(
         isProof(policy, one.proof),
     );
     if (past) return { shows: past.shows, text: `${baseline.nvr}, as run ${past.run} showed` };
-    const refused = refusedTag(run, baseline);
+    const refused = refusedPlace(run, baseline);
     if (refused) return nothing(`${baseline.nvr} cannot be tried: ${refused}`);
     const found = run.baselineRepos[baseline.id];
     if (build?.repo !== 'sidetag' && !found) return { state: 'unsought', notBefore: 0 };
-    if (build?.repo !== 'sidetag' && found?.repo === null) return nothing(found.why);
+    if (build?.repo !== 'sidetag' && found?.repo === null && found.event === undefined)
+      return nothing(found.why);
   }
   const { trial, ...there } = tryOn(context, tries, arch, { ...baseline, name: run.kernel.name });
   if (there.state !== 'judged' || !trial) return there;
@@ -304,16 +305,19 @@ function withBaseline(
   return nothing(`nothing shows whether it builds against ${baseline.nvr}: ${trial.cause}`);
 }
 
-/** So often the hub may refuse to tag a baseline into a side tag: it does so for ever where the build was deleted. */
+/**
+ * So often the hub may refuse to tag a baseline into a side tag, or a repo with it may fail: for ever where the build was
+ * deleted.
+ */
 const REFUSED_MOST = 3;
 
-/** Why the hub does not tag a baseline; undefined while it may do so yet. */
-function refusedTag(run: Run, baseline: Baseline): string | undefined {
+/** Why there is no place to try a baseline in; undefined while there may be one yet. */
+function refusedPlace(run: Run, baseline: Baseline): string | undefined {
   const since = lastRetry(run)?.fact ?? -1;
-  const failed = run.intents.flatMap(({ write, ending, fact }) =>
-    write.kind === 'tag' && write.against?.id === baseline.id && fact > since && ending?.how === 'failed'
-      ? ending.why
-      : [],
-  );
+  const failed = run.intents.flatMap(({ write, ending, fact }) => {
+    const places = write.kind === 'tag' || write.kind === 'request-repo';
+    const isFor = places && write.against?.id === baseline.id && fact > since;
+    return isFor && ending?.how === 'failed' ? ending.why : [];
+  });
   return failed.length >= REFUSED_MOST ? failed.at(-1) : undefined;
 }

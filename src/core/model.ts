@@ -76,10 +76,18 @@ export type Write =
       readonly buildId: number;
       readonly target: string;
       readonly draft: boolean;
+      /** Built from the head of this branch of its repository; absent: from the very sources of that build. */
+      readonly branch?: string;
       /** NVRs that the repo must hold: the kernel, and rebuilds of the kmods whose symbols it needs. */
       readonly waitFor: readonly string[];
     }
-  | { readonly kind: 'request-repo'; readonly tag: string }
+  /** With `event`: a repo of the tag as it was then, when the baseline `against` was its newest kernel. */
+  | {
+      readonly kind: 'request-repo';
+      readonly tag: string;
+      readonly against?: KernelRef;
+      readonly event?: number;
+    }
   /** `known`: own side tags of that base before, so that a new one can be told apart. `against`: it is for the baseline. */
   | {
       readonly kind: 'create-side-tag';
@@ -274,6 +282,8 @@ export interface PastTrial {
 export interface BaselineRepo {
   /** Null: there is none, and `why`. */
   readonly repo: number | null;
+  /** Where there is none: a Koji event at which it was the newest kernel, of which the hub makes a repo when asked. */
+  readonly event?: number;
   readonly why: string;
 }
 

@@ -64,7 +64,7 @@ export function describeWrite(write: Write): string {
     case 'rebuild':
       return `rebuild ${write.kmod} in ${write.target}${write.draft ? ' as a draft' : ''}`;
     case 'request-repo':
-      return `request a repo of ${write.tag}`;
+      return `request a repo of ${write.tag}${write.against ? ` with ${write.against.nvr}` : ''}`;
     case 'create-side-tag':
       return `create a side tag of ${write.base}${write.against ? ` for ${write.against.nvr}` : ''}`;
     case 'remove-side-tag':

@@ -11,7 +11,8 @@ import * as koji from '../koji/calls.ts';
 import { HubError, unwrap } from '../koji/hub.ts';
 import { OvertakenError } from '../store/error.ts';
 import { act } from './act.ts';
-import { choose, findBaselineRepo } from './choose.ts';
+import { findBaselineRepo } from './baseline.ts';
+import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import { isLastTry } from './follow.ts';
 import { repoKey, runKey, symbolsKey } from './keys.ts';
@@ -166,7 +167,7 @@ async function goOn(context: Context, gate: Gate, run: Run): Promise<void> {
 
 /** One look at a run. Returns `again` after something was done, else when to look next. */
 async function look(context: Context, gate: Gate, before: Run): Promise<'again' | number | undefined> {
-  const { store, now, want, pace, buildTags } = context;
+  const { store, now, want, pace } = context;
   const lostUntil = await settle(context, before);
   // A retry is there for kmods that were mended: their newest builds count.
   const retry = lastRetry(before);
@@ -178,7 +179,6 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
   }
   const run = (await store.run(before.id)) ?? before;
   const seen = await observe(context, gate, run);
-  if (seen.buildTag) buildTags.set(gate.name, seen.buildTag.name);
   const decision = decide(gate, pace, seen);
   if (decision.wantsSymbols) want(symbolsKey(gate.name, run.kernel.id));
   if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));
@@ -254,7 +254,7 @@ export async function findRepo(
   const { gate, run } = live;
   const wanted = run.kmods.flatMap((kmod) => measuredBy(kmod, run)).find(({ id }) => id === baseline);
   if (!wanted) return;
-  const found = await findBaselineRepo(context, gate, wanted).catch((error: unknown) => {
+  const found = await findBaselineRepo(context, gate, run.kernel.name, wanted).catch((error: unknown) => {
     if (!isLastTry(tries) || !(error instanceof HubError)) throw error;
     return { repo: null, why: `a repo with ${wanted.nvr} cannot be looked for: ${error.message}` };
   });

@@ -388,6 +388,11 @@ const migrations: Record<string, Migration> = {
         await sql.raw(`CREATE INDEX ${index}`).execute(db);
     },
   },
+  '011-moments': {
+    async up(db: Kysely<unknown>) {
+      await db.schema.alterTable('baseline_repo').addColumn('event', 'integer').execute();
+    },
+  },
 };
 
 /** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */

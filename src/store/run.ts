@@ -58,7 +58,7 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
   const baselineReposOf = query(db, ({ id }: OfRun) =>
     db
       .selectFrom('baseline_repo')
-      .select(['kernel_build', 'repo', 'why', 'fact'])
+      .select(['kernel_build', 'repo', 'why', 'event', 'fact'])
       .where('run_id', '=', id)
       .orderBy('fact'),
   );
@@ -123,7 +123,10 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       baselineRepos: Object.fromEntries(
         repos
           .filter(({ fact }) => fact > retried)
-          .map(({ kernel_build, repo, why }) => [kernel_build, { repo, why }]),
+          .map(({ kernel_build, repo, why, event }) => [
+            kernel_build,
+            { repo, why, ...(event !== null && { event }) },
+          ]),
       ),
       past: await readPast(id, kernel.id, baselineIds(kmods, baseline)),
       intents: asked,

@@ -34,15 +34,14 @@ export function runFacts({ db, record, cache }: Base) {
   const ofBuild = query(db, ({ build }: { build: number }) =>
     db.selectFrom('run').select('id').where('build_id', '=', build).orderBy('fact', 'desc'),
   );
-  const notClosed = db
-    .selectFrom('run')
-    .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-    .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
-    .where(sql<boolean>`live = 1`)
-    .orderBy('build_id');
-  const live = query(db, () => notClosed);
-  // The plus keeps SQLite from the index of all runs of the gate.
-  const liveOf = query(db, ({ gate }: { gate: string }) => notClosed.where(sql<boolean>`+gate = ${gate}`));
+  const live = query(db, () =>
+    db
+      .selectFrom('run')
+      .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+      .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
+      .where(sql<boolean>`live = 1`)
+      .orderBy('build_id'),
+  );
   const passed = query(db, ({ gate, name, build }: { gate: string; name: string; build: number }) =>
     db
       .selectFrom('run')
@@ -94,13 +93,16 @@ export function runFacts({ db, record, cache }: Base) {
     const [found] = await cache.read([id]);
     return found;
   };
-  const liveKernels: Store['liveKernels'] = async (gate) => {
-    const rows = await (gate === undefined ? live({}) : liveOf({ gate }));
-    return rows.map((row) => ({
+  const allLive = cache.remember(async () =>
+    (await live({})).map((row) => ({
       id: row.id,
       gate: row.gate,
       kernel: kernelOf({ ...row, id: row.build_id }),
-    }));
+    })),
+  );
+  const liveKernels: Store['liveKernels'] = async (gate) => {
+    const all = await allLive();
+    return gate === undefined ? all : all.filter((run) => run.gate === gate);
   };
   return {
     run,
@@ -153,9 +155,10 @@ export function runFacts({ db, record, cache }: Base) {
           .execute(),
       );
     },
-    async findBaseline(run, baseline, { repo, why }, at) {
-      const text = repo === null ? why : `repo ${repo} holds ${baseline.nvr}`;
-      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why };
+    async findBaseline(run, baseline, { repo, event = null, why }, at) {
+      const asked = event === null ? why : `a repo with ${baseline.nvr} can be made: of event ${event}`;
+      const text = repo === null ? asked : `repo ${repo} holds ${baseline.nvr}`;
+      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why, event };
       await record([{ at, kind: 'run', ...of(run), text }], (tx, fact) =>
         tx
           .insertInto('baseline_repo')

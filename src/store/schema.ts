@@ -60,6 +60,8 @@ export interface Tables {
     fact: number;
     repo: number | null;
     why: string;
+    /** The Koji event of which a repo with it can be made. */
+    event: number | null;
   };
   /**
    * What scratch builds showed: one kmod build, one architecture, one kernel build, one build target. What says nothing
