@@ -252,6 +252,8 @@ function program(setExit: (code: number) => void): Command {
     .description('validate a file and print what was understood')
     .action(async (file: string) => {
       const { configCheck } = await import('./commands/config.ts');
+      const { prepareConfig } = await import('./config/config.ts');
+      await prepareConfig(file);
       setExit(configCheck(file, output.write));
     });
   return kmodGate;
@@ -277,6 +279,7 @@ const common = (options: DiffArguments) => ({
 
 async function loadConfig(file: string): Promise<Config> {
   const config = await import('./config/config.ts');
+  await config.prepareConfig(file);
   return config.loadConfig(file);
 }
 

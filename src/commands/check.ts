@@ -10,7 +10,9 @@ import {
   type KmodComparison,
 } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
-import type { KernelSymbols, Stablelist } from '../kabi/model.ts';
+import { forKernel } from '../kabi/kmod.ts';
+import type { KernelSymbols, Kmod, Stablelist } from '../kabi/model.ts';
+import { describeRemark } from '../kabi/remark.ts';
 import { spellSymbols } from '../report/report.ts';
 import { CheckError, UnreadError } from './error.ts';
 import { countKinds, countText, KINDS, type Kind } from './folder.ts';
@@ -55,7 +57,8 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   if (stable && !stable.exports && !options.baseline)
     throw new CheckError('--stablelist tells what must not change: name with --baseline since when');
   const baseline = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
-  const kmods = await kmodsOf(named.kmods, kernel, options, beside);
+  const found = await kmodsOf(named.kmods, kernel, options, beside);
+  const { kmods, others } = forKernel(found, kernel);
   if (kmods.length === 0 && !baseline && !stable)
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
@@ -67,8 +70,8 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   const promise = stable && promiseOf(stable, kernel, difference);
   output.write(
     options.json
-      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, before), ...besideJson(promise, beside) }, null, 2)}\n`
-      : `${checkText(output, kernel, comparisons, before, promise)}${besideText(beside)}`,
+      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, others, before), ...besideJson(promise, beside) }, null, 2)}\n`
+      : `${checkText(output, kernel, comparisons, others, before, promise)}${besideText(beside)}`,
   );
   assertRead(beside);
   return (
@@ -194,6 +197,7 @@ function listed(difference: KernelDifference) {
 function checkJson(
   kernel: KernelSymbols,
   comparisons: readonly KmodComparison[],
+  others: readonly Kmod[],
   before: Before | undefined,
 ) {
   return {
@@ -208,6 +212,7 @@ function checkJson(
       outcome,
       ...(cause && { cause: CAUSES[cause] }),
     })),
+    ...(others.length > 0 && { for_other_kernels: others.map(({ name }) => name) }),
     ...(before && { difference: listed(before.difference) }),
   };
 }
@@ -216,18 +221,24 @@ function checkText(
   output: Output,
   kernel: Kernel,
   comparisons: readonly KmodComparison[],
+  others: readonly Kmod[],
   before: Before | undefined,
   promise: Kept | undefined,
 ): string {
-  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause }) => [
+  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause, remarks }) => [
     kmod,
     String(imports),
     String(missing.length),
     String(changed.length),
     answer,
-    cause ? CAUSES[cause] : '',
+    [
+      ...(cause ? [CAUSES[cause]] : []),
+      ...remarks.slice(0, REMARKS).map(describeRemark),
+      ...(remarks.length > REMARKS ? [`${remarks.length - REMARKS} more; --json has them all`] : []),
+    ].join('; '),
   ]);
   const heads = ['KMOD', 'IMPORTS', 'MISSING', 'CHANGED', 'OUTCOME', ''];
+  const passedOver = others.map(({ name }) => name).join(', ');
   const shown = table([heads, ...rows], (padded, cell) => paint(output, TONES[cell] ?? cell, padded));
   return [
     `The kernel exports ${kernel.symbols.size} symbols.\n`,
@@ -237,9 +248,13 @@ function checkText(
     ...(before ? [reexportedText(before.difference)] : []),
     unlikeListText(promise),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
+    passedOver && line(`Passed over, for other kernels: ${passedOver}`),
     blameText(comparisons, kernel.partial === undefined ? 'gone' : 'not known'),
   ].join('');
 }
+
+/** How many remarks are shown of a kmod. */
+const REMARKS = 3;
 
 /** Outcomes in the colours of those that the gate has. */
 const TONES: Readonly<Record<string, string>> = { compatible: 'ok', incompatible: 'broken' };

@@ -34,6 +34,8 @@ export interface Found {
   readonly unread: readonly Unread[];
   /** It is `/lib/modules/VERSION`, or has one: where the kernel's own modules are. */
   readonly trees: readonly string[];
+  /** One of the kernel's own modules of each, where a symvers tells what all export: what it was built for. */
+  readonly samples: readonly SymbolFile[];
 }
 
 /** A file that should tell symbols, and cannot be read. */
@@ -72,12 +74,17 @@ export async function readFolder(folder: string, { own }: { readonly own: boolea
   const files: SymbolFile[] = [];
   const passed: Kind[] = dead.map(() => 'links');
   const unread: Unread[] = [...closed];
+  const samples = new Map<string, SymbolFile>();
   for (const path of paths) {
     const inside = relative(folder, path);
     const kind = NAMES.find(([name]) => name.test(inside))?.[1];
     if (kind) passed.push(kind);
-    else if (told && MODULE.test(inside) && isOwn(path, trees)) passed.push('own');
-    else {
+    else if (told && MODULE.test(inside) && isOwn(path, trees)) {
+      passed.push('own');
+      const tree = trees.find((it) => isOwn(path, [it])) ?? '';
+      const sample = samples.has(tree) ? null : await readFile(path).catch(unlessBroken);
+      if (sample) samples.set(tree, sample);
+    } else {
       const promised = PROMISING.test(inside);
       try {
         const file = await readFile(path, promised);
@@ -91,7 +98,13 @@ export async function readFolder(folder: string, { own }: { readonly own: boolea
       }
     }
   }
-  return { files, passed, unread, trees };
+  return { files, passed, unread, trees, samples: [...samples.values()] };
+}
+
+/** One that cannot be read is not missed: another tells the same. */
+function unlessBroken(error: unknown): null {
+  problemOf(error, '');
+  return null;
 }
 
 /** Whether a module is one of the kernel itself, and not one that somebody added. */

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import { combineKernel, kernelOfModules } from '../kabi/kernel.ts';
 import type { KernelKind } from '../kabi/kmod.ts';
-import type { KernelSymbols, Kmod, Stablelist } from '../kabi/model.ts';
+import { type KernelSymbols, type Kmod, machineOf, type Stablelist } from '../kabi/model.ts';
 import { variantOf, variantOfRpm } from '../kabi/rpm.ts';
 import { isOfArch, listsOfRelease, releasesOf } from '../kabi/stablelist.ts';
 import { type SymbolFile, stablelistsOf } from '../symbols/read.ts';
@@ -185,7 +185,11 @@ export async function kernelOf(
   assertSome(parts, named, beside, 'rpms of a kernel, or its Module.symvers');
   const chosen = ofOneKernel(parts, { arch, variant, usualArch: onlyArch(kmods) }, beside);
   const onlyModules = chosen.every(({ file, format }) => format === 'module' && isOwn(file, trees));
-  const kernel = onlyModules ? kernelOfModules(chosen) : combineKernel(chosen);
+  // Of those only what they were built for counts: a symvers tells more of what they export.
+  const samples = named
+    .flatMap(({ found }) => found?.samples ?? [])
+    .map((file) => ({ ...file, arch: null, exports: new Map() }));
+  const kernel = onlyModules ? kernelOfModules(chosen) : combineKernel([...chosen, ...samples]);
   const why = [
     ...(onlyModules
       ? [
@@ -303,7 +307,8 @@ export async function kmodsOf(
   );
   beside.unread.push(...files.flatMap(({ found }) => found?.unread ?? []));
   assertSome(kept, files, beside, 'rpms of kmods, modules or lists of modversions');
-  const isOther = ({ arch }: SymbolFile) => kernel.arch !== null && arch !== null && arch !== kernel.arch;
+  const machine = machineOf(kernel.arch);
+  const isOther = ({ arch }: SymbolFile) => machine !== null && arch !== null && machineOf(arch) !== machine;
   const hasFit = kept.some((file) => !isOther(file));
   const inFiles = passOver(
     kept,
@@ -316,7 +321,7 @@ export async function kmodsOf(
   const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
   const { kmodsOnHub } = await hubBuilds();
   const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
-  return [...inFiles, ...(await kmodsOnHub(builds, { variant, siblings }, options))];
+  return [...inFiles, ...(await kmodsOnHub(builds, kernel, { variant, siblings }, options))];
 }
 
 /** Why a file is no kmod's; null where it is one. */

@@ -1,7 +1,9 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { Gate, Policy, Rebuilding, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
+import { loadZstd } from '../symbols/zstd.ts';
 import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
@@ -84,7 +86,16 @@ export interface SweepSettings {
 }
 
 /**
- * Read and check the configuration in `file`.
+ * Have all ready that reading the configuration in `file` at once may want: libzstd for a stablelist, as the rpms of EL 9
+ * are packed by zstd. What is wrong with the file is left to `loadConfig`.
+ */
+export async function prepareConfig(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  if (/^[^#\n]*stablelist/m.test(text)) await loadZstd();
+}
+
+/**
+ * Read and check the configuration in `file`, after `prepareConfig`.
  * `env` gives KOJI_PROFILE, which replaces the name in `koji.profile`, and HOME. Throws ConfigError.
  */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): Config {

@@ -1,7 +1,7 @@
 /** One cell, one judgement: a kmod build on one architecture, by its trials and symbols. The tables of DESIGN.md. */
 import type { ArchSymbols, Attempt, Baseline, Gate, KernelRef, Kmod, Run } from './model.ts';
 import { lastRetry } from './people.ts';
-import { describeSymbols } from './symbols.ts';
+import { describeSymbols, remarksOf } from './symbols.ts';
 import { isProof, type Kernel, type Trial, trialOf, type Whose } from './trial.ts';
 import { plural } from './wording.ts';
 
@@ -132,7 +132,10 @@ function bySymbols(found: ArchSymbols | undefined, baselines: readonly Baseline[
   // All that it needs is gone: that may be another kernel than it was made for, unless it fits the baseline.
   const gone = imports > 0 && missing.count === imports && before === 'compatible';
   if (answer === 'inconclusive' && !gone)
-    return say('inconclusive', `its symbols on ${arch} tell nothing: ${cause}`);
+    return say(
+      'inconclusive',
+      `its symbols on ${arch} tell nothing: ${[cause, ...remarksOf(found)].join('; ')}`,
+    );
   const why = `does not load on ${arch}: ${describeSymbols(gone ? { ...found, cause: null } : found)}`;
   const [baseline] = baselines;
   if (!baseline) return say('unattributed', `${why}; no kernel has passed yet to compare with`);

@@ -1,6 +1,7 @@
 /** Which kernel a build wants by its version, as its log tells: a build that wants another one tests no kernel. */
+import { rpmvercmp } from '../kabi/evr.ts';
 import type { KernelBuild, LogError } from './model.ts';
-import { releasedNvr, rpmvercmp } from './names.ts';
+import { releasedNvr } from './names.ts';
 
 /** A kernel by its name and NVR; a version is compared without an epoch. */
 type Named = Pick<KernelBuild, 'nvr' | 'name'>;
@@ -31,12 +32,15 @@ export function pinIn({ kind, message, identifier = '' }: LogError, kernel: Name
   const folder = FOLDER.exec(identifier) ?? FOLDER.exec(message);
   if (folder) return isVersionOf(folder[2] ?? folder[3] ?? '', kernel) ? undefined : folder[1];
   if ((kind !== 'kernel' && kind !== 'dependency') || isKernels(message)) return undefined;
-  return identifier
+  return wishesIn(identifier).find((part) => isPin(part, kind, kernel));
+}
+
+/** What is wanted, of a rich dependency each of its parts. */
+export const wishesIn = (wanted: string): string[] =>
+  wanted
     .replace(/^\((.*)\)$/, '$1')
     .split(RICH)
-    .map((part) => part.replace(/^\(+| from \S+$/g, '').replace(/^([^(]*?)\)+$/, '$1'))
-    .find((part) => isPin(part, kind, kernel));
-}
+    .map((part) => part.replace(/^\(+| from \S+$/g, '').replace(/^([^(]*?)\)+$/, '$1'));
 
 /** Whether an error is about the folder of this very kernel. */
 export function isInFolderOf({ identifier = '' }: LogError, kernel: Named): boolean {

@@ -1,5 +1,6 @@
 /** Symbols as rpms tell them, in their dependencies. */
 import { parseCrc } from './crc.ts';
+import { COMPARISON, SENSE } from './evr.ts';
 import { type ExportedSymbol, type ImportedSymbol, type Kmod, SYMBOL } from './model.ts';
 
 /** Whose it is: the kernel's (EL's `kernel(SYM)`), a kmod's (EL's `ksym(SYM)`), or of either (SUSE's `ksym(FLAVOUR:SYM)`). */
@@ -11,10 +12,6 @@ export interface SymbolDependency extends ImportedSymbol {
   /** SUSE's kernel flavour. */
   readonly flavour?: string;
 }
-
-/** Comparison bits of a dependency's flags (rpm: rpmds.h); RPMSENSE_FIND_REQUIRES and such are others. */
-const SENSE = { LESS: 2, GREATER: 4, EQUAL: 8 } as const;
-const COMPARISON = SENSE.LESS | SENSE.GREATER | SENSE.EQUAL;
 
 /**
  * What a provide or a require says of a symbol: `kernel(SYM) = 0xCRC` and `ksym(SYM) = 0xCRC` as EL writes them,

@@ -257,12 +257,13 @@ const rpmHeaders = z.object({
   REQUIRENAME: texts,
   REQUIREVERSION: texts,
   REQUIREFLAGS: numbers,
+  DIRNAMES: texts,
 });
 export type RpmHeaders = z.infer<typeof rpmHeaders>;
 
 /**
- * What an rpm provides and requires, as arrays of equal length, which are a third of the size of `getRPMDeps`. Empty
- * where the hub has no such file.
+ * What an rpm provides and requires, as arrays of equal length, which are a third of the size of `getRPMDeps`, and the
+ * folders of its files. Empty where the hub has no such file.
  */
 export const getRPMHeaders = (rpmID: number): Call<RpmHeaders> =>
   call('getRPMHeaders', rpmHeaders, [], { rpmID, headers: Object.keys(rpmHeaders.shape) });

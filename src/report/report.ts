@@ -22,6 +22,7 @@ import { needRebuild } from '../core/verdict.ts';
 import { describeWaiver, describeWrite, moment } from '../core/wording.ts';
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
+import { describeRemark, type Remark } from '../kabi/remark.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -78,6 +79,8 @@ export interface SymbolReport extends Pick<ArchDetail, 'arch' | 'imports' | 'ans
   readonly from_kmods: readonly { readonly symbol: string; readonly provider: string }[];
   /** Those of them whose kmod does not load itself. */
   readonly from_broken: readonly { readonly symbol: string; readonly provider: string }[];
+  /** What else speaks of whether it loads, with `text` for people; absent: nothing. */
+  readonly remarks?: readonly { readonly kind: Remark['kind']; readonly text: string }[];
 }
 
 /** A symbol that is gone (`provided` and `provider` null) or has another CRC, and the kmods that it hits. */
@@ -383,6 +386,7 @@ export function spellSymbols({
   changed,
   fromKmods,
   fromBroken,
+  remarks = [],
 }: Omit<ArchDetail, 'arch' | 'answer' | 'cause'>) {
   return {
     imports,
@@ -395,8 +399,16 @@ export function spellSymbols({
     })),
     from_kmods: fromKmods.map(({ symbol, provider }) => ({ symbol, provider })),
     from_broken: fromBroken.map(({ symbol, provider }) => ({ symbol, provider })),
+    ...(remarks.length > 0 && { remarks: remarks.map(spellRemark) }),
   };
 }
+
+/** A remark with its words. */
+const spellRemark = (remark: Remark) => ({
+  ...remark,
+  ...(remark.kind === 'several-crcs' && { crcs: remark.crcs.map(formatCrc) }),
+  text: describeRemark(remark),
+});
 
 /** How many symbols a page or a text shows; the JSON has all. */
 export const BLAME_SHOWN = 20;

@@ -21,6 +21,7 @@ import type {
   Waiver,
   Write,
 } from '../core/model.ts';
+import type { Packaging } from '../kabi/requires.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
 
 /** The newest message that a queue of the bus brought. */
@@ -31,10 +32,12 @@ export interface Heard {
   readonly understood: boolean;
 }
 
-/** What an rpm's header says of symbols. */
+/** What an rpm's header says of symbols and of kernels. */
 export interface RpmDependencies {
   readonly provides: readonly SymbolDependency[];
   readonly requires: readonly SymbolDependency[];
+  /** Absent of what a version kept that read symbols only. */
+  readonly packaging?: Packaging;
 }
 
 /** What is recorded of a run, in a few words. */

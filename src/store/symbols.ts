@@ -58,7 +58,7 @@ export function symbolFacts({ db, record }: Base) {
           await tx
             .insertInto('rpm_symbols')
             .values(row)
-            .onConflict((conflict) => conflict.doNothing())
+            .onConflict((conflict) => conflict.column('rpm_id').doUpdateSet({ symbols: row.symbols }))
             .execute();
         }
       });

@@ -1,6 +1,7 @@
 /** Files with kernel symbols of any kind, told apart by what they hold. */
 import { SymbolFileError } from '../kabi/error.ts';
 import type { Kmod, Stablelist } from '../kabi/model.ts';
+import { packagingOf } from '../kabi/requires.ts';
 import { symbolsOfRpm } from '../kabi/rpm.ts';
 import { parseModversions, parseStablelist, parseSymvers } from '../kabi/text.ts';
 import { bytesOf } from './bytes.ts';
@@ -57,11 +58,15 @@ export async function readSymbolFile(
   const packed = payloadOf(rpm, all, file);
   const archive = packed && (await unpack(packed, insideOf(file), PAYLOAD_MAX));
   const stablelists = archive ? listsInRpm(archive, all, file) : [];
-  return { ...symbolsOfRpm(rpm), file, format: 'rpm', stablelists, rpm: factsOf(rpm, all, file) };
+  return {
+    ...symbolsOfRpm(rpm),
+    packaging: packagingOf(rpm),
+    ...{ file, format: 'rpm', stablelists, rpm: factsOf(rpm, all, file) },
+  };
 }
 
 /**
- * The lists of symbols to keep that a file has, read at once: what is packed by zstd is refused.
+ * The lists of symbols to keep that a file has, read at once: what is packed by zstd is refused before `loadZstd`.
  * @throws SymbolFileError
  */
 export function readStablelistsNow(data: Uint8Array, file: string): readonly Stablelist[] {

@@ -8,6 +8,8 @@ import { type Bytes, bytesOf } from './bytes.ts';
 /** What is read of an rpm. */
 export interface Rpm extends RpmSymbols {
   readonly epoch: number | null;
+  /** Those that it has files in, each with a slash at its end. */
+  readonly folders: readonly string[];
   /** Name of the source rpm's file: `kernel-5.14.0-70.el9.src.rpm`; null of a source rpm. */
   readonly sourceRpm: string | null;
   /** `gzip`, `xz`, `zstd`, `lzma`, `bzip2`, and where it begins. */
@@ -73,6 +75,7 @@ export function readRpm(data: Uint8Array, file: string): Rpm {
     sourceRpm: stringOf(header, 'SOURCERPM'),
     provides: dependenciesOf(header, 'PROVIDE'),
     requires: dependenciesOf(header, 'REQUIRE'),
+    folders: stringsOf(header, 'DIRNAMES'),
     payload: { compressor: stringOf(header, 'PAYLOADCOMPRESSOR') ?? 'gzip', offset: header.end },
   };
 }

@@ -4,6 +4,7 @@ import { unbzip2 } from './bzip2.ts';
 import { gunzip } from './gzip.ts';
 import { unlzma } from './lzma.ts';
 import { unxz } from './xz.ts';
+import { loadZstd, unzstd } from './zstd.ts';
 
 /** Most bytes that a file may have, unpacked: more than ten times the largest module or Module.symvers. */
 export const UNPACKED_MAX = 256 * 1024 * 1024;
@@ -15,16 +16,15 @@ export const UNPACKED_MAX = 256 * 1024 * 1024;
  * @throws SymbolFileError where it is damaged, cut short, or longer than `limit`
  */
 export async function unpack(data: Uint8Array, file: string, limit = UNPACKED_MAX): Promise<Uint8Array> {
-  // libzstd takes time to load: that is done with the first file that needs it.
-  if (isZstd(data)) return (await import('./zstd.ts')).unzstd(data, file, limit);
+  if (isZstd(data)) await loadZstd();
   return unpackNow(data, file, limit);
 }
 
-/** The same at once, without zstd. Throws SymbolFileError for that too. */
+/** The same at once; what is packed by zstd is refused before `loadZstd`. */
 export function unpackNow(data: Uint8Array, file: string, limit = UNPACKED_MAX): Uint8Array {
   const bytes = bytesOf(data, file, 'big');
   const magic = bytes.size < 4 ? 0 : bytes.u32(0);
-  if (isZstd(data)) throw bytes.fail(0, 'packed by zstd, which is not read here', 'name what is in it');
+  if (isZstd(data)) return unzstd(data, file, limit);
   if (magic >>> 16 === 0x1f8b) return gunzip(data, file, limit);
   if (magic === 0xfd377a58) return unxz(data, file, limit);
   const level = magic & 0xff;

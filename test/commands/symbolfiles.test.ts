@@ -57,11 +57,16 @@ const put = (path: string, content: string | Buffer = '') => {
 };
 const shape = { wordSize: 64, littleEndian: true, machine: 62 } as const;
 /** A module that needs symbols by CRC, and exports some. */
-const module = (name: string, imports: Record<string, number>, exports: Record<string, number> = {}) =>
+const module = (
+  name: string,
+  imports: Record<string, number>,
+  exports: Record<string, number> = {},
+  flags = 'SMP mod_unload modversions',
+) =>
   writeElf(
     shape,
     {
-      '.modinfo': Buffer.from(`name=${name}\0license=GPL\0vermagic=5.14.0 SMP mod_unload modversions \0`),
+      '.modinfo': Buffer.from(`name=${name}\0license=GPL\0vermagic=5.14.0 ${flags} \0`),
       __versions: modversions(shape, imports),
       __kcrctab: packed(shape, ...Object.values(exports).map((crc) => [crc, 4] as [number, number])),
     },
@@ -103,6 +108,19 @@ describe('folders from the field', () => {
       expect(passedOver(text)).toBe('1 list of symbols, 1 file of repodata');
     } finally {
       process.chdir(here);
+    }
+  });
+  test('a kmod for x86_64 in a folder with the kernel for x86_64_v2, and with others', async () => {
+    const both = join(FIELD, 'x86-64-v2');
+    const kernel = [join(both, 'kernel-core-6.12.0-55.el10.x86_64_v2.rpm')];
+    const other = put('other.modversions', '0x00000bad\tnobody\n');
+    for (const options of [
+      { kernel: [both], kmods: [both] },
+      { kernel, kmods: [both, other] },
+    ]) {
+      const { text } = await checked(options);
+      expect(outcomes(text)).toContain('kmod-foo-1.0-1.el10 compatible');
+      expect(text).not.toContain('another architecture');
     }
   });
   test('an unpacked rpm', async () => {
@@ -244,6 +262,30 @@ describe('/lib/modules/VERSION', () => {
     expect(text).toMatch(/^The kernel may export more than that: only its modules are there, .*symvers\.gz/m);
     expect(outcomes(text)).toEqual(['fits compatible', 'differs incompatible', 'unknown inconclusive']);
   });
+  test.each([
+    ['with symvers.gz', true],
+    ['without', false],
+  ])(
+    'a module that was built with other options is refused: its own modules tell theirs, %s',
+    async (_, told) => {
+      const kernel = tree();
+      if (told) {
+        put(`${VERSION}/symvers.gz`, gzipSync(symvers(['printk', 1], ['kfree', 2], ['b_get', 5])));
+        put(`${VERSION}/kernel/a.ko`, 'a file that is broken tells nothing, and another is asked');
+      }
+      put(`${VERSION}/extra/foo.ko`, module('foo', { printk: 1 }, {}, 'a module of somebody else'));
+      const preempt = put(
+        'preempt.ko',
+        module('preempt', { printk: 1 }, {}, 'SMP preempt mod_unload modversions'),
+      );
+      const same = put('same.ko', module('same', { printk: 1 }));
+      const { text } = await checked({ kernel: [kernel], kmods: [preempt, same] });
+      expect(outcomes(text)).toEqual(['preempt incompatible', 'same compatible']);
+      expect(text).toContain(
+        'its vermagic says "SMP preempt mod_unload modversions", that of this kernel "SMP mod_unload modversions"',
+      );
+    },
+  );
   test('as kmods, all of its modules are looked at', async () => {
     const kernel = put('k.symvers', symvers(['printk', 1], ['kfree', 2], ['others', 9]));
     const { answer, text } = await checked({ kernel: [kernel], kmods: [tree()] });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describeConfig } from '../../src/config/config.ts';
+import { describeConfig, prepareConfig } from '../../src/config/config.ts';
 import { rpmbuild, withRpm } from '../symbols/rpmbuild.ts';
 import { parseGate } from './gate.ts';
 
@@ -74,6 +74,11 @@ describe('a stablelist', () => {
     expect(stablelistOf('stablelist = "~/zstd.rpm"')).toMatch(
       /gate\[0\]\.stablelist: .*zstd\.rpm: payload: byte 0: packed by zstd, which is not read here; name what is in it$/,
     );
+    write('gate.toml', 'stablelist = "~/zstd.rpm"');
+    await prepareConfig(join(folder, 'gate.toml'));
+    expect(stablelistOf('stablelist = "~/zstd.rpm"')).toMatchObject({
+      symbols: { x86_64: ['kfree'], aarch64: ['printk'] },
+    });
   });
   it('that is a kmod is told', () => {
     write('kmod.modversions', '0x1\tkfree\n');

@@ -170,6 +170,21 @@ describe('what the hub refuses to tell', () => {
   });
 });
 
+test.each([
+  ['kernel = 1-2', 'kernel'],
+  ['(kernel = 1-2 with kernel < 2)', 'kernel'],
+  ['(foo-headers or kernel-uname-r = 1-2)', 'kernel'],
+  ['/lib/modules/1-2/build', 'kernel'],
+  ['/usr/lib/modules/1-2/build', 'kernel'],
+  ['/usr/src/kernels/1-2', 'kernel'],
+  ['/usr/lib/firmware', 'dependency'],
+  ['(foo-headers or bar)', 'dependency'],
+])('whether %s is of the kernel: %s', async (wanted, kind) => {
+  const log = MISSING.replace("'x'", `'${wanted}'`);
+  const { errors } = hubWith({ 'root.log': log }, { code: 1012, text: 'no root' });
+  expect(await errors()).toEqual([expect.stringMatching(new RegExp(`^${kind} `))]);
+});
+
 // FINDINGS, G: any refusal of the call was taken for the task's own fault.
 test('what the hub refuses to tell is no fault of a failed task', async () => {
   const error = new HubError('refused', 'getTaskResult', 'policy violation');

@@ -5,6 +5,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SymbolFileError } from '../../src/kabi/error.ts';
+import { bytesOf } from '../../src/symbols/bytes.ts';
+import { type Elf, symbolsOf, UNDEFINED } from '../../src/symbols/elf.ts';
 import { readSymbolFile, type SymbolFile } from '../../src/symbols/read.ts';
 import { readRpm } from '../../src/symbols/rpm.ts';
 import { installed } from '../services.ts';
@@ -200,6 +202,20 @@ describe('greed', () => {
     const before = process.memoryUsage.rss();
     expect(await attempt(greedy)).toBeNull();
     expect(process.memoryUsage.rss() - before).toBeLessThan(200 * MiB);
+  });
+
+  test('a symbol table of hundreds of thousands', () => {
+    const [entry, count] = [24, 200_000];
+    const elf: Elf = {
+      bytes: bytesOf(Buffer.alloc(entry * count + 1), 'x.ko', 'little'),
+      ...{ wordSize: 64, littleEndian: true, machine: 62 },
+      sections: [
+        { name: '.symtab', type: 2, offset: 0, size: entry * count, link: 1 },
+        { name: '.strtab', type: 3, offset: entry * count, size: 1, link: 0 },
+      ],
+    };
+    expect(() => symbolsOf(elf, '', UNDEFINED)).toThrow(/more than 100000 symbols; the file is damaged/);
+    expect(symbolsOf(elf, '__crc_')).toEqual([]);
   });
 
   const EMPTY_BZIP2 = '425a683917724538509000000000';

@@ -76,6 +76,7 @@ describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
       ],
       fromKmods: [],
       fromBroken: [],
+      remarks: [],
       answer: 'incompatible',
       cause: null,
     });
