@@ -82,7 +82,7 @@ export const PATCHES: readonly Patch[] = [
     finding: 'A7',
     what: 'what another target showed is evidence here',
     changes: change(CELL, '      one.target === build?.target &&\n', ''),
-    seed: '17',
+    seed: '58',
   },
   {
     finding: 'A8',
@@ -240,8 +240,8 @@ export const PATCHES: readonly Patch[] = [
     what: 'rpms of names that nobody has listed are no part of a kernel',
     changes: change(
       'src/kabi/rpm.ts',
-      '      !isEmpty(name) &&\n',
-      '      !isEmpty(name) &&\n      !/-(kvm|extra|modules-wireless)$/.test(name) &&\n',
+      'ownerOf(name) === prefix && !isEmpty(name)',
+      'ownerOf(name) === prefix && !isEmpty(name) && !/-(kvm|extra|modules-wireless)$/.test(name)',
     ),
     seed: '9',
   },
