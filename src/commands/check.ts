@@ -91,12 +91,12 @@ export async function diff(
 // ---- files ------------------------------------------------------------------------------------------
 
 /** An argument with the files that it names, or with none where it may be a build on the hub. */
-interface Named {
+export interface Named {
   readonly name: string;
   readonly files?: readonly SymbolFile[];
 }
 
-async function read(name: string): Promise<Named> {
+export async function read(name: string): Promise<Named> {
   if (!existsSync(name)) return { name };
   const files: SymbolFile[] = [];
   // One after the other: of rpms only the headers are kept.
@@ -117,7 +117,11 @@ function filesOf(path: string): string[] {
  * An option that takes several files takes the kmods after it too. Where none are named apart, an argument is a
  * kernel's if all its files are; of builds on the hub the first, since one is a whole kernel.
  */
-async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
+export async function readArguments({
+  kernel,
+  baseline = [],
+  kmods,
+}: Pick<CheckOptions, 'kernel' | 'baseline' | 'kmods'>) {
   const all = async (names: readonly string[]) => {
     const named: Named[] = [];
     for (const name of names) named.push(await read(name));
@@ -146,7 +150,7 @@ async function readArguments({ kernel, baseline = [], kmods }: CheckOptions) {
 /** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
 function isKernelPart(file: SymbolFile): boolean {
   const { format, name, kernelImports, kmodImports, imports, exports, stablelists } = file;
-  if (format === 'symvers' || stablelists.length > 0) return true;
+  if (format === 'symvers' || format === 'image' || stablelists.length > 0) return true;
   if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;
   return kernelImports.length + kmodImports.length + imports.length === 0 && exports.size > 0;
 }
@@ -186,7 +190,7 @@ const ARCH = 'x86_64';
 type Kernel = KernelSymbols & Partial<Pick<KernelKind, 'siblings'>>;
 
 /** One kernel of all the files that form it, or of the hub. Throws SymbolFileError for files of several kernels. */
-async function kernelOf(
+export async function kernelOf(
   named: readonly Named[],
   { arch = ARCH, variant = '', config }: Told,
 ): Promise<Kernel> {

@@ -1,5 +1,6 @@
 /** cpio archives in the "new ASCII" format, an rpm's payload (Linux: Documentation/driver-api/early-userspace/buffer-format.rst). */
-import { bytesOf } from './bytes.ts';
+import { SymbolFileError } from '../kabi/error.ts';
+import { bytesOf, DAMAGED } from './bytes.ts';
 
 export interface CpioEntry {
   readonly name: string;
@@ -8,9 +9,10 @@ export interface CpioEntry {
   readonly data: Buffer;
 }
 
-const HEADER_SIZE = 110;
+export const CPIO_HEADER_SIZE = 110;
 const NAME_MAX = 4096;
-const TRAILER = 'TRAILER!!!';
+/** The name after the last entry. */
+export const CPIO_TRAILER = 'TRAILER!!!';
 /** The kind of a file in its mode, and that of a regular one (POSIX: S_IFMT, S_IFREG). */
 const KIND = { MASK: 0o170000, REGULAR: 0o100000 } as const;
 
@@ -22,19 +24,36 @@ const KIND = { MASK: 0o170000, REGULAR: 0o100000 } as const;
 export function* readCpio(data: Uint8Array, file: string): Generator<CpioEntry> {
   const bytes = bytesOf(data, file, 'little');
   for (let at = 0; ; ) {
-    const header = bytes.slice(at, HEADER_SIZE).toString('latin1');
-    if (!/^07070[12][0-9a-f]{104}$/i.test(header)) throw bytes.fail(at, 'no cpio header');
-    const field = (number: number) => Number.parseInt(header.slice(6 + 8 * number, 14 + 8 * number), 16);
-    const mode = field(1);
-    const size = field(6);
-    const nameSize = field(11);
-    if (nameSize > NAME_MAX) throw bytes.fail(at, `a file name of ${nameSize} bytes`);
-    const name = bytes.string(at + HEADER_SIZE, nameSize);
-    if (name === TRAILER) return;
-    const start = padded(at + HEADER_SIZE + nameSize);
-    yield { name, isFile: (mode & KIND.MASK) === KIND.REGULAR, data: bytes.slice(start, size) };
+    const { isFile, size, nameSize } = readCpioHeader(bytes.slice(at, CPIO_HEADER_SIZE), file, at);
+    const name = bytes.string(at + CPIO_HEADER_SIZE, nameSize);
+    if (name === CPIO_TRAILER) return;
+    const start = padded(at + CPIO_HEADER_SIZE + nameSize);
+    yield { name, isFile, data: bytes.slice(start, size) };
     at = padded(start + size);
   }
 }
 
-const padded = (offset: number) => Math.ceil(offset / 4) * 4;
+/** What stands before an entry's name; `nameSize` counts the NUL at its end. */
+export interface CpioHeader {
+  readonly isFile: boolean;
+  readonly size: number;
+  readonly nameSize: number;
+}
+
+/**
+ * Read a header of 110 bytes.
+ * @param at where in the archive it begins, for errors
+ * @throws SymbolFileError
+ */
+export function readCpioHeader(data: Uint8Array, file: string, at: number): CpioHeader {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
+  const fail = (problem: string) => new SymbolFileError(file, { offset: at }, problem, DAMAGED);
+  if (!/^07070[12][0-9a-f]{104}$/i.test(text)) throw fail('no cpio header');
+  const field = (number: number) => Number.parseInt(text.slice(6 + 8 * number, 14 + 8 * number), 16);
+  const nameSize = field(11);
+  if (nameSize > NAME_MAX) throw fail(`a file name of ${nameSize} bytes`);
+  return { isFile: (field(1) & KIND.MASK) === KIND.REGULAR, size: field(6), nameSize };
+}
+
+/** Names and contents begin at multiples of four. */
+export const padded = (offset: number): number => Math.ceil(offset / 4) * 4;

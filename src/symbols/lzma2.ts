@@ -73,24 +73,58 @@ function lzmaChunk(bytes: Bytes, at: number, control: number): Chunk {
  * @throws SymbolFileError
  */
 export function unpackChunks(bytes: Bytes, start: number, output: Uint8Array): void {
-  let lzma: Lzma | null = null;
-  let dictionary = -1;
-  let at = 0;
+  const decoder = createDecoder(bytes, output);
+  for (const chunk of readChunks(bytes, start)) decoder.unpack(chunk);
+}
+
+/** Most bytes of a chunk, unpacked. */
+const CHUNK_MAX = 2 * 1024 * 1024;
+
+/**
+ * The same in parts, which are good until the next one is asked for. No more is kept than the dictionary.
+ * @param dictionary how many bytes back matches go
+ * @throws SymbolFileError
+ */
+export function* unpackChunksInParts(bytes: Bytes, start: number, dictionary: number): Generator<Uint8Array> {
+  const window = new Uint8Array(2 * dictionary + CHUNK_MAX);
+  const decoder = createDecoder(bytes, window);
   for (const chunk of readChunks(bytes, start)) {
-    const { offset, packed, unpacked, properties } = chunk;
-    if (chunk.resetDictionary) dictionary = at;
-    if (dictionary < 0) throw bytes.fail(offset, 'an LZMA2 chunk without a dictionary');
-    if (chunk.isLzma) {
-      if (properties !== null) lzma = createLzma(bytes, offset, properties);
-      else if (lzma && chunk.resetState) reset(lzma);
-      if (!lzma) throw bytes.fail(offset, 'an LZMA2 chunk without properties');
-      const range = createRange(bytes.slice(offset, packed));
-      const whole = unpackLzma(lzma, range, output, dictionary, at, at + unpacked);
-      if (!whole || range.at !== packed || range.code !== 0)
-        throw bytes.fail(offset, 'a damaged LZMA2 chunk');
-    } else output.set(bytes.slice(offset, packed), at);
-    at += unpacked;
+    if (decoder.at() + chunk.unpacked > window.length) decoder.forget(decoder.at() - dictionary);
+    decoder.unpack(chunk);
+    yield window.subarray(decoder.at() - chunk.unpacked, decoder.at());
   }
+}
+
+/** Unpacks one chunk after the other into `output`. */
+function createDecoder(bytes: Bytes, output: Uint8Array) {
+  let lzma: Lzma | null = null;
+  /** Where the dictionary began; below 0 once that is forgotten. */
+  let dictionary: number | null = null;
+  let at = 0;
+  return {
+    at: () => at,
+    /** Move what is there towards the beginning, over the first bytes. */
+    forget(count: number) {
+      output.copyWithin(0, count, at);
+      at -= count;
+      if (dictionary !== null) dictionary -= count;
+    },
+    unpack(chunk: Chunk) {
+      const { offset, packed, unpacked, properties } = chunk;
+      if (chunk.resetDictionary) dictionary = at;
+      if (dictionary === null) throw bytes.fail(offset, 'an LZMA2 chunk without a dictionary');
+      if (chunk.isLzma) {
+        if (properties !== null) lzma = createLzma(bytes, offset, properties);
+        else if (lzma && chunk.resetState) reset(lzma);
+        if (!lzma) throw bytes.fail(offset, 'an LZMA2 chunk without properties');
+        const range = createRange(bytes.slice(offset, packed));
+        const whole = unpackLzma(lzma, range, output, dictionary, at, at + unpacked);
+        if (!whole || range.at !== packed || range.code !== 0)
+          throw bytes.fail(offset, 'a damaged LZMA2 chunk');
+      } else output.set(bytes.slice(offset, packed), at);
+      at += unpacked;
+    },
+  };
 }
 
 /** The range decoder. `range` and `code` are unsigned 32 bit, kept as signed ones, which V8 is faster with. */
@@ -232,14 +266,14 @@ function unpackLzma(
   while (to < end) {
     const position = (to - dictionary) & lzma.positionMask;
     if (bit(range, probabilities, AT.isMatch + lzma.state * 16 + position) === 0) {
-      if (lzma.state >= 7 && reps[0] >= to - dictionary) return false;
+      if (lzma.state >= 7 && (reps[0] >= to - dictionary || reps[0] >= to)) return false;
       output[to] = literal(lzma, range, output, dictionary, to);
       to++;
       continue;
     }
     const length = match(lzma, range, position);
     const distance = reps[0] + 1;
-    if (distance > to - dictionary || length > end - to) return false;
+    if (distance > to - dictionary || distance > to || length > end - to) return false;
     for (const stop = to + length; to < stop; to++) output[to] = output[to - distance] ?? 0;
   }
   return true;

@@ -55,7 +55,7 @@ export function readModule(data: Uint8Array, file: string): KernelModule {
   };
 }
 
-function archOf({ machine, littleEndian }: Elf): string | null {
+export function archOf({ machine, littleEndian }: Elf): string | null {
   if (machine === PPC64) return littleEndian ? 'ppc64le' : 'ppc64';
   return ARCHES[machine] ?? null;
 }

@@ -6,6 +6,7 @@ import { parseModversions, parseStablelist, parseSymvers } from '../kabi/text.ts
 import { bytesOf } from './bytes.ts';
 import { readCpio } from './cpio.ts';
 import { ELF_MAGIC } from './elf.ts';
+import { readImage } from './image.ts';
 import { readModule } from './module.ts';
 import { RPM_MAGIC, type Rpm, readRpm } from './rpm.ts';
 import { unpack } from './unpack.ts';
@@ -16,14 +17,16 @@ import { unpack } from './unpack.ts';
  */
 export interface SymbolFile extends Kmod {
   readonly file: string;
-  readonly format: 'rpm' | 'module' | 'symvers' | 'modversions' | 'stablelist';
+  readonly format: 'rpm' | 'module' | 'image' | 'symvers' | 'modversions' | 'stablelist';
   /** Of a stablelist file one, of a kernel-abi-stablelists rpm one for each architecture and release. */
   readonly stablelists: readonly Stablelist[];
+  /** Of a kernel's image or vmlinux: its types; see `readBtf`. */
+  readonly btf?: Uint8Array;
 }
 
 /**
- * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, or a
- * stablelist; each may be compressed by gzip, xz or zstd.
+ * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, a stablelist, or a
+ * kernel's vmlinuz, vmlinux or BTF; each may be compressed by gzip, xz, zstd or lz4.
  * @param data the whole file
  * @param file its name, for errors and, without ending, as the name of what does not tell its own
  * @throws SymbolFileError, and nothing else, whatever the bytes are
@@ -33,6 +36,13 @@ export async function readSymbolFile(data: Uint8Array, file: string): Promise<Sy
   const bytes = bytesOf(plain, file, 'big');
   const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
   if (magic === RPM_MAGIC) return readRpmFile(plain, file);
+  const image = await readImage(plain, file);
+  if (image) {
+    const { arch, exports, btf } = image;
+    const told = { ...empty(file), arch, exports, format: 'image' as const };
+    // A copy: the kernel around it is ten times as large.
+    return btf ? { ...told, btf: Uint8Array.from(btf) } : told;
+  }
   if (magic === ELF_MAGIC) return { ...readModule(plain, file), file, format: 'module', stablelists: [] };
   return readText(bytes.slice(0, bytes.size), file);
 }
@@ -69,12 +79,16 @@ async function readStablelists({ payload }: Rpm, data: Uint8Array, file: string)
 /** Names of files, without the folder and the endings of what they hold. */
 const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst))+$/;
 
-const KINDS = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
+const KINDS = 'name an rpm, a .ko, a vmlinuz, a Module.symvers, a list of modversions or a stablelist';
+
+/** What a file tells that tells nothing, and is named after its own name. */
+const empty = (file: string) => ({
+  ...{ file, name: file.replace(/^.*\//, '').replace(ENDINGS, ''), arch: null, variant: null },
+  ...{ kernelImports: [], kmodImports: [], imports: [], exports: new Map(), stablelists: [] },
+});
 
 function readText(data: Buffer, file: string): SymbolFile {
-  const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
-  const empty = { kernelImports: [], kmodImports: [], imports: [], exports: new Map(), stablelists: [] };
-  const common = { ...empty, file, name, arch: null, variant: null };
+  const common = empty(file);
   const text = () => data.toString('latin1');
   const head = data.toString('latin1', 0, 4096);
   if (data.length > TEXT_MAX) throw new SymbolFileError(file, { offset: TEXT_MAX }, 'too long a text', KINDS);

@@ -13,26 +13,33 @@ const isSkippable = (magic: number) => (magic & 0xfffffff0) >>> 0 === SKIPPABLE;
  * Unpack all frames.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to
+ * @param first only the first frame, whatever follows it
  * @throws SymbolFileError
  */
-export async function unzstd(data: Uint8Array, file: string, limit: number): Promise<Uint8Array> {
+export async function unzstd(
+  data: Uint8Array,
+  file: string,
+  limit: number,
+  first = false,
+): Promise<Uint8Array> {
   const bytes = bytesOf(data, file, 'little');
-  const most = mostContent(bytes);
+  const { most, end } = mostContent(bytes, first);
   if (most === 0) return new Uint8Array(0);
   const { ZSTDDecoder } = await import('zstddec');
   const decoder = new ZSTDDecoder();
   await decoder.init();
   // The decoder never writes more than it is told, verifies checksums, and gives nothing where it fails.
-  const unpacked = decoder.decode(data, Math.min(most, limit));
+  const unpacked = decoder.decode(data.subarray(0, end), Math.min(most, limit));
   if (unpacked.length > 0) return unpacked;
   const tooLong = most > limit ? `, or more than ${limit} bytes when unpacked` : '';
   throw bytes.fail(0, `damaged zstd data${tooLong}`);
 }
 
-/** Most bytes that the frames can unpack to, from their headers and the headers of their blocks. */
-function mostContent(bytes: Bytes): number {
+/** Most bytes that the frames can unpack to, from their headers and the headers of their blocks; and where they end. */
+function mostContent(bytes: Bytes, first: boolean): { most: number; end: number } {
   let most = 0;
-  for (let at = 0; at < bytes.size; ) {
+  let at = 0;
+  while (at < bytes.size && (at === 0 || !first)) {
     const magic = bytes.u32(at);
     if (isSkippable(magic)) at += 8 + bytes.u32(at + 4);
     else if (magic !== MAGIC) throw bytes.fail(at, 'no zstd frame');
@@ -45,7 +52,7 @@ function mostContent(bytes: Bytes): number {
     }
     if (at > bytes.size) throw bytes.fail(bytes.size, 'a zstd frame is cut short');
   }
-  return most;
+  return { most, end: at };
 }
 
 /** Bytes of a frame's header with its magic number, from its descriptor (RFC 8878, 3.1.1.1). */

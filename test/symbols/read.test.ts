@@ -40,7 +40,7 @@ describe('what a file holds counts, not its name', () => {
 
 describe('anything else is refused, with what to do', () => {
   const KINDS =
-    'nothing that tells kernel symbols; name an rpm, a .ko, a Module.symvers, a list of modversions';
+    'nothing that tells kernel symbols; name an rpm, a .ko, a vmlinuz, a Module.symvers, a list of modversions';
   test.each([
     ['', `it: byte 0: ${KINDS}`],
     ['\n\n', `it: byte 0: ${KINDS}`],

@@ -71,7 +71,7 @@ describe.runIf(tools())('what xz and zstd pack', () => {
   test('filters other than LZMA2 are named', async () => {
     const packed = pack('xz', ['--x86', '--lzma2'], Buffer.from('text'));
     await expect(unpack(packed, 'it')).rejects.toThrow(
-      'an xz filter other than LZMA2; unpack the file by xz',
+      'an xz filter other than LZMA2 and x86; unpack the file by xz',
     );
   });
 
