@@ -138,7 +138,7 @@ export function waysText(causes: Causes, symbol: string): string {
   if (declared === null)
     return 'The types (BTF) do not tell of it: it is a variable, or of a module that is not among the files.\n';
   if (ways.length === 0)
-    return line(`${declared}\n`.trim()) + 'No declaration that it reaches has changed.\n';
+    return `${line(declared)}No declaration that it reaches has changed.\n`;
   const shown = ways.slice(0, SHOWN).map((way) => {
     const cause = causes.causes[way.cause];
     return cause
