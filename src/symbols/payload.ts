@@ -70,7 +70,8 @@ function createArchive(parts: AsyncGenerator<Uint8Array>, file: string) {
     while (missing > 0) {
       if (held.length === 0) held = await more();
       const part = held.subarray(0, missing);
-      taken.push(part);
+      // A part is good until the next one comes.
+      taken.push(Uint8Array.from(part));
       missing -= part.length;
       at += part.length;
       held = held.subarray(part.length);

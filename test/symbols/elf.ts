@@ -4,6 +4,8 @@ export interface Shape {
   readonly wordSize: 32 | 64;
   readonly littleEndian: boolean;
   readonly machine: number;
+  /** A linked program, as vmlinux is, and no object file. */
+  readonly isLinked?: boolean;
 }
 
 interface Label {
@@ -104,7 +106,7 @@ export function writeElf(
   ] as const;
   const head = packed(
     shape,
-    [1, 2],
+    [shape.isLinked ? 2 : 1, 2],
     [shape.machine, 2],
     [1, 4],
     [0, word],

@@ -8,6 +8,7 @@ import { SymbolFileError } from '../../src/kabi/error.ts';
 import { readSymbolFile, type SymbolFile } from '../../src/symbols/read.ts';
 import { installed } from '../services.ts';
 import { modversions, packed, type Shape, writeElf } from './elf.ts';
+import { mutated } from './mutate.ts';
 import { rpmbuild, withRpm } from './rpmbuild.ts';
 
 const MiB = 2 ** 20;
@@ -60,47 +61,6 @@ async function samples(): Promise<Record<string, Buffer>> {
   return found;
 }
 
-/** One change of a file; `at` is a share of its length. */
-type Mutation = (data: Buffer) => Buffer;
-
-const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
-const flip = fc.tuple(share, fc.nat(7)).map(
-  ([at, bit]): Mutation =>
-    (data) => {
-      const position = Math.floor(at * data.length);
-      data[position] = (data[position] ?? 0) ^ (1 << bit);
-      return data;
-    },
-);
-const cut = share.map(
-  (at): Mutation =>
-    (data) =>
-      data.subarray(0, Math.floor(at * data.length)),
-);
-const extremes = [0, 1, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff, 0x00ffffff, 0x0000ffff];
-const extreme = fc.tuple(share, fc.constantFrom(...extremes), fc.boolean()).map(
-  ([at, value, little]): Mutation =>
-    (data) => {
-      const position = Math.floor((at * data.length) / 4) * 4;
-      if (position + 4 > data.length) return data;
-      if (little) data.writeUInt32LE(value, position);
-      else data.writeUInt32BE(value, position);
-      return data;
-    },
-);
-const insert = fc.tuple(share, fc.uint8Array({ minLength: 1, maxLength: 40 })).map(
-  ([at, bytes]): Mutation =>
-    (data) => {
-      const position = Math.floor(at * data.length);
-      return Buffer.concat([data.subarray(0, position), bytes, data.subarray(position)]);
-    },
-);
-/** Mostly one change; where a format has checksums, more of them would only hide each other. */
-const mutations = fc.array(fc.oneof(flip, flip, extreme, extreme, cut, insert), {
-  minLength: 1,
-  maxLength: 3,
-});
-
 /** What was read, or null where it was refused in words; anything else throws. */
 async function attempt(data: Uint8Array): Promise<SymbolFile | null> {
   const started = performance.now();
@@ -122,9 +82,8 @@ describe('mutations', () => {
     const whole = await attempt(original);
     expect(whole).not.toBeNull();
     const before = process.memoryUsage.rss();
-    const run = fc.asyncProperty(mutations, async (changes) => {
-      const mutated = changes.reduce<Buffer>((data, change) => change(data), Buffer.from(original));
-      const answer = await attempt(mutated);
+    const run = fc.asyncProperty(mutated(original), async (data) => {
+      const answer = await attempt(data);
       if (answer && CHECKED.test(format)) expect(answer).toEqual(whole);
     });
     await fc.assert(run, { numRuns: 1000 });
@@ -133,9 +92,9 @@ describe('mutations', () => {
   test.each(originals)('%s, byte by byte', async (_, original) => {
     for (let at = 0; at < original.length; at += original.length > 2000 ? 7 : 1)
       for (const value of [0, 0xff]) {
-        const mutated = Buffer.from(original);
-        mutated[at] = value;
-        await attempt(mutated);
+        const data = Buffer.from(original);
+        data[at] = value;
+        await attempt(data);
       }
   });
 });

@@ -18,7 +18,7 @@ export interface Spec {
   readonly provides?: readonly string[];
   readonly requires?: readonly string[];
   /** Path to content. */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly payload?: keyof typeof PAYLOADS;
 }
 
