@@ -3,10 +3,8 @@
  * names, order and types of members, widths of bit-fields, values of enums, types of parameters. Offsets and sizes are
  * no part of it, and neither are names of parameters.
  */
+import { DEPTH_MAX } from './parts.ts';
 import type { Btf, BtfType } from './reader.ts';
-
-/** How many types deep a declaration may go with no name between. */
-const DEPTH_MAX = 64;
 
 /** Equal numbers are equal declarations, also of two kernels that share it. */
 export type Numbers = Map<string, number>;

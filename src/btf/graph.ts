@@ -2,6 +2,7 @@
  * Two kernels' types side by side. A node is a type before and the same type after, as both are reached from exported
  * functions of the same name along members of the same name; so two types that share a name are kept apart.
  */
+import { type IdPair, pairUp } from './alike.ts';
 import { type Numbers, nameKey, type Shapes, shapesOf } from './declaration.ts';
 import { namesIn, partsOf } from './parts.ts';
 import type { Btf } from './reader.ts';
@@ -54,8 +55,9 @@ export function buildGraph({ modules, ...vmlinux }: KernelBtfs, roots: readonly 
   const nodes: Node[] = [];
   const edges: number[][] = [];
   const found = new Map<string, number>();
-  const open: { side: Side; node: number }[] = [];
-  const enter = (from: Side, before: number, after: number): number => {
+  const open: { side: Side; node: number; mentions: readonly IdPair[] }[] = [];
+  const enter = (from: Side, was: number, is: number): number => {
+    const [before, after] = [wholeOf(from.before, was), wholeOf(from.after, is)];
     // What both have from vmlinux is vmlinux's.
     const isKernels = before < vmlinux.before.end && after < vmlinux.after.end;
     const side = isKernels ? kernel : from;
@@ -63,10 +65,11 @@ export function buildGraph({ modules, ...vmlinux }: KernelBtfs, roots: readonly 
     const known = side.nodes.get(id);
     if (known !== undefined) return known;
     const node = nodes.length;
-    nodes.push(nodeOf(side, before, after));
+    const [it, mentions] = nodeOf(side, before, after);
+    nodes.push(it);
     edges.push([]);
     side.nodes.set(id, node);
-    open.push({ side, node });
+    open.push({ side, node, mentions });
     return node;
   };
   const sideOf = (module: string): Side | null => {
@@ -83,10 +86,8 @@ export function buildGraph({ modules, ...vmlinux }: KernelBtfs, roots: readonly 
       found.set(name, enter(side, ...ids));
     }
   for (let next = open.pop(); next; next = open.pop()) {
-    const { side, node } = next;
-    const it = nodes[node];
-    if (it)
-      edges[node] = [...new Set(mentionedBy(side, it).map(([before, after]) => enter(side, before, after)))];
+    const { side, node, mentions } = next;
+    edges[node] = [...new Set(mentions.map(([before, after]) => enter(side, before, after)))];
   }
   return { nodes, edges, roots: found };
 }
@@ -154,39 +155,25 @@ function functionOf({ before, after }: Side, name: string): [before: number, aft
   return [was, is];
 }
 
-function nodeOf({ pair, before: was, after: is }: Side, before: number, after: number): Node {
+/** The node of a pair, and the pairs that it mentions: where it changed, those of the same name at the same place. */
+function nodeOf(
+  { pair, before: was, after: is }: Side,
+  before: number,
+  after: number,
+): [Node, readonly IdPair[]] {
+  const node = { pair, before, after, isChanged: false, key: '' };
   const [a, b] = [was.btf.kind(before), is.btf.kind(after)];
-  const isUnknown = a === 'forward' || b === 'forward';
-  const shapes = isUnknown ? [0, 0] : [was.shapes.declaration(before), is.shapes.declaration(after)];
-  const isChanged = shapes[0] !== shapes[1];
-  return {
-    pair,
-    before,
-    after,
-    isChanged,
-    key: isChanged ? `${b} ${is.btf.name(after)} ${shapes.join(' ')}` : '',
-  };
-}
-
-/** The types that a declaration mentions: those at the same place, where it changed those of the same name there. */
-function mentionedBy({ before, after }: Side, node: Node): [before: number, after: number][] {
-  if (!node.isChanged) {
-    const [were, are] = [mentionsOf(before, node.before), mentionsOf(after, node.after)];
-    // Of a forward declaration nothing is known.
-    return were.length === are.length ? were.map((was, i) => [was, are[i] ?? was]) : [];
-  }
-  const were = new Map(placesOf(before, node.before));
-  return placesOf(after, node.after).flatMap(([place, id]): [number, number][] => {
-    const was = were.get(place);
-    return was === undefined ? [] : [[was, id]];
+  // Of a forward declaration nothing is known.
+  if (a === 'forward' || b === 'forward') return [node, []];
+  const alike = pairUp(was.btf, before, is.btf, after);
+  if (alike) return [node, alike];
+  const key = `${b} ${is.btf.name(after)} ${was.shapes.declaration(before)} ${is.shapes.declaration(after)}`;
+  const were = new Map(placesOf(was, before));
+  const mentions = placesOf(is, after).flatMap(([place, id]): IdPair[] => {
+    const other = were.get(place);
+    return other === undefined ? [] : [[other, id]];
   });
-}
-
-function mentionsOf(lookup: Lookup, id: number): number[] {
-  const mentions: number[] = [];
-  for (const { type } of partsOf(lookup.btf, id))
-    if (type !== null) for (const other of namesIn(lookup.btf, type)) mentions.push(wholeOf(lookup, other));
-  return mentions;
+  return [{ ...node, isChanged: true, key }, mentions];
 }
 
 /** Each by the name of its part, its own name, and which of that name it is in that part. */
@@ -197,7 +184,7 @@ function placesOf(lookup: Lookup, id: number): [place: string, id: number][] {
       const place = `${name} ${nameKey(lookup.btf, other)}`;
       const nth = counts.get(place) ?? 0;
       counts.set(place, nth + 1);
-      return [`${place} ${nth}`, wholeOf(lookup, other)];
+      return [`${place} ${nth}`, other];
     }),
   );
 }

@@ -15,9 +15,9 @@ export interface Part {
 }
 
 /** Most types that are looked at for one declaration: those of real kernels need a tenth. */
-const STEPS_MAX = 200_000;
+export const STEPS_MAX = 200_000;
 /** How deep types without a name are followed; `shapesOf` refuses what is deeper. */
-const DEPTH_MAX = 64;
+export const DEPTH_MAX = 64;
 
 /** The parts of a named type, function or variable, in their order. Throws SymbolFileError where they are too many. */
 export function partsOf(btf: Btf, id: number): Part[] {
@@ -64,7 +64,8 @@ function anonymous(btf: Btf, id: number) {
   return it.kind === 'struct' || it.kind === 'union' ? it : null;
 }
 
-const NAMED: ReadonlySet<string> = new Set(['struct', 'union', 'enum', 'forward', 'typedef']);
+/** Kinds that have a declaration of their own, where they have a name. */
+export const NAMED: ReadonlySet<string> = new Set(['struct', 'union', 'enum', 'forward', 'typedef']);
 
 /** The named types that a type mentions, in their order; a named type mentions itself. */
 export function namesIn(btf: Btf, id: number): number[] {

@@ -108,7 +108,7 @@ const isUnsure = ({ symbols, unchanged }: Cause): boolean => unchanged >= UNSURE
 function unsureText(causes: readonly Cause[]): string {
   const unsure = causes.filter(isUnsure);
   if (unsure.length === 0) return '';
-  const which = unsure.length === causes.length ? 'These are' : `${unsure.map(nameOf).join(', ')}: this is`;
+  const which = unsure.length === causes.length ? 'These are' : `${unsure.length} of these are`;
   return `${which} less sure: many exports reach them by their types and did not change, since\ntheir source files do not see these declarations. At least one of the causes of an export is right.\n`;
 }
 
@@ -137,8 +137,7 @@ export function waysText(causes: Causes, symbol: string): string {
   const ways = causes.ways(symbol);
   if (declared === null)
     return 'The types (BTF) do not tell of it: it is a variable, or of a module that is not among the files.\n';
-  if (ways.length === 0)
-    return `${line(declared)}No declaration that it reaches has changed.\n`;
+  if (ways.length === 0) return `${line(declared)}No declaration that it reaches has changed.\n`;
   const shown = ways.slice(0, SHOWN).map((way) => {
     const cause = causes.causes[way.cause];
     return cause
@@ -158,8 +157,10 @@ export function coverageText({ symbols }: Causes, total: number): string {
     variables > 0 ? `${count(variables, 'variable')}, of which types (BTF) seldom tell` : '',
     modules > 0 ? `${count(modules, 'symbol')} of modules that are not among the files` : '',
   ].filter(Boolean);
+  const reach = `${explained} of ${count(functions, 'function')} among them reach a declaration that changed.`;
+  const looked = `Of ${total} symbols ${changed} changed.\n${reach}\n`;
   return [
-    `Of ${total} symbols ${changed} changed. ${count(functions, 'function')} of them can be looked at, ${explained} reach a declaration that changed.\n`,
-    untold.length > 0 ? `Not looked at: ${untold.join('; ')}.\n` : '',
+    looked,
+    ...(untold.length > 0 ? ['Not looked at:\n', ...untold.map((it) => `  ${it}\n`)] : []),
   ].join('');
 }

@@ -117,18 +117,17 @@ function filesOf(path: string): string[] {
  * An option that takes several files takes the kmods after it too. Where none are named apart, an argument is a
  * kernel's if all its files are; of builds on the hub the first, since one is a whole kernel.
  */
-export async function readArguments({
-  kernel,
-  baseline = [],
-  kmods,
-}: Pick<CheckOptions, 'kernel' | 'baseline' | 'kmods'>) {
+export async function readArguments(
+  { kernel, baseline = [], kmods }: Pick<CheckOptions, 'kernel' | 'baseline' | 'kmods'>,
+  isPart: (file: SymbolFile) => boolean = isKernelPart,
+) {
   const all = async (names: readonly string[]) => {
     const named: Named[] = [];
     for (const name of names) named.push(await read(name));
     return named;
   };
   const named = { kernel: await all(kernel), baseline: await all(baseline), kmods: await all(kmods) };
-  const isKernel = ({ files = [] }: Named) => files.every(isKernelPart);
+  const isKernel = ({ files = [] }: Named) => files.every(isPart);
   if (kmods.length === 0) {
     const isOfKernel = (argument: Named, i: number) => isKernel(argument) && (argument.files || i === 0);
     if (!named.kernel.some(isOfKernel))
@@ -148,7 +147,7 @@ export async function readArguments({
 }
 
 /** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
-function isKernelPart(file: SymbolFile): boolean {
+export function isKernelPart(file: SymbolFile): boolean {
   const { format, name, kernelImports, kmodImports, imports, exports, stablelists } = file;
   if (format === 'symvers' || format === 'image' || stablelists.length > 0) return true;
   if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;

@@ -10,7 +10,7 @@ import { readImage, readModuleBtf } from '../symbols/image.ts';
 import { filesOfRpm } from '../symbols/payload.ts';
 import type { SymbolFile } from '../symbols/read.ts';
 import { causesText, coverageText, type Hit, hitsText, nameOf, waysText } from './causes.ts';
-import { kernelOf, type Named, readArguments } from './check.ts';
+import { isKernelPart, kernelOf, type Named, readArguments } from './check.ts';
 import { CheckError } from './error.ts';
 import { line, type Output } from './text.ts';
 
@@ -30,7 +30,8 @@ export interface WhyOptions {
  * @throws CheckError, SymbolFileError
  */
 export async function why(output: Output, options: WhyOptions): Promise<boolean> {
-  const named = await readArguments(options);
+  // The kernel's own modules are parts of it here: their types tell why their exports changed.
+  const named = await readArguments(options, (file) => isKernelPart(file) || file.isInTree === true);
   const [old, young] = [filesOf(named.baseline, '--baseline'), filesOf(named.kernel, '--kernel')];
   const kmods: readonly Kmod[] = filesOf(named.kmods, 'kmod');
   const [before, after] = [await symbolsOf(named.baseline), await symbolsOf(named.kernel)];

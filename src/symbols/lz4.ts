@@ -36,6 +36,9 @@ export function unlz4(data: Uint8Array, file: string, limit: number, first = fal
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, total);
 }
 
+/** Fewer bytes than that are sooner copied one by one. */
+const SHORT = 64;
+
 /** Literals and copies of what came before in the block, in turn. */
 function unpackBlock(bytes: Bytes, start: number, end: number, most: number, limit: number): Uint8Array {
   const input = bytes.slice(0, bytes.size);
@@ -56,7 +59,8 @@ function unpackBlock(bytes: Bytes, start: number, end: number, most: number, lim
     const literals = length(token >> 4);
     if (at + literals > end) throw bytes.fail(at, 'damaged lz4 data');
     if (to + literals > output.length) throw tooLong(bytes, at, most, limit);
-    output.set(input.subarray(at, at + literals), to);
+    if (literals < SHORT) for (let i = 0; i < literals; i++) output[to + i] = input[at + i] ?? 0;
+    else output.set(input.subarray(at, at + literals), to);
     at += literals;
     to += literals;
     if (at === end) return output.subarray(0, to);
@@ -65,7 +69,7 @@ function unpackBlock(bytes: Bytes, start: number, end: number, most: number, lim
     const copied = 4 + length(token & 15);
     if (back === 0 || back > to || at > end) throw bytes.fail(at, 'damaged lz4 data');
     if (to + copied > output.length) throw tooLong(bytes, at, most, limit);
-    if (back >= copied) output.copyWithin(to, to - back, to - back + copied);
+    if (back >= copied && copied >= SHORT) output.copyWithin(to, to - back, to - back + copied);
     else for (let i = to; i < to + copied; i++) output[i] = output[i - back] ?? 0;
     to += copied;
   }

@@ -14,6 +14,8 @@ import {
 export interface KernelModule extends Kmod {
   /** Kernel release and options that it was built for. */
   readonly vermagic: string | null;
+  /** It says that it was built as a part of the kernel, and not by somebody else (`intree=Y`). */
+  readonly isInTree: boolean;
   /** Modules that it needs. */
   readonly depends: readonly string[];
 }
@@ -51,6 +53,7 @@ export function readModule(data: Uint8Array, file: string): KernelModule {
     exports: readExports(elf, name),
     unversioned: imports === null,
     vermagic: info.get('vermagic')?.trim() ?? null,
+    isInTree: info.get('intree') === 'Y',
     depends: (info.get('depends') ?? '').split(',').filter((it) => it !== ''),
   };
 }

@@ -20,6 +20,8 @@ export interface SymbolFile extends Kmod {
   readonly format: 'rpm' | 'module' | 'image' | 'symvers' | 'modversions' | 'stablelist';
   /** Of a stablelist file one, of a kernel-abi-stablelists rpm one for each architecture and release. */
   readonly stablelists: readonly Stablelist[];
+  /** Of a module: see KernelModule. */
+  readonly isInTree?: boolean;
   /** Of a kernel's image or vmlinux: its types; see `readBtf`. */
   readonly btf?: Uint8Array;
 }

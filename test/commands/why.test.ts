@@ -1,0 +1,218 @@
+/** `kmod-gate why` on real kernels and kmods: what broke them, in which order, and what it says where something is missing. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type WhyOptions, why } from '../../src/commands/why.ts';
+import { BTF, VERSIONS, type Version } from '../btf/kernels.ts';
+import { func, int, pointer, proto, struct, writeBtf } from '../btf/write.ts';
+import { writeElf } from '../symbols/elf.ts';
+import { bzImage, vmlinux } from '../symbols/images.ts';
+import { rpmbuild, withRpm } from '../symbols/rpmbuild.ts';
+
+const DEMO = fileURLToPath(new URL('../../config/demo/', import.meta.url));
+const KMODS = join(DEMO, 'kmods');
+const JOOL = join(KMODS, 'kmod-jool-dkms-4.1.9-1.el9.modversions');
+
+const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-why-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = (name: string, data: Uint8Array | string): string => {
+  writeFileSync(join(folder, name), data);
+  return join(folder, name);
+};
+for (const version of VERSIONS) file(`${version}.btf`, BTF[version]);
+/** The files of a kernel: its types alone, and its symbols. */
+const kernel = (version: Version) => [join(folder, `${version}.btf`), join(DEMO, `${version}.symvers.gz`)];
+
+/** What it printed, and its answer. */
+async function asked(options: Partial<WhyOptions>) {
+  let text = '';
+  const write = (more: string) => {
+    text += more;
+  };
+  const all: WhyOptions = {
+    ...{ baseline: kernel('6.1.170'), kernel: kernel('6.1.176'), kmods: [], json: false },
+    ...options,
+  };
+  const answer = await why({ write, colour: false }, all);
+  return { answer, text };
+}
+const askedJson = async (options: Partial<WhyOptions>) =>
+  JSON.parse((await asked({ json: true, ...options })).text);
+
+describe('what broke the kmods', () => {
+  test('comes first, in three lines, and fits a terminal', async () => {
+    const { answer, text } = await asked({ kmods: [KMODS] });
+    expect(answer).toBe(false);
+    const lines = text.split('\n');
+    expect(lines.slice(0, 4)).toEqual([
+      '6 changes of declarations in the kernel break 12 of 12 kmods:',
+      '  struct device: + unsigned long flags[1] (752 bytes, was 744)',
+      '  struct fwnode_handle: u8 flags → unsigned long flags',
+      '  struct task_struct: + unsigned int user_dumpable : 1, + u32 kstack_offset',
+    ]);
+    expect(text).toMatch(/^struct device +12 +6143 +461$/m);
+    expect(text).toMatch(
+      /^kmod-jool-dkms-4\.1\.9-1\.el9 +53 +struct device, struct task_struct and 2 more$/m,
+    );
+    expect(text).toContain('Of 24618 symbols 18107 changed.');
+    expect(lines.filter((it) => it.length > 100)).toEqual([]);
+  });
+
+  test('as JSON', async () => {
+    const { symbols, causes, kmods } = await askedJson({ kmods: [JOOL] });
+    expect(symbols).toEqual({
+      changed: 18107,
+      functions: 6150,
+      explained: 6150,
+      variables: 300,
+      modules: 11657,
+    });
+    expect(causes[0]).toEqual({
+      ...{ kind: 'struct', name: 'device', size: { was: 744, now: 752 }, symbols: 6143, unchanged: 461 },
+      members: [{ name: 'flags', was: null, now: 'unsigned long flags[1]' }],
+    });
+    expect(kmods).toEqual([
+      {
+        ...{ name: 'kmod-jool-dkms-4.1.9-1.el9', changed: 53 },
+        causes: expect.arrayContaining(['struct device', 'struct fwnode_handle', 'struct task_struct']),
+      },
+    ]);
+  });
+
+  test('causes that many unchanged exports share are less sure', async () => {
+    const { text } = await asked({ baseline: kernel('6.1.176'), kernel: kernel('6.1.187'), kmods: [JOOL] });
+    expect(text).toMatch(/^struct Qdisc +1 +3104 +3501$/m);
+    expect(text).toContain('less sure');
+    expect((await asked({ kmods: [JOOL] })).text).not.toContain('less sure');
+  });
+
+  test('nothing, where nothing changed', async () => {
+    const { answer, text } = await asked({ kernel: kernel('6.1.170'), kmods: [KMODS] });
+    expect(answer).toBe(true);
+    expect(text).toContain('Of 24618 symbols none changed.');
+  });
+});
+
+describe('one symbol', () => {
+  test('its ways, the shortest first', async () => {
+    const { answer, text } = await asked({ symbol: 'pci_enable_device' });
+    expect(answer).toBe(false);
+    expect(text.split('\n').slice(0, 4)).toEqual([
+      'pci_enable_device: 0x195e512d → 0xe153bc2d',
+      'int pci_enable_device(struct pci_dev *)',
+      '  → pci_dev.dev → struct device',
+      '      struct device: + unsigned long flags[1] (752 bytes, was 744)',
+    ]);
+  });
+  test('as JSON', async () => {
+    const { symbol } = await askedJson({ symbol: 'pci_enable_device' });
+    expect(symbol.declaration).toBe('int pci_enable_device(struct pci_dev *)');
+    expect(symbol.ways[0]).toEqual({ cause: 'struct device', steps: ['pci_dev.dev'] });
+  });
+  test('one that has not changed, and a variable', async () => {
+    const { answer, text } = await asked({ symbol: 'kfree' });
+    expect(answer).toBe(true);
+    expect(text).toContain('No declaration that it reaches has changed.');
+    expect((await asked({ symbol: 'init_task' })).text).toContain('it is a variable');
+  });
+  test('one that is not there', async () => {
+    await expect(asked({ symbol: 'nothing' })).rejects.toThrow(
+      '--symbol nothing: is not exported by both kernels',
+    );
+  });
+});
+
+test('without the types it says what is needed', async () => {
+  const symvers = [join(DEMO, '6.1.170.symvers.gz')];
+  await expect(asked({ baseline: symvers })).rejects.toThrow(
+    '--baseline: no kernel with its types (BTF) is among the files: name its vmlinuz, vmlinux or kernel-core rpm too',
+  );
+  const bare = file('vmlinuz', bzImage(vmlinux({}, Buffer.alloc(0))));
+  await expect(asked({ kernel: [bare, ...symvers] })).rejects.toThrow();
+  await expect(asked({ kernel: [join(folder, 'nowhere')] })).rejects.toThrow(
+    'nowhere: there is no such file',
+  );
+});
+
+const moduleOf = (btf: Buffer): Buffer =>
+  writeElf(
+    { wordSize: 64, littleEndian: true, machine: 62 },
+    { '.modinfo': Buffer.from('name=it_self\0intree=Y\0'), '.BTF': btf },
+  );
+
+/** A kernel of one struct and one function, and a module that goes on from it. */
+const small = (width: number) => {
+  const base = writeBtf([
+    int('int'),
+    struct('s', 4 * width, ...Array.from({ length: width }, (_, i) => [`m${i}`, 1, 32 * i]).flat()),
+    pointer(2),
+    proto(0, '', 3),
+    func('call', 4),
+  ]);
+  const strings = base.readUInt32LE(20);
+  const module = writeBtf(
+    [struct('own', 8, 's', 3, 0), pointer(6), proto(0, '', 7), func('of_module', 8)],
+    'little',
+    strings,
+  );
+  return { base, module };
+};
+
+describe.runIf(rpmbuild())('a kernel-core rpm', () => {
+  const built = (width: number, name: string) =>
+    withRpm(
+      {
+        ...{ name: 'kernel-core', version: '5.14.0', payload: 'gzip' },
+        provides: [`kernel(call) = 0x0000000${width}`],
+        files: {
+          '/lib/modules/5.14.0/System.map': 'x'.repeat(100_000),
+          '/lib/modules/5.14.0/vmlinuz': bzImage(gzipSync(vmlinux({}, small(width).base))),
+        },
+      },
+      ({ data }) => file(name, data),
+    );
+  test('is all that is needed: its header tells symbols, the kernel in it types', async () => {
+    const options = { baseline: [await built(1, 'old.rpm')], kernel: [await built(2, 'new.rpm')] };
+    const { causes } = await askedJson(options);
+    expect(causes).toEqual([
+      {
+        ...{ kind: 'struct', name: 's', size: { was: 4, now: 8 }, symbols: 1, unchanged: 0 },
+        members: [{ name: 'm1', was: null, now: 'int m1' }],
+      },
+    ]);
+  });
+});
+
+describe('exports of modules', () => {
+  const symvers = (crc: number, name: string) =>
+    file(
+      name,
+      `0x0000000${crc}\tcall\tvmlinux\tEXPORT_SYMBOL\t\n0x0000000${crc}\tof_module\tnet/it-self\tEXPORT_SYMBOL\t\n`,
+    );
+  const options = {
+    baseline: [file('a.btf', small(1).base), symvers(1, 'a.symvers')],
+    kernel: [file('b.btf', small(2).base), symvers(2, 'b.symvers')],
+  };
+  test('are counted apart where the modules are not at hand', async () => {
+    expect((await askedJson(options)).symbols).toEqual({
+      changed: 2,
+      functions: 1,
+      explained: 1,
+      variables: 0,
+      modules: 1,
+    });
+  });
+  test('are explained by the modules’ own types', async () => {
+    const ko = (width: number, name: string) => file(name, moduleOf(small(width).module));
+    const { symbols, symbol } = await askedJson({
+      baseline: [...options.baseline, ko(1, 'old.ko')],
+      kernel: [...options.kernel, ko(2, 'new.ko')],
+      symbol: 'of_module',
+    });
+    expect(symbols).toMatchObject({ functions: 2, explained: 2, modules: 0 });
+    expect(symbol.ways).toEqual([{ cause: 'struct s', steps: ['own.s'] }]);
+  });
+});
