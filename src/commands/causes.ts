@@ -15,7 +15,7 @@ export interface Hit {
   readonly causes: readonly number[];
 }
 
-export const nameOf = ({ kind, name }: Pick<Cause, 'kind' | 'name'>): string => `${kind} ${name}`;
+const nameOf = ({ kind, name }: Pick<Cause, 'kind' | 'name'>): string => `${kind} ${name}`;
 
 /** Columns of a terminal. */
 const WIDTH = 100;
@@ -36,8 +36,8 @@ export function causesText({ causes, symbols }: Causes, hits: readonly Hit[]): s
   const broken = hits.filter(({ changed }) => changed > 0).length;
   const what =
     hits.length > 0
-      ? `break ${broken} of ${count(hits.length, 'kmod')}`
-      : `change ${count(symbols.explained, 'exported function')}`;
+      ? `breaks ${broken} of ${count(hits.length, 'kmod')}`
+      : `changes ${count(symbols.explained, 'exported function')}`;
   if (ordered.length === 0) return '';
   const heads = ['CAUSE', ...(hits.length > 0 ? ['KMODS'] : []), 'EXPORTS', 'UNCHANGED'];
   const rows = shown.map(({ cause, kmods }) => [
@@ -49,14 +49,14 @@ export function causesText({ causes, symbols }: Causes, hits: readonly Hit[]): s
   const more = ordered.length - shown.length;
   const elsewhere = all.length - ordered.length;
   return [
-    `${count(ordered.length, 'change')} of declarations in the kernel ${what}:\n`,
+    `${count(ordered.length, 'declaration')} changed in the kernel, which ${what}:\n`,
     ...shown.map(({ cause }) => changeText(cause)),
     more > 0 ? `  … and ${more} more; --json has them all\n` : '',
     `\n${table([heads, ...rows])}`,
     unsureText(shown.map(({ cause }) => cause)),
     elsewhere > 0
       ? line(
-          `${count(elsewhere, 'more change')} hit only exports that none of the kmods needs; --json has them.`,
+          `${elsewhere} more changed that only exports reach which none of the kmods needs; --json has them.`,
         )
       : '',
   ].join('');
@@ -164,3 +164,18 @@ export function coverageText({ symbols }: Causes, total: number): string {
     ...(untold.length > 0 ? ['Not looked at:\n', ...untold.map((it) => `  ${it}\n`)] : []),
   ].join('');
 }
+
+/** Names of causes by their numbers. */
+export const namesOf = ({ causes }: Causes, numbers: readonly number[]): string[] =>
+  numbers.flatMap((i) => causes[i] ?? []).map(nameOf);
+
+/** The same for programs: see docs/causes.md. */
+export const causesJson = (causes: Causes, hits: readonly Hit[]) => ({
+  symbols: causes.symbols,
+  causes: causes.causes,
+  kmods: hits.map(({ kmod, changed, causes: those }) => ({
+    name: kmod,
+    changed,
+    causes: namesOf(causes, those),
+  })),
+});

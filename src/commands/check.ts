@@ -56,10 +56,11 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   const comparisons = compareKmods(kmods, kernel, baseline);
   const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
+  const why = baseline && (await causesOf([named.baseline, baseline], [named.kernel, kernel], kmods));
   output.write(
     options.json
-      ? `${JSON.stringify(checkJson(kernel, comparisons, before), null, 2)}\n`
-      : checkText(output, kernel, comparisons, before, stable !== undefined),
+      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, before), ...why?.json }, null, 2)}\n`
+      : `${why?.text ?? ''}${checkText(output, kernel, comparisons, before, stable !== undefined)}`,
   );
   const kept = !difference || stable === undefined || brokenPromises(difference).length === 0;
   return kept && comparisons.every(({ answer }) => answer === 'compatible');
@@ -75,15 +76,17 @@ export async function diff(
   [older, newer]: readonly [string, string],
   options: Pick<CheckOptions, 'stablelist' | 'arch' | 'variant' | 'json' | 'config'>,
 ): Promise<boolean> {
-  const before = await kernelOf([await read(older)], options);
-  const after = await kernelOf([await read(newer)], options);
+  const [old, young] = [[await read(older)], [await read(newer)]];
+  const before = await kernelOf(old, options);
+  const after = await kernelOf(young, options);
   const stable = await readStablelist(options.stablelist, options.arch ?? after.arch);
   const difference = compareKernels(before.symbols, after.symbols, stable);
   const sizes = { before: before.symbols.size, after: after.symbols.size };
+  const why = await causesOf([old, before], [young, after], []);
   output.write(
     options.json
-      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference) }, null, 2)}\n`
-      : `${differenceText(sizes.before, difference, stable !== undefined)}${changesText(difference)}`,
+      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference), ...why?.json }, null, 2)}\n`
+      : `${why?.text ?? ''}${differenceText(sizes.before, difference, stable !== undefined)}${changesText(difference)}`,
   );
   return difference.removed.length + difference.changed.length + narrower(difference).length === 0;
 }
@@ -212,6 +215,22 @@ async function kmodsOf(named: readonly Named[], kernel: Kernel, told: Told): Pro
   const { kmodsOnHub } = await hubBuilds();
   const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
   return [...inFiles, ...(await kmodsOnHub(builds, { variant, siblings }, options))];
+}
+
+/**
+ * What changed in the kernel's source, for the beginning, where both kernels' own files are given, with their types; those of rpms
+ * are not looked for here, since unpacking them takes longer than all the rest.
+ */
+async function causesOf(
+  [was, before]: readonly [readonly Named[], KernelSymbols],
+  [is, after]: readonly [readonly Named[], KernelSymbols],
+  kmods: readonly Kmod[],
+) {
+  const [old, young] = [was, is].map((named) => named.flatMap(({ files = [] }) => files));
+  if (![old, young].every((files) => files?.some(({ btf }) => btf))) return undefined;
+  const { explainShort } = await import('./types.ts');
+  const { symbols } = before;
+  return explainShort({ files: old ?? [], symbols }, { files: young ?? [], symbols: after.symbols }, kmods);
 }
 
 // ---- what is shown ----------------------------------------------------------------------------------

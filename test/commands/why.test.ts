@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
+import { check, diff } from '../../src/commands/check.ts';
+import type { Output } from '../../src/commands/text.ts';
 import { type WhyOptions, why } from '../../src/commands/why.ts';
 import { BTF, VERSIONS, type Version } from '../btf/kernels.ts';
 import { func, int, pointer, proto, struct, writeBtf } from '../btf/write.ts';
@@ -48,7 +50,7 @@ describe('what broke the kmods', () => {
     expect(answer).toBe(false);
     const lines = text.split('\n');
     expect(lines.slice(0, 4)).toEqual([
-      '6 changes of declarations in the kernel break 12 of 12 kmods:',
+      '6 declarations changed in the kernel, which breaks 12 of 12 kmods:',
       '  struct device: + unsigned long flags[1] (752 bytes, was 744)',
       '  struct fwnode_handle: u8 flags → unsigned long flags',
       '  struct task_struct: + unsigned int user_dumpable : 1, + u32 kstack_offset',
@@ -142,6 +144,43 @@ const moduleOf = (btf: Buffer): Buffer =>
     { wordSize: 64, littleEndian: true, machine: 62 },
     { '.modinfo': Buffer.from('name=it_self\0intree=Y\0'), '.BTF': btf },
   );
+
+describe('check and diff', () => {
+  const config = async () => {
+    throw new Error('no configuration is needed');
+  };
+  const printed = async (command: (output: Output) => Promise<boolean>) => {
+    let text = '';
+    await command({
+      write: (more) => {
+        text += more;
+      },
+      colour: false,
+    });
+    return text;
+  };
+  const options = { baseline: kernel('6.1.170'), kernel: kernel('6.1.176'), kmods: [JOOL], config };
+
+  test('check says the same first, where the types are among the files', async () => {
+    const text = await printed((output) => check(output, { ...options, json: false }));
+    expect(text).toMatch(
+      /^4 declarations changed in the kernel, which breaks 1 of 1 kmod:\n {2}struct device: \+ unsigned/,
+    );
+    expect(text).toMatch(/^kmod-jool-dkms-4\.1\.9-1\.el9 +126 +0 +53 +incompatible$/m);
+    const { why: told } = JSON.parse(await printed((output) => check(output, { ...options, json: true })));
+    expect(told.causes[0].name).toBe('device');
+  });
+  test('diff of two kernels’ own files', async () => {
+    const [older = '', newer = ''] = [1, 2].map((width) =>
+      file(`${width}.vmlinux`, vmlinux({}, small(width).base, { call: width })),
+    );
+    const text = await printed((output) => diff(output, [older, newer], { json: false, config }));
+    expect(text).toMatch(
+      /^1 declaration changed in the kernel, which changes 1 exported function:\n {2}struct s: \+ int m1 \(8 bytes, was 4\)\n/,
+    );
+    expect(text).toContain('Since the baseline, of 1 symbols: 0 added, 0 removed, 1 changed.');
+  });
+});
 
 /** A kernel of one struct and one function, and a module that goes on from it. */
 const small = (width: number) => {

@@ -4,7 +4,7 @@ export interface Shape {
   readonly wordSize: 32 | 64;
   readonly littleEndian: boolean;
   readonly machine: number;
-  /** A linked program, as vmlinux is, and no object file. */
+  /** A linked program, as vmlinux is, and no object file: with addresses, which are offsets in the file. */
   readonly isLinked?: boolean;
 }
 
@@ -72,7 +72,7 @@ export function writeElf(
       [name, 4],
       [type, 4],
       [0, word],
-      [0, word],
+      [shape.isLinked ? at : 0, word],
       [at, word],
       [size, word],
       [link, 4],

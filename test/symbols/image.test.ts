@@ -49,6 +49,14 @@ describe('the types are found', () => {
       expect(told(await found(s390Image(pack(packer, kernel))))).toEqual({ btf: big, arch: 's390x' });
     });
   });
+  test('with what it exports', async () => {
+    const image = await found(vmlinux({}, SMALL_BTF, { printk: 0x12345678, kfree: 0x9abcdef0 }));
+    const told = { provider: 'vmlinux', exportType: 'EXPORT_SYMBOL', namespace: '' };
+    expect([...(image?.exports.values() ?? [])]).toEqual([
+      { name: 'printk', crc: 0x12345678, ...told },
+      { name: 'kfree', crc: 0x9abcdef0, ...told },
+    ]);
+  });
   test('Image.gz', async () => {
     expect(told(await found(pack('gzip', rawImage('ARM\x64'))))).toEqual(expected('aarch64'));
   });

@@ -2,16 +2,34 @@
 import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { int, struct, writeBtf } from '../btf/write.ts';
-import { type Shape, writeElf } from './elf.ts';
+import { packed, type Shape, writeElf } from './elf.ts';
 
 /** BTF that is told apart from zeros. */
 export const SMALL_BTF = writeBtf([int('int'), struct('device', 8, 'a', 1, 0, 'b', 1, 32)]);
 
-export const vmlinux = (shape: Partial<Shape> = {}, btf = SMALL_BTF): Buffer =>
-  writeElf(
-    { wordSize: 64, littleEndian: true, machine: 62, isLinked: true, ...shape },
-    { '.text': Buffer.alloc(5000, 'some code '), '.BTF': btf },
-  );
+/** @param exported CRCs by name */
+export function vmlinux(
+  shape: Partial<Shape> = {},
+  btf = SMALL_BTF,
+  exported: Readonly<Record<string, number>> = {},
+): Buffer {
+  const all: Shape = { wordSize: 64, littleEndian: true, machine: 62, isLinked: true, ...shape };
+  const names = Object.keys(exported);
+  const strings = Buffer.from(names.map((name) => `${name}\0`).join(''));
+  const start = 64;
+  const offsets = names.map((_, i) => names.slice(0, i).reduce((sum, { length }) => sum + length + 1, start));
+  // Offsets to the symbol, its name and its namespace, each from where it stands.
+  const entries = offsets.flatMap((offset, i) => [0, offset - (start + strings.length + 12 * i + 4), 0]);
+  const contents = {
+    __ksymtab_strings: strings,
+    __ksymtab: packed(all, ...entries.map((it) => [it >>> 0, 4] as const)),
+    __kcrctab: packed(all, ...Object.values(exported).map((crc) => [crc, 4] as const)),
+  };
+  return writeElf(all, {
+    ...(names.length > 0 && contents),
+    ...{ '.text': Buffer.alloc(5000, 'some code '), '.BTF': btf },
+  });
+}
 
 /** A kernel in memory: `head` at 56, where arm64 and riscv64 say what they are, and BTF, once with smaller BTF before it. */
 export function rawImage(head: string, btf = SMALL_BTF): Buffer {
