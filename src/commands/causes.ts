@@ -127,9 +127,19 @@ export function hitsText({ causes }: Causes, hits: readonly Hit[]): string {
   return `\n${table([['KMOD', 'CHANGED', 'BY'], ...rows])}`;
 }
 
-/** The way from an export to a cause: `pci_enable_device(struct pci_dev *) → pci_dev.dev → struct device`. */
-export const wayText = (start: string, { steps }: Way, cause: Cause): string =>
-  [start, ...steps, nameOf(cause)].join(' → ');
+/** A way on as many lines as it needs. */
+function wayText(steps: readonly string[]): string {
+  const lines: string[] = [];
+  let last = ' ';
+  for (const step of steps.map((it) => ` → ${visible(it)}`)) {
+    if (last !== ' ' && last.length + step.length > WIDTH) {
+      lines.push(last);
+      last = '   ';
+    }
+    last += step;
+  }
+  return [...lines, last].map(line).join('');
+}
 
 /** How one export reaches the causes that hit it, nearest first. */
 export function waysText(causes: Causes, symbol: string): string {
@@ -141,8 +151,7 @@ export function waysText(causes: Causes, symbol: string): string {
   const shown = ways.slice(0, SHOWN).map((way) => {
     const cause = causes.causes[way.cause];
     return cause
-      ? line(`  → ${[...way.steps, nameOf(cause)].join(' → ')}`) +
-          changeText(cause).replace(/^ {2}/gm, '      ')
+      ? wayText([...way.steps, nameOf(cause)]) + changeText(cause).replace(/^ {2}/gm, '      ')
       : '';
   });
   const more = ways.length > SHOWN ? `  … and ${ways.length - SHOWN} more; --json has them all\n` : '';

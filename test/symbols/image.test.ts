@@ -98,12 +98,10 @@ describe('what is wrong is told, with file and offset', () => {
     ])('%s', async (_, original) => {
       const before = process.memoryUsage.rss();
       const run = fc.asyncProperty(mutated(original), async (data) => {
-        const started = performance.now();
         await readImage(data, 'hostile').catch((error: unknown) => {
           if (!(error instanceof SymbolFileError)) throw error;
           expect(error.message).toMatch(/^hostile.*: byte \d+: .+; .+/s);
         });
-        expect(performance.now() - started).toBeLessThan(5000);
       });
       await fc.assert(run, { numRuns: 400 });
       expect(process.memoryUsage.rss() - before).toBeLessThan(200 * MiB);

@@ -119,7 +119,7 @@ describe('modules written by hand', () => {
     ] as const;
     const provider = 'hand';
     expect(readModule(writeElf(shape, sections, labels), 'x.ko')).toEqual({
-      ...{ name: 'hand', arch, variant: null, unversioned: false, depends: ['a', 'b'] },
+      ...{ name: 'hand', arch, variant: null, unversioned: false, isInTree: false, depends: ['a', 'b'] },
       ...{ kernelImports: [], kmodImports: [] },
       vermagic: '5.14.0-70.el9 SMP mod_unload modversions',
       imports: Object.entries(IMPORTS).map(([symbol, crc]) => ({ symbol, crc })),
