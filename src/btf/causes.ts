@@ -14,9 +14,16 @@ export interface Cause extends DeclarationChange {
   readonly unchanged: number;
 }
 
+/** A cause that an export reaches. */
+export interface Reached {
+  /** In Causes.causes. */
+  readonly cause: number;
+  /** How many declarations away; 0: it is the export itself. */
+  readonly distance: number;
+}
+
 /** The way from an export to a cause. */
 export interface Way {
-  /** In Causes.causes. */
   readonly cause: number;
   /** Members on the way: `pci_dev.dev`. Empty where the export's own declaration names or is the cause. */
   readonly steps: readonly string[];
@@ -39,7 +46,9 @@ export interface Causes {
   };
   /** The declaration of an export as it is now; null where the BTF does not tell of it. */
   declared(symbol: string): string | null;
-  /** The shortest way from an export to each cause that it reaches, nearest first. */
+  /** The causes that an export reaches, nearest first. */
+  reached(symbol: string): readonly Reached[];
+  /** The same with a shortest way to each. */
   ways(symbol: string): Way[];
 }
 
@@ -75,10 +84,11 @@ export function findCauses(btfs: KernelBtfs, exports: readonly ComparedExport[])
     return { group: i, cause: { ...changeOf(node), ...(hits.counts[i] ?? { symbols: 0, unchanged: 0 }) } };
   });
   const ordered = found.filter(({ cause }) => cause.symbols > 0).sort((a, b) => byWeight(a.cause, b.cause));
-  const causeOfGroup = new Map(ordered.map(({ group }, i) => [group, i]));
-  const causeOfNode = new Map(
-    groups.flatMap((nodes, group) => nodes.map((node) => [node, causeOfGroup.get(group)] as const)),
-  );
+  const causeOfNode = new Map<number, number>();
+  for (const [i, { group }] of ordered.entries())
+    for (const node of groups[group] ?? []) causeOfNode.set(node, i);
+  const known = new Map<string, readonly Reached[]>();
+  const searchFrom = (symbol: string) => search(graph, graph.roots.get(symbol), causeOfNode);
   const told = changed.filter(({ symbol }) => isFunction(symbol)).length;
   const modules = changed.filter((it) => !isFunction(it.symbol) && isOfModule(it)).length;
   return {
@@ -91,14 +101,25 @@ export function findCauses(btfs: KernelBtfs, exports: readonly ComparedExport[])
       const node = graph.nodes[graph.roots.get(symbol) ?? -1];
       return node ? spell(node.pair.after, node.after, '') : null;
     },
-    ways: (symbol) => waysOf(graph, symbol, causeOfNode),
+    reached(symbol) {
+      // Kmods need much the same symbols.
+      const found = known.get(symbol) ?? searchFrom(symbol).ends;
+      known.set(symbol, found);
+      return found;
+    },
+    ways(symbol) {
+      const { cameFrom, ends } = searchFrom(symbol);
+      return ends.map(({ cause, node }) => ({ cause, steps: stepsTo(graph, cameFrom, node) }));
+    },
   };
 }
 
 /** As a module names itself: `cfg80211` of `net/wireless/cfg80211`, and with `_` for each `-`, as the kernel has it. */
 export const moduleName = (path: string): string => path.replace(/^.*\//, '').replaceAll('-', '_');
 
-const isOfModule = ({ provider }: ComparedExport): boolean => /\/|-modules/.test(provider);
+/** Rpms of kernels are called `kernel-core`, `kernel-default`; those of modules alone, `kernel-modules-extra`. */
+const isOfModule = ({ provider }: ComparedExport): boolean =>
+  provider !== 'vmlinux' && (/-modules/.test(provider) || !/^kernel(-|$)/.test(provider));
 
 /** Of an rpm's export nothing tells whether it is vmlinux's or a module's. */
 function rootOf({ symbol: name, provider }: ComparedExport, { modules }: KernelBtfs): Root {
@@ -239,25 +260,38 @@ function componentsOf(edges: Graph['edges']): Components {
 const byWeight = (a: Cause, b: Cause): number =>
   b.symbols - a.symbols || a.unchanged - b.unchanged || (a.name < b.name ? -1 : 1);
 
-/** Breadth first: the first way to a cause is a shortest one. */
-function waysOf(graph: Graph, symbol: string, causeOfNode: ReadonlyMap<number, number | undefined>): Way[] {
-  const root = graph.roots.get(symbol);
-  if (root === undefined) return [];
-  const cameFrom = new Map<number, number>([[root, root]]);
-  const ways = new Map<number, Way>();
-  for (const node of cameFrom.keys()) {
-    const cause = causeOfNode.get(node);
-    if (cause !== undefined && !ways.has(cause))
-      ways.set(cause, { cause, steps: stepsTo(graph, cameFrom, node) });
-    for (const next of graph.edges[node] ?? []) if (!cameFrom.has(next)) cameFrom.set(next, node);
-  }
-  return [...ways.values()];
+interface Search {
+  /** For each node that is reached the one before it; the root's is itself, -1 of all others. */
+  readonly cameFrom: Int32Array;
+  /** The first node of each cause, nearest first. */
+  readonly ends: readonly { readonly cause: number; readonly node: number; readonly distance: number }[];
 }
 
-function stepsTo(graph: Graph, cameFrom: ReadonlyMap<number, number>, end: number): string[] {
+/** Breadth first: the first way to a cause is a shortest one. */
+function search(graph: Graph, root: number | undefined, causeOfNode: ReadonlyMap<number, number>): Search {
+  const cameFrom = new Int32Array(graph.nodes.length).fill(-1);
+  const distances = new Int32Array(graph.nodes.length);
+  const ends = new Map<number, Search['ends'][number]>();
+  const open = root === undefined ? [] : [root];
+  if (root !== undefined) cameFrom[root] = root;
+  for (const node of open) {
+    const cause = causeOfNode.get(node);
+    const distance = distances[node] ?? 0;
+    if (cause !== undefined && !ends.has(cause)) ends.set(cause, { cause, node, distance });
+    for (const next of graph.edges[node] ?? [])
+      if (cameFrom[next] === -1) {
+        cameFrom[next] = node;
+        distances[next] = distance + 1;
+        open.push(next);
+      }
+  }
+  return { cameFrom, ends: [...ends.values()] };
+}
+
+function stepsTo(graph: Graph, cameFrom: Int32Array, end: number): string[] {
   const steps: string[] = [];
   for (let node = end; ; ) {
-    const from = cameFrom.get(node) ?? node;
+    const from = cameFrom[node] ?? node;
     if (from === node) return steps.reverse();
     const step = stepBetween(graph, from, node);
     if (step !== '') steps.push(step);
@@ -266,10 +300,10 @@ function stepsTo(graph: Graph, cameFrom: ReadonlyMap<number, number>, end: numbe
 }
 
 /** The member by which one declaration mentions another; empty of a typedef or a function, which have none. */
-function stepBetween({ nodes, edges }: Graph, from: number, to: number): string {
+function stepBetween({ nodes }: Graph, from: number, to: number): string {
   const node = nodes[from];
   const target = nodes[to];
-  if (!node || !target || !edges[from]?.includes(to)) return '';
+  if (!node || !target) return '';
   const { after: btf } = node.pair;
   const part = partsOf(btf, node.after).find(
     ({ type }) => type !== null && namesIn(btf, type).some((it) => btf.name(it) === btf.name(target.after)),

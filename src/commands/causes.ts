@@ -1,5 +1,5 @@
 /** Causes as people read them: which declarations changed, what that hits, and how. */
-import type { Cause, Causes, Way } from '../btf/causes.ts';
+import type { Cause, Causes } from '../btf/causes.ts';
 import type { MemberChange } from '../btf/changes.ts';
 import { visible } from '../report/visible.ts';
 import { line, table } from './text.ts';
@@ -9,8 +9,6 @@ export interface Hit {
   readonly kmod: string;
   /** How many symbols that it needs changed. */
   readonly changed: number;
-  /** Those of them that reach a cause, with all their ways. */
-  readonly ways: readonly { readonly symbol: string; readonly ways: readonly Way[] }[];
   /** In Causes.causes: what most of those symbols reach first, of equals what is nearer. */
   readonly causes: readonly number[];
 }

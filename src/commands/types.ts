@@ -140,12 +140,11 @@ function moduleOfPath(path: string): string | null {
 function hitOf(kmod: Kmod, exports: readonly ComparedExport[], causes: Causes): Hit {
   const needed = new Set(importsOf(kmod).map(({ symbol }) => symbol));
   const changed = exports.filter(({ symbol, isChanged }) => isChanged && needed.has(symbol));
-  const ways = changed.map(({ symbol }) => ({ symbol, ways: causes.ways(symbol) }));
-  const weights = new Map<number, { count: number; steps: number }>();
-  for (const { cause, steps } of ways.flatMap((it) => it.ways)) {
-    const known = weights.get(cause) ?? { count: 0, steps: 0 };
-    weights.set(cause, { count: known.count + 1, steps: known.steps + steps.length });
+  const weights = new Map<number, { count: number; distance: number }>();
+  for (const { cause, distance } of changed.flatMap(({ symbol }) => causes.reached(symbol))) {
+    const known = weights.get(cause) ?? { count: 0, distance: 0 };
+    weights.set(cause, { count: known.count + 1, distance: known.distance + distance });
   }
-  const ordered = [...weights].sort(([, a], [, b]) => b.count - a.count || a.steps - b.steps);
-  return { kmod: kmod.name, changed: changed.length, ways, causes: ordered.map(([cause]) => cause) };
+  const ordered = [...weights].sort(([, a], [, b]) => b.count - a.count || a.distance - b.distance);
+  return { kmod: kmod.name, changed: changed.length, causes: ordered.map(([cause]) => cause) };
 }
