@@ -13,12 +13,22 @@ export type IdPair = readonly [before: number, after: number];
  * @throws SymbolFileError where anonymous types are within themselves
  */
 export function pairUp(before: Btf, was: number, after: Btf, now: number): IdPair[] | null {
+  const { declared, pairs } = comparison(before, was, after);
+  return declared(before.type(was), after.type(now), 0) ? pairs : null;
+}
+
+/** Whether two types are the same where a declaration mentions them: named ones by their names. */
+export const isAlike = (before: Btf, was: number, after: Btf, now: number): boolean =>
+  comparison(before, was, after).mention(was, now, 0);
+
+/** @param blamed type in errors */
+function comparison(before: Btf, blamed: number, after: Btf) {
   const pairs: IdPair[] = [];
   let steps = 0;
   /** A type as the declarations mention it. */
   const mention = (a: number, b: number, depth: number): boolean => {
     if (++steps > STEPS_MAX || depth > DEPTH_MAX)
-      throw before.fail(was, 'it mentions too many types that have no name');
+      throw before.fail(blamed, 'it mentions too many types that have no name');
     const [kind, other] = [before.kind(a), after.kind(b)];
     if (kind === 'tag') return mention(targetOf(before, a), b, depth + 1);
     if (other === 'tag') return mention(a, targetOf(after, b), depth + 1);
@@ -56,7 +66,7 @@ export function pairUp(before: Btf, was: number, after: Btf, now: number): IdPai
     if (a.kind !== b.kind) return false;
     return 'type' in a && 'type' in b ? inner(a.type, b.type) : true;
   };
-  return declared(before.type(was), after.type(now), 0) ? pairs : null;
+  return { mention, declared, pairs };
 }
 
 function targetOf(btf: Btf, id: number): number {

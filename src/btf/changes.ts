@@ -1,4 +1,5 @@
 /** What changed in a declaration, in the words of C. */
+import { isAlike } from './alike.ts';
 import { type Numbers, nameKey, type Shapes, shapesOf } from './declaration.ts';
 import type { BtfPair, Node } from './graph.ts';
 import { type Part, partsOf, spell } from './parts.ts';
@@ -33,48 +34,46 @@ export function changeOf({
   const [was, now] = [pair.before.type(before), pair.after.type(after)];
   const size = 'size' in was && 'size' in now ? { was: was.size, now: now.size } : null;
   const name = pair.after.name(after);
-  const members = (): readonly MemberChange[] => {
-    const changed = membersOf(pair, before, after);
-    if (changed.length > 0) return changed;
-    return [{ name, was: whole(pair.before, before), now: whole(pair.after, after) }];
-  };
   const isList = size !== null || now.kind === 'typedef';
-  const told = isList
-    ? members()
-    : [{ name, was: whole(pair.before, before), now: whole(pair.after, after) }];
-  return { kind: kindOf(now.kind), name, members: told, size };
+  const members = isList
+    ? membersOf(pair, before, after)
+    : [{ name, was: spell(pair.before, before, ''), now: spell(pair.after, after, '') }];
+  return { kind: kindOf(now.kind), name, members: members.length > 0 ? members : [REGROUPED], size };
 }
+
+/** Where each member is as it was. */
+const REGROUPED: MemberChange = {
+  ...{ name: '', was: 'anonymous structs and unions', now: 'the same members in other ones' },
+};
 
 const kindOf = (kind: string): DeclaredKind =>
   (['struct', 'union', 'enum', 'typedef', 'variable'] as const).find((it) => it === kind) ?? 'function';
 
-/** A function, a variable, or what a typedef stands for. */
-const whole = (btf: Btf, id: number): string => {
-  const type = btf.type(id);
-  return type.kind === 'typedef' ? `typedef ${spell(btf, type.type, type.name)}` : spell(btf, id, '');
-};
-
 function membersOf({ before, after }: BtfPair, was: number, now: number): MemberChange[] {
   const [old, young] = [membersIn(before, was), membersIn(after, now)];
-  const [went, changed, came]: MemberChange[][] = [[], [], []];
-  for (const [key, { name, text }] of old) {
+  const went: MemberChange[] = [];
+  const changed: MemberChange[] = [];
+  const came: MemberChange[] = [];
+  for (const [key, { name, text, type }] of old) {
     const other = young.get(key);
-    if (!other) went?.push({ name, was: text, now: null });
-    else if (other.text !== text) changed?.push({ name, was: text, now: other.text });
+    if (!other) went.push({ name, was: text, now: null });
+    else if (other.text !== text) changed.push({ name, was: text, now: other.text });
+    else if (type !== null && other.type !== null && !isAlike(before, type, after, other.type))
+      changed.push({ name, was: text, now: `${text} of other members` });
   }
-  for (const [key, { name, text }] of young) if (!old.has(key)) came?.push({ name, was: null, now: text });
-  return [...(went ?? []), ...(changed ?? []), ...(came ?? []), ...movedIn(old, young)];
+  for (const [key, { name, text }] of young) if (!old.has(key)) came.push({ name, was: null, now: text });
+  return [...went, ...changed, ...came, ...movedIn(old, young)];
 }
 
-type Members = ReadonlyMap<string, { readonly name: string; readonly text: string }>;
+type Members = ReadonlyMap<string, Pick<Part, 'name' | 'type'> & { readonly text: string }>;
 
 /** By name, and of those of one name by which it is. */
 function membersIn(btf: Btf, id: number): Members {
-  const members = new Map<string, { name: string; text: string }>();
+  const members = new Map<string, Pick<Part, 'name' | 'type'> & { text: string }>();
   for (const part of partsOf(btf, id)) {
     let key = part.name;
     for (let nth = 1; members.has(key); nth++) key = `${part.name} ${nth}`;
-    members.set(key, { name: part.name, text: textOf(btf, part) });
+    members.set(key, { name: part.name, type: part.type, text: textOf(btf, part) });
   }
   return members;
 }

@@ -242,6 +242,25 @@ describe('what is a change', () => {
   ])('%s', (_, after, expected) => {
     expect(membersOf(plain, after)).toEqual(expected);
   });
+  test('what is behind a pointer to an anonymous struct, and how anonymous unions are made up', () => {
+    const union = (...members: string[]) => ({
+      ...struct('', 4, ...members.flatMap((name) => [name, 1, 0])),
+      kind: KIND.UNION,
+    });
+    const side = (inner: Written, first: Written, second: Written) =>
+      read([
+        ...[int('int'), inner, pointer(2), first, second],
+        ...[struct('s', 16, 'p', 3, 0, '', 4, 64, '', 5, 96), proto(0, '', 6), func('call', 7)],
+      ]);
+    const one = struct('', 4, 'x', 1, 0);
+    const before = side(one, union('a', 'b'), union('c'));
+    expect(membersOf(before, side(struct('', 4, 'y', 1, 0), union('a', 'b'), union('c')))).toEqual([
+      { name: 'p', was: 'struct {…} *p', now: 'struct {…} *p of other members' },
+    ]);
+    expect(membersOf(before, side(one, union('a'), union('b', 'c')))).toEqual([
+      { name: '', was: 'anonymous structs and unions', now: 'the same members in other ones' },
+    ]);
+  });
   test('names of parameters are none, nor what a forward declaration leaves out', () => {
     const side = (name: string, target: Written) =>
       read([int('int'), target, pointer(2), proto(0, name, 3), func('call', 4)]);
