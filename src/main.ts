@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { CheckError } from './commands/error.ts';
+import { CheckError, UnreadError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
 import { line, mistakeLines, standardOutput, writeError } from './commands/text.ts';
@@ -25,6 +25,15 @@ function program(setExit: (code: number) => void): Command {
   const output = standardOutput();
   const config = new Option('-c, --config <file>', 'configuration file').default('kmod-gate.toml');
   const json = new Option('--json', 'print JSON');
+  const release = new Option(
+    '--release <release>',
+    'whose stablelist counts, such as 9.4, where a package has several',
+  );
+  const arch = new Option('--arch <arch>', 'of builds on the hub, and of folders with several');
+  const variant = new Option(
+    '--variant <variant>',
+    'of builds on the hub, and of folders with several, such as rt or 64k',
+  );
   const kmodGate = new Command('kmod-gate')
     .description('Tries third-party kernel modules against a kernel build in Koji before it is released.')
     .version(version)
@@ -169,15 +178,22 @@ function program(setExit: (code: number) => void): Command {
     });
   kmodGate
     .command('check')
-    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, folders of them, or builds on the hub')
+    .argument(
+      '[kmod...]',
+      'rpms, modules (.ko), lists of modversions, folders with them, or builds on the hub',
+    )
     .requiredOption(
       '--kernel <file...>',
-      'Module.symvers or rpms that form one kernel, or a build on the hub',
+      'Module.symvers, rpms that form one kernel, a folder with them, /lib/modules/VERSION, or a build on the hub',
     )
     .option('--baseline <file...>', 'an older kernel, to tell what changed')
-    .option('--stablelist <file>', 'symbols that must not change since the baseline')
-    .option('--arch <arch>', 'of builds on the hub')
-    .option('--variant <variant>', 'of builds on the hub, such as rt or 64k')
+    .option(
+      '--stablelist <file>',
+      'symbols that must not change since the baseline, or that have the CRCs of the list',
+    )
+    .addOption(release)
+    .addOption(arch)
+    .addOption(variant)
     .addOption(config)
     .addOption(json)
     .description(
@@ -189,11 +205,12 @@ function program(setExit: (code: number) => void): Command {
     });
   kmodGate
     .command('diff')
-    .argument('<older>', 'a Module.symvers, an rpm, a folder of rpms, or a build on the hub')
+    .argument('<older>', 'a Module.symvers, an rpm, a folder with them, or a build on the hub')
     .argument('<newer>', 'the same')
     .option('--stablelist <file>', 'symbols that must not change')
-    .option('--arch <arch>', 'of builds on the hub')
-    .option('--variant <variant>', 'of builds on the hub, such as rt or 64k')
+    .addOption(release)
+    .addOption(arch)
+    .addOption(variant)
     .addOption(config)
     .addOption(json)
     .description('what changed between the symbols of two kernels')
@@ -252,6 +269,8 @@ function program(setExit: (code: number) => void): Command {
     .description('validate a file and print what was understood')
     .action(async (file: string) => {
       const { configCheck } = await import('./commands/config.ts');
+      const { prepareConfig } = await import('./config/config.ts');
+      await prepareConfig(file);
       setExit(configCheck(file, output.write));
     });
   return kmodGate;
@@ -266,6 +285,7 @@ interface WhyArguments {
 interface DiffArguments {
   readonly config: string;
   readonly stablelist?: string;
+  readonly release?: string;
   readonly arch?: string;
   readonly variant?: string;
   readonly json?: true;
@@ -282,6 +302,7 @@ const common = (options: DiffArguments) => ({
 
 async function loadConfig(file: string): Promise<Config> {
   const config = await import('./config/config.ts');
+  await config.prepareConfig(file);
   return config.loadConfig(file);
 }
 
@@ -320,6 +341,7 @@ function stopSignal(): AbortSignal {
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
   if (error instanceof ConfigError) return { code: EXIT.wrong, text: mistakeLines(error) };
+  if (error instanceof UnreadError) return { code: EXIT.wrong, text: error.problems.map(line).join('') };
   if (
     [StoreError, ListenError, SettingsError, HubError, CheckError, SymbolFileError, InputError].some(
       (kind) => error instanceof kind,

@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   kabi: [],
   symbols: ['kabi'],
   btf: ['symbols/bytes.ts'],
-  config: ['core', 'kabi'],
+  config: ['core', 'kabi', 'symbols'],
   koji: [],
   bus: ['core'],
   store: ['core', 'kabi', 'report'],

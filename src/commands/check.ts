@@ -1,6 +1,4 @@
 /** `kmod-gate check` and `kmod-gate diff`: kernels and kmods compared by their symbols, with no Koji needed. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { blame } from '../kabi/blame.ts';
 import {
@@ -12,21 +10,32 @@ import {
   type KmodComparison,
 } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
-import { combineKernel } from '../kabi/kernel.ts';
-import type { KernelKind } from '../kabi/kmod.ts';
-import type { KernelSymbols, Kmod } from '../kabi/model.ts';
-import { variantOf } from '../kabi/rpm.ts';
+import { forKernel } from '../kabi/kmod.ts';
+import type { KernelSymbols, Kmod, Stablelist } from '../kabi/model.ts';
+import { describeRemark } from '../kabi/remark.ts';
 import { spellSymbols } from '../report/report.ts';
-import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
-import { CheckError } from './error.ts';
+import { CheckError, UnreadError } from './error.ts';
+import { countKinds, countText, KINDS, type Kind } from './folder.ts';
+import {
+  type Beside,
+  type Kernel,
+  kernelOf,
+  kmodsOf,
+  type Named,
+  readArguments,
+  readKernelArgument,
+  readStablelist,
+} from './symbolfiles.ts';
 import { line, type Output, paint, table } from './text.ts';
 
 export interface CheckOptions {
-  /** Files that form one kernel, folders of such, or an NVR or build id on the hub. */
+  /** Files that form one kernel, folders with such, or an NVR or build id on the hub. */
   readonly kernel: readonly string[];
   readonly baseline?: readonly string[];
   readonly stablelist?: string;
-  /** Rpms, modules, lists of modversions, folders of such, or NVRs or build ids on the hub. */
+  /** Which release's list counts, of several. */
+  readonly release?: string;
+  /** Rpms, modules, lists of modversions, folders with such, or NVRs or build ids on the hub. */
   readonly kmods: readonly string[];
   /** Of builds on the hub: for x86_64, the plain kernel, and kmods for the same as the kernel, unless told. */
   readonly arch?: string;
@@ -39,182 +48,103 @@ export interface CheckOptions {
 /**
  * Compare kmods with a kernel, and the kernel with a baseline.
  * @returns whether every kmod loads, and no listed symbol changed
- * @throws CheckError, SymbolFileError, HubError
+ * @throws CheckError, UnreadError once all else is shown, SymbolFileError, HubError
  */
 export async function check(output: Output, options: CheckOptions): Promise<boolean> {
-  if (options.stablelist !== undefined && !options.baseline)
-    throw new CheckError('--stablelist tells what must not change: name with --baseline since when');
+  const beside: Beside = { passed: [], unread: [] };
   const named = await readArguments(options);
-  const kernel = await kernelOf(named.kernel, options);
-  const stable = await readStablelist(options.stablelist, options.arch ?? kernel.arch);
-  const baseline = options.baseline && (await kernelOf(named.baseline, options));
-  const kmods = await kmodsOf(named.kmods, kernel, options);
-  if (kmods.length === 0 && !baseline)
+  const kernel = await kernelOf(named.kernel, options, beside, named.kmods);
+  const stable = await readStablelist(options.stablelist, options.arch ?? kernel.arch, options.release);
+  if (stable && !stable.exports && !options.baseline)
+    throw new CheckError('--stablelist tells what must not change: name with --baseline since when');
+  const baseline = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
+  const found = await kmodsOf(named.kmods, kernel, options, beside);
+  const { kmods, others } = forKernel(found, kernel);
+  if (kmods.length === 0 && !baseline && !stable)
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
   const comparisons = compareKmods(kmods, kernel, baseline);
-  const difference = baseline && compareKernels(baseline.symbols, kernel.symbols, stable);
+  const difference =
+    baseline && knownOf(compareKernels(baseline.symbols, kernel.symbols, stable?.symbols), baseline, kernel);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
+  const promise = stable && promiseOf(stable, kernel, difference);
   const why = baseline && (await causesOf([named.baseline, baseline], [named.kernel, kernel], kmods));
   output.write(
     options.json
-      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, before), ...why?.json }, null, 2)}\n`
-      : `${why?.text ?? ''}${checkText(output, kernel, comparisons, before, stable !== undefined)}`,
+      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, others, before), ...why?.json, ...besideJson(promise, beside) }, null, 2)}\n`
+      : `${why?.text ?? ''}${checkText(output, kernel, comparisons, others, before, promise)}${besideText(beside)}`,
   );
-  const kept = !difference || stable === undefined || brokenPromises(difference).length === 0;
-  return kept && comparisons.every(({ answer }) => answer === 'compatible');
+  assertRead(beside);
+  return (
+    (!promise || promise.broken.length === 0) && comparisons.every(({ answer }) => answer === 'compatible')
+  );
 }
 
 /**
  * Compare two kernels.
- * @returns whether the newer one exports all that the older one does, with the same CRCs and to as many modules
- * @throws CheckError, SymbolFileError, HubError
+ * @returns whether the newer one exports all that the older one does, with the same CRCs and to as many modules, and what
+ * the stablelist has as it has it
+ * @throws CheckError, UnreadError once all else is shown, SymbolFileError, HubError
  */
 export async function diff(
   output: Output,
   [older, newer]: readonly [string, string],
-  options: Pick<CheckOptions, 'stablelist' | 'arch' | 'variant' | 'json' | 'config'>,
+  options: Pick<CheckOptions, 'stablelist' | 'release' | 'arch' | 'variant' | 'json' | 'config'>,
 ): Promise<boolean> {
-  const [old, young] = [[await read(older)], [await read(newer)]];
-  const before = await kernelOf(old, options);
-  const after = await kernelOf(young, options);
-  const stable = await readStablelist(options.stablelist, options.arch ?? after.arch);
-  const difference = compareKernels(before.symbols, after.symbols, stable);
+  const beside: Beside = { passed: [], unread: [] };
+  const [old, young] = [await readKernelArgument(older), await readKernelArgument(newer)];
+  const before = await kernelOf(old, options, beside);
+  const after = await kernelOf(young, options, beside);
+  const stable = await readStablelist(options.stablelist, options.arch ?? after.arch, options.release);
+  const difference = knownOf(compareKernels(before.symbols, after.symbols, stable?.symbols), before, after);
+  const promise = stable && promiseOf(stable, after, difference);
   const sizes = { before: before.symbols.size, after: after.symbols.size };
   const why = await causesOf([old, before], [young, after], []);
   output.write(
     options.json
-      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference), ...why?.json }, null, 2)}\n`
-      : `${why?.text ?? ''}${differenceText(sizes.before, difference, stable !== undefined)}${changesText(difference)}`,
+      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference), ...why?.json, ...besideJson(promise, beside) }, null, 2)}\n`
+      : `${why?.text ?? ''}${partialText(before, 'baseline')}${partialText(after)}${differenceText(sizes.before, difference)}${promiseText(promise)}${changesText(difference)}${unlikeListText(promise)}${besideText(beside)}`,
   );
-  return difference.removed.length + difference.changed.length + narrower(difference).length === 0;
+  assertRead(beside);
+  const { removed, changed } = difference;
+  const since = promise?.sinceList;
+  const asListed = !since || since.removed.length + since.changed.length + narrower(since).length === 0;
+  return asListed && removed.length + changed.length + narrower(difference).length === 0;
 }
 
-// ---- files ------------------------------------------------------------------------------------------
+/** What is known of a difference where a kernel may export more than is known. */
+const knownOf = (difference: KernelDifference, before: Kernel, after: Kernel): KernelDifference => ({
+  ...difference,
+  ...(before.partial === undefined ? {} : { added: [] }),
+  ...(after.partial === undefined ? {} : { removed: [] }),
+});
 
-/** An argument with the files that it names, or with none where it may be a build on the hub. */
-export interface Named {
+/** Throws UnreadError where a file could not be read. */
+export function assertRead({ unread }: Beside): void {
+  if (unread.length > 0) throw new UnreadError(unread.map(({ problem }) => problem));
+}
+
+/** What became of the symbols of a stablelist. */
+interface Kept {
   readonly name: string;
-  readonly files?: readonly SymbolFile[];
+  /** Those that changed or went since the baseline, or that are not as the list has them. */
+  readonly broken: readonly string[];
+  /** What is not as the list has it; undefined of a list without CRCs. */
+  readonly sinceList: KernelDifference | undefined;
 }
 
-export async function read(name: string): Promise<Named> {
-  if (!existsSync(name)) return { name };
-  const files: SymbolFile[] = [];
-  // One after the other: of rpms only the headers are kept.
-  for (const path of filesOf(name)) files.push(await readSymbolFile(readFileSync(path), path));
-  return { name, files };
-}
-
-/** Of a folder all files below it; links count, as weak-updates has them. */
-function filesOf(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path];
-  const paths = readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => join(path, name));
-  const files = paths.filter((each) => statSync(each, { throwIfNoEntry: false })?.isFile());
-  if (files.length === 0) throw new CheckError(`${path}: there is no file in this folder`);
-  return files.sort();
-}
-
-/**
- * An option that takes several files takes the kmods after it too. Where none are named apart, an argument is a
- * kernel's if all its files are; of builds on the hub the first, since one is a whole kernel.
- */
-export async function readArguments(
-  { kernel, baseline = [], kmods }: Pick<CheckOptions, 'kernel' | 'baseline' | 'kmods'>,
-  isPart: (file: SymbolFile) => boolean = isKernelPart,
-) {
-  const all = async (names: readonly string[]) => {
-    const named: Named[] = [];
-    for (const name of names) named.push(await read(name));
-    return named;
-  };
-  const named = { kernel: await all(kernel), baseline: await all(baseline), kmods: await all(kmods) };
-  const isKernel = ({ files = [] }: Named) => files.every(isPart);
-  if (kmods.length === 0) {
-    const isOfKernel = (argument: Named, i: number) => isKernel(argument) && (argument.files || i === 0);
-    if (!named.kernel.some(isOfKernel))
-      throw new CheckError(
-        `--kernel: ${kernel.join(', ')} is a kmod's; name Module.symvers or the kernel's rpms`,
-      );
-    const kmodsAmong = (some: readonly Named[]) => some.filter((argument, i) => !isOfKernel(argument, i));
-    return {
-      kernel: named.kernel.filter(isOfKernel),
-      baseline: named.baseline.filter(isOfKernel),
-      kmods: [...kmodsAmong(named.kernel), ...kmodsAmong(named.baseline)],
-    };
-  }
-  const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument));
-  if (stray) throw new CheckError(`${stray.name}: is a kmod's, not a kernel's; put all kmods behind --`);
-  return named;
-}
-
-/** Module.symvers, rpms that are named as parts of a kernel are, and what offers symbols and needs none. */
-export function isKernelPart(file: SymbolFile): boolean {
-  const { format, name, kernelImports, kmodImports, imports, exports, stablelists } = file;
-  if (format === 'symvers' || format === 'image' || stablelists.length > 0) return true;
-  if (variantOf(name.replace(/-[^-]+-[^-]+$/, '')) !== null) return true;
-  return kernelImports.length + kmodImports.length + imports.length === 0 && exports.size > 0;
-}
-
-/** The list of an architecture; a rpm of stablelists has one for each, by release of the distribution. */
-async function readStablelist(
-  path: string | undefined,
-  arch: string | null,
-): Promise<ReadonlySet<string> | undefined> {
-  if (path === undefined) return undefined;
-  const { files } = await read(path);
-  if (!files) throw new CheckError(`${path}: there is no such file`);
-  const lists = files.flatMap(({ stablelists }) => stablelists);
-  if (lists.length === 0) throw new CheckError(`${path}: holds no stablelist`);
-  if (lists.length === 1) return lists[0]?.symbols;
-  const names = lists.map(({ name }) => name);
-  const fit = lists.filter(({ name }) => arch !== null && name.includes(arch));
-  // The newest release has the last of them.
-  const newest = fit.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true })).at(-1);
-  if (newest) return newest.symbols;
-  throw new CheckError(
-    `${path}: holds several lists (${names.join(', ')}); name one of their files, or --arch`,
-  );
-}
-
-// ---- kernels and kmods ------------------------------------------------------------------------------
-
-type Told = Pick<CheckOptions, 'arch' | 'variant' | 'config'>;
-
-/** With Koji's client and all that it needs, which takes longer to load than the rest. */
-const hubBuilds = () => import('./hubbuild.ts');
-
-/** Of a build on the hub, where nothing tells. */
-const ARCH = 'x86_64';
-
-/** A kernel, and the variants that its build makes, where it is one on the hub. */
-type Kernel = KernelSymbols & Partial<Pick<KernelKind, 'siblings'>>;
-
-/** One kernel of all the files that form it, or of the hub. Throws SymbolFileError for files of several kernels. */
-export async function kernelOf(
-  named: readonly Named[],
-  { arch = ARCH, variant = '', config }: Told,
-): Promise<Kernel> {
-  const [build] = named.filter(({ files }) => !files);
-  if (build && named.length === 1) {
-    const { kernelOnHub } = await hubBuilds();
-    return kernelOnHub(build.name, { arch, variant, config });
-  }
-  if (build) throw new CheckError(`${build.name}: there is no such file`);
-  return combineKernel(named.flatMap(({ files = [] }) => files));
-}
-
-/** Kmods of files, and those of the hub that are for this kernel. */
-async function kmodsOf(named: readonly Named[], kernel: Kernel, told: Told): Promise<Kmod[]> {
-  const inFiles = named.flatMap(({ files = [] }) => files);
-  const builds = named.filter(({ files }) => !files).map(({ name }) => name);
-  if (builds.length === 0) return inFiles;
-  const variant = kernel.variant ?? told.variant ?? null;
-  const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
-  const { kmodsOnHub } = await hubBuilds();
-  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
-  return [...inFiles, ...(await kmodsOnHub(builds, { variant, siblings }, options))];
+function promiseOf(
+  { name, symbols, exports }: Stablelist,
+  kernel: Kernel,
+  difference: KernelDifference | undefined,
+): Kept {
+  const ofList =
+    exports &&
+    knownOf(compareKernels(exports, kernel.symbols, symbols), { ...kernel, symbols: exports }, kernel);
+  const sinceList = ofList && { ...ofList, added: [] };
+  const broken = [difference, sinceList].flatMap((it) => (it ? brokenPromises(it) : []));
+  return { name, broken: [...new Set(broken.map(({ symbol }) => symbol))], sinceList };
 }
 
 /**
@@ -287,10 +217,14 @@ function listed(difference: KernelDifference) {
 function checkJson(
   kernel: KernelSymbols,
   comparisons: readonly KmodComparison[],
+  others: readonly Kmod[],
   before: Before | undefined,
 ) {
   return {
-    kernel: { symbols: kernel.symbols.size },
+    kernel: {
+      symbols: kernel.symbols.size,
+      ...(kernel.partial !== undefined && { partial: kernel.partial }),
+    },
     ...(before && { baseline: { symbols: before.symbols, ...counts(before.difference) } }),
     kmods: comparisons.map(({ kmod: name, answer: outcome, cause, ...found }) => ({
       name,
@@ -298,35 +232,49 @@ function checkJson(
       outcome,
       ...(cause && { cause: CAUSES[cause] }),
     })),
+    ...(others.length > 0 && { for_other_kernels: others.map(({ name }) => name) }),
     ...(before && { difference: listed(before.difference) }),
   };
 }
 
 function checkText(
   output: Output,
-  kernel: KernelSymbols,
+  kernel: Kernel,
   comparisons: readonly KmodComparison[],
+  others: readonly Kmod[],
   before: Before | undefined,
-  promised: boolean,
+  promise: Kept | undefined,
 ): string {
-  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause }) => [
+  const rows = comparisons.map(({ kmod, imports, missing, changed, answer, cause, remarks }) => [
     kmod,
     String(imports),
     String(missing.length),
     String(changed.length),
     answer,
-    cause ? CAUSES[cause] : '',
+    [
+      ...(cause ? [CAUSES[cause]] : []),
+      ...remarks.slice(0, REMARKS).map(describeRemark),
+      ...(remarks.length > REMARKS ? [`${remarks.length - REMARKS} more; --json has them all`] : []),
+    ].join('; '),
   ]);
   const heads = ['KMOD', 'IMPORTS', 'MISSING', 'CHANGED', 'OUTCOME', ''];
+  const passedOver = others.map(({ name }) => name).join(', ');
   const shown = table([heads, ...rows], (padded, cell) => paint(output, TONES[cell] ?? cell, padded));
   return [
     `The kernel exports ${kernel.symbols.size} symbols.\n`,
-    ...(before ? [differenceText(before.symbols, before.difference, promised)] : []),
+    partialText(kernel),
+    ...(before ? [differenceText(before.symbols, before.difference)] : []),
+    promiseText(promise),
     ...(before ? [reexportedText(before.difference)] : []),
+    unlikeListText(promise),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
-    blameText(comparisons),
+    passedOver && line(`Passed over, for other kernels: ${passedOver}`),
+    blameText(comparisons, kernel.partial === undefined ? 'gone' : 'not known'),
   ].join('');
 }
+
+/** How many remarks are shown of a kmod. */
+const REMARKS = 3;
 
 /** Outcomes in the colours of those that the gate has. */
 const TONES: Readonly<Record<string, string>> = { compatible: 'ok', incompatible: 'broken' };
@@ -337,12 +285,13 @@ const NAMED = 20;
 const andMore = (count: number): string =>
   count > NAMED ? `… and ${count - NAMED} more; --json has them all\n` : '';
 
-function blameText(comparisons: readonly KmodComparison[]): string {
+/** @param gone what to say of a symbol that the kernel is not known to export */
+function blameText(comparisons: readonly KmodComparison[], gone: string): string {
   const { symbols } = blame(comparisons);
   if (symbols.length === 0) return '';
   const rows = symbols.slice(0, NAMED).map(({ symbol, provided, hits }) => {
     const required = hits[0] ? formatCrc(hits[0].required) : '';
-    const change = `${required} → ${provided ? formatCrc(provided.crc) : 'gone'}`;
+    const change = `${required} → ${provided ? formatCrc(provided.crc) : gone}`;
     const names = hits.map(({ kmod }) => kmod);
     const few =
       names.length > 3 ? `${names.slice(0, 3).join(' ')} and ${names.length - 3} more` : names.join(' ');
@@ -352,20 +301,44 @@ function blameText(comparisons: readonly KmodComparison[]): string {
   return `\nSymbols that are not as kmods need them\n${table([['SYMBOL', 'CRC', 'NOW IN', 'HITS'], ...rows])}${more}`;
 }
 
-function differenceText(before: number, difference: KernelDifference, promised: boolean): string {
+function differenceText(before: number, difference: KernelDifference): string {
   const { added, removed, changed, reexported } = counts(difference);
-  const broken = brokenPromises(difference);
-  const promise = promised
-    ? line(
-        `Stablelist: ${broken.length === 0 ? 'kept' : `${broken.length} listed symbols changed or went: ${broken.map(({ symbol }) => symbol).join(', ')}`}`,
-      )
-    : '';
   const everything = difference.everythingChanged
     ? 'Nearly every CRC changed: the compiler or the CRC generator did, not the code.\n'
     : '';
   const anew = reexported > 0 ? `, ${reexported} exported in another way` : '';
-  return `Since the baseline, of ${before} symbols: ${added} added, ${removed} removed, ${changed} changed${anew}.\n${everything}${promise}`;
+  return `Since the baseline, of ${before} symbols: ${added} added, ${removed} removed, ${changed} changed${anew}.\n${everything}`;
 }
+
+/** Why not all that a kernel exports is known. */
+const partialText = ({ partial }: Kernel, which = 'kernel'): string =>
+  partial === undefined ? '' : line(`The ${which} may export more than that: ${partial}.`);
+
+function promiseText(promise: Kept | undefined): string {
+  if (!promise) return '';
+  const { broken } = promise;
+  return line(
+    `Stablelist: ${broken.length === 0 ? 'kept' : `${broken.length} listed symbols changed or went: ${broken.join(', ')}`}`,
+  );
+}
+
+/** What is not as a list with CRCs has it. */
+function unlikeListText(promise: Kept | undefined): string {
+  const changes = promise?.sinceList ? changesText(promise.sinceList) : '';
+  return changes && `\n${line(`Not as ${promise?.name} has it`)}${changes}`;
+}
+
+/** What was found beside what was asked for. */
+export const besideText = ({ passed }: Beside): string =>
+  passed.length > 0 ? `\n${line(`Passed over: ${countText(passed)}`)}` : '';
+
+export const besideJson = (promise: Kept | undefined, { passed, unread }: Beside) => ({
+  ...(promise && { stablelist: { name: promise.name, broken: promise.broken } }),
+  passed_over: Object.fromEntries(
+    Object.entries(countKinds(passed)).map(([kind, count]) => [KINDS[kind as Kind][1], count]),
+  ),
+  unread,
+});
 
 /** The first of the symbols that are exported in another way: those that fewer modules may use come first. */
 function reexportedText({ reexported }: KernelDifference): string {

@@ -5,7 +5,7 @@ import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
-import { moment } from '../core/wording.ts';
+import { span } from '../core/wording.ts';
 import { type RunsWanted, serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
 import { getLoggedInUser } from '../koji/calls.ts';
@@ -13,7 +13,8 @@ import { connectHub } from '../koji/client.ts';
 import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
-import { steadyClock } from '../store/clock.ts';
+import { byCalendar } from '../report/report.ts';
+import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { explain, listRuns, reporting, revisionOf, waiverReports } from './report.ts';
@@ -44,8 +45,6 @@ const IDLE = 60_000;
 const NOTE_EVERY = 60_000;
 /** How long a stop waits for the calls in hand, in ms. */
 const PATIENCE = 5_000;
-/** Facts that are so far in the future, in ms, tell that the machine's clock was set back. */
-const CLOCK_SET = 60_000;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
@@ -53,19 +52,18 @@ const CLOCK_SET = 60_000;
  */
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
+  let ahead = () => 0;
+  const { onEntry } = options;
   const store = await openStore(config.store.url, {
     mode: 'write',
     hub: config.koji.server,
     ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
-    ...(options.onEntry && { onEntry: options.onEntry }),
+    ...(onEntry && { onEntry: (entry) => onEntry(byCalendar(entry, ahead())) }),
   });
-  const newest = await store.newest();
-  const now = steadyClock(Date.now, newest);
-  if (newest > Date.now() + CLOCK_SET)
-    options.log.warn(
-      { newestFact: moment(newest) },
-      'the clock was set back: the gate goes on from the newest fact, and slowly until the clock is there',
-    );
+  const clock = gateClock(thisMachine(), await knownOf(store));
+  const { now } = clock;
+  ahead = clock.ahead;
+  const noteClock = clockNotes(clock, store);
   const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
   const startedAt = Date.now();
   let lookedAt: number | null = null;
@@ -76,7 +74,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     hub,
     store,
     log: log('reconciler'),
-    now,
+    ...{ now, ahead: clock.ahead },
     random: Math.random,
     onFree() {
       lookedAt = Date.now();
@@ -111,7 +109,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
   const stopping = new AbortController();
-  const listening = hearPersons(store, log('store'), stopping.signal, () => {
+  const listening = hearPersons(store, log('store'), stopping.signal, noteClock, () => {
     reconciler.hearPeople();
     alarm.ring();
   });
@@ -146,14 +144,31 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   };
 }
 
+/** What lasts goes on as before; a person who looks at times should know. */
+function tellJump(log: Logger, jump: number): void {
+  if (jump === 0) return;
+  const how = `${span(Math.abs(jump))} ${jump > 0 ? 'ahead' : 'back'}`;
+  log.warn(`the machine's clock was set ${how}; holds, pauses and runs last as long as before`);
+}
+
 /** How often the store is asked whether a person has spoken, in ms. */
 const LISTEN_EVERY = 1_000;
 
-/** Commands beside the gate put waivers and orders into the store: tell of them soon. Never rejects. */
-async function hearPersons(store: Store, log: Logger, stop: AbortSignal, onWord: () => void): Promise<void> {
+/**
+ * Commands beside the gate put waivers and orders into the store: tell of them soon. They tell the time by what the gate
+ * has noted of the machine's clock. Never rejects.
+ */
+async function hearPersons(
+  store: Store,
+  log: Logger,
+  stop: AbortSignal,
+  noteClock: () => Promise<number>,
+  onWord: () => void,
+): Promise<void> {
   let heard: number | undefined;
   while (!stop.aborted) {
     try {
+      tellJump(log, await noteClock());
       const words = await store.wordsOfPersons();
       if (heard !== undefined && words !== heard) onWord();
       heard = words;

@@ -5,7 +5,7 @@ import type { KernelSymbols, Kmod } from '../kabi/model.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import type { Hub } from '../koji/hub.ts';
-import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/symbols.ts';
+import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
 
 export interface HubOptions {
@@ -15,7 +15,7 @@ export interface HubOptions {
 
 /** A build id, or an NVR; and what is named as files are. */
 const BUILD = /^(\d+|[^/\s]+-[^-/\s]+-[^-/\s]+)$/;
-const FILE = /\.(rpm|ko|gz|xz|zst|symvers|modversions)$/;
+const FILE = /\.(rpm|ko|gz|xz|zst|bz2|lzma|symvers|modversions)$/;
 
 /**
  * What a kernel build provides for one architecture, from its rpms' headers.
@@ -32,9 +32,11 @@ export async function kernelOnHub(
   return withHub(options, async (source) => {
     const build = await buildOf(source.hub, ref);
     const kernel = { id: build.build_id, name: build.name, variant };
-    const { tables, ...kind } = await readKernel(source, kernel);
+    const { tables, rpms, variant: own, siblings } = await readKernel(source, kernel);
     const symbols = tables.get(arch);
-    if (symbols && symbols.size > 0) return { arch, ...kind, symbols };
+    const beside = rpms.get(arch);
+    if (symbols && symbols.size > 0)
+      return { arch, variant: own, siblings, symbols, ...(beside && { rpms: beside }) };
     const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);
     throw new CheckError(
       `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${butFor(there)}`,
@@ -43,13 +45,15 @@ export async function kernelOnHub(
 }
 
 /**
- * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel's variant.
+ * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel and its variant.
  * @param refs NVRs or build ids
+ * @param against the kernel that they are to be compared with
  * @throws CheckError where one is not there, has nothing for that architecture, or is for several variants and it is
  * not known which is meant; HubError
  */
 export async function kmodsOnHub(
   refs: readonly string[],
+  against: KernelSymbols,
   kind: KernelKind,
   options: HubOptions,
 ): Promise<Kmod[]> {
@@ -63,7 +67,7 @@ export async function kmodsOnHub(
     );
     return builds.map(({ nvr }, i) => {
       const of = rpms[i] ?? [];
-      const kmod = kmodOfBuild(nvr, of, arch, kind);
+      const kmod = kmodOfBuild(nvr, of, { ...against, arch }, kind);
       if (!kmod)
         throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
       if (kind.variant !== null) return kmod;

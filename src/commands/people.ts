@@ -8,7 +8,7 @@ import { hasChangedTags, holdOf } from '../core/people.ts';
 import { verdictOf } from '../core/verdict.ts';
 import { describeOrder, describeWaiver, moment } from '../core/wording.ts';
 import { waiverReport } from '../report/report.ts';
-import { steadyClock } from '../store/clock.ts';
+import { timeBeside } from '../store/clock.ts';
 import { OvertakenError } from '../store/error.ts';
 import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
@@ -32,7 +32,7 @@ export interface Floor {
   readonly config: Config;
   readonly store: Store;
   readonly output: Output;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by the calendar. */
   readonly now: () => number;
 }
 
@@ -62,7 +62,7 @@ export async function sayWaive({ config, store, output, now }: Floor, options: W
   if (reason === '') throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
   const by = whoIs(options.by);
   const at = await timeOf(store, now);
-  const until = options.until === undefined ? null : parseUntil(options.until, at);
+  const until = options.until === undefined ? null : parseUntil(options.until, now());
   const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
   const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
   const id = await store.waive(waiver, runs);
@@ -140,7 +140,7 @@ export async function sayUnwaive({ store, output, now }: Floor, id: string, by?:
   const at = await timeOf(store, now);
   const waiver = (await store.waivers()).find((one) => String(one.id) === id);
   if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
-  const { ended, state, until } = waiverReport(waiver, at);
+  const { ended, state, until } = waiverReport(waiver, now());
   if (ended) throw new CheckError(`waiver ${id}: ended already, by ${ended.by} at ${moment(ended.at)}`);
   if (state === 'expired') throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? at)}`);
   const live = (await store.liveRuns()).filter(({ waivers }) => waivers.some((one) => one.id === waiver.id));
@@ -280,9 +280,8 @@ function assertGate({ gates }: Config, gate: string | undefined): void {
   throw new CheckError(`--gate ${gate}: no such gate, only ${gates.map(({ name }) => name).join(', ')}`);
 }
 
-/** Now; what a person says comes after all that is in the store. */
-const timeOf = async (store: Store, now: () => number): Promise<number> =>
-  steadyClock(now, await store.newest())();
+/** Now, by the gate's clock. */
+const timeOf = (store: Store, now: () => number): Promise<number> => timeBeside(store, now());
 
 /** Who speaks: as said, else who is logged in, before sudo. */
 function whoIs(by: string | undefined): string {

@@ -16,6 +16,7 @@ import type {
 import {
   asRecorded,
   BLAME_SHOWN,
+  byCalendar,
   describeBlamed,
   describePruned,
   isSpared,
@@ -46,7 +47,7 @@ export interface Reporting {
   readonly store: Store;
   readonly gates: readonly Gate[];
   readonly links: Links;
-  /** Milliseconds since the epoch, which tells what waivers hold; the machine's clock unless told. */
+  /** Milliseconds since the epoch by the calendar, which tells what waivers hold; the machine's clock unless told. */
   readonly now?: () => number;
 }
 
@@ -74,7 +75,9 @@ export async function listRuns(
   page: { readonly limit: number; readonly before?: string | undefined },
 ): Promise<RunPage | undefined> {
   const found = await store.summaries(page);
-  return found && { runs: found.runs.map((summary) => listed(summary, links)), older: found.older };
+  if (!found) return undefined;
+  const lines = found.runs.map((summary) => listed(summary, links));
+  return { runs: byCalendar(lines, await store.ahead()), older: found.older };
 }
 
 function listed(summary: RunSummary, links: Links): RunLine {
@@ -99,7 +102,8 @@ function listed(summary: RunSummary, links: Links): RunLine {
 /** Reports of all waivers, newest first. */
 export async function waiverReports(store: Store): Promise<WaiverReport[]> {
   const now = Date.now();
-  return (await store.waivers()).map((waiver) => waiverReport(waiver, now));
+  const reports = (await store.waivers()).map((waiver) => waiverReport(waiver, now));
+  return byCalendar(reports, await store.ahead());
 }
 
 /** A gate that the configuration has no more is judged by a plain one. */
@@ -111,9 +115,12 @@ async function report(
   detail?: SymbolEvidence<ArchDetail>[],
 ): Promise<RunReport> {
   const gate = gates.find(({ name }) => name === run.gate) ?? UNKNOWN_GATE;
-  const whole = reportOf(gate, run, await store.lastSaid(run.gate, run.kernel.id), links, now(), detail);
+  const ahead = await store.ahead();
+  const said = await store.lastSaid(run.gate, run.kernel.id);
+  const whole = reportOf(gate, run, said, links, now() - ahead, detail);
   const prunedAt = await store.prunedAt(run.id);
-  return prunedAt === null ? whole : asRecorded(whole, prunedAt, await store.judgedIn(run));
+  const kept = prunedAt === null ? whole : asRecorded(whole, prunedAt, await store.judgedIn(run));
+  return byCalendar(kept, ahead);
 }
 
 /** One row a run. */
@@ -156,7 +163,7 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
     build: kernel.id,
     nvr: kernel.nvr,
     runs: await Promise.all(runs.map(async (run) => report(reporting, run, await store.symbolDetail(run)))),
-    journal: await store.journal(kernel.id),
+    journal: byCalendar(await store.journal(kernel.id), await store.ahead()),
   };
 }
 
@@ -233,7 +240,7 @@ function kmodTable(output: Output, report: RunReport): string {
       words.join(', '),
       whose ? WHOSE[whose] : '-',
       required ? nvr : `${nvr} (advisory)`,
-      newestTask(tasks),
+      shownBy(tasks),
       // A verdict's reasons are right above; before it, who waived what is told here alone.
       reason >= 0 ? `see ${reason + 1}. above` : waived && outcome !== 'ok' ? `${said} (${waived})` : said,
     ];
@@ -243,12 +250,16 @@ function kmodTable(output: Output, report: RunReport): string {
   );
 }
 
-/** All in a row, with their URLs, would leave no room for anything else; --json has them. */
-function newestTask(tasks: KmodReport['tasks']): string {
-  const last = tasks.at(-1);
-  if (!last) return '-';
-  const tries = tasks.length > 1 ? `, ${tasks.length} tries` : '';
-  return `${last.url ?? `task ${last.id}`}${tries}`;
+/**
+ * The task that shows the outcome, and how often this kernel was tried. All in a row, with their URLs, would leave no room
+ * for anything else; --json has them, and those with the baseline.
+ */
+function shownBy(tasks: KmodReport['tasks']): string {
+  const own = tasks.filter(({ against }) => against === undefined);
+  const shown = own.find(({ shows }) => shows) ?? own.at(-1);
+  if (!shown) return '-';
+  const tries = own.length > 1 ? `, ${own.length} tries` : '';
+  return `${shown.url ?? `task ${shown.id}`}${tries}`;
 }
 
 type BuildError = KmodReport['errors'][number];

@@ -5,7 +5,7 @@ import { type Causes, type ComparedExport, findCauses, moduleName } from '../btf
 import type { BtfPair, KernelBtfs } from '../btf/graph.ts';
 import { type Btf, readBtf } from '../btf/reader.ts';
 import type { Kmod, SymbolTable } from '../kabi/model.ts';
-import { readImage, readModuleBtf } from '../symbols/image.ts';
+import { KERNEL_FILE, readImage, readModuleBtf } from '../symbols/image.ts';
 import { filesOfRpm } from '../symbols/payload.ts';
 import type { SymbolFile } from '../symbols/read.ts';
 import { causesJson, causesText, type Hit } from './causes.ts';
@@ -79,9 +79,6 @@ async function readTypes(
   }
   return { before, after, modules };
 }
-
-/** A kernel within its rpm, by its file's name. */
-const KERNEL_FILE = /(^|\/)(vmlinu[xz]|[iI]mage|bzImage|zImage)(-[^/]*)?(\.(gz|xz|zst))?$/;
 
 async function readVmlinux(files: readonly SymbolFile[], option: string): Promise<Btf> {
   for (const { btf, file } of files) if (btf) return readBtf(btf, file);

@@ -1,7 +1,9 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Gate, Policy, Stablelist, TagChange } from '../core/model.ts';
+import { readFile } from 'node:fs/promises';
+import type { Gate, Policy, Rebuilding, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
+import { loadZstd } from '../symbols/zstd.ts';
 import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
@@ -84,7 +86,16 @@ export interface SweepSettings {
 }
 
 /**
- * Read and check the configuration in `file`.
+ * Have all ready that reading the configuration in `file` at once may want: libzstd for a stablelist, as the rpms of EL 9
+ * are packed by zstd. What is wrong with the file is left to `loadConfig`.
+ */
+export async function prepareConfig(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  if (/^[^#\n]*stablelist/m.test(text)) await loadZstd();
+}
+
+/**
+ * Read and check the configuration in `file`, after `prepareConfig`.
  * `env` gives KOJI_PROFILE, which replaces the name in `koji.profile`, and HOME. Throws ConfigError.
  */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): Config {
@@ -135,7 +146,7 @@ export function parseConfig(
     gates: gates.map(({ on_stablelist: effect, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
       ...gate,
       on_pass,
-      rebuild: rebuild ?? null,
+      rebuild: rebuild ? rebuilding(rebuild) : null,
       build: gate.build ?? null,
       arches: gate.arches ?? null,
       baseline: gate.baseline ?? null,
@@ -306,14 +317,7 @@ function describeGate({
     ...(baseline === null ? [] : [['  baseline', baseline] as [string, string]]),
     ['  policy', describePolicy(policy)],
     ['  on_pass', describeTagChange(ends.on_pass)],
-    ...(rebuild
-      ? [
-          ['  rebuild', `what needs it, in ${rebuild.target}${rebuild.draft ? ', as drafts' : ''}`] as [
-            string,
-            string,
-          ],
-        ]
-      : []),
+    ...(rebuild ? [['  rebuild', describeRebuilding(rebuild)] as [string, string]] : []),
     ['  on_fail', describeTagChange(ends.on_fail)],
   ];
 }
@@ -354,6 +358,19 @@ function describeStablelist({ effect, symbols }: Stablelist): string {
 function describeTagChange({ tag, untag }: TagChange): string {
   const parts = [...tag.map((name) => `tag ${name}`), ...untag.map((name) => `untag ${name}`)];
   return parts.join(', ') || 'nothing';
+}
+
+const rebuilding = ({
+  branch,
+  ...rest
+}: NonNullable<ConfigFile['gate'][number]['on_pass']['rebuild']>): Rebuilding => ({
+  ...rest,
+  ...(branch !== undefined && { branch }),
+});
+
+function describeRebuilding({ target, draft, branch }: Rebuilding): string {
+  const from = branch === undefined ? '' : `, from the head of ${branch}`;
+  return `what needs it, in ${target}${draft ? ', as drafts' : ''}${from}`;
 }
 
 const describeKeep = (keep: StoreSettings['keep']): string =>

@@ -248,6 +248,7 @@ const gate = z.strictObject(
               {
                 target: matching(/^\S+$/, 'the name of a build target'),
                 draft: z.boolean({ error: 'true or false' }).default(false),
+                branch: matching(/^[^\s#]+$/, 'the name of a branch').optional(),
               },
               { error: 'a table with a target' },
             )

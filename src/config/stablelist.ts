@@ -1,9 +1,10 @@
-/** Stablelist files, as `kernel-abi-stablelists` has them: symbols that a kernel promises to keep. */
+/** Stablelists, in files of any kind that `check` takes: symbols that a kernel promises to keep. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Stablelist } from '../core/model.ts';
 import { SymbolFileError } from '../kabi/error.ts';
-import { parseStablelist } from '../kabi/text.ts';
+import { isOfArch, listsOfRelease } from '../kabi/stablelist.ts';
+import { readStablelistsNow } from '../symbols/read.ts';
 import { expandHome } from './home.ts';
 
 /** A stablelist that cannot be read; the message says which file, and why. */
@@ -16,7 +17,8 @@ const ARCH = '{arch}';
 
 /**
  * The symbols of each architecture.
- * @param path a file for every architecture, or one an architecture with `{arch}` in its name
+ * @param path a file for every architecture, one an architecture with `{arch}` in its name, or a package with lists for
+ * several, of which the current release counts
  * @throws StablelistError
  */
 export function readStablelists(path: string, env: NodeJS.ProcessEnv): Stablelist['symbols'] {
@@ -24,14 +26,26 @@ export function readStablelists(path: string, env: NodeJS.ProcessEnv): Stablelis
   try {
     const files = filesOf(at);
     if (files.length === 0) throw new StablelistError(`no file ${at} for any architecture`);
-    return Object.fromEntries(
-      files.map(([arch, file]) => [arch, [...parseStablelist(readFileSync(file, 'utf8'), file).symbols]]),
-    );
+    return Object.fromEntries(files.flatMap(([arch, file]) => listsOf(file, arch)));
   } catch (cause) {
     if (cause instanceof StablelistError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StablelistError(cause instanceof SymbolFileError ? why : `cannot be read: ${why}`, { cause });
   }
+}
+
+/** The lists of a file by architecture; that of a file with one list is for all that the file is for. */
+function listsOf(file: string, arch: string): [arch: string, symbols: string[]][] {
+  const lists = listsOfRelease(readStablelistsNow(readFileSync(file), file));
+  const [first] = lists;
+  if (!first) throw new StablelistError(`${file}: holds no stablelist`);
+  const only = lists.length === 1 ? [first] : lists.filter((list) => isOfArch(list, arch));
+  if (only[0]) return [[arch, [...only[0].symbols]]];
+  return lists.map((list) => {
+    if (list.arch === undefined)
+      throw new StablelistError(`${file}: does not tell whose its list ${list.name} is`);
+    return [list.arch, [...list.symbols]];
+  });
 }
 
 function filesOf(path: string): [arch: string, file: string][] {

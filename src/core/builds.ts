@@ -107,20 +107,36 @@ function prepare(gate: Gate, seen: Observation, later: number, against: KernelRe
     };
   const { target, priority } = build;
   if (build.repo === 'sidetag') return prepareSideTag(build, buildTag, seen, later, against);
-  if (against) {
-    const repoId = run.baselineRepos[against.id]?.repo;
-    if (repoId == null) return { decision: wait(`held: no repo with ${against.nvr}`) };
-    return { target, priority, repoId, against };
-  }
+  if (against) return prepareBaseline(build, buildTag, seen, later, against);
   const repo = build.repo === 'pin' ? lastRepo(run) : undefined;
   if (repo === 'awaited') return { decision: wait(`waits for a repo of ${buildTag.name}`, later) };
   if (repo !== undefined) return { target, priority, repoId: repo };
   const turn = awaitTurn(gate, buildTag, run);
   if (turn) return { decision: turn };
   if (build.repo === 'wait') return { target, priority, waitFor: [run.kernel.nvr] };
-  const requests = run.intents.filter(({ write }) => write.kind === 'request-repo');
-  return { decision: ask({ kind: 'request-repo', tag: buildTag.name }, requests, seen.now) };
+  return { decision: ask({ kind: 'request-repo', tag: buildTag.name }, requestsOf(run), seen.now) };
 }
+
+/** A repo that holds a baseline, or one that is requested of the time when it was the newest kernel of the build tag. */
+function prepareBaseline(
+  { target, priority }: Pick<Building, 'target' | 'priority'>,
+  { name }: BuildTag,
+  { run, now }: Observation,
+  later: number,
+  against: KernelRef,
+): Prepared {
+  const { repo: found, event } = run.baselineRepos[against.id] ?? {};
+  const repo = found ?? lastRepo(run, against);
+  if (repo === 'awaited') return { decision: wait(`waits for a repo of ${name} with ${against.nvr}`, later) };
+  if (repo !== undefined) return { target, priority, repoId: repo, against };
+  if (event === undefined) return { decision: wait(`held: no repo with ${against.nvr}`) };
+  const request: Write = { kind: 'request-repo', tag: name, against, event };
+  return { decision: ask(request, requestsOf(run, against), now) };
+}
+
+/** The repos that a run has requested, for its kernel or for a baseline. */
+const requestsOf = ({ intents }: Run, against?: KernelRef): Intent[] =>
+  intents.filter(({ write }) => write.kind === 'request-repo' && write.against?.id === against?.id);
 
 /** A repo of a shared build tag holds one newest kernel; undefined when it is this one. */
 function awaitTurn({ watch }: Gate, { name, latest, leaves }: BuildTag, run: Run): Decision | undefined {
@@ -132,11 +148,9 @@ function awaitTurn({ watch }: Gate, { name, latest, leaves }: BuildTag, run: Run
 }
 
 /** The repo that was requested last, since a person asked for a retry; undefined where none was, or none came of it. */
-function lastRepo(run: Run): number | 'awaited' | undefined {
-  const since = lastRetry(run)?.at ?? 0;
-  const last = run.intents.findLast(
-    ({ write, askedAt }) => write.kind === 'request-repo' && askedAt >= since,
-  );
+function lastRepo(run: Run, against?: KernelRef): number | 'awaited' | undefined {
+  const since = lastRetry(run)?.fact ?? -1;
+  const last = requestsOf(run, against).findLast(({ fact }) => fact > since);
   if (last && !last.ending) return 'awaited';
   return last?.ending?.how === 'done' ? last.ending.repo : undefined;
 }

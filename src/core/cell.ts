@@ -1,7 +1,7 @@
 /** One cell, one judgement: a kmod build on one architecture, by its trials and symbols. The tables of DESIGN.md. */
 import type { ArchSymbols, Attempt, Baseline, Gate, KernelRef, Kmod, Run } from './model.ts';
 import { lastRetry } from './people.ts';
-import { describeSymbols } from './symbols.ts';
+import { describeSymbols, remarksOf } from './symbols.ts';
 import { isProof, type Kernel, type Trial, trialOf, type Whose } from './trial.ts';
 import { plural } from './wording.ts';
 
@@ -132,7 +132,10 @@ function bySymbols(found: ArchSymbols | undefined, baselines: readonly Baseline[
   // All that it needs is gone: that may be another kernel than it was made for, unless it fits the baseline.
   const gone = imports > 0 && missing.count === imports && before === 'compatible';
   if (answer === 'inconclusive' && !gone)
-    return say('inconclusive', `its symbols on ${arch} tell nothing: ${cause}`);
+    return say(
+      'inconclusive',
+      `its symbols on ${arch} tell nothing: ${[cause, ...remarksOf(found)].join('; ')}`,
+    );
   const why = `does not load on ${arch}: ${describeSymbols(gone ? { ...found, cause: null } : found)}`;
   const [baseline] = baselines;
   if (!baseline) return say('unattributed', `${why}; no kernel has passed yet to compare with`);
@@ -289,11 +292,12 @@ function withBaseline(
         isProof(policy, one.proof),
     );
     if (past) return { shows: past.shows, text: `${baseline.nvr}, as run ${past.run} showed` };
-    const refused = refusedTag(run, baseline);
+    const refused = refusedPlace(run, baseline);
     if (refused) return nothing(`${baseline.nvr} cannot be tried: ${refused}`);
     const found = run.baselineRepos[baseline.id];
     if (build?.repo !== 'sidetag' && !found) return { state: 'unsought', notBefore: 0 };
-    if (build?.repo !== 'sidetag' && found?.repo === null) return nothing(found.why);
+    if (build?.repo !== 'sidetag' && found?.repo === null && found.event === undefined)
+      return nothing(found.why);
   }
   const { trial, ...there } = tryOn(context, tries, arch, { ...baseline, name: run.kernel.name });
   if (there.state !== 'judged' || !trial) return there;
@@ -301,16 +305,19 @@ function withBaseline(
   return nothing(`nothing shows whether it builds against ${baseline.nvr}: ${trial.cause}`);
 }
 
-/** So often the hub may refuse to tag a baseline into a side tag: it does so for ever where the build was deleted. */
+/**
+ * So often the hub may refuse to tag a baseline into a side tag, or a repo with it may fail: for ever where the build was
+ * deleted.
+ */
 const REFUSED_MOST = 3;
 
-/** Why the hub does not tag a baseline; undefined while it may do so yet. */
-function refusedTag(run: Run, baseline: Baseline): string | undefined {
-  const since = lastRetry(run)?.at ?? 0;
-  const failed = run.intents.flatMap(({ write, ending, askedAt }) =>
-    write.kind === 'tag' && write.against?.id === baseline.id && askedAt >= since && ending?.how === 'failed'
-      ? ending.why
-      : [],
-  );
+/** Why there is no place to try a baseline in; undefined while there may be one yet. */
+function refusedPlace(run: Run, baseline: Baseline): string | undefined {
+  const since = lastRetry(run)?.fact ?? -1;
+  const failed = run.intents.flatMap(({ write, ending, fact }) => {
+    const places = write.kind === 'tag' || write.kind === 'request-repo';
+    const isFor = places && write.against?.id === baseline.id && fact > since;
+    return isFor && ending?.how === 'failed' ? ending.why : [];
+  });
   return failed.length >= REFUSED_MOST ? failed.at(-1) : undefined;
 }

@@ -6,7 +6,7 @@ import { activeOf, cancelsFor, isOverdue, ownSideTags, submit, uselessBuilds } f
 import { standings } from './judge.ts';
 import { act, ask, conclude, type Decision, type Observation, type Pace, wait } from './look.ts';
 import type { Closing, Gate, Order, Run } from './model.ts';
-import { holdOf, lastRetry } from './people.ts';
+import { asOf, holdOf, lastRetry } from './people.ts';
 import { quietUntil } from './policy.ts';
 import { describeRebuilds, isBuild, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
 import { changeFor, newerHead, planTagChanges, type TagIntent, tagChanges, takenOver } from './tags.ts';
@@ -109,7 +109,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   if (changes.some((intent) => !intent.ending))
     return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
   // What was begun is finished: half of the tags would be neither here nor there.
-  const begun = changes.some(({ askedAt, ending }) => askedAt >= verdict.at && ending?.how === 'done');
+  const begun = changes.some(({ fact, ending }) => fact > verdict.fact && ending?.how === 'done');
   const other = begun && verdict.verdict === 'promote' ? undefined : reconsider(gate, run, now);
   if (other) return conclude(other);
   const stops = cancelsFor(run, now, activeOf(run));
@@ -140,9 +140,9 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     const act = `kmod-gate waive at gate ${blockedBy.gate}, or tag or untag ${run.kernel.nvr}`;
     return wait(`held: ${why}; a person must act: ${act}`, now + pace.poll);
   }
-  const quiet = promotes && !begun ? quietUntil(gate.policy.quiet, now) : undefined;
+  const quiet = promotes && !begun ? quietUntil(gate.policy.quiet, now + seen.ahead) : undefined;
   if (quiet !== undefined)
-    return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet);
+    return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet - seen.ahead);
   const busy = change.tag.find((tag) => seen.incoming.has(tag));
   if (busy)
     return wait(
@@ -173,7 +173,7 @@ function keepHeld(
   const until =
     end === undefined
       ? ''
-      : `, or it is ${after_hold === 'block' ? 'blocked' : 'promoted'} at ${moment(end)}`;
+      : `, or it is ${after_hold === 'block' ? 'blocked' : 'promoted'} at ${moment(end + seen.ahead)}`;
   return wait(
     `held: ${reasons[0]}; a person must act: kmod-gate retry or waive, or tag or untag ${seen.run.kernel.nvr}${until}`,
     end,
@@ -187,8 +187,9 @@ function endOfHold({ policy }: Gate, { orders }: Run, since: number): number | u
 }
 
 /** Names of the kmods that are to be built for real after a promotion. */
-function rebuildsWanted(gate: Gate, run: Run, { at, verdict }: NonNullable<Run['verdict']>): string[] {
-  return gate.rebuild && verdict === 'promote' ? needRebuild(run, standings(gate, run, at)) : [];
+function rebuildsWanted(gate: Gate, run: Run, verdict: NonNullable<Run['verdict']>): string[] {
+  if (!gate.rebuild || verdict.verdict !== 'promote') return [];
+  return needRebuild(run, standings(gate, asOf(run, verdict), verdict.at));
 }
 
 function rebuildThenClose(

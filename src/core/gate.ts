@@ -109,5 +109,14 @@ export interface Gate {
   readonly on_pass: TagChange;
   readonly on_fail: TagChange;
   /** Where kmods that need a rebuild are built for real once the kernel has passed; null: nowhere. */
-  readonly rebuild: { readonly target: string; readonly draft: boolean } | null;
+  readonly rebuild: Rebuilding | null;
+}
+
+/** How and where kmods are built for real. */
+export interface Rebuilding {
+  readonly target: string;
+  /** The builds are drafts, which somebody promotes. */
+  readonly draft: boolean;
+  /** What kmods that were built from version control are built from: the head of this branch; absent: the same commit again. */
+  readonly branch?: string;
 }

@@ -44,10 +44,10 @@ export function standings(gate: Judging, run: Run, now: number): KmodStanding[] 
 
 /** Tries that were not the first since a person last asked for a retry; none that never reached the hub. */
 export function countRetries(run: Pick<Run, 'intents' | 'orders'>): number {
-  const since = lastRetry(run)?.at ?? 0;
+  const since = lastRetry(run)?.fact ?? -1;
   const sent = run.intents
     .filter(isAttempt)
-    .filter(({ askedAt, ending }) => askedAt >= since && ending?.how !== 'lost');
+    .filter(({ fact, ending }) => fact > since && ending?.how !== 'lost');
   return triedAgain(sent.map(({ write }) => write)).length;
 }
 
@@ -76,8 +76,8 @@ function afterRetries(context: Context, kmod: Kmod, all: readonly Attempt[]): Km
     const named = order.kmod !== null && matcher([order.kmod])(kmod.name);
     const since = all.filter(
       (attempt) =>
-        (!attempt.ending || attempt.ending.at > order.at) &&
-        !isStopped(context.run, attempt, ({ askedAt }) => askedAt <= order.at),
+        (!attempt.ending || attempt.ending.fact > order.fact) &&
+        !isStopped(context.run, attempt, ({ fact }) => fact < order.fact),
     );
     const old = order.kmod === null ? stand(all.filter((one) => !since.includes(one))) : undefined;
     if (named || (old && old.finding?.outcome !== 'ok')) standing = stand(since);

@@ -1,5 +1,5 @@
 /** What one look at a run sees, and what it answers: plain data. */
-import type { Closing, Intent, KernelRef, Run, Verdict, Write } from './model.ts';
+import type { Closing, Found, Intent, KernelRef, Write } from './model.ts';
 import type { TagsSeen } from './tags.ts';
 import { describeWrite } from './wording.ts';
 
@@ -13,7 +13,10 @@ export interface BuildTag {
 
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation extends TagsSeen {
+  /** By the gate's clock. */
   readonly now: number;
+  /** How far the machine's clock, and so the calendar, is ahead of that, in ms: 0 unless somebody set it. */
+  readonly ahead: number;
   /** Number of the newest fact when the look began: what was recorded since may change what is decided. */
   readonly newest: number;
   /** What could not be read of the run so far, and why. */
@@ -43,7 +46,7 @@ export interface Decision {
   /** One line for people: where the run stands, and where it is held, who must act. */
   readonly state: string;
   readonly writes: readonly Write[];
-  readonly verdict?: Omit<NonNullable<Run['verdict']>, 'at'>;
+  readonly verdict?: Found;
   readonly closing?: Omit<Closing, 'at'>;
   /** Symbols must be read before more can be decided. */
   readonly wantsSymbols?: true;
@@ -61,10 +64,7 @@ export const wait = (state: string, wakeAt?: number): Decision => ({
 
 export const act = (state: string, ...writes: Write[]): Decision => ({ state, writes });
 
-export const conclude = (
-  found: { readonly verdict: Verdict; readonly reasons: readonly string[] },
-  overdue = false,
-): Decision => ({
+export const conclude = (found: Omit<Found, 'overdue'>, overdue = false): Decision => ({
   state: `verdict: ${found.verdict}`,
   writes: [],
   verdict: { verdict: found.verdict, reasons: found.reasons, ...(overdue && { overdue: true }) },

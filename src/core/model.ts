@@ -76,10 +76,18 @@ export type Write =
       readonly buildId: number;
       readonly target: string;
       readonly draft: boolean;
+      /** Built from the head of this branch of its repository; absent: from the very sources of that build. */
+      readonly branch?: string;
       /** NVRs that the repo must hold: the kernel, and rebuilds of the kmods whose symbols it needs. */
       readonly waitFor: readonly string[];
     }
-  | { readonly kind: 'request-repo'; readonly tag: string }
+  /** With `event`: a repo of the tag as it was then, when the baseline `against` was its newest kernel. */
+  | {
+      readonly kind: 'request-repo';
+      readonly tag: string;
+      readonly against?: KernelRef;
+      readonly event?: number;
+    }
   /** `known`: own side tags of that base before, so that a new one can be told apart. `against`: it is for the baseline. */
   | {
       readonly kind: 'create-side-tag';
@@ -128,14 +136,22 @@ export type Ending =
   | { readonly at: number; readonly how: 'failed'; readonly why: string; readonly build?: BuildEvidence }
   | { readonly at: number; readonly how: 'lost' };
 
-/** A write with all that is known of it: asked, answered (receipt), ended (ending). */
-export interface Intent<W extends Write = Write> {
+/**
+ * What is recorded has a number: facts come one after the other, and which was first is asked of their numbers alone. Times
+ * tell how long something took, and are for people: a machine's clock may be set.
+ */
+export interface Recorded {
+  readonly fact: number;
+}
+
+/** A write with all that is known of it: asked, which is the fact of its number, answered (receipt), ended (ending). */
+export interface Intent<W extends Write = Write> extends Recorded {
   /** `GATE/BUILD/GENERATION/KMOD/TRY` or `…/KIND/N`; travels as `custom_user_metadata` of a build. */
   readonly id: string;
   readonly write: W;
   readonly askedAt: number;
   readonly receipt?: Receipt;
-  readonly ending?: Ending;
+  readonly ending?: Ending & Recorded;
 }
 
 /** An attempt: one scratch build of one kmod. */
@@ -208,8 +224,15 @@ export interface LogError {
 
 export type Verdict = 'promote' | 'block' | 'hold';
 
+/** A verdict, and its reasons in order. `overdue`: the end of a hold gave it. */
+export interface Found {
+  readonly verdict: Verdict;
+  readonly reasons: readonly string[];
+  readonly overdue?: true;
+}
+
 /** A person's word that a kmod need not hold a kernel up. */
-export interface Waiver {
+export interface Waiver extends Recorded {
   readonly id: number;
   readonly at: number;
   readonly by: string;
@@ -220,17 +243,19 @@ export interface Waiver {
   readonly kernel: string;
   /** Pattern of kmod package names, or `stablelist`. */
   readonly kmod: string;
-  /** When it ends by itself; null: never. */
+  /** When it ends by itself, by the calendar; null: never. */
   readonly until: number | null;
+  /** The same by the gate's clock, as that and the machine's go now. */
+  readonly ends: number | null;
   /** Who ended it before. */
-  readonly ended?: { readonly at: number; readonly by: string };
+  readonly ended?: Recorded & { readonly at: number; readonly by: string };
 }
 
 /**
  * What a person asked of a run. `retry`: try again what is not fine, or the kmods that match. `hold`: leave its tags
  * alone until `release`. `cancel`: end it.
  */
-export interface Order {
+export interface Order extends Recorded {
   readonly id: number;
   readonly at: number;
   readonly by: string;
@@ -257,11 +282,13 @@ export interface PastTrial {
 export interface BaselineRepo {
   /** Null: there is none, and `why`. */
   readonly repo: number | null;
+  /** Where there is none: a Koji event at which it was the newest kernel, of which the hub makes a repo when asked. */
+  readonly event?: number;
   readonly why: string;
 }
 
-/** All facts of one run. What its state is follows from them. */
-export interface Run {
+/** All facts of one run; that it began is the one of its number. What its state is follows from them. */
+export interface Run extends Recorded {
   /** `GATE/BUILD/GENERATION`. */
   readonly id: string;
   readonly gate: string;
@@ -276,7 +303,7 @@ export interface Run {
   readonly strategy: Strategy;
   readonly kmods: readonly Kmod[];
   /** When they were chosen last. */
-  readonly chosenAt: number;
+  readonly chosen: Recorded & { readonly at: number };
   /** What the kernel's symbols are compared with: the newest that passed with its promises kept; null: there was none. */
   readonly baseline: KernelRef | null;
   /** By kernel build, once it was wanted as a baseline in a shared build tag. */
@@ -289,13 +316,8 @@ export interface Run {
   /** Those that speak of this gate and kernel, also such as have ended. */
   readonly waivers: readonly Waiver[];
   readonly orders: readonly Order[];
-  /** The newest; undefined where a person has asked for a retry since. `overdue`: the end of a hold gave it. */
-  readonly verdict?: {
-    readonly at: number;
-    readonly verdict: Verdict;
-    readonly reasons: readonly string[];
-    readonly overdue?: true;
-  };
+  /** The newest; undefined where a person has asked for a retry since. */
+  readonly verdict?: Found & Recorded & { readonly at: number };
   readonly closing?: Closing;
 }
 

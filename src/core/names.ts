@@ -1,4 +1,5 @@
 /** Names and versions as Koji and RPM treat them. */
+import { rpmvercmp } from '../kabi/evr.ts';
 import type { KernelBuild } from './model.ts';
 
 /** A shell pattern (`*` any run of characters, `?` any one) as a test of whole names. */
@@ -61,34 +62,4 @@ export function compareEvr(a: Evr, b: Evr): number {
     rpmvercmp(a.version, b.version) ||
     rpmvercmp(releasedNvr(a.release), releasedNvr(b.release))
   );
-}
-
-/**
- * rpm's version comparison (rpm: docs/manual/dependencies): runs of digits compare as numbers, runs of
- * letters as text, digits are newer than letters, `~` sorts before everything, `^` after the end.
- * @returns -1, 0 or 1
- */
-export function rpmvercmp(a: string, b: string): number {
-  const left = segments(a);
-  const right = segments(b);
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const order = compareSegments(left[i], right[i]);
-    if (order !== 0) return order;
-  }
-  return 0;
-}
-
-const segments = (version: string) => version.match(/\d+|[A-Za-z]+|~|\^/g) ?? [];
-
-function compareSegments(a: string | undefined, b: string | undefined): number {
-  if (a === b) return 0;
-  if (a === '~' || b === '~') return a === '~' ? -1 : 1;
-  if (a === '^') return b === undefined ? 1 : -1;
-  if (b === '^') return a === undefined ? -1 : 1;
-  if (a === undefined || b === undefined) return a === undefined ? -1 : 1;
-  const numbers = [/^\d/.test(a), /^\d/.test(b)] as const;
-  if (numbers[0] !== numbers[1]) return numbers[0] ? 1 : -1;
-  if (!numbers[0]) return a < b ? -1 : 1;
-  const [x, y] = [BigInt(a), BigInt(b)];
-  return x === y ? 0 : x < y ? -1 : 1;
 }

@@ -1,19 +1,27 @@
 /** What persons say: waivers, holds, retries. */
-import type { Intent, Order, Run, Waiver } from './model.ts';
+import type { Intent, Order, Recorded, Run, Waiver } from './model.ts';
 import { matcher } from './names.ts';
 
 /** What a waiver names to speak of the gate's stablelist; no pattern of kmods does. */
 export const STABLELIST = 'stablelist';
 
-/** The newest waiver that speaks of a kmod, or of the `stablelist`, at a time. */
+/** The newest waiver that speaks of a kmod, or of the `stablelist`, and that nobody has ended by then. */
 export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
   return waivers.findLast(
-    (waiver) =>
-      (kmod === STABLELIST ? waiver.kmod === kmod : matcher([waiver.kmod])(kmod)) &&
-      (!waiver.ended || now < waiver.ended.at) &&
-      waiver.at <= now &&
-      (waiver.until === null || now < waiver.until),
+    ({ kmod: pattern, ended, ends }) =>
+      (kmod === STABLELIST ? pattern === kmod : matcher([pattern])(kmod)) &&
+      !ended &&
+      (ends === null || now < ends),
   );
+}
+
+/** A run with the waivers that there were at a fact, such as its verdict. */
+export function asOf(run: Run, { fact }: Recorded): Run {
+  const given = run.waivers.filter((waiver) => waiver.fact <= fact);
+  const waivers = given.map(({ ended, ...waiver }) =>
+    ended && ended.fact <= fact ? { ...waiver, ended } : waiver,
+  );
+  return { ...run, waivers };
 }
 
 /** The person's hold that nobody has released. */
@@ -29,11 +37,14 @@ export const lastRetry = ({ orders }: Pick<Run, 'orders'>): Order | undefined =>
 /**
  * Whether a person's retry makes a verdict void: not once the run has changed tags, since nothing can be tried where the
  * kernel is then.
+ * @param judged number of the verdict
  */
-export function isVoid(lastOrder: number, { orders, intents }: Pick<Run, 'orders' | 'intents'>): boolean {
+export function isVoid(judged: number, { orders, intents }: Pick<Run, 'orders' | 'intents'>): boolean {
   return orders.some(
-    ({ kind, id, at }) =>
-      kind === 'retry' && id > lastOrder && !hasChangedTags(intents.filter(({ askedAt }) => askedAt <= at)),
+    (order) =>
+      order.kind === 'retry' &&
+      order.fact > judged &&
+      !hasChangedTags(intents.filter(({ fact }) => fact < order.fact)),
   );
 }
 

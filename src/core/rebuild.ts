@@ -62,7 +62,7 @@ function standingOf({ intents }: Run, kmod: string, first: readonly RebuildStand
   });
   if (intent && !ending) return say('active');
   if (ending?.how === 'done') return say('done', ending.nvr ?? '');
-  if (ending?.how === 'failed') return say('failed', explain(kmod, ending.why));
+  if (intent && ending?.how === 'failed') return say('failed', explain(intent.write, ending.why));
   if (tries.length > LOST_MOST) return say('failed', 'its build never reached the hub');
   const failed = first.find(({ state }) => state === 'failed');
   if (failed) return say('failed', `it needs ${failed.kmod}, which was not rebuilt`);
@@ -74,10 +74,16 @@ export const isRebuild = (intent: Intent): intent is Rebuild => intent.write.kin
 /** A task of its own on the hub, that is followed to its end and may be cancelled. */
 export const isBuild = (intent: Intent): boolean => isAttempt(intent) || isRebuild(intent);
 
-/** A build of this name is there already (the hub's initBuild): a release can only be built once. */
-function explain(kmod: string, why: string): string {
-  if (!/Build already exists/.test(why)) return why;
-  return `${why}; bump the release in ${kmod}'s spec file, or set draft = true in on_pass.rebuild`;
+/**
+ * What the hub refuses real builds for, and what mends it. A release can only be built once, as a draft too (the hub's
+ * new_build), and `Build already exists` goes on with all that the hub knew of the build.
+ */
+function explain({ kmod, target }: Rebuild['write'], why: string): string {
+  if (/build already exists/i.test(why))
+    return `${why.split(': {')[0]}: a release is only built once; bump the release of ${kmod} in the branch that on_pass.rebuild.branch names, or give the build tag of ${target} another %dist (docs/rebuilds.md)`;
+  if (/policy violation \(build_from_srpm\)/.test(why))
+    return `${why}: ${kmod} was built from a source rpm, and the hub's policy must let such builds into ${target} (docs/rebuilds.md)`;
+  return why;
 }
 
 /** The writes that submit what is due. */

@@ -2,7 +2,7 @@
 import { standings } from './judge.ts';
 import type { Gate, Kmod, Run, Verdict } from './model.ts';
 import { matcher } from './names.ts';
-import { STABLELIST } from './people.ts';
+import { asOf, STABLELIST } from './people.ts';
 import { verdictOf } from './verdict.ts';
 
 /** A run judged anew by the facts that it left. */
@@ -25,7 +25,7 @@ export function replay(gate: Gate, run: Run, now: number): Replayed {
   // A run of a gate without one looked at none.
   const unlisted = gate.stablelist !== null && !run.symbols?.stablelist;
   const then: Run = {
-    ...undecided,
+    ...(verdict ? asOf(undecided, verdict) : undecided),
     strategy: gate.strategy,
     kmods: chosenBy(gate, run.kmods),
     ...(run.symbols && {

@@ -2,6 +2,7 @@
 import type { ChangedImport, KmodComparison, KmodImport } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { ImportedSymbol } from '../kabi/model.ts';
+import { describeRemark, type Remark } from '../kabi/remark.ts';
 import type { Stablelist } from './gate.ts';
 import type { KernelRef } from './model.ts';
 import { plural } from './wording.ts';
@@ -20,6 +21,8 @@ export interface ArchSymbols extends Pick<ArchDetail, 'arch' | 'imports' | 'answ
   readonly missing: Few<ImportedSymbol>;
   readonly changed: Few<ChangedImport>;
   readonly fromBroken: Few<KmodImport>;
+  /** Absent: none. */
+  readonly remarks?: Few<Remark>;
 }
 
 /** How many there are, and the first of them. */
@@ -34,6 +37,8 @@ export interface Few<T> {
 export interface ArchDetail
   extends Pick<KmodComparison, 'imports' | 'missing' | 'changed' | 'fromKmods' | 'fromBroken' | 'answer'> {
   readonly arch: string;
+  /** Absent in what an older version has read. */
+  readonly remarks?: readonly Remark[];
   /** Why the answer is inconclusive, or that not one CRC fits, in words; else null. */
   readonly cause: string | null;
   /** The answer for its baselines: that of one that it fits, else of the first; absent where there is none to compare with. */
@@ -58,6 +63,8 @@ export interface ArchChange {
   readonly changed: number;
   /** So many that it was the compiler or the generator of CRCs. */
   readonly everything: boolean;
+  /** Why not all that changed is known, and of how many listed symbols that leaves it open; absent: all is. */
+  readonly partial?: { readonly why: string; readonly listed: number };
   /** Symbols of the stablelist that changed, or (`after` null) went; null where it has none for this architecture. */
   readonly listed:
     | readonly {
@@ -91,7 +98,8 @@ const few = (texts: readonly string[], count = texts.length): string =>
 export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
   if (!stablelist || !change) return 'kept';
   if (change.arches.some(({ listed }) => listed !== null && listed.length > 0)) return 'broken';
-  return change.unreadable !== null || change.arches.some(({ listed }) => listed === null)
+  return change.unreadable !== null ||
+    change.arches.some(({ listed, partial }) => listed === null || (partial && partial.listed > 0))
     ? 'unclear'
     : 'kept';
 }
@@ -102,11 +110,17 @@ export function describeStablelist(shown: SymbolsShown): string {
   if (!change) return 'stablelist: no kernel has passed yet to compare with';
   const { baseline, unreadable, arches } = change;
   if (unreadable !== null) return `stablelist: ${baseline.nvr} cannot be compared with: ${unreadable}`;
-  const parts = arches.flatMap(({ arch, listed }) => {
+  const parts = arches.flatMap(({ arch, listed, partial }) => {
     if (listed === null) return [`there is no list for ${arch}`];
-    if (listed.length === 0) return [];
     const names = few(listed.map(({ symbol }) => symbol));
-    return [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`];
+    return [
+      ...(listed.length > 0
+        ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`]
+        : []),
+      ...(partial && partial.listed > 0
+        ? [`nothing is known of ${plural(partial.listed, 'listed symbol')} on ${arch}: ${partial.why}`]
+        : []),
+    ];
   });
   if (parts.length === 0) return `stablelist: kept since ${baseline.nvr}`;
   return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${parts.join(', ')}`;
@@ -124,20 +138,25 @@ export function describeEverything({ baseline, arches }: KernelChange): string |
 export function describeChange({ baseline, unreadable, arches }: KernelChange): string {
   if (unreadable !== null) return `what changed since ${baseline.nvr} cannot be told: ${unreadable}`;
   const counts = arches.map(
-    ({ arch, added, removed, changed }) =>
-      `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}`,
+    ({ arch, added, removed, changed, partial }) =>
+      `${plural(added, 'symbol')} added, ${removed} removed, ${changed} changed on ${arch}${partial ? `, as far as is known: ${partial.why}` : ''}`,
   );
   return `since ${baseline.nvr} ${counts.join('; ')}`;
 }
 
 /** A comparison without the symbols that are neither judged nor named in a sentence. */
-export function summarize({ fromKmods: _, missing, changed, fromBroken, ...found }: ArchDetail): ArchSymbols {
+export function summarize(detail: ArchDetail): ArchSymbols {
+  const { fromKmods: _, missing, changed, fromBroken, remarks = [], ...found } = detail;
   const some = <T>(all: readonly T[]): Few<T> => ({ count: all.length, first: all.slice(0, NAMED) });
-  return { ...found, missing: some(missing), changed: some(changed), fromBroken: some(fromBroken) };
+  return {
+    ...{ ...found, missing: some(missing), changed: some(changed), fromBroken: some(fromBroken) },
+    ...(remarks.length > 0 && { remarks: some(remarks) }),
+  };
 }
 
 /** `2 of its 126 symbols are gone (a, b), 1 has another CRC (c: 0x00000001 → 0x00000002, in kernel-core)`. */
-export function describeSymbols({ imports, missing, changed, fromBroken, cause }: ArchSymbols): string {
+export function describeSymbols(found: ArchSymbols): string {
+  const { imports, missing, changed, fromBroken, cause } = found;
   const of = (count: number) => `${count} of its ${plural(imports, 'symbol')}`;
   const gone = missing.first.map(({ symbol }) => symbol);
   const moved = changed.first.map(
@@ -157,5 +176,16 @@ export function describeSymbols({ imports, missing, changed, fromBroken, cause }
       .slice(0, 1)
       .map(({ symbol, provider }) => `it needs ${symbol} of ${provider}, which does not load`),
   ];
-  return [...(cause === null ? [] : [cause]), parts.join(', ')].join('; ');
+  return [
+    ...(cause === null ? [] : [cause]),
+    ...remarksOf(found),
+    ...(parts.length > 0 ? [parts.join(', ')] : []),
+  ].join('; ');
 }
+
+/** What else speaks of whether it loads, a clause each. */
+export const remarksOf = ({ remarks }: Pick<ArchSymbols, 'remarks'>): string[] => {
+  if (!remarks) return [];
+  const more = remarks.count - remarks.first.length;
+  return [...remarks.first.map(describeRemark), ...(more > 0 ? [`${more} more`] : [])];
+};

@@ -33,7 +33,8 @@ export interface TagsSeen {
   readonly otherGates: readonly {
     readonly gate: string;
     readonly write: Write;
-    readonly at: number;
+    /** Number of the fact that asked for it. */
+    readonly fact: number;
     readonly done: boolean;
   }[];
   /** Fail tags of other gates that block this kernel: also where a person had put it there before. */
@@ -58,11 +59,11 @@ export function tagChanges(gate: Gate, { intents }: Pick<Run, 'intents'>): TagIn
  */
 export function changeFor(verdict: NonNullable<Run['verdict']>, gate: Gate, seen: TagsSeen): TagChange {
   const { tag, untag } = { promote: gate.on_pass, block: gate.on_fail, hold: NO_CHANGE }[verdict.verdict];
-  const since = doneOf(tagChanges(gate, seen.run).filter(({ askedAt }) => askedAt >= verdict.at));
+  const since = doneOf(tagChanges(gate, seen.run).filter(({ fact }) => fact > verdict.fact));
   const wanted = tag.filter((name) => !lastEnters(since, name));
   if (verdict.verdict !== 'promote') return { tag: wanted, untag };
   const others = seen.otherGates.map(({ write }) => write);
-  const meanwhile = seen.otherGates.filter(({ at }) => at >= seen.run.startedAt).map(({ write }) => write);
+  const meanwhile = seen.otherGates.filter(({ fact }) => fact > seen.run.fact).map(({ write }) => write);
   const left = gate.on_fail.tag.filter((name) => !lastEnters(others, name) && !seen.blockedIn.includes(name));
   const missing = wanted.filter((name) => !lastEnters(meanwhile, name));
   return { tag: missing, untag: [...new Set([...untag, ...left])] };

@@ -1,6 +1,7 @@
 /** What an ended scratch build shows of one architecture, whoever else it is compared with: the rows "rebuild" of DESIGN.md. */
 import type { ArchEvidence, Attempt, BuildEvidence, Intent, KernelBuild, Policy, Run } from './model.ts';
 import { TASK } from './model.ts';
+import { isInFolderOf, pinIn } from './pin.ts';
 import { describeError, nameKernels, span } from './wording.ts';
 
 /**
@@ -81,8 +82,7 @@ export function trialOf(
   const { ending, askedAt, write } = attempt;
   if (!ending || ending.how === 'lost') return nothing('its build never reached the hub', 'system', true);
   const { build } = ending;
-  if (!build)
-    return nothing(ending.how === 'failed' ? ending.why : 'the hub tells nothing of it', 'system', true);
+  if (!build) return ending.how === 'failed' ? unbuilt(ending.why) : nothing(UNTOLD, 'system', true);
   const alone = write.arches?.length === 1;
   const trial = shownBy(policy, kernel, build, arch, alone);
   if (trial.whose !== 'person' || !isStopped(run, attempt)) return trial;
@@ -117,7 +117,36 @@ export function shownBy(
       'system',
       false,
     );
-  return nothing(`it was not built for any architecture${fault && `: ${fault}`}`, 'system', true);
+  return unbuilt(`it was not built for any architecture${fault && `: ${fault}`}`);
+}
+
+const UNTOLD = 'the hub tells nothing of it';
+
+/**
+ * What Koji refuses for good, until a person changes it: texts of `kojihub.check_policy`, `kojihub.build` and of the `build`
+ * task's handler in kojid, and what to do about each.
+ */
+const REFUSALS: readonly (readonly [RegExp, (found: string) => string])[] = [
+  // The hub's answer to the call itself comes with what to do.
+  [/\(fault 1004\b/, () => ''],
+  [
+    /policy violation \((\w+)\)/,
+    (policy) => `the hub's policy ${policy} must let the gate do that (deploy/koji-setup.md)`,
+  ],
+  [/only admins may create high-priority tasks/, () => 'set build.priority to 0 or more'],
+  [/(?:unknown build target|[Nn]o such build target|neither tag nor target): /, () => 'see build.target'],
+  [/No arches for tag (\S+)/, (tag) => `koji edit-tag ${tag} --arches "ARCH ..."`],
+  [/Repo\/Target mismatch/, () => 'the target has got another build tag'],
+];
+
+/** Of a build of which no architecture was begun. */
+function unbuilt(why: string): Trial {
+  for (const [pattern, mend] of REFUSALS) {
+    const found = pattern.exec(why);
+    const todo = found && [mend(found[1] ?? ''), 'then "kmod-gate retry"'].filter((text) => text).join(', ');
+    if (todo) return nothing(`${why}; ${todo}`, 'system', false);
+  }
+  return nothing(why, 'system', true);
 }
 
 /** Its state is known and no more: a failure may be anybody's, and nothing proves a kernel. */
@@ -134,20 +163,26 @@ function judgeArch(policy: Pick<Policy, 'proof'>, kernel: Kernel, evidence: Arch
     nothing(`trouble in the build system on ${arch}: ${why}`, whose, true);
   const machine = failed && find('machine');
   if (machine) return trouble(machine.message, 'builder');
-  const wanted = failed && find('kernel', 'dependency');
+  const [killed] = /\bmock was killed by signal \d+/.exec(fault?.text ?? '') ?? [];
+  if (failed && killed) return trouble(killed, 'builder');
+  const pin = failed && errors.map((error) => pinIn(error, kernel)).find((wanted) => wanted);
+  if (pin) {
+    const asks = pin.startsWith('/')
+      ? `its build looks for ${pin}, which is not there`
+      : `its BuildRequires pin ${pin}, which cannot be installed`;
+    const why = `${asks}; the kernel under test is ${kernel.nvr}`;
+    return nothing(`tested no kernel on ${arch}: ${why}`, 'kernel', false);
+  }
+  // What this kernel's own folder lacks is between the kmod and the kernel.
+  const ownFolder = errors.find((error) => isInFolderOf(error, kernel));
+  const wanted = failed && !ownFolder && find('kernel', 'dependency');
   if (wanted) {
-    const pin = errors.find(({ kind, identifier }) => kind === 'kernel' && isPin(identifier))?.identifier;
-    if (pin) {
-      const asks = pin.startsWith('/') ? 'its build looks for' : 'its BuildRequires pin';
-      const why = `${asks} ${pin}, which is not there; the kernel under test is ${kernel.nvr}`;
-      return nothing(`tested no kernel on ${arch}: ${why}`, 'kernel', false);
-    }
     if (repo && repo.id !== kernel.id)
       return nothing(`tested the wrong kernel on ${arch}: its repo held ${repo.nvr}`, 'kernel', true);
     const cause = `its build dependencies cannot be met on ${arch}: ${wanted.message}`;
     return nothing(cause, wanted.kind === 'kernel' ? 'kernel' : 'dependency', true);
   }
-  const own = find('source') || /mock exited with status 10\b/.test(fault?.text ?? '');
+  const own = ownFolder || find('source') || /mock exited with status 10\b/.test(fault?.text ?? '');
   if (failed && !own) return trouble(lastLine(fault?.text ?? 'no result'), 'system');
   const proof = proofOf(policy, kernel, evidence);
   if (typeof proof !== 'string') return proof;
@@ -155,9 +190,6 @@ function judgeArch(policy: Pick<Policy, 'proof'>, kernel: Kernel, evidence: Arch
   const why = errors[0] ? describeError(errors[0]) : lastLine(fault?.text ?? 'failed');
   return { shows: 'fails', cause: `does not build on ${arch}: ${why}`, whose: 'kmod', again: false, proof };
 }
-
-/** A version, or the path of one: it is not enough that some such package is there. */
-const isPin = (wanted = ''): boolean => /[=<>/]|-\d+\./.test(wanted);
 
 /**
  * What proves that it ran against this very kernel, by build id, or why nothing does. The build root's content decides;

@@ -1,20 +1,18 @@
 /** From outcomes to a verdict: what blocks, what holds, what a person waived, and the proof that a promotion needs. */
 import { type Judging, type KmodStanding, standings, unfinished } from './judge.ts';
-import type { Gate, KernelBuild, Policy, Run, Verdict } from './model.ts';
+import type { Found, Gate, KernelBuild, Policy, Run } from './model.ts';
 import { STABLELIST, waiverFor } from './people.ts';
 import { describeEverything, describeStablelist, keepsPromise } from './symbols.ts';
 import { describeWaiver, plural, span } from './wording.ts';
 
 /** A verdict, and every reason in order: what blocks, what holds, what was waived or is only told, what is fine. */
-export interface Found {
-  readonly verdict: Verdict;
-  readonly reasons: readonly string[];
+export interface Weighed extends Omit<Found, 'overdue'> {
   /** Something required was really tried and is fine, or a person has waived all of it. */
   readonly proven: boolean;
 }
 
 /** The verdict over all kmods of a run as they stand at a time; what is not judged by then is not judged in time. */
-export function verdictOf(gate: Judging, run: Run, now: number, all = standings(gate, run, now)): Found {
+export function verdictOf(gate: Judging, run: Run, now: number, all = standings(gate, run, now)): Weighed {
   const { policy, stablelist } = gate;
   const { symbols } = run;
   const kmods = all.map(unfinished);
@@ -120,7 +118,7 @@ function summary({ nvr }: KernelBuild, kmods: readonly KmodStanding[]): string {
  * What is decided anew though the evidence is the same: a waiver came or ended, or the policy is another one. A hold may
  * become anything, a block only a promotion, and a promotion anything for as long as no tag was changed for it.
  */
-export function reconsider(gate: Judging, run: Run, now: number): Found | undefined {
+export function reconsider(gate: Judging, run: Run, now: number): Weighed | undefined {
   const { verdict } = run;
   if (!verdict) return undefined;
   const found = verdictOf(gate, run, now);
@@ -133,7 +131,7 @@ export function reconsider(gate: Judging, run: Run, now: number): Found | undefi
 }
 
 /** What the end of a hold comes to: nothing passes by it of which nothing was tried and fine. */
-export function afterHold(gate: Judging, run: Run, now: number): Omit<Found, 'proven'> {
+export function afterHold(gate: Judging, run: Run, now: number): Found {
   const { after_hold, longest_hold } = gate.policy;
   const refused = after_hold === 'promote' && !verdictOf(gate, run, now).proven;
   const first = `held for ${span(longest_hold ?? 0)}, and nobody acted`;
@@ -147,7 +145,7 @@ export function reopens(gate: Judging, run: Run, now: number): string | undefine
   if (!closing || !verdict || verdict.verdict === 'promote') return undefined;
   if (!['done', 'observed'].includes(closing.how)) return undefined;
   const waivers = [...kmods.map(({ name }) => name), STABLELIST].map((name) => waiverFor(run, name, now));
-  const fresh = waivers.find((waiver) => waiver && waiver.at > verdict.at);
+  const fresh = waivers.find((waiver) => waiver && waiver.fact > verdict.fact);
   if (!fresh || reconsider(gate, run, now)?.verdict !== 'promote') return undefined;
   return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
 }

@@ -19,7 +19,7 @@ export function describeWaiver({ by, until, reason }: Pick<Waiver, 'by' | 'until
 }
 
 /** What a person asked of a run, as the journal has it. */
-export function describeOrder({ kind, by, reason, kmod }: Omit<Order, 'id'>): string {
+export function describeOrder({ kind, by, reason, kmod }: Omit<Order, 'id' | 'fact'>): string {
   const what = {
     retry: `asks to try ${kmod ?? 'what is not fine'} again`,
     hold: 'holds it',
@@ -64,7 +64,7 @@ export function describeWrite(write: Write): string {
     case 'rebuild':
       return `rebuild ${write.kmod} in ${write.target}${write.draft ? ' as a draft' : ''}`;
     case 'request-repo':
-      return `request a repo of ${write.tag}`;
+      return `request a repo of ${write.tag}${write.against ? ` with ${write.against.nvr}` : ''}`;
     case 'create-side-tag':
       return `create a side tag of ${write.base}${write.against ? ` for ${write.against.nvr}` : ''}`;
     case 'remove-side-tag':

@@ -209,7 +209,8 @@ function kmodTable({ kmods, needs_rebuild }: RunReport): Html {
       // One element: on a narrow screen the cell is a grid.
       cause !== '' &&
         html`<div class="${muted && 'quiet'}">${cause}${isSpared(kmod) && html`<p class="waiver">${waived}</p>`}${errorList(kmod)}</div>`,
-      tasks.length > 0 && html`<div>${tasks.map((task) => [taskLink(task), ' '])}</div>`,
+      tasks.length > 0 &&
+        html`<div>${tasks.map((task) => [taskLink(task), task.against !== undefined && html` <span class="quiet">with ${task.against}</span>`, ' '])}</div>`,
     ];
   });
   return table('Kmods, broken ones first', ['Kmod', 'Outcome', 'Cause', 'Tasks'], rows);

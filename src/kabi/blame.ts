@@ -1,5 +1,6 @@
 /** Whose change broke whom. */
 import type { KmodComparison } from './compare.ts';
+import { isForOthers } from './remark.ts';
 
 /** A symbol that is gone or changed, and the kmods that it hits. */
 export interface BlamedSymbol {
@@ -24,14 +25,17 @@ export interface Blame {
 }
 
 /** What of a comparison is looked at. */
-export interface Blamable extends Pick<KmodComparison, 'kmod' | 'missing' | 'changed' | 'answer'> {
+export interface Blamable
+  extends Pick<KmodComparison, 'kmod' | 'missing' | 'changed' | 'answer'>,
+    Partial<Pick<KmodComparison, 'remarks'>> {
   /** In whatever words. */
   readonly cause: string | null;
 }
 
 /**
  * Which symbols break the incompatible kmods. Inconclusive ones are left out: what a kmod for another
- * architecture misses is nobody's change. So are those of which not one CRC fits: no symbol is to blame.
+ * architecture misses is nobody's change. So are those of which not one CRC fits, and those that are for other kernels: no
+ * symbol is to blame.
  * @param comparisons of kmods with one kernel
  */
 export function blame(comparisons: readonly Blamable[]): Blame {
@@ -45,8 +49,8 @@ export function blame(comparisons: readonly Blamable[]): Blame {
     if (known) known.hits.push({ kmod, required });
     else symbols.set(symbol, { provided, hits: [{ kmod, required }] });
   };
-  for (const { kmod, missing, changed, answer, cause } of comparisons) {
-    if (answer !== 'incompatible' || cause !== null) continue;
+  for (const { kmod, missing, changed, answer, cause, remarks = [] } of comparisons) {
+    if (answer !== 'incompatible' || cause !== null || remarks.some(isForOthers)) continue;
     for (const { symbol, crc } of missing) hit(symbol, null, kmod, crc);
     for (const { symbol, required, provided, provider } of changed)
       hit(symbol, { crc: provided, provider }, kmod, required);

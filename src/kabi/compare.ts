@@ -1,5 +1,16 @@
 /** Does a kmod load into a kernel as it is, and what changed from one kernel to the next. */
-import type { ExportedSymbol, ImportedSymbol, KernelSymbols, Kmod, SymbolTable, Target } from './model.ts';
+import { exportsAny, refusals, withoutCrc } from './load.ts';
+import {
+  type ExportedSymbol,
+  type ImportedSymbol,
+  type KernelSymbols,
+  type Kmod,
+  machineOf,
+  type SymbolTable,
+  type Target,
+} from './model.ts';
+import { isDoubt, type Remark } from './remark.ts';
+import { unmetRequirements } from './requires.ts';
 import type { Form } from './rpm.ts';
 
 /** A symbol that is there with another CRC than the kmod was built against. */
@@ -30,7 +41,11 @@ export const CAUSES = {
   'nothing-in-common': 'nothing that it needs is in this kernel: wrong architecture, variant or kernel',
   'no-crc-in-common':
     'not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs',
+  'kernel-not-whole': 'the kernel may have what it misses: not all that it exports is known',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
+  'several-kernels':
+    'it holds modules for several kernels, and nothing tells whether those that are for this one fit',
+  'untold-requirement': 'it requires of the kernel what nothing tells of this one',
 } as const;
 
 /** What comparing a kmod with a kernel shows. */
@@ -45,6 +60,8 @@ export interface KmodComparison {
   readonly fromKmods: readonly KmodImport[];
   /** Those of `fromKmods` whose kmod does not load itself. */
   readonly fromBroken: readonly KmodImport[];
+  /** What else speaks of whether it loads. */
+  readonly remarks: readonly Remark[];
   readonly answer: 'compatible' | 'incompatible' | 'inconclusive';
   /** Of the answer inconclusive, and of incompatible where not one CRC fits; else null. */
   readonly cause: Cause | null;
@@ -98,93 +115,171 @@ export function compareKmod(
   otherKmods: readonly Kmod[] = [],
 ): KmodComparison {
   const givers = otherKmods.filter(
-    (other) => other !== kmod && other.exports.size > 0 && unlike(other, kmod) === null,
+    (other) => other !== kmod && exportsAny(other) && unlike(other, kmod) === null,
   );
   const finder = (of: Form) => {
     /** Whether an export of a kmod's counts. */
     const counts = (offer: ExportedSymbol | undefined): offer is ExportedSymbol =>
       offer !== undefined && (of === 'either' || (offer.asKernel === true) === (of === 'kernel'));
-    return ({ symbol, crc }: ImportedSymbol): Offer | undefined => {
+    return ({ symbol, crc }: Wanted): Offer | undefined => {
       const [kernels, own] = [kernel.symbols.get(symbol), kmod.exports.get(symbol)];
       const nearest = [...(kernels && of !== 'kmod' ? [kernels] : []), ...(counts(own) ? [own] : [])];
-      const fits = (offer: Offer) => offer.crc === crc;
+      const fits = (offer: Offer) => crc === undefined || offer.crc === crc;
       const near = nearest.find(fits);
       if (near) return near;
       const offers = givers.flatMap(({ name, exports }) => {
         const found = exports.get(symbol);
-        return counts(found) ? [{ crc: found.crc, provider: name, otherKmod: true }] : [];
+        return counts(found) ? [{ ...found, provider: name, otherKmod: true }] : [];
       });
       return offers.find(fits) ?? nearest[0] ?? offers[0];
     };
   };
-  const imports = together(
-    settle(kmod.kernelImports, finder('kernel')),
-    settle(kmod.imports, finder('either')),
-  );
+  const either = finder('either');
+  const weak = kmod.loading && new Set(kmod.loading.weak);
+  const imports = together(settle(kmod.kernelImports, finder('kernel')), settle(kmod.imports, either, weak));
   const kmodImports = settle(kmod.kmodImports, finder('kmod'));
   const missing = [...imports.missing, ...kmodImports.missing];
   const changed = [...imports.changed, ...kmodImports.changed];
-  const needed = kmod.kernelImports.length + kmod.imports.length;
+  const other = unlike(kmod, kernel);
+  const said: Remark[] = [
+    ...(kmod.builtFor ? [{ kind: 'built-for' as const, kernels: kmod.builtFor }] : []),
+    ...requirements(kmod, kernel),
+    ...[...imports.several, ...kmodImports.several].map(([symbol, crcs]) => ({
+      kind: 'several-crcs' as const,
+      symbol,
+      crcs,
+    })),
+    ...refusals(kmod, kernel, (symbol) => either({ symbol }) ?? withoutCrc(symbol, [kmod, ...givers])),
+  ];
+  const remarks = other ? [] : said;
+  const isOpen = remarks.every(isDoubt);
   const unclear =
-    unlike(kmod, kernel) ??
-    unfounded(kmod, needed, imports) ??
-    (changed.length === 0 && imports.missing.length === 0 && missing.length > 0 ? 'kmod-not-given' : null);
-  const fits = missing.length === 0 && changed.length === 0;
-  const noCrc = needed >= IMPORTS_TO_TELL && imports.missing.length + imports.changed.length === needed;
+    other ??
+    (isOpen
+      ? (unfounded(kmod, kernel, { ...imports, changed }) ??
+        (changed.length === 0 && imports.missing.length === 0 && missing.length > 0
+          ? 'kmod-not-given'
+          : null))
+      : null);
+  const fits = missing.length === 0 && changed.length === 0 && isOpen;
+  const doubt = fits && unclear === null ? doubtOf(kmod, kernel, remarks) : null;
+  const misfits = imports.missing.length + imports.changed.length;
+  const noCrc = imports.count >= IMPORTS_TO_TELL && misfits === imports.count && isOpen;
   return {
     kmod: kmod.name,
-    imports: needed + kmod.kmodImports.length,
+    imports: imports.count + kmodImports.count,
     missing,
     changed,
     fromKmods: [...imports.fromKmods, ...kmodImports.fromKmods],
     fromBroken: [],
-    answer: unclear ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
-    cause: unclear ?? (noCrc ? 'no-crc-in-common' : null),
+    remarks,
+    answer: (unclear ?? doubt) ? 'inconclusive' : fits ? 'compatible' : 'incompatible',
+    cause: unclear ?? doubt ?? (noCrc ? 'no-crc-in-common' : null),
   };
 }
 
+/** What of a kernel its rpm requires in vain, or so that nothing tells. */
+const requirements = ({ packaging }: Kmod, { rpms }: KernelSymbols): Remark[] =>
+  (packaging ? unmetRequirements(packaging, rpms) : []).map(({ requires, provided }) =>
+    provided === null ? { kind: 'untold', requires } : { kind: 'requires', requires, provided },
+  );
+
+/**
+ * What speaks against taking a kmod that fits for one that loads. Of modules for several kernels in one rpm, those for this
+ * one are told by their folder; a kernel that is known by its symbols alone tells of no requirement.
+ */
+function doubtOf({ packaging }: Kmod, { rpms }: KernelSymbols, remarks: readonly Remark[]): Cause | null {
+  const has = (kind: Remark['kind']) => remarks.some((it) => it.kind === kind);
+  const isInFolder = packaging?.releases.some((release) => rpms?.releases.includes(release)) === true;
+  if (has('several-crcs') && !isInFolder) return 'several-kernels';
+  return has('untold') && rpms ? 'untold-requirement' : null;
+}
+
+/** A symbol that is looked for, with a CRC or whatever it has. */
+type Wanted = Pick<ImportedSymbol, 'symbol'> & Partial<ImportedSymbol>;
+
 /** A symbol as somebody offers it; `otherKmod`: neither the kernel nor the asking kmod itself. */
-type Offer = Pick<ExportedSymbol, 'crc' | 'provider'> & { readonly otherKmod?: boolean };
+type Offer = ExportedSymbol & { readonly otherKmod?: boolean };
 
 /** What became of some of a kmod's imports. */
-type Settled = Pick<KmodComparison, 'missing' | 'changed' | 'fromKmods'>;
+interface Settled extends Pick<KmodComparison, 'missing' | 'changed' | 'fromKmods'> {
+  /** Those that it needs with several CRCs. */
+  readonly several: ReadonlyMap<string, readonly number[]>;
+  /** How many symbols. */
+  readonly count: number;
+}
 
 const together = (a: Settled, b: Settled): Settled => ({
   missing: [...a.missing, ...b.missing],
   changed: [...a.changed, ...b.changed],
   fromKmods: [...a.fromKmods, ...b.fromKmods],
+  several: b.several.size > 0 ? new Map([...a.several, ...b.several]) : a.several,
+  count: a.count + b.count,
 });
 
-/** Sort symbols by what became of them. */
+/**
+ * Sort symbols by what became of them. One that is needed with several CRCs, by modules for several kernels, is there if
+ * one of them fits.
+ * @param weak those that may be missing
+ */
 function settle(
   imports: readonly ImportedSymbol[],
-  find: (needed: ImportedSymbol) => Offer | undefined,
+  find: (needed: Wanted) => Offer | undefined,
+  weak?: ReadonlySet<string>,
 ): Settled {
   const missing: ImportedSymbol[] = [];
   const changed: ChangedImport[] = [];
   const fromKmods: KmodImport[] = [];
+  const several = severalCrcs(imports);
+  let count = 0;
   for (const needed of imports) {
-    const { symbol, crc } = needed;
-    const found = find(needed);
-    if (!found) missing.push(needed);
-    else if (found.crc !== crc)
+    const crcs = several.get(needed.symbol);
+    // Once for all of its CRCs.
+    if (crcs && crcs[0] !== needed.crc) continue;
+    count++;
+    const { symbol } = needed;
+    const wanted = crcs?.map((crc) => ({ symbol, crc })).find((one) => find(one)?.crc === one.crc) ?? needed;
+    const { crc } = wanted;
+    const found = find(wanted);
+    if (!found) {
+      if (!weak?.has(symbol)) missing.push(needed);
+    } else if (found.crc !== crc)
       changed.push({ symbol, required: crc, provided: found.crc, provider: found.provider });
     else if (found.otherKmod) fromKmods.push({ symbol, crc, provider: found.provider });
   }
-  return { missing, changed, fromKmods };
+  return { missing, changed, fromKmods, several, count };
+}
+
+const NONE: ReadonlyMap<string, readonly number[]> = new Map();
+
+/** The symbols that are needed with several CRCs, and those. */
+function severalCrcs(imports: readonly ImportedSymbol[]): ReadonlyMap<string, readonly number[]> {
+  if (new Set(imports.map(({ symbol }) => symbol)).size === imports.length) return NONE;
+  const all = new Map<string, number[]>();
+  for (const { symbol, crc } of imports) {
+    const crcs = all.get(symbol) ?? [];
+    if (!crcs.includes(crc)) all.set(symbol, [...crcs, crc]);
+  }
+  return new Map([...all].filter(([, crcs]) => crcs.length > 1));
 }
 
 function unlike(kmod: Target, kernel: Target): Cause | null {
-  if (kmod.arch !== null && kernel.arch !== null && kmod.arch !== kernel.arch) return 'other-arch';
+  const [own, kernels] = [machineOf(kmod.arch), machineOf(kernel.arch)];
+  if (own !== null && kernels !== null && own !== kernels) return 'other-arch';
   if (kmod.variant !== null && kernel.variant !== null && kmod.variant !== kernel.variant)
     return 'other-variant';
   return null;
 }
 
-function unfounded(kmod: Kmod, imports: number, { missing }: Settled): Cause | null {
+function unfounded(
+  kmod: Kmod,
+  { partial }: KernelSymbols,
+  { missing, changed, count }: Settled,
+): Cause | null {
+  if (partial !== undefined && missing.length > 0 && changed.length === 0) return 'kernel-not-whole';
   if (kmod.unversioned) return 'no-modversions';
-  if (imports === 0) return 'no-requirements';
-  return missing.length === imports ? 'nothing-in-common' : null;
+  if (count === 0) return 'no-requirements';
+  return missing.length === count ? 'nothing-in-common' : null;
 }
 
 /** A symbol that only one of two kernels exports. */

@@ -1,10 +1,13 @@
 /** One kernel out of its parts. */
 import { formatCrc } from './crc.ts';
 import { SymbolFileError } from './error.ts';
-import type { ExportedSymbol, KernelSymbols, Kmod, SymbolTable } from './model.ts';
+import { flagsOf } from './load.ts';
+import type { ExportedSymbol, ImportedSymbol, KernelSymbols, Kmod, SymbolTable } from './model.ts';
+import { type KernelRpms, kernelRpms } from './requires.ts';
+import { kernelOfPart } from './rpm.ts';
 
 /** What one rpm, Module.symvers or module exports. */
-export type KernelPart = Pick<Kmod, 'name' | 'arch' | 'variant' | 'exports'>;
+export type KernelPart = Pick<Kmod, 'name' | 'arch' | 'variant' | 'exports' | 'packaging' | 'loading'>;
 
 /**
  * The symbols of all parts together, such as kernel-core, kernel-modules-core and kernel-modules. A part that
@@ -17,8 +20,52 @@ export function combineKernel(parts: readonly KernelPart[]): KernelSymbols {
     const mend = 'take kernel-core and kernel-modules rpms, or a Module.symvers';
     throw new SymbolFileError(parts.map(({ name }) => name).join(', '), null, 'no kernel symbol in it', mend);
   }
-  return { arch: common(parts, 'arch'), variant: common(parts, 'variant'), symbols };
+  const arch = common(parts, 'arch');
+  const rpms = rpmsOf(parts, arch);
+  const vermagic = vermagicOf(parts);
+  const beside = { ...(rpms && { rpms }), ...(vermagic !== undefined && { vermagic }) };
+  return { arch, variant: common(parts, 'variant'), symbols, ...beside };
 }
+
+/** What its rpms say beside symbols: those that are called as the kernel or as a part of it. */
+function rpmsOf(parts: readonly KernelPart[], arch: string | null): KernelRpms | undefined {
+  const rpms = parts.flatMap(({ name, packaging }) =>
+    packaging ? [{ name: name.replace(/-[^-]+-[^-]+$/, ''), packaging }] : [],
+  );
+  const [prefix] = rpms.flatMap(({ name }) => kernelOfPart(name) ?? []);
+  const whole = prefix ?? rpms[0]?.name;
+  if (whole === undefined) return undefined;
+  const own = rpms.filter(({ name }) => name === whole || kernelOfPart(name) === whole);
+  return kernelRpms(whole, own, arch);
+}
+
+/** That of its modules, where all have the same options. */
+function vermagicOf(parts: readonly KernelPart[]): string | undefined {
+  const told = parts.flatMap(({ loading }) => loading?.vermagic ?? []);
+  return new Set(told.map(flagsOf)).size === 1 ? told[0] : undefined;
+}
+
+/**
+ * What is known of a kernel by its own modules alone: what they export, and what they need of vmlinux, with the CRCs
+ * that vmlinux has, since they were built together. What else vmlinux exports is not known.
+ * @throws SymbolFileError where they are of different kernels
+ */
+export function kernelOfModules(
+  modules: readonly (KernelPart & Pick<Kmod, 'imports'>)[],
+): Omit<KernelSymbols, 'partial'> {
+  const exported = merge(modules);
+  const needed = modules.map((module): KernelPart => {
+    const others = module.imports.filter(({ symbol, crc }) => exported.get(symbol)?.crc !== crc);
+    return { ...module, exports: new Map(others.map((it) => [it.symbol, ofVmlinux(it)])) };
+  });
+  return combineKernel([...modules, ...needed]);
+}
+
+const ofVmlinux = ({ symbol, crc }: ImportedSymbol): ExportedSymbol => ({
+  name: symbol,
+  crc,
+  provider: 'vmlinux',
+});
 
 function merge([first, ...others]: readonly KernelPart[]): SymbolTable {
   if (first && others.length === 0) return first.exports;

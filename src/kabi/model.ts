@@ -4,6 +4,8 @@
  * an unsigned integer of 32 bits. A kmod loads where each symbol that it imports is exported with the same CRC.
  */
 
+import type { KernelRpms, Packaging } from './requires.ts';
+
 /** A symbol's name as C and assembler have them. */
 export const SYMBOL = /^[A-Za-z_.$][\w.$]*$/;
 
@@ -32,9 +34,23 @@ export interface Target {
   readonly variant: string | null;
 }
 
+/**
+ * The architecture without the level of its instructions: a kernel and its modules are compiled without those that levels
+ * add, so `x86_64_v2` (as AlmaLinux has it) and `x86_64` load each other's modules. On which machine an rpm can be
+ * installed is another question, which no kernel answers.
+ */
+export const machineOf = (arch: string | null): string | null =>
+  arch?.replace(/^x86_64_v\d$/, 'x86_64') ?? null;
+
 /** The symbols of one kernel, for one architecture and one variant. */
 export interface KernelSymbols extends Target {
   readonly symbols: SymbolTable;
+  /** What its rpms say beside; absent where only its symbols are known. */
+  readonly rpms?: KernelRpms;
+  /** That of its modules; absent: not known. */
+  readonly vermagic?: string;
+  /** Why it may export more than is known: what is not among its symbols is not gone then. */
+  readonly partial?: string;
 }
 
 /** A symbol that a kmod needs, with the CRC that it was built against. */
@@ -56,11 +72,41 @@ export interface Kmod extends Target {
   readonly exports: SymbolTable;
   /** It was built without CONFIG_MODVERSIONS: it imports symbols, and nobody wrote down their CRCs. */
   readonly unversioned?: boolean;
+  /** Of a module's file. */
+  readonly loading?: Loading;
+  /** Of rpms. */
+  readonly packaging?: Packaging;
+  /** Of rpms for several kernels, none of which is the one that it is compared with: VERSIONs as `uname -r` prints them. */
+  readonly builtFor?: readonly string[];
+}
+
+/** What a module's file tells the kernel that loads it, beside the CRCs of its imports. */
+export interface Loading {
+  /** As MODULE_LICENSE has it; null: none. */
+  readonly license: string | null;
+  /** The namespaces that it imports (MODULE_IMPORT_NS). */
+  readonly namespaces: readonly string[];
+  /** Kernel release and options that it was built for. */
+  readonly vermagic: string | null;
+  /** Undefined symbols that may be missing, since they are weak. */
+  readonly weak: readonly string[];
+  /** Undefined symbols of which it has no CRC, without the weak ones. */
+  readonly unversioned: readonly string[];
+  /** What it exports without a CRC. */
+  readonly exports: readonly string[];
 }
 
 /** A list of symbols that a distribution promises to keep. */
 export interface Stablelist {
-  /** As its header line names it: `rhel9_x86_64_stablelist`. */
+  /** As its header line names it: `rhel9_x86_64_stablelist`; of a list with CRCs, its file's name. */
   readonly name: string;
   readonly symbols: ReadonlySet<string>;
+  /** How a kernel must export them, where the list has CRCs: `Module.kabi_ARCH`, SUSE's `kabi/ARCH/symvers-FLAVOUR`. */
+  readonly exports?: SymbolTable;
+  /** As its file's name ends: `x86_64`. */
+  readonly arch?: string;
+  /** As its folder is called within a package: `kabi-rhel94`. */
+  readonly release?: string;
+  /** Whether the package says that this is the release that counts, by its link `kabi-current`. */
+  readonly current?: boolean;
 }

@@ -1,5 +1,6 @@
 /** Symbols as rpms tell them, in their dependencies. */
 import { parseCrc } from './crc.ts';
+import { COMPARISON, SENSE } from './evr.ts';
 import { type ExportedSymbol, type ImportedSymbol, type Kmod, SYMBOL } from './model.ts';
 
 /** Whose it is: the kernel's (EL's `kernel(SYM)`), a kmod's (EL's `ksym(SYM)`), or of either (SUSE's `ksym(FLAVOUR:SYM)`). */
@@ -11,10 +12,6 @@ export interface SymbolDependency extends ImportedSymbol {
   /** SUSE's kernel flavour. */
   readonly flavour?: string;
 }
-
-/** Comparison bits of a dependency's flags (rpm: rpmds.h); RPMSENSE_FIND_REQUIRES and such are others. */
-const SENSE = { LESS: 2, GREATER: 4, EQUAL: 8 } as const;
-const COMPARISON = SENSE.LESS | SENSE.GREATER | SENSE.EQUAL;
 
 /**
  * What a provide or a require says of a symbol: `kernel(SYM) = 0xCRC` and `ksym(SYM) = 0xCRC` as EL writes them,
@@ -148,17 +145,30 @@ interface NamedRpm {
 export function rpmsOfKernel<Rpm extends NamedRpm>(kernel: KernelName, rpms: readonly Rpm[]): Rpm[] {
   const prefix = kernelPrefix(kernel);
   const names = namesOf(rpms);
-  const longestFirst = [...kernelsOf(names).add(prefix)].sort((a, b) => b.length - a.length);
-  const ownerOf = (name: string) => longestFirst.find((it) => name === it || name.startsWith(`${it}-`));
+  const ownerOf = ownerAmong(kernelsOf(names).add(prefix));
   // Beside -core, the rpm that is called as the kernel is only requires the others.
   const isEmpty = (name: string) => name === prefix && names.has(`${prefix}-core`);
+  // SUSE: modules in packages of their own, made by the kernel's build.
+  const flavour = /^kernel-(.+)$/.exec(prefix)?.[1];
+  const isModules = (name: string) => flavour !== undefined && name.endsWith(`-kmp-${flavour}`);
   return rpms.filter(
     ({ name, arch }) =>
       !SOURCES.has(arch) &&
-      ownerOf(name) === prefix &&
-      !isEmpty(name) &&
-      !isSilent(name.slice(prefix.length)),
+      ((ownerOf(name) === prefix && !isEmpty(name) && !isSilent(name.slice(prefix.length))) ||
+        isModules(name)),
   );
+}
+
+/** The kernel that an rpm is of by its name: of several whose names it begins with, the longest. */
+function ownerAmong(kernels: ReadonlySet<string>): (rpm: string) => string | undefined {
+  const longestFirst = [...kernels].sort((a, b) => b.length - a.length);
+  return (rpm) => longestFirst.find((it) => rpm === it || rpm.startsWith(`${it}-`));
+}
+
+/** The variant of the kernel that an rpm is of, among others of its build; null where nothing tells. */
+export function variantOfRpm(rpm: string, rpms: readonly NamedRpm[]): string | null {
+  const owner = ownerAmong(kernelsOf(namesOf(rpms)))(rpm);
+  return owner === undefined ? variantOf(rpm) : variantIn(owner);
 }
 
 /** Architectures of what holds no module. */
@@ -207,6 +217,6 @@ export function variantOf(rpm: string): string | null {
   return kernel === null ? null : variantIn(kernel);
 }
 
-/** That of `kernel-rt` is `rt`. */
+/** That of `kernel-rt` is `rt`; Amazon's `kernel6.12` is a plain one. */
 const variantIn = (kernel: string): string | null =>
-  kernel === 'kernel' ? '' : (/^kernel-(.+)$/.exec(kernel)?.[1] ?? null);
+  /^kernel[\d.]*$/.test(kernel) ? '' : (/^kernel-(.+)$/.exec(kernel)?.[1] ?? null);

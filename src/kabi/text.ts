@@ -13,7 +13,8 @@ const EXPORT_TYPE = /^EXPORT_(UNUSED_)?SYMBOL/;
 
 /**
  * `Module.symvers`, or dist-git's `Module.kabi_ARCH`: tab separated CRC, symbol, module, export type and, since
- * 5.4, namespace (kernel: Documentation/kbuild/modules.rst).
+ * 5.6, namespace (kernel: Documentation/kbuild/modules.rst). In 5.4 and 5.5 the namespace came third, before the module
+ * (kernel: commit 5190044c2965, "modpost: move the namespace field in Module.symvers last").
  * @param file the name to blame in errors
  * @throws SymbolFileError with the line
  */
@@ -47,11 +48,13 @@ function parseExport(text: string, start: number, end: number): ExportedSymbol |
   const name = text.slice(afterCrc + 1, afterName);
   const provider = text.slice(afterName + 1, afterProvider);
   const exportType = text.slice(afterProvider + 1, afterType);
-  const namespace = text.slice(afterType + 1, end);
+  const last = text.slice(afterType + 1, end);
   // A tab that is missing is found in a later line or nowhere, and one of these fails.
-  if (afterProvider < 0 || afterProvider > end || crc === null || !provider) return null;
-  if (!SYMBOL.test(name) || !EXPORT_TYPE.test(exportType)) return null;
-  return { name, crc, provider, exportType, namespace };
+  if (afterProvider < 0 || afterProvider > end || crc === null || !SYMBOL.test(name)) return null;
+  if (provider && EXPORT_TYPE.test(exportType)) return { name, crc, provider, exportType, namespace: last };
+  // With the namespace third, what would be the module is that, and what would be the export type the module.
+  if (!exportType || !EXPORT_TYPE.test(last) || last.includes('\t')) return null;
+  return { name, crc, provider: exportType, exportType: last, namespace: provider };
 }
 
 /**

@@ -75,7 +75,7 @@ const build_ = z.object({
   task_id: id.nullable(),
   owner_name: z.string(),
   volume_name: z.string(),
-  /** The SCM URL, with the commit, that it was built from; null where that was a source rpm. */
+  /** What it was built from: an SCM URL with the commit, or a source rpm's name (see `scmOf`); null where it was imported. */
   source: z.string().nullish(),
   /** Hubs before 1.33 have no drafts. */
   draft: z.boolean().default(false),
@@ -123,14 +123,16 @@ const tag = z.object({
 });
 export type Tag = z.infer<typeof tag>;
 const tags = z.array(tag);
-const tagConfig = tag.pick({ id: true, name: true, arches: true });
+const tagConfig = tag
+  .pick({ id: true, name: true, arches: true })
+  .extend({ extra: z.record(text, anything).default({}) });
+export type TagConfig = z.infer<typeof tagConfig>;
 
 /** Tags that a build is in itself, not by inheritance. */
 export const listTags = (build: number): Call<Tag[]> => call('listTags', tags, [], { build });
 
-/** A tag as builds take it: architectures that it does not name itself are its ancestors'. */
-export const getBuildConfig = (name: string): Call<Pick<Tag, 'id' | 'name' | 'arches'>> =>
-  call('getBuildConfig', tagConfig, [name]);
+/** A tag as builds take it: architectures and settings (`rpm.macro.dist`) that it does not name itself are its ancestors'. */
+export const getBuildConfig = (name: string): Call<TagConfig> => call('getBuildConfig', tagConfig, [name]);
 
 /** A tag by name; refused if there is none. */
 export const getTag = (name: string): Call<Tag> => call('getTag', tag, [name], { strict: true });
@@ -149,6 +151,12 @@ export type BuildTarget = z.infer<typeof buildTarget>;
 export const getBuildTarget = (name: string): Call<BuildTarget> =>
   call('getBuildTarget', buildTarget, [name], { strict: true });
 
+const buildTargetOrNone = buildTarget.nullable();
+
+/** A build target as it was at an event; null if there was none. */
+export const buildTargetAt = (name: string, event: number): Call<BuildTarget | null> =>
+  call('getBuildTarget', buildTargetOrNone, [name], { event });
+
 const ancestor = z.object({ parent_id: id, name: z.string(), child_id: id, currdepth: z.int() });
 export type Ancestor = z.infer<typeof ancestor>;
 const ancestors = z.array(ancestor);
@@ -159,6 +167,12 @@ export const getFullInheritance = (name: string): Call<Ancestor[]> =>
 
 const event = z.object({ id, ts: z.number() });
 export type Event = z.infer<typeof event>;
+
+const eventOrNone = event.nullable();
+
+/** An event by its number; null if there is none. */
+export const getEvent = (number: number): Call<Event | null> =>
+  call('getEvent', eventOrNone, [number], { strict: false });
 
 /** The hub's last event before a time, in seconds; refused where there was none. */
 export const getLastEvent = (before: number): Call<Event> =>
@@ -243,12 +257,13 @@ const rpmHeaders = z.object({
   REQUIRENAME: texts,
   REQUIREVERSION: texts,
   REQUIREFLAGS: numbers,
+  DIRNAMES: texts,
 });
 export type RpmHeaders = z.infer<typeof rpmHeaders>;
 
 /**
- * What an rpm provides and requires, as arrays of equal length, which are a third of the size of `getRPMDeps`. Empty
- * where the hub has no such file.
+ * What an rpm provides and requires, as arrays of equal length, which are a third of the size of `getRPMDeps`, and the
+ * folders of its files. Empty where the hub has no such file.
  */
 export const getRPMHeaders = (rpmID: number): Call<RpmHeaders> =>
   call('getRPMHeaders', rpmHeaders, [], { rpmID, headers: Object.keys(rpmHeaders.shape) });
@@ -359,6 +374,13 @@ export interface BuildOptions {
 export const build = (src: string, target: string, options: BuildOptions, priority?: number): Call<number> =>
   call('build', id, [src, target, { ...options }], { priority });
 
+/** Where in version control a build was made from (koji.daemon.SCM.types), if that is where it came from. */
+export const scmOf = ({ source }: Pick<Build, 'source'>): string | undefined =>
+  source && /^(?:cvs|git|svn)(?:\+\w+)?:\/\//.test(source) ? source : undefined;
+
+/** The SCM URL of a build's source at the head of a branch, and not at the commit that it names after `#`. */
+export const atBranch = (source: string, branch: string): string => `${source.split('#')[0]}#${branch}`;
+
 /** Which attempt of which installation a scratch build is. */
 export interface BuildMark {
   readonly attempt: string;
@@ -429,18 +451,36 @@ const requested = z.object({ repo: repo.nullable(), request: repoRequest_.nullab
 const requestStatus = z.object({ repo: repo.nullable(), request: repoRequest_ });
 
 /**
- * Ask for a repo of a tag as it last changed (hub 1.35 and newer). Either there is one, and `request` is null,
- * or there is a request, a new one or one that waits already.
+ * Ask for a repo of a tag as it last changed, or as it was at an event (hub 1.35 and newer). Either there is one, and
+ * `request` is null, or there is a request, a new one or one that waits already. Who is logged in may ask.
  */
-export const repoRequest = (tag: string): Call<z.infer<typeof requested>> =>
-  call('repo.request', requested, [tag], { min_event: 'last' });
+export const repoRequest = (tag: string, at_event?: number): Call<z.infer<typeof requested>> =>
+  call('repo.request', requested, [tag], at_event === undefined ? { min_event: 'last' } : { at_event });
+
+const repos = z.array(repo);
+
+/** The newest ready repos of a tag, by its id, that are for build roots (hub 1.35 and newer). */
+export const readyRepos = (tag: number, limit: number): Call<Repo[]> =>
+  call('repo.query', repos, [
+    [
+      ['tag_id', '=', tag],
+      ['state', '=', 1],
+      ['dist', 'IS', false],
+    ],
+    ['id', 'create_event', 'state'],
+    { order: '-create_event', limit },
+  ]);
 
 const datedRepo = repo.extend({ create_ts: z.number() });
 export type DatedRepo = z.infer<typeof datedRepo>;
 const repoOrNone = datedRepo.nullable();
 
-/** The newest ready repo of a tag; null if there is none. For hubs that know no requests. */
-export const getRepo = (tag: string): Call<DatedRepo | null> => call('getRepo', repoOrNone, [tag]);
+/**
+ * The ready repo of a tag that was made last, be it one of the past; with an event the last that was made of it at the
+ * event or before, in whatever state. Null if there is none. For hubs that know no requests.
+ */
+export const getRepo = (tag: string, event?: number): Call<DatedRepo | null> =>
+  call('getRepo', repoOrNone, [tag], { event });
 
 const host = z.object({
   id,

@@ -24,6 +24,8 @@ export function readCertificates(
   now: number,
 ): { ca: SecureContextOptions; client: SecureContextOptions } {
   const ca = files.serverca === undefined ? {} : { ca: read('serverca', files.serverca) };
+  // Node takes a file without any, and then trusts nobody.
+  if (files.serverca !== undefined) parse('serverca', files.serverca, ca.ca ?? '');
   if (files.cert === undefined) return { ca, client: ca };
   const cert = read('cert', files.cert);
   const key = files.key === undefined ? cert : read('key', files.key);
@@ -51,16 +53,18 @@ function read(what: keyof CertificateFiles, file: string): string {
   }
 }
 
-function checkDates(file: string, pem: string, now: number): void {
-  let certificate: X509Certificate;
+function parse(what: keyof CertificateFiles, file: string, pem: string): X509Certificate {
   try {
-    certificate = new X509Certificate(pem);
+    return new X509Certificate(pem);
   } catch (cause) {
-    throw new SettingsError(`${file}: holds no certificate in PEM; name one with cert in [koji]`, {
+    throw new SettingsError(`${file}: holds no certificate in PEM; name one with ${what} in [koji]`, {
       cause,
     });
   }
-  const { validFrom, validTo, subject } = certificate;
+}
+
+function checkDates(file: string, pem: string, now: number): void {
+  const { validFrom, validTo, subject } = parse('cert', file, pem);
   const who = subject.replaceAll('\n', ', ');
   if (Date.parse(validTo) <= now)
     throw new SettingsError(`${file}: the certificate of ${who} expired on ${validTo}; get a new one`);

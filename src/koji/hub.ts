@@ -64,6 +64,10 @@ export const isUnknown = (error: unknown): error is HubError =>
   error.cause === undefined &&
   (error.code ?? GENERIC) === GENERIC;
 
+/** Whether the hub has no such method: it is too old, or a plugin is off. */
+export const isNoMethod = (error: unknown): error is HubError =>
+  error instanceof HubError && error.kind === 'refused' && /Invalid method/.test(error.message);
+
 /** A login or a way to the hub that cannot work as it is set; the message says which, why, and what to do. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';

@@ -218,9 +218,13 @@ function words(error: unknown): string {
 /** With what to do about it, for an error of a connection to the hub itself. */
 function advised(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
-  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(`${code} ${words(error)}`));
-  return advice ? `${words(error)}: ${advice[1]}` : words(error);
+  const said = words(error).trim();
+  const advice = TLS_ADVICE.find(([pattern]) => pattern.test(`${code} ${said}`));
+  return advice ? `${OPENSSL.exec(said)?.[1] ?? said}: ${advice[1]}` : said;
 }
+
+/** `…:error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:…`, of which one part says something. */
+const OPENSSL = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/;
 
 /** What TLS failures mean here (codes of Node and alerts of OpenSSL). */
 const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
@@ -233,6 +237,10 @@ const TLS_ADVICE: readonly (readonly [RegExp, string])[] = [
   [
     /alert (unknown ca|bad certificate|certificate (unknown|required|expired|revoked))|alert handshake failure/i,
     'the hub does not take the client certificate; see cert',
+  ],
+  [
+    /alert protocol version/i,
+    'the hub must allow TLS 1.2 at /ssllogin (SSLProtocol of httpd), since TLS 1.3 asks for a client certificate in a way that Node does not have; or log in by Kerberos',
   ],
 ];
 

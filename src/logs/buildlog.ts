@@ -1,6 +1,7 @@
 /** What a build.log or a root.log says went wrong. */
 
 import type { LogError } from '../core/model.ts';
+import { KERNEL_FOLDER } from '../core/pin.ts';
 import { createFinder, type ErrorFinder, type Follower, findAll, type Parser } from './logfinder.ts';
 
 /**
@@ -11,8 +12,10 @@ import { createFinder, type ErrorFinder, type Follower, findAll, type Parser } f
  * @param most how many at the most
  */
 export function createErrorFinder(most = 5): ErrorFinder {
-  const parsers = [machineError, missingError, sourceError, lesserError, createLastWords(), outcomeLine];
-  return createFinder({ parsers, main: sourceError, followers: FOLLOWERS, answered: CHECKING }, most);
+  const missing = createMissing();
+  const parsers = [machineError, missing, sourceError, lesserError, createLastWords(), outcomeLine];
+  const finder = createFinder({ parsers, main: sourceError, followers: FOLLOWERS, answered: CHECKING }, most);
+  return { ...finder, finish: () => ownFirst(finder.finish()) };
 }
 
 /** The same of a log that is here as a whole. */
@@ -40,9 +43,9 @@ const MACHINE = anyOf(
   /(?:^|[:\]-] )(?:No space left on device|Cannot allocate memory|Disk quota exceeded|Read-only file system|Input\/output error|Cannot fork|[Mm]emory exhausted|(?:LLVM ERROR: )?[Oo]ut of memory)(?: \(\d+\)|: '[^']*')?(?:\.(?: +Stop\.)?)?$/,
   /virtual memory exhausted|out of memory allocating \d+ bytes/,
   /fatal error: Killed signal terminated|internal compiler error: Killed|unable to execute command: Killed/,
-  // A shell says which of its commands was killed; make, that the shell said 128 + 9.
-  /^\S+: line \d+: +\d+ (?:Killed|Terminated)\b|^Killed$|^make(?:\[\d+\])?: \*\*\* .*\b(?:Killed|Terminated|Error 137)$/,
-  /^\S+: [^"]*\bterminated (?:with|by) signal 9\b|\(signal: 9, SIGKILL: kill\)$/,
+  // A shell says which of its commands was killed; make, that the shell said 128 + 9, or + 15.
+  /^\S+: line \d+: +\d+ (?:Killed|Terminated)\b|^Killed$|^make(?:\[\d+\])?: \*\*\* .*\b(?:Killed|Terminated|Error 1(?:37|43))$/,
+  /^\S+: [^"]*\bterminated (?:with|by) signal (?:9|15)\b|\(signal: (?:9, SIGKILL|15, SIGTERM): [a-z ]+\)$/,
   /^[^"]*\b(?:v?fork|posix_spawn|pthread_create)(?:\(\))?(?: for [^":]{1,99})?: (?:retry: )?(?:Resource temporarily unavailable|No child processes)\b/,
   /^MemoryError$|^terminate called after throwing an instance of 'std::bad_alloc'$/,
 );
@@ -53,22 +56,38 @@ function machineError(line: string): LogError | undefined {
   return MACHINE.test(line) && !ASIDE.test(line) ? machine(line) : undefined;
 }
 
-/** Where a kernel stands by its version, to build modules for. */
-const KERNEL =
-  /((?:\/usr)?\/lib\/modules\/\d[^\s/:]*\/(?:build|source)|\/usr\/src\/(?:kernels\/|linux-)\d[^\s/:]*(?:\/\w+\/\w+)?)\/?/
-    .source;
-const NO_KERNEL = new RegExp(`^make(?:\\[\\d+\\])?: \\*\\*\\* ${KERNEL}: No such file or directory\\.`);
+const NO_KERNEL = new RegExp(
+  `^make(?:\\[\\d+\\])?: \\*\\*\\* ${KERNEL_FOLDER}/?: No such file or directory\\.`,
+);
 /** rpmbuild found its BuildRequires not met, and lists them. */
 const UNMET_LIST = /^error: Failed build dependencies:$/;
 const NEEDED = /^\s+(\S.*) is needed by \S+$/;
+/** dkms, and configure scripts of whole sentences. */
+const NOT_FOUND = new RegExp(
+  `^(?:Error! Your kernel headers for kernel \\S+ cannot be found at|configure: error:|\\s+\\*{3} ).*?[ '"]${KERNEL_FOLDER}['"]?(?:\\.?$| (?:or|could not|does not|is not|not) )`,
+);
+/** Where a configure script looks, and what it says when the kernel is not there: it does not say where again. */
+const LOOKS = new RegExp(`^checking [^.]{1,99}\\.\\.\\. ${KERNEL_FOLDER}/?$`);
+const DEVEL_WANTED = /kernel[- ](?:devel|headers)|Cannot find UTS_RELEASE|Cannot determine kernel version/i;
 
-function missingError(line: string, before: string): LogError | undefined {
-  const kernel = NO_KERNEL.exec(line)?.[1];
-  const isListed = UNMET_LIST.test(before) || NEEDED.test(before);
-  const wanted = kernel ?? (isListed ? NEEDED.exec(line)?.[1] : undefined);
-  if (!wanted) return undefined;
-  return nowhere('dependency', kernel ? `${kernel}: No such file or directory` : line.trim(), wanted);
+/** A kernel, or a package, that the build looks for and that is not there. */
+function createMissing(): Parser {
+  let looked = '';
+  return (line, before) => {
+    looked = LOOKS.exec(line)?.[1] ?? looked;
+    const kernel = NO_KERNEL.exec(line)?.[1];
+    if (kernel) return nowhere('dependency', `${kernel}: No such file or directory`, kernel);
+    const isListed = UNMET_LIST.test(before) || NEEDED.test(before);
+    const wanted = NOT_FOUND.exec(line)?.[1] ?? (isListed ? NEEDED.exec(line)?.[1] : undefined);
+    if (wanted) return nowhere('dependency', withoutStars(line), wanted);
+    if (!looked || !(CONFIGURE.test(line) || CONFIGURE.test(before)) || !DEVEL_WANTED.test(line))
+      return undefined;
+    return nowhere('dependency', `${withoutStars(line)} (in ${looked})`, looked);
+  };
 }
+
+const withoutStars = (line: string): string =>
+  line.trim().replace(/^(?:configure: error: *)?(?:\*{3} *)?/, '');
 
 /** gcc says `error` in the language of the locale; `Error` is the assembler's. */
 const ERROR =
@@ -90,7 +109,9 @@ const CHECKING = /^checking .*\.\.\. ?(?:yes|no)$/;
 const CONFIGURE = /^configure: error: ?(?:\*{3} *)?(.*)$/;
 /** What rpmbuild finds wrong in a spec file, or in what the build left. */
 const RPMBUILD =
-  /^error: ((?:Installed \(but unpackaged\)|(?:File|Directory) not found|Bad (?:file|source): |line \d+: |Empty %files|Arch dependent binaries|Architecture is (?:not included|excluded)).*)$/;
+  /^error: ((?:Installed \(but unpackaged\)|(?:File|Directory) not found|Bad (?:file|source): |line \d+: |Empty %files|Arch dependent binaries|Architecture is (?:not included|excluded)|Unclosed %if|parse error in expression|Macro %\S+ (?:failed|has empty)|Duplicate build-ids|Missing build-id|(?:Package|Provides|Group) already exists: ).*)$/;
+/** CMake says what in the lines beneath. */
+const CMAKE = /^CMake Error at (\S+):(\d+) \((\w+)\):$/;
 
 function sourceError(line: string, before: string): LogError | undefined {
   const compiler = COMPILER.exec(line);
@@ -99,6 +120,8 @@ function sourceError(line: string, before: string): LogError | undefined {
   if (tool) return source(tool[1], 0, tool[2]);
   const bare = BARE.exec(line) ?? RUST.exec(line) ?? CONFIGURE.exec(line) ?? RPMBUILD.exec(line);
   if (bare) return source('', 0, bare[1] || 'configure failed:');
+  const cmake = CMAKE.exec(line);
+  if (cmake) return source(cmake[1], Number(cmake[2]), `${cmake[3]}:`);
   const rust = RUST_PLACE.exec(line);
   const message = rust && /^error: (.+)$/.exec(before)?.[1];
   if (message) return source(rust[1], Number(rust[2]), message);
@@ -143,21 +166,34 @@ const LESSER = anyOf(
 const HUNK =
   /^(?:Hunk #\d+ FAILED at .+|\d+ out of \d+ hunks? FAILED(?: -- saving rejects to file (.+)\.rej)?)$/;
 /** A folder that is no kernel's, or one without what every kernel's has. */
-const ELSEWHERE = new RegExp(`${KERNEL}(?:Makefile|Module\\.symvers)?['’]?: No such file or directory\\.?$`);
+const ELSEWHERE = new RegExp(
+  `${KERNEL_FOLDER}/?(?:Makefile|Module\\.symvers|\\.config|include/(?:config|generated)/[\\w.-]{1,64})?['’]?: No such file or directory\\.?$`,
+);
+const NO_RULE = new RegExp(`^make(?:\\[\\d+\\])?: \\*\\*\\* No rule to make target ['\`]${KERNEL_FOLDER}`);
+/** As rpm answers a spec file that asks for it. */
+const NO_PACKAGE = /^package (kernel-\S+-\d\S*) is not installed$/;
 
 function lesserError(line: string, before: string): LogError | undefined {
-  const kernel = ELSEWHERE.exec(line)?.[1];
+  const kernel = ELSEWHERE.exec(line)?.[1] ?? NO_RULE.exec(line)?.[1] ?? NO_PACKAGE.exec(line)?.[1];
   if (kernel) return nowhere('dependency', line.trim(), kernel);
   const hunk = HUNK.exec(line);
   if (hunk) return source(hunk[1] ?? /^patching file (.+)$/.exec(before)?.[1], 0, line);
   return LESSER.test(line) ? nowhere('source', line.replace(/^error: /, '')) : undefined;
 }
 
+/** The kernel's headers, as kbuild names them. */
+const HEADER =
+  /^(?:\/usr\/src\/\S+\/|\/lib\/modules\/\S+\/|\.\/)?(?:source\/)?(?:arch\/\w+\/)?include\/(?:uapi\/)?(?:linux|net|asm|asm-generic|drm|crypto|scsi|rdma|sound|trace|media|generated)\//;
+
+/** What the kernel's headers say is mostly about a line of the kmod: the kmod's own lines come first. */
+const ownFirst = (errors: readonly LogError[]): LogError[] =>
+  errors.toSorted((a, b) => Number(HEADER.test(a.file)) - Number(HEADER.test(b.file)));
+
 const MAKE = /^make(?:\[\d+\])?: \*\*\* (.+)$/;
 const BAD_EXIT = /^error: (Bad exit status from .+)$/;
 /** Lines that explain no failure: the shell's commands, make's and kbuild's progress, rpmbuild's. */
 const NO_WORDS =
-  /^\+|^make(?:\[\d+\])?: |^\s+[A-Z][A-Z0-9_]*(?:\s|$)|^(?:Executing|Building|Processing|RPM_EC|warning)\b/;
+  /^\+|^make(?:\[\d+\])?: (?!\S+: (?:No such file|Command not found))|^ninja: build stopped|^\s+[A-Z][A-Z0-9_]*(?:\s|$)|^(?:Executing|Building|Processing|RPM_EC|warning)\b/;
 
 /**
  * The package's own build failed, and no tool that is known says why: told are the last words before that. Where make
@@ -166,10 +202,12 @@ const NO_WORDS =
 function createLastWords(): Parser {
   let words = '';
   let make = '';
-  return (line) => {
+  return (line, before) => {
     const made = MAKE.exec(line)?.[1];
     const end = BAD_EXIT.exec(line)?.[1];
     if (line.startsWith('Executing(%')) words = make = '';
+    else if (before === 'RPM build errors:' && /^ +\S/.test(line) && !/^ +Bad exit status /.test(line))
+      return nowhere('source', line.trim());
     else if (made && !make) {
       make = made;
       if (!/\] Error \d+$/.test(made)) words = made;
@@ -250,8 +288,26 @@ function nameIn(message: string): string | undefined {
   return undefined;
 }
 
-/** Where the name stands: a field's initializer; where clang shows the function. Where rustc's error is. A text's rest. */
+/**
+ * The kmod's line, of a macro that a header has. Where the name stands: a field's initializer; where clang shows the function.
+ * Where rustc's error is. A text's rest.
+ */
 const FOLLOWERS: readonly Follower[] = [
+  {
+    of: new RegExp(`${HEADER.source}\\S+?: (?:fatal )?error: `),
+    lines: 16,
+    always: true,
+    add({ file, line: at, ...error }, line) {
+      const [, path = '', number] = /^([^\s:]+):(\d+):\d+: note: in expansion of macro /.exec(line) ?? [];
+      if (!path || HEADER.test(path)) return undefined;
+      return {
+        ...error,
+        file: path.replace(BUILD_DIR, ''),
+        line: Number(number),
+        message: `${error.message} (${file}:${at})`,
+      };
+    },
+  },
   named(/: .*initializ/, /^\s*(?:\d+ \|)?\s*\.(\w+)\s*=|near initialization for \S*\.(\w+)\S\)$/),
   named(/arguments to function call/, /: note: '(\w+)' declared here$/),
   {
@@ -263,7 +319,7 @@ const FOLLOWERS: readonly Follower[] = [
     },
   },
   {
-    of: /^(?:configure: error:|error: Installed|ERROR: Kernel configuration)/,
+    of: /^(?:configure: error:|error: Installed|ERROR: Kernel configuration|CMake Error at )/,
     lines: 8,
     isText: true,
     add(error, line) {
@@ -290,7 +346,7 @@ const unlogged = (line: string): string => line.replace(LOGGED, '').trim();
 
 /** dnf and yum gave up on a repository or a package of it, or went on without the repository. */
 const REPO =
-  /Failed to (?:download (?:metadata|packages|files)|synchronize cache)|Ignoring repositories: |Error downloading packages|Cannot (?:retrieve|find) .*(?:metadata|mirrorlist)|Cannot prepare internal mirrorlist|No more mirrors to try|All mirrors were (?:already )?tried/i;
+  /Failed to (?:download (?:metadata|packages|files)|synchronize cache)|Ignoring repositories: |Error downloading packages|Cannot (?:retrieve|find) .*(?:metadata|mirrorlist|baseurl)|Cannot prepare internal mirrorlist|No more mirrors to try|All mirrors were (?:already )?tried|Failed to load repositories|needs \d+\S* more space on the \S+ filesystem|more space needed on the /i;
 /** One mirror failed; another one may have had it. */
 const MIRROR =
   /Curl error|Cannot download |Status code: [45]\d\d |HTTP Error [45]\d\d|Could not resolve host/i;
@@ -310,10 +366,13 @@ const UNMET = [
   /^No matching package to install: '?(.+?)'?$/,
   /^No match for argument: (.+)$/,
   /^No package found for (.+)$/i,
-  /^No package (.+) available\.?$/,
+  /^No package (.+) available\.?$/i,
+  /^No provider of '(.+)' found\.?$/,
   /^No package matches '(.+)'$/,
   /^(.+) is needed by \S+$/,
-  /^nothing provides (?:requested )?(.+?)(?: needed by .+)?$/,
+  /^nothing provides (?:requested )?'?(.+?)'?(?: needed by .+)?$/,
+  /^package (\S+) (?:from \S+ )?(?:is filtered out by (?:exclude|modular) filtering|is not installable|does not have a compatible architecture)$/,
+  /^cannot install both (\S+ .*?\band \S+)(?: from \S+)?$/,
   /^(?:installed )?package .+? requires (.+), but none of the providers can be installed$/,
   /^(?:installed )?package .+? conflicts with (.+?)(?: provided by .+)?$/,
 ];

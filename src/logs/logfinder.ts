@@ -26,6 +26,8 @@ export interface Follower {
   readonly lines: number;
   /** Undefined where a line adds nothing. */
   add(error: LogError, line: string): LogError | undefined;
+  /** Also where the error names something. */
+  readonly always?: true;
   /** Its message goes on, up to the first line that adds nothing; else the first line that adds something is all. */
   readonly isText?: true;
 }
@@ -68,7 +70,7 @@ export function createFinder({ parsers, main, followers, answered }: Rules, most
     if (list.length >= most || list.some((known) => isSame(known, error))) return;
     list.push(error);
     const how = followers.find(({ of }) => of.test(text));
-    following = how && !error.identifier ? { list, how, left: how.lines } : null;
+    following = how && (how.always || !error.identifier) ? { list, how, left: how.lines } : null;
   };
   const follow = (text: string): void => {
     if (!following) return;

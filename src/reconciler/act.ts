@@ -3,7 +3,7 @@
 import type { Attempt, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { isAttempt } from '../core/trial.ts';
 import * as koji from '../koji/calls.ts';
-import { type Answer, HubError } from '../koji/hub.ts';
+import { type Answer, HubError, isNoMethod } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -61,15 +61,20 @@ function scratchBuild({ store }: Context, { id, write }: Attempt) {
   return koji.build(write.source, write.target, options, write.priority);
 }
 
-/** From the sources that the kmod's build was made from: its place in version control, else its source rpm. */
+/**
+ * From where the kmod's build was made from: its place in version control, there from the head of a branch if one is
+ * named, else its source rpm.
+ */
 async function realBuild(
   { hub, store }: Context,
   run: Run,
   { id }: Intent,
-  { kmod, buildId, target, draft, waitFor }: Extract<Write, { kind: 'rebuild' }>,
+  { kmod, buildId, target, draft, branch, waitFor }: Extract<Write, { kind: 'rebuild' }>,
 ) {
-  const known = run.kmods.find(({ name }) => name === kmod)?.source ?? '';
-  const source = (await hub.read(koji.getBuild(buildId)))?.source ?? known;
+  const srpm = run.kmods.find(({ name }) => name === kmod)?.source ?? '';
+  const build = await hub.read(koji.getBuild(buildId));
+  const scm = build && koji.scmOf(build);
+  const source = scm && branch !== undefined ? koji.atBranch(scm, branch) : (scm ?? srpm);
   const options: koji.BuildOptions = {
     ...(draft && { draft }),
     wait_repo: true,
@@ -112,7 +117,11 @@ async function sendOne(
       await hub.write(koji.untagBuild(write.tag, build));
       return {};
     case 'request-repo': {
-      const answer = await hub.write(koji.repoRequest(write.tag)).catch(unknownMethod);
+      const call = koji.repoRequest(write.tag, write.event);
+      // One of the past is only asked of a hub that makes them.
+      const answer = await (write.event === undefined
+        ? hub.write(call).catch(unknownMethod)
+        : hub.write(call));
       if (!answer) return {};
       const { repo, request } = answer;
       return {
@@ -133,8 +142,7 @@ async function sendOne(
 
 /** Before Koji 1.35 nobody asks for repos: kojira makes them when a tag has changed, and they are waited for. */
 function unknownMethod(error: unknown): undefined {
-  if (error instanceof HubError && error.kind === 'refused' && /Invalid method/.test(error.message))
-    return undefined;
+  if (isNoMethod(error)) return undefined;
   throw error;
 }
 

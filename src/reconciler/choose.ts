@@ -1,6 +1,6 @@
 /** What a run is about: the kmod builds that it tries, where, and the kernels that they are measured by. */
 import { baselinesOf } from '../core/baseline.ts';
-import type { BaselineRepo, Gate, KernelBuild, KernelRef, Kmod } from '../core/model.ts';
+import type { Gate, KernelBuild, KernelRef, Kmod } from '../core/model.ts';
 import { STABLELIST } from '../core/people.ts';
 import { selectKmods } from '../core/select.ts';
 import * as koji from '../koji/calls.ts';
@@ -113,26 +113,4 @@ async function expectedArches(
     if (expected.length > 0) found.set(buildId, expected);
   }
   return found;
-}
-
-/** So many repos that once held a baseline are looked at. */
-const REPOS_MOST = 10;
-
-/** A repo of the gate's build tag that held a baseline and can still be built in. Throws HubError. */
-export async function findBaselineRepo(
-  { hub, store }: Context,
-  { build }: Gate,
-  baseline: KernelRef,
-): Promise<BaselineRepo> {
-  if (!build) return { repo: null, why: 'nothing is built' };
-  const { build_tag_name: tag } = await hub.read(koji.getBuildTarget(build.target));
-  const ids = (await store.reposWith(baseline.id)).slice(0, REPOS_MOST);
-  const answers = await hub.readAll(ids.map((id) => koji.repoInfo(id)));
-  for (const answer of answers) {
-    // A repo that the hub does not know any more is as good as deleted.
-    const repo = answer.ok || !isUnknown(answer.error) ? unwrap(answer) : null;
-    if (repo?.tag_name === tag && koji.REPO_USABLE.includes(repo.state)) return { repo: repo.id, why: '' };
-  }
-  const why = `nothing shows whether it builds against ${baseline.nvr}: no repo of ${tag} that this gate knows holds that one any more`;
-  return { repo: null, why };
 }

@@ -7,8 +7,10 @@ export interface Context {
   readonly gates: readonly Gate[];
   readonly hub: Hub;
   readonly store: Store;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;
+  /** How far the machine's clock is ahead of that, in ms. */
+  readonly ahead: () => number;
   /** Id of the hub's user that the gate is logged in as. */
   readonly user: () => Promise<number>;
   /** In ms: between looks at running tasks, and for a write without an answer to arrive. */

@@ -9,6 +9,7 @@ import {
   type LogError,
   TASK,
 } from '../core/model.ts';
+import { wishesIn } from '../core/pin.ts';
 import * as koji from '../koji/calls.ts';
 import { type Answer, type Hub, HubError, isUnknown } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
@@ -118,13 +119,17 @@ async function leaveOthers(
   );
 }
 
-/** `kernel-core = 5.14.0-1`, `kernel-devel-5.14.0-1.el9.x86_64`, `kernel-devel-uname-r = …`, `/usr/src/kernels/…`. */
-function isOfKernel(wanted: string, name: string, made: ReadonlySet<string>): boolean {
-  if (/^\/(?:usr\/src\/(?:kernels|linux)|lib\/modules)\b/.test(wanted)) return true;
-  const [asked = ''] = wanted.split(/[\s<>=(]/);
-  const named = asked.replace(/-uname-r$/, '').replace(/-\d.*$/, '');
-  return named === name || made.has(asked) || made.has(named);
-}
+/**
+ * `kernel-core = 5.14.0-1`, `kernel-devel-5.14.0-1.el9.x86_64`, `kernel-devel-uname-r = …`, any of them in a rich dependency,
+ * `/usr/src/kernels/…`, `/usr/lib/modules/…`.
+ */
+const isOfKernel = (wanted: string, name: string, made: ReadonlySet<string>): boolean =>
+  wishesIn(wanted).some((wish) => {
+    if (/^\/(?:usr\/src\/(?:kernels|linux)|(?:usr\/)?lib\/modules)\b/.test(wish)) return true;
+    const [asked = ''] = wish.split(/[\s<>=(]/);
+    const named = asked.replace(/-uname-r$/, '').replace(/-\d.*$/, '');
+    return named === name || made.has(asked) || made.has(named);
+  });
 
 async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Promise<ArchEvidence> {
   const [roots, result] = await hub.readAll([koji.listBuildroots(task.id), koji.getTaskResult(task.id)]);

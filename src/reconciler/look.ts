@@ -11,7 +11,8 @@ import * as koji from '../koji/calls.ts';
 import { HubError, unwrap } from '../koji/hub.ts';
 import { OvertakenError } from '../store/error.ts';
 import { act } from './act.ts';
-import { choose, findBaselineRepo } from './choose.ts';
+import { findBaselineRepo } from './baseline.ts';
+import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import { isLastTry } from './follow.ts';
 import { repoKey, runKey, symbolsKey } from './keys.ts';
@@ -91,6 +92,9 @@ async function enter(
     // One that has passed or failed somewhere else waits for nothing; a baseline is such a one.
     const ended = [...gate.on_pass.tag, ...gate.on_fail.tag].some((tag) => names.includes(tag));
     if (known || ended) return known;
+    // Messages may be of long ago: one that is older than what has passed is no news.
+    const heads = await passedInto(context, gate, kernel);
+    if ([...heads.values()].some((head) => compareEvr(head, kernel) > 0)) return undefined;
     await store.seeKernel(kernel, now());
     await store.say(gate.name, kernel, null, `waits to be tagged into ${gate.watch}`, now());
     return undefined;
@@ -163,19 +167,18 @@ async function goOn(context: Context, gate: Gate, run: Run): Promise<void> {
 
 /** One look at a run. Returns `again` after something was done, else when to look next. */
 async function look(context: Context, gate: Gate, before: Run): Promise<'again' | number | undefined> {
-  const { store, now, want, pace, buildTags } = context;
+  const { store, now, want, pace } = context;
   const lostUntil = await settle(context, before);
   // A retry is there for kmods that were mended: their newest builds count.
   const retry = lastRetry(before);
   // A run that an older version began was chosen without baselines.
   const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
-  if (before.kmods.length === 0 || old || (retry && retry.at > before.chosenAt)) {
+  if (before.kmods.length === 0 || old || (retry && retry.fact > before.chosen.fact)) {
     const { kmods } = await choose(context, gate, before.kernel);
     if (kmods.length > 0) await store.select(before, kmods, now());
   }
   const run = (await store.run(before.id)) ?? before;
   const seen = await observe(context, gate, run);
-  if (seen.buildTag) buildTags.set(gate.name, seen.buildTag.name);
   const decision = decide(gate, pace, seen);
   if (decision.wantsSymbols) want(symbolsKey(gate.name, run.kernel.id));
   if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));
@@ -229,9 +232,7 @@ export async function readRunSymbols(
   if (!live || live.run.symbols) return;
   const { gate, run } = live;
   const shown = await readSymbols(context, gate, run, isLastTry(tries));
-  // Of kmods that were chosen meanwhile it says nothing.
-  const current = await store.run(run.id);
-  if (current?.chosenAt === run.chosenAt) await store.showSymbols(run, shown, now());
+  await store.showSymbols(run, shown, now());
   want(runKey(name, build));
 }
 
@@ -253,7 +254,7 @@ export async function findRepo(
   const { gate, run } = live;
   const wanted = run.kmods.flatMap((kmod) => measuredBy(kmod, run)).find(({ id }) => id === baseline);
   if (!wanted) return;
-  const found = await findBaselineRepo(context, gate, wanted).catch((error: unknown) => {
+  const found = await findBaselineRepo(context, gate, run.kernel.name, wanted).catch((error: unknown) => {
     if (!isLastTry(tries) || !(error instanceof HubError)) throw error;
     return { repo: null, why: `a repo with ${wanted.nvr} cannot be looked for: ${error.message}` };
   });

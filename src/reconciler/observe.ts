@@ -5,7 +5,7 @@ import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
 import type { TagMove } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
-import { readGroups, unwrap } from '../koji/hub.ts';
+import { HubError, readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { symbolsKey, taskKey } from './keys.ts';
 
@@ -14,20 +14,10 @@ import { symbolsKey, taskKey } from './keys.ts';
  * @throws HubError
  */
 export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
-  const { hub, store, now, user } = context;
+  const { store, now, ahead, user } = context;
   const { kernel } = run;
   const newest = await store.newestFact();
-  const first = await readGroups(hub, {
-    history: [koji.queryTagHistory(kernel.id)],
-    watched: [koji.listTagged(gate.watch, { package: kernel.name })],
-    targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
-  });
-  const watched = first.watched.flat();
-  const buildTag = first.targets[0]?.build_tag_name;
-  const second = await readGroups(hub, {
-    latest: buildTag === undefined ? [] : [koji.getLatestBuilds(buildTag, { package: kernel.name })],
-    sideTags: usesSideTag(gate, run) ? [koji.listSideTags({ user: await user() })] : [],
-  });
+  const { history, latest, sideTags, buildTag } = await askHub(context, gate, run);
   const live = await store.liveRuns();
   const otherKernels = live.filter(
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
@@ -36,27 +26,24 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
   const otherGates = (await store.runsOf(kernel.id)).filter((other) => other.gate !== gate.name);
   const retriesToday = await store.retriesSince(gate.name, now() - DAY);
   const blockers = blockersOf(context, otherGates);
-  const history = first.history.flat();
   // One that only looks on needs no login.
   const isActive = [run, ...otherGates].some((one) => tagWrites(one).length > 0);
   return {
     now: now(),
+    ahead: ahead(),
     newest,
     unread: unreadOf(context, gate, run),
     run,
     tags: tagsIn(history),
     moves: movesIn(history, isActive ? await user() : undefined),
-    entry: watched.find((tagged) => tagged.build_id === kernel.id)?.create_event ?? null,
-    buildTag:
-      buildTag === undefined
-        ? null
-        : await observeBuildTag(store, gate, buildTag, second.latest[0]?.[0], watched),
+    entry: entryIn(history, gate.watch),
+    buildTag: buildTag === undefined ? null : await observeBuildTag(context, gate, run, buildTag, latest),
     heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
-    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.at - b.at),
+    otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.fact - b.fact),
     blockedBy: sharesPass(gate, blockers),
     blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
-    sideTags: second.sideTags.flat().map(({ name }) => name),
+    sideTags,
     slots: slotsFor(gate, run, ofGate, now(), retriesToday),
     retriesToday,
     newer: newerOf(run, ofGate),
@@ -65,11 +52,44 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
 
 const DAY = 24 * 3_600_000;
 
+/** All in one request, by the build tag that the gate's target had before; where it has another one, once more. */
+async function askHub({ hub, user, buildTags }: Context, gate: Gate, run: Run) {
+  const { id, name } = run.kernel;
+  const ask = async (known: string | undefined) => {
+    const { history, targets, latest, sideTags } = await readGroups(hub, {
+      history: [koji.queryTagHistory(id)],
+      targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
+      latest: known === undefined ? [] : [koji.getLatestBuilds(known, { package: name })],
+      sideTags: usesSideTag(gate, run) ? [koji.listSideTags({ user: await user() })] : [],
+    });
+    return {
+      history: history.flat(),
+      latest: latest[0]?.[0],
+      sideTags: sideTags.flat().map((tag) => tag.name),
+      buildTag: targets[0]?.build_tag_name,
+    };
+  };
+  const known = gate.build ? buildTags.get(gate.name) : undefined;
+  const seen = await ask(known).catch((error: unknown) => {
+    // That tag may be gone.
+    if (known === undefined || !(error instanceof HubError && error.kind === 'refused')) throw error;
+    buildTags.delete(gate.name);
+    return ask(undefined);
+  });
+  if (seen.buildTag === undefined) return seen;
+  buildTags.set(gate.name, seen.buildTag);
+  return seen.buildTag === known ? seen : ask(seen.buildTag);
+}
+
 function unreadOf({ unread }: Context, gate: Gate, { kernel, intents }: Run): string[] {
   const tasks = intents.flatMap(({ receipt, ending }) => (!ending && receipt?.task) || []);
   const keys = [symbolsKey(gate.name, kernel.id), ...tasks.map(taskKey)];
   return keys.flatMap((key) => unread.get(key) ?? []);
 }
+
+/** Koji event with which a build came into a tag in which it stands, by its history; null: it does not. */
+const entryIn = (history: readonly koji.TagListing[], tag: string): number | null =>
+  history.findLast((stay) => stay['tag.name'] === tag && stay.revoke_event === null)?.create_event ?? null;
 
 /** Names of the tags that a build is in, by its history. */
 export const tagsIn = (history: readonly koji.TagListing[]): string[] =>
@@ -151,28 +171,27 @@ function newerOf({ kernel }: Run, live: readonly Run[]): KernelRef | null {
 }
 
 async function observeBuildTag(
-  store: Context['store'],
+  context: Context,
   gate: Gate,
+  { kernel }: Run,
   name: string,
   latest: koji.TaggedBuild | undefined,
-  watched: readonly koji.TaggedBuild[],
 ): Promise<BuildTag> {
-  return {
-    name,
-    latest: latest ? { id: latest.build_id, nvr: latest.nvr } : null,
-    leaves: latest ? await willLeave(store, gate, latest, watched) : false,
-  };
+  if (!latest) return { name, latest: null, leaves: false };
+  const { build_id: id, nvr } = latest;
+  const leaves = id !== kernel.id && gate.mode === 'enforce' && (await willLeave(context, gate, id));
+  return { name, latest: { id, nvr }, leaves };
 }
 
-/** Whether this gate will, in its time, take a build out of the watch tag: it stands there, and no run on it is over. */
-async function willLeave(
-  store: Context['store'],
-  gate: Gate,
-  { build_id }: koji.TaggedBuild,
-  watched: readonly koji.TaggedBuild[],
-): Promise<boolean> {
-  if (gate.mode === 'observe' || !watched.some((tagged) => tagged.build_id === build_id)) return false;
-  return !(await store.latestRun(gate.name, build_id))?.closing;
+/**
+ * Whether a gate will, in its time, take a build out of the watch tag: it has a run on it that goes on, or it stands there
+ * and none has begun. Asked for one that hides another in the build tag.
+ */
+async function willLeave({ hub, store }: Context, gate: Gate, build: number): Promise<boolean> {
+  const run = await store.latestRun(gate.name, build);
+  if (run) return !run.closing;
+  const tags = await hub.read(koji.listTags(build));
+  return tags.some(({ name }) => name === gate.watch);
 }
 
 const usesSideTag = (gate: Gate, run: Run): boolean =>
@@ -189,5 +208,5 @@ function tagWrites({ gate, intents }: Run): Observation['otherGates'] {
     ({ write, ending }) =>
       (write.kind === 'tag' || write.kind === 'untag') && (!ending || ending.how === 'done'),
   );
-  return counts.map(({ write, askedAt: at, ending }) => ({ gate, write, at, done: ending !== undefined }));
+  return counts.map(({ write, fact, ending }) => ({ gate, write, fact, done: ending !== undefined }));
 }

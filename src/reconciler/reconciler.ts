@@ -21,8 +21,10 @@ export interface ReconcilerOptions {
   readonly hub: Hub;
   readonly store: Store;
   readonly log: Logger;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;
+  /** How far the machine's clock is ahead of that, in ms. Default: not at all. */
+  readonly ahead?: () => number;
   /** In [0, 1); spreads retries. */
   readonly random: () => number;
   /** So many keys are at work at a time; one: each in its turn. Default: 8. */
@@ -55,11 +57,11 @@ const LANES = 8;
 const KEYS_MOST = 50_000;
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
-  const { gates, pace, hub, store, log, now, lanes = LANES } = options;
+  const { gates, pace, hub, store, log, now, ahead = () => 0, lanes = LANES } = options;
   const queue = createQueue(options.random);
   const unread = new Map<string, string>();
   const context: Context = {
-    ...{ gates, hub, store, now, pace, unread },
+    ...{ gates, hub, store, now, ahead, pace, unread },
     user: userOf(hub),
     buildTags: new Map(),
     want: (key, due = now()) => queue.add(key, due),

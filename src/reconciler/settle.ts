@@ -53,7 +53,7 @@ export const taggedBuild = ({ kernel }: Run, { write }: Intent): number =>
   (write.kind === 'tag' ? write.against?.id : undefined) ?? kernel.id;
 
 /**
- * A requested repo counts once it is there and its newest kernel is this one. Where the hub knows no requests,
+ * A requested repo counts once it is there and its newest kernel is this one, or the baseline that it is for. Where the hub knows no requests,
  * any newer repo may be the one.
  */
 async function followRepo({ hub, store, now }: Context, run: Run, intent: Intent): Promise<void> {
@@ -65,7 +65,7 @@ async function followRepo({ hub, store, now }: Context, run: Run, intent: Intent
   const [latest] = await hub.read(
     koji.getLatestBuilds(write.tag, { package: run.kernel.name, event: repo.create_event }),
   );
-  if (latest?.build_id === run.kernel.id)
+  if (latest?.build_id === (write.against ?? run.kernel).id)
     return store.end(run, intent, { at: now(), how: 'done', repo: repo.id });
   if (over) await fail(`repo ${repo.id} of ${write.tag} holds ${latest?.nvr ?? 'no kernel'}`);
 }
@@ -78,7 +78,12 @@ async function repoSoFar(
 ): Promise<{ repo: Receipt['repo'] | null; over: boolean }> {
   if (repo) return { repo, over: true };
   if (request === undefined) return { repo: await hub.read(koji.getRepo(tag)), over: false };
-  const status = await hub.read(koji.repoCheckRequest(request));
+  const status = await hub.read(koji.repoCheckRequest(request)).catch((error: unknown) => {
+    // The hub forgets a request a day after it is done: what came of it is not known, and it is made anew.
+    if (isUnknown(error)) return undefined;
+    throw error;
+  });
+  if (!status) return { repo: null, over: true };
   return { repo: status.repo, over: status.repo !== null || !status.request.active };
 }
 

@@ -1,4 +1,4 @@
-/** What a run's kmods need of the kernel, read from the rpms' headers on the hub, with no build at all. */
+/** What a run's kmods need of the kernel, by their rpms' headers, with no build at all. */
 import { measuredBy } from '../core/cell.ts';
 import type {
   ArchChange,
@@ -15,28 +15,26 @@ import type {
   SymbolsShown,
 } from '../core/model.ts';
 import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
-import { type KernelKind, type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
-import type { ExportedSymbol, Kmod as NamedKmod, SymbolTable } from '../kabi/model.ts';
-import {
-  type KernelName,
-  parseDependencies,
-  rpmsOfKernel,
-  variantOfKernel,
-  variantsOfBuild,
-} from '../kabi/rpm.ts';
-import * as koji from '../koji/calls.ts';
-import { type Hub, HubError, isUnknown, unwrap } from '../koji/hub.ts';
-import type { RpmDependencies, Store } from '../store/store.ts';
+import { type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
+import { machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
+import { type HubError, isUnknown } from '../koji/hub.ts';
 import type { Context } from './context.ts';
-
-/** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
-const KERNEL_RPMS = 8;
+import {
+  archesOf,
+  type BuiltKernel,
+  besideBaseline,
+  type Lose,
+  readKernel,
+  readKmodRpms,
+  type SymbolSource,
+} from './rpms.ts';
 
 /**
  * Compare the kmods of a run, and the gate's stablelist, with the kernel. An rpm's symbols are asked for once ever. A kmod
- * of which the hub has no file is inconclusive, and stops no other.
- * @param last what the hub cannot give of a kmod is not waited for any more
- * @throws HubError where the hub cannot be asked now, or has no file of an rpm of the kernel
+ * of which the hub has no file is inconclusive, and stops no other; of a kernel, what an rpm without a file may export is
+ * not gone, once it has been waited for.
+ * @param last what the hub cannot give of an rpm is not waited for any more
+ * @throws HubError where the hub cannot be asked now, or has no file of any rpm of the kernel
  */
 export async function readSymbols(
   context: Context,
@@ -45,9 +43,12 @@ export async function readSymbols(
   last = false,
 ): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
-  const kernel = await readKernel(context, { id, name, variant: gate.variant });
-  const read = baselineReader(context, gate, run);
+  const read = baselineReader(context, gate, run, last);
+  // All kmods are measured by it, so it is waited for, and with it the files of a build that was only just made.
+  const lose: Lose = (_, { kind }) => last && kind === 'refused';
+  const own = await readKernel(context, { id, name, variant: gate.variant }, lose);
   const before = await read(run.baseline);
+  const kernel = before?.kernel ? besideBaseline(own, before.kernel, before.ref) : own;
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read, last),
     change: before && changeSince(before, kernel, gate.stablelist),
@@ -55,54 +56,9 @@ export async function readSymbols(
   };
 }
 
-/** Where symbols come from: the hub, and what was kept of it. */
-export interface SymbolSource {
-  readonly hub: Pick<Hub, 'read' | 'readAll'>;
-  readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
-}
-
-/** A kernel, and the id of the build that makes it. */
-export interface KernelOfBuild extends KernelName {
-  readonly id: number;
-}
-
-/** What the rpms of a kernel provide, by architecture. */
-export interface BuiltKernel extends KernelKind {
-  readonly tables: ReadonlyMap<string, SymbolTable>;
-}
-
-/** Throws HubError. */
-export async function readKernel(
-  source: SymbolSource,
-  { id, ...kernel }: KernelOfBuild,
-): Promise<BuiltKernel> {
-  const all = await source.hub.read(koji.listBuildRPMs(id));
-  const rpms = rpmsOfKernel(kernel, all);
-  const known = await symbolsOf(source, rpms, { atATime: KERNEL_RPMS });
-  const tables = new Map(archesOf(rpms).map((arch) => [arch, exportsOf(rpms, arch, known)]));
-  return { variant: variantOfKernel(kernel), siblings: variantsOfBuild(all), tables };
-}
-
-const archesOf = (rpms: readonly Pick<koji.Rpm, 'arch'>[]): string[] => [
-  ...new Set(rpms.map(({ arch }) => arch)),
-];
-
-/**
- * What the rpms of kmods' builds offer and need, in the order of the builds.
- * @param lose is told of an rpm that cannot be read, and why, and whether that is to be borne; without it, none is
- * @throws HubError
- */
-export async function readKmodRpms(
-  source: SymbolSource,
-  builds: readonly number[],
-  lose?: Lose,
-): Promise<KmodRpm[][]> {
-  const answers = await source.hub.readAll(builds.map((id) => koji.listBuildRPMs(id)));
-  const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
-  const known = await symbolsOf(source, rpms.flat(), { lose });
-  const none: RpmDependencies = { provides: [], requires: [] };
-  return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
-}
+/** Whether what the hub says of an rpm is as good as that it has none. */
+const isBearable = (error: HubError, last: boolean): boolean =>
+  (last && error.kind === 'refused') || isUnknown(error);
 
 /** What each kmod needs of the kernel, and whether that fits its baselines, where there are any. */
 async function readKmods(
@@ -116,9 +72,8 @@ async function readKmods(
   /** Of which build and architecture there is an rpm that cannot be read, and why. */
   const lost: Lost[] = [];
   const lose: Lose = ({ build_id, arch }, error) => {
-    const { kind, message } = error;
-    const bearable = isUnknown(error) || (last && kind === 'refused');
-    if (bearable && build_id !== null) lost.push({ build: build_id, arch, why: message });
+    const bearable = isBearable(error, last);
+    if (bearable && build_id !== null) lost.push({ build: build_id, arch, why: error.message });
     return bearable;
   };
   const rpms = await readKmodRpms(
@@ -161,6 +116,9 @@ async function readKmods(
   });
 }
 
+/** So many symbols are named in a cause. */
+const NAMED = 3;
+
 interface Lost {
   readonly build: number;
   readonly arch: string;
@@ -171,15 +129,26 @@ interface Lost {
 function compareAll(
   kmods: readonly Kmod[],
   rpms: readonly KmodRpm[][],
-  { tables, ...kind }: BuiltKernel,
+  { tables, rpms: beside, partial, ...kind }: BuiltKernel,
   lost: readonly Lost[],
 ): ArchDetail[][] {
   const evidence: ArchDetail[][] = kmods.map(() => []);
   for (const arch of archesOf(rpms.flat())) {
-    const needs = kmods.map(({ nvr }, i) => kmodOfBuild(nvr, rpms[i] ?? [], arch, kind));
+    const of = archFor(arch, tables);
+    const rpmsOfKernel = beside.get(of);
+    const notAll = partial.get(of);
+    const kernel = {
+      ...{ arch, variant: kind.variant, symbols: tables.get(of) ?? new Map() },
+      ...(rpmsOfKernel && { rpms: rpmsOfKernel }),
+      ...(notAll !== undefined && { partial: notAll }),
+    };
+    const needs = kmods.map(({ nvr }, i) => {
+      const own = (rpms[i] ?? []).some((rpm) => rpm.arch === arch);
+      return own ? kmodOfBuild(nvr, rpms[i] ?? [], kernel, kind) : undefined;
+    });
     const found = compareKmods(
       needs.filter((need) => need !== undefined),
-      { arch, variant: kind.variant, symbols: tables.get(arch) ?? new Map() },
+      kernel,
     );
     for (const [i, need] of needs.entries()) {
       const comparison = need && found.find(({ kmod }) => kmod === need.name);
@@ -189,12 +158,16 @@ function compareAll(
       // What is had of nobody may be had of a kmod of which nothing can be read.
       const other = comparison.missing.some(({ symbol }) => !isOfKernel(need, symbol)) ? gone[0] : undefined;
       const why = own ?? (comparison.changed.length === 0 ? other : undefined);
-      const told = spelled(comparison, tables.get(arch), arch);
+      const told = spelled(comparison, tables.get(of), kernel);
       evidence[i]?.push({ arch, ...(why ? unreadable(told, why) : told) });
     }
   }
   return evidence;
 }
+
+/** The architecture of the kernel that loads modules for another: where it has not that one, a level of the same. */
+const archFor = (arch: string, tables: BuiltKernel['tables']): string =>
+  tables.has(arch) ? arch : ([...tables.keys()].find((one) => machineOf(one) === machineOf(arch)) ?? arch);
 
 const isOfKernel = ({ kernelImports }: Pick<NamedKmod, 'kernelImports'>, symbol: string): boolean =>
   kernelImports.some((one) => one.symbol === symbol);
@@ -205,23 +178,32 @@ const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost):
   imports: Math.max(1, told.imports),
   missing: [],
   changed: [],
+  remarks: [],
   answer: 'inconclusive',
   cause: `its symbols cannot be read: ${why}`,
 });
 
-const isModulesRpm = ({ name, arch }: koji.Rpm): boolean =>
-  arch !== 'src' && arch !== 'noarch' && !/-debug(info|source)$/.test(name);
-
-/** A comparison with its cause in words; nothing can be compared with a kernel that says nothing. */
+/**
+ * A comparison with its cause in words; nothing can be compared with a kernel that says nothing. What one of which not all
+ * is known may have is not listed as missing: those who read that take it for gone.
+ */
 function spelled(
   { kmod: _, cause, ...found }: KmodComparison,
   table: SymbolTable | undefined,
-  arch: string,
+  { arch, partial }: { readonly arch: string; readonly partial?: string },
 ): Omit<ArchDetail, 'arch'> {
-  if (cause === 'other-variant' || (table && table.size > 0))
-    return { ...found, cause: cause && CAUSES[cause] };
-  const why = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
-  return { ...found, missing: [], changed: [], answer: 'inconclusive', cause: why };
+  if (cause === 'kernel-not-whole') {
+    const names = found.missing.map(({ symbol }) => symbol);
+    const misses = `${names.slice(0, NAMED).join(', ')}${names.length > NAMED ? ', …' : ''}`;
+    return { ...found, missing: [], cause: `${CAUSES[cause]}: ${partial}; it misses ${misses}` };
+  }
+  if (cause === 'other-variant' || (table && table.size > 0)) {
+    const missing = partial === undefined ? found.missing : [];
+    return { ...found, missing, cause: cause && CAUSES[cause] };
+  }
+  const silent = table ? 'the rpms of this kernel provide no symbol' : `this kernel is not built for ${arch}`;
+  const why = partial === undefined ? silent : `${silent}: ${partial}`;
+  return { ...found, missing: [], changed: [], remarks: [], answer: 'inconclusive', cause: why };
 }
 
 /**
@@ -230,11 +212,11 @@ function spelled(
  */
 function heard(all: readonly ArchDetail[], { tables }: BuiltKernel): ArchDetail[] {
   // 32-bit tools beside 64-bit modules: no kernel there, and nothing that needs one.
-  const known = all.filter(({ arch, imports }) => imports > 0 || tables.has(arch));
+  const known = all.filter(({ arch, imports }) => imports > 0 || tables.has(archFor(arch, tables)));
   const arches = known.length > 0 ? known : all;
   const own = arches.filter(({ cause }) => cause !== CAUSES['other-variant']);
   if (own.length === 0) return [...arches];
-  return own.every(({ imports }) => imports === 0) ? [] : own;
+  return own.every(({ imports, remarks = [] }) => imports === 0 && remarks.length === 0) ? [] : own;
 }
 
 /** The baseline, and its kernel, or why that cannot be read. */
@@ -247,11 +229,12 @@ interface Baseline {
 type BaselineReader = (ref: KernelRef | null) => Promise<Baseline | null>;
 
 /** @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own */
-function baselineReader(context: Context, { variant }: Gate, { kernel }: Run): BaselineReader {
+function baselineReader(context: Context, { variant }: Gate, { kernel }: Run, last = false): BaselineReader {
+  const lose: Lose = (_, error) => isBearable(error, last);
   const known = new Map<number, Baseline>();
   const readAnew = async (ref: KernelRef): Promise<Baseline> => {
     try {
-      const read = await readKernel(context, { id: ref.id, name: kernel.name, variant });
+      const read = await readKernel(context, { id: ref.id, name: kernel.name, variant }, lose);
       return { ref, kernel: read, unreadable: null };
     } catch (error) {
       // Old builds and their files are removed in time: that is no reason to judge nothing.
@@ -284,47 +267,63 @@ export async function tieErrors(
   const read = baselineReader(context, gate, run);
   const before = (await read((tried && measuredBy(tried, run)[0]) ?? null))?.kernel;
   if (!before) return build;
-  const now = await readKernel(context, { id, name, variant: gate.variant });
+  const now = await readKernel(context, { id, name, variant: gate.variant }, (_, error) => isUnknown(error));
   const arches = build.arches.map((evidence) => {
     const [old, fresh] = [before.tables.get(evidence.arch), now.tables.get(evidence.arch)];
     // Where everything changed, that says nothing of one symbol.
     if (!old || !fresh || compareKernels(old, fresh).everythingChanged) return evidence;
-    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh)) };
+    const isWhole = !now.partial.has(evidence.arch);
+    return { ...evidence, errors: evidence.errors.map((error) => tie(error, old, fresh, isWhole)) };
   });
   return { ...build, arches };
 }
 
 const isNamed = ({ kind, identifier }: LogError): boolean => kind === 'source' && identifier !== undefined;
 
-function tie(error: LogError, old: SymbolTable, fresh: SymbolTable): LogError {
+/** @param isWhole whether what is not in `fresh` is gone */
+function tie(error: LogError, old: SymbolTable, fresh: SymbolTable, isWhole: boolean): LogError {
   const before = isNamed(error) ? old.get(error.identifier ?? '') : undefined;
   const after = fresh.get(error.identifier ?? '');
-  if (!before || before.crc === after?.crc) return error;
+  if (!before || before.crc === after?.crc || (!after && !isWhole)) return error;
   const { provider } = after ?? before;
   return { ...error, change: { before: before.crc, after: after?.crc ?? null, provider } };
 }
 
 function changeSince(
   { ref, kernel: before, unreadable }: Baseline,
-  { tables: now }: BuiltKernel,
+  now: BuiltKernel,
   stablelist: Stablelist | null,
 ): KernelChange {
-  const arches = before ? [...new Set([...before.tables.keys(), ...now.keys()])] : [];
+  const arches = before ? [...new Set([...before.tables.keys(), ...now.tables.keys()])] : [];
+  const sideOf = (kernel: BuiltKernel | null, arch: string): Side => ({
+    table: kernel?.tables.get(arch) ?? new Map(),
+    partial: kernel?.partial.get(arch),
+  });
   return {
     baseline: ref,
     unreadable,
-    arches: arches.map((arch) => changeOf(arch, before?.tables.get(arch), now.get(arch), stablelist)),
+    arches: arches.map((arch) => changeOf(arch, sideOf(before, arch), sideOf(now, arch), stablelist)),
   };
 }
 
-function changeOf(
-  arch: string,
-  before: SymbolTable = new Map(),
-  after: SymbolTable = new Map(),
-  stablelist: Stablelist | null,
-): ArchChange {
+/** What a kernel exports on one architecture, and why that may not be all. */
+interface Side {
+  readonly table: SymbolTable;
+  readonly partial: string | undefined;
+}
+
+/** What is not in a table that may not be all of it is neither new nor gone. */
+function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelist | null): ArchChange {
   const list = stablelist ? (stablelist.symbols[arch] ?? stablelist.symbols['*']) : [];
-  const { common, added, removed, changed, everythingChanged } = compareKernels(before, after, new Set(list));
+  const found = compareKernels(before.table, after.table, new Set(list));
+  const { common, changed, everythingChanged } = found;
+  const added = before.partial === undefined ? found.added : [];
+  const removed = after.partial === undefined ? found.removed : [];
+  const why = before.partial ?? after.partial;
+  const isUntold = (symbol: string) =>
+    before.table.has(symbol)
+      ? after.partial !== undefined && !after.table.has(symbol)
+      : before.partial !== undefined;
   const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
   return {
     arch,
@@ -333,73 +332,11 @@ function changeOf(
     removed: removed.length,
     changed: changed.length,
     everything: everythingChanged,
+    ...(why !== undefined && { partial: { why, listed: list?.filter(isUntold).length ?? 0 } }),
     listed: list
       ? [...gone, ...changed]
           .filter(({ stable }) => stable)
           .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }))
       : null,
   };
-}
-
-/** Told of an rpm that cannot be read; whether that is to be borne. */
-type Lose = (rpm: koji.Rpm, error: HubError) => boolean;
-
-/** From the store, else from the hub, so many rpms in one request; without those whose loss is to be borne. */
-async function symbolsOf(
-  { hub, store }: SymbolSource,
-  rpms: readonly koji.Rpm[],
-  { atATime = rpms.length, lose }: { readonly atATime?: number; readonly lose?: Lose | undefined },
-): Promise<ReadonlyMap<number, RpmDependencies>> {
-  const builds = new Map(
-    rpms.flatMap(({ id, build_id }) => (build_id === null ? [] : [[id, build_id] as const])),
-  );
-  const known = await store.rpmSymbols(
-    rpms.map(({ id }) => id),
-    builds,
-  );
-  const wanted = rpms.filter(({ id }) => !known.has(id));
-  for (let i = 0; i < wanted.length; i += atATime) {
-    const some = wanted.slice(i, i + atATime);
-    const headers = await hub.readAll(some.map(({ id }) => koji.getRPMHeaders(id)));
-    const fresh = new Map<number, RpmDependencies>();
-    for (const [n, rpm] of some.entries()) {
-      try {
-        fresh.set(rpm.id, dependenciesOf(rpm, unwrap(headers[n])));
-      } catch (error) {
-        if (!(error instanceof HubError) || !lose?.(rpm, error)) throw error;
-      }
-    }
-    await store.keepRpmSymbols(fresh, builds);
-    for (const [id, symbols] of fresh) known.set(id, symbols);
-  }
-  return known;
-}
-
-/** Every rpm provides itself: where nothing is provided, the hub has no such file. */
-function dependenciesOf({ id, nvr, arch }: koji.Rpm, headers: koji.RpmHeaders): RpmDependencies {
-  const { PROVIDENAME, PROVIDEVERSION, PROVIDEFLAGS, REQUIRENAME, REQUIREVERSION, REQUIREFLAGS } = headers;
-  if (PROVIDENAME.length === 0)
-    throw new HubError(
-      'refused',
-      'getRPMHeaders',
-      `getRPMHeaders: the hub has no file of ${nvr}.${arch} (rpm ${id})`,
-    );
-  return {
-    provides: parseDependencies({ names: PROVIDENAME, versions: PROVIDEVERSION, flags: PROVIDEFLAGS }),
-    requires: parseDependencies({ names: REQUIRENAME, versions: REQUIREVERSION, flags: REQUIREFLAGS }),
-  };
-}
-
-/** What the rpms of one architecture provide, each with the rpm's name. */
-function exportsOf(
-  rpms: readonly koji.Rpm[],
-  arch: string,
-  known: ReadonlyMap<number, RpmDependencies>,
-): SymbolTable {
-  const table = new Map<string, ExportedSymbol>();
-  for (const rpm of rpms.filter((each) => each.arch === arch)) {
-    for (const { symbol, crc } of known.get(rpm.id)?.provides ?? [])
-      table.set(symbol, { name: symbol, crc, provider: rpm.name });
-  }
-  return table;
 }

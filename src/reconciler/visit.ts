@@ -1,6 +1,6 @@
 /** Where hints and the sweep lead to: which runs want a look. */
 import type { Gate } from '../core/model.ts';
-import { isDraft, matcher, releasedNvr } from '../core/names.ts';
+import { isDraft } from '../core/names.ts';
 import { reopens } from '../core/verdict.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
@@ -17,6 +17,9 @@ export function createVisits(context: Context) {
   const { gates, hub, store, now, want, buildTags } = context;
   /** Builds of packages that are no gate's business, which a busy hub sends many messages about. */
   const strangers = new Set<number>();
+  /** Runs that a waiver speaks of and may open again yet, and the number of the last one that was read. */
+  const waived = new Map<string, { readonly run: string; readonly gate: string; readonly build: number }>();
+  let heard = 0;
   const watched = new Set(gates.map(({ watch }) => watch));
 
   const wantLive = async (gate?: string) => {
@@ -34,25 +37,22 @@ export function createVisits(context: Context) {
       await wantLive();
     },
 
-    /** What persons said: every live run wants a look, and kernels that a waiver speaks of, which may be decided already. */
+    /** What persons said: every live run wants a look, and those that a waiver may open again. */
     async people(): Promise<void> {
       await wantLive();
-      const patterns = (await store.waivers())
-        .filter(
-          ({ ended, until, kernel }) => !ended && (until === null || now() < until) && kernel !== 'next',
-        )
-        .map(({ kernel }) => kernel);
-      if (patterns.length === 0) return;
-      const waived = matcher(patterns);
-      for (const { id, nvr, release } of await store.kernels()) {
-        // The name that a draft has once it is promoted: the hub is asked whether it is by now.
-        if (isDraft({ release }) && waived(releasedNvr(nvr))) want(buildKey(id));
-        if (!waived(nvr)) continue;
-        // The hub is only asked about those that a waiver really opens again.
-        for (const gate of gates) {
-          const run = await store.latestRun(gate.name, id);
-          if (run && reopens(gate, run, now()) !== undefined) want(runKey(gate.name, id));
-        }
+      for (const { seq, ...run } of await store.runsWaived(heard)) {
+        heard = seq;
+        waived.set(run.run, run);
+      }
+      for (const { run: id, gate: name, build } of waived.values()) {
+        const gate = gates.find((one) => one.name === name);
+        const run = await store.latestRun(name, build);
+        if (!gate || run?.id !== id) waived.delete(id);
+        // Whether it is a draft yet, and so has the name that a waiver speaks of, the hub is asked.
+        else if (isDraft(run.kernel)) want(buildKey(build));
+        // A live run heeds it by itself, until it ends; the hub is only asked about those that a waiver really opens again.
+        else if (run.closing && reopens(gate, run, now()) === undefined) waived.delete(id);
+        else if (run.closing) want(runKey(name, build));
       }
     },
 

@@ -2,25 +2,27 @@
 
 import type { Outcome } from '../core/cell.ts';
 import { type Judging, type KmodStanding, standings } from '../core/judge.ts';
-import type {
-  ArchDetail,
-  Entry,
-  Intent,
-  KernelChange,
-  KernelRef,
-  LogError,
-  Run,
-  SymbolEvidence,
-  Verdict,
-  Waiver,
+import {
+  type ArchDetail,
+  type Entry,
+  type Intent,
+  type KernelChange,
+  type KernelRef,
+  type LogError,
+  type Run,
+  type SymbolEvidence,
+  TASK,
+  type Verdict,
+  type Waiver,
 } from '../core/model.ts';
-import { holdOf } from '../core/people.ts';
+import { asOf, holdOf } from '../core/people.ts';
 import { isRebuild } from '../core/rebuild.ts';
 import type { Whose } from '../core/trial.ts';
 import { needRebuild } from '../core/verdict.ts';
 import { describeWaiver, describeWrite, moment } from '../core/wording.ts';
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
+import { describeRemark, type Remark } from '../kabi/remark.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -31,6 +33,14 @@ export interface Links {
 export interface TaskReport {
   readonly id: number;
   readonly url?: string;
+}
+
+/** A scratch build. */
+export interface TryReport extends TaskReport {
+  /** The baseline that it was tried against; absent: the run's kernel. */
+  readonly against?: string;
+  /** It is the one that shows the outcome. */
+  readonly shows?: true;
 }
 
 export interface KmodReport {
@@ -47,7 +57,7 @@ export interface KmodReport {
   /** Who waived it, until when, and why; null: nobody. */
   readonly waived: string | null;
   /** The scratch builds that were tried, oldest first. */
-  readonly tasks: readonly TaskReport[];
+  readonly tasks: readonly TryReport[];
   /** First errors of the newest try's build.log, by architecture. */
   readonly errors: readonly (LogError & { readonly arch: string })[];
   /**
@@ -69,6 +79,8 @@ export interface SymbolReport extends Pick<ArchDetail, 'arch' | 'imports' | 'ans
   readonly from_kmods: readonly { readonly symbol: string; readonly provider: string }[];
   /** Those of them whose kmod does not load itself. */
   readonly from_broken: readonly { readonly symbol: string; readonly provider: string }[];
+  /** What else speaks of whether it loads, with `text` for people; absent: nothing. */
+  readonly remarks?: readonly { readonly kind: Remark['kind']; readonly text: string }[];
 }
 
 /** A symbol that is gone (`provided` and `provider` null) or has another CRC, and the kmods that it hits. */
@@ -164,10 +176,10 @@ export interface RunPage {
 export type Tallied = KmodReport['outcome'] | 'waived';
 
 /** A waiver, and whether it still lets anything through. */
-export interface WaiverReport extends Omit<Waiver, 'ended'> {
+export interface WaiverReport extends Omit<Waiver, 'fact' | 'ends' | 'ended'> {
   readonly state: 'holds' | 'expired' | 'ended';
   /** Who ended it, and when; null: nobody. */
-  readonly ended: NonNullable<Waiver['ended']> | null;
+  readonly ended: Omit<NonNullable<Waiver['ended']>, 'fact'> | null;
 }
 
 /** Everything about one kernel build: every run of it, newest first, and the journal. */
@@ -194,7 +206,8 @@ export function reportOf(
   detail?: readonly SymbolEvidence<ArchDetail>[],
 ): RunReport {
   const url = links.build(run.kernel.id);
-  const kmods = standings(gate, run, run.verdict?.at ?? now);
+  const { verdict } = run;
+  const kmods = standings(gate, verdict ? asOf(run, verdict) : run, verdict?.at ?? now);
   const hold = run.closing ? undefined : holdOf(run);
   return {
     run: run.id,
@@ -254,6 +267,23 @@ export function asRecorded(
   return { ...report, kmods, needs_rebuild: [], pruned_at: prunedAt };
 }
 
+const TIMES: readonly string[] = ['at', 'started_at', 'ended_at', 'pruned_at'];
+
+/**
+ * A report with its times by the calendar: what the store has is timed by the gate's clock.
+ * @param ahead how far the machine's clock is ahead of that, in ms
+ */
+export function byCalendar<T>(report: T, ahead: number): T;
+export function byCalendar(report: unknown, ahead: number): unknown {
+  if (ahead === 0 || typeof report !== 'object' || report === null) return report;
+  if (Array.isArray(report)) return report.map((one) => byCalendar(one, ahead));
+  const told = Object.entries(report).map(([key, value]) => [
+    key,
+    TIMES.includes(key) && typeof value === 'number' ? value + ahead : byCalendar(value, ahead),
+  ]);
+  return Object.fromEntries(told);
+}
+
 /** That a report is not all that there was. */
 export const describePruned = (at: number): string =>
   `its tries, logs and symbols are kept no longer, since ${moment(at)}; see keep in [store]`;
@@ -284,8 +314,9 @@ export function lineOf(report: RunReport): RunLine {
 
 /** Report of a waiver at a time. */
 export function waiverReport(waiver: Waiver, now: number): WaiverReport {
-  const { ended = null, until } = waiver;
-  return { ...waiver, ended, state: ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds' };
+  const { fact: _, ends: __, ended, until, ...said } = waiver;
+  const state = ended ? 'ended' : until !== null && until <= now ? 'expired' : 'holds';
+  return { ...said, until, state, ended: ended ? { at: ended.at, by: ended.by } : null };
 }
 
 function kmodReport(
@@ -308,6 +339,13 @@ function kmodReport(
   const soFar =
     { inconclusive: 'tried again', unattributed: 'tried against the baseline' }[String(finding?.outcome)] ??
     'so far';
+  const worst = cells.find((cell) => cell.finding?.outcome === finding?.outcome)?.arch;
+  const showing = attempts.findLast(
+    ({ write, ending }) =>
+      !write.against &&
+      ending?.how !== 'lost' &&
+      ending?.build?.arches.some(({ arch, state }) => arch === worst && state !== TASK.CANCELED),
+  );
   return {
     name,
     nvr,
@@ -319,9 +357,19 @@ function kmodReport(
     cause: judged ? finding.cause : finding ? `${soFar}: ${finding.cause}` : '',
     whose: judged ? finding.whose : null,
     waived: waiver ? describeWaiver(waiver) : null,
-    tasks: attempts.flatMap(({ receipt }) =>
-      receipt?.task === undefined ? [] : [taskReport(receipt.task, links)],
-    ),
+    tasks: attempts.flatMap((attempt) => {
+      const { write, receipt } = attempt;
+      if (receipt?.task === undefined) return [];
+      const { against } = write;
+      const shows = attempt === showing;
+      return [
+        {
+          ...taskReport(receipt.task, links),
+          ...(against && { against: against.nvr }),
+          ...(shows && { shows }),
+        },
+      ];
+    }),
     errors: [...newest].flatMap(([arch, errors]) => errors.map((error) => ({ arch, ...error }))),
     ...(detail && { symbols: (detail.find((of) => of.kmod === name)?.arches ?? []).map(symbolReport) }),
   };
@@ -338,6 +386,7 @@ export function spellSymbols({
   changed,
   fromKmods,
   fromBroken,
+  remarks = [],
 }: Omit<ArchDetail, 'arch' | 'answer' | 'cause'>) {
   return {
     imports,
@@ -350,8 +399,16 @@ export function spellSymbols({
     })),
     from_kmods: fromKmods.map(({ symbol, provider }) => ({ symbol, provider })),
     from_broken: fromBroken.map(({ symbol, provider }) => ({ symbol, provider })),
+    ...(remarks.length > 0 && { remarks: remarks.map(spellRemark) }),
   };
 }
+
+/** A remark with its words. */
+const spellRemark = (remark: Remark) => ({
+  ...remark,
+  ...(remark.kind === 'several-crcs' && { crcs: remark.crcs.map(formatCrc) }),
+  text: describeRemark(remark),
+});
 
 /** How many symbols a page or a text shows; the JSON has all. */
 export const BLAME_SHOWN = 20;

@@ -9,6 +9,7 @@ import {
   BUILD,
   type Build,
   type Dep,
+  digest,
   FAULT,
   findBuild,
   newEvent,
@@ -51,6 +52,7 @@ export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Bui
     start: state.now,
     completion: null,
     state: BUILD.BUILDING,
+    source: 'scm' in spec && spec.scm ? `${spec.scm}#${digest(spec.nvr)}` : null,
   };
   state.builds.push(build);
   tell(state, { kind: 'build', old: null, build: buildInfo(state, build), task: taskNews(task) });
@@ -95,22 +97,23 @@ function buildArch(
 }
 
 /**
- * What a `build` task that was no scratch build leaves behind: a draft, as only those can share an NVR with what there
- * is. Its modules import the symbols with the CRCs of the kernel that they were built against.
+ * What a `build` task that was no scratch build leaves behind. Its modules import the symbols with the CRCs of the kernel
+ * that they were built against.
+ * @param made its sources, with the release that it gets
  */
-export function importDraft(
+export function importReal(
   state: State,
   task: Task,
-  kmod: Kmod,
+  made: { readonly kmod: Kmod; readonly release: string; readonly source: string; readonly draft: boolean },
   built: readonly { readonly arch: string; readonly kernel: Kernel | undefined }[],
 ): Build {
+  const { kmod, source, draft } = made;
   const id = state.builds.length + 1;
-  const release = `${kmod.release},draft_${id}`;
+  const release = `${made.release}${draft ? `,draft_${id}` : ''}`;
   const { name, version } = kmod;
   const build: Build = {
     id,
-    ...{ nvr: `${name}-${version}-${release}`, name, version, release },
-    draft: true,
+    ...{ nvr: `${name}-${version}-${release}`, name, version, release, draft, source },
     owner_id: task.owner,
     task_id: task.id,
     create_event: newEvent(state),

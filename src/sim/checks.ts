@@ -66,6 +66,7 @@ export function checkNames(scenario: Scenario): Finding[] {
       .filter((user) => !people.includes(user))
       .map((user) => unknownName(['policy', 'tag', user], 'policy', 'user', user, people)),
     ...lacks(people, 'user', 'policy', ['policy', 'repo_id'], policy.repo_id),
+    ...lacks(people, 'user', 'policy', ['policy', 'srpm'], policy.srpm ?? []),
     ...rules.flatMap(({ kmod, kernel, tag, after = 0, before = null }, i) => [
       ...(before !== null && before <= after
         ? [

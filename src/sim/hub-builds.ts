@@ -149,8 +149,9 @@ function tagged(state: State, args: Args, query: TaggedQuery): XmlStruct[] {
 
 const FIELDS = { NAME: 'name', VERSION: 'version', FLAGS: 'flags' } as const;
 
-/** A header of an rpm file, in the few that speak of symbols. */
+/** A header of an rpm file, in the few that speak of symbols. No rpm has files here. */
 function rpmHeader(rpm: Rpm, header: string): XmlValue {
+  if (header.toUpperCase() === 'DIRNAMES') return [];
   const match = /^(PROVIDE|REQUIRE)(NAME|VERSION|FLAGS)$/.exec(header.toUpperCase());
   if (match === null) throw new Fault(FAULT.GENERIC, `No such rpm header field: ${header}`);
   const deps = match[1] === 'PROVIDE' ? rpm.provides : rpm.requires;

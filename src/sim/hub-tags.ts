@@ -67,6 +67,13 @@ export const TAG_METHODS: Methods = {
   'tagLastChangeEvent tag before?': ({ state }, args) => lastChange(state, tagOf(state, arg(args, 'tag'))),
   'tagChangedSinceEvent event taglist': ({ state }, args) =>
     changedSince(state, integer(args, 'event'), list(arg(args, 'taglist'))),
+  'getEvent id strict?': ({ state }, args) => {
+    const found = state.events.find(({ id }) => id === arg(args, 'id'));
+    return lookUp(found, arg(args, 'strict') ?? true, 'query returned no rows', ({ id, time }) => ({
+      id,
+      ts: timeSeconds(time),
+    }));
+  },
   'getLastEvent before? strict?': ({ state }, args) => {
     const before = arg(args, 'before');
     const last = state.events.findLast(({ time }) => typeof before !== 'number' || time / 1000 < before);

@@ -18,6 +18,7 @@ import {
   FAULT,
   hasPerm,
   hostsIn,
+  REPO,
   row,
   type State,
   TASK,
@@ -31,12 +32,31 @@ import { cancelTask, childrenOf, makeTask, resultOf } from './tasks.ts';
 /** Making, looking at and ending them. Parameters that no gate uses are taken and not heeded. */
 export const TASK_METHODS: Methods = {
   'getRepo tag state? event? dist? min_event?': ({ state }, args) => {
-    const repo = readyRepo(state, tagOf(state, arg(args, 'tag')), optionalInteger(args, 'min_event'));
+    const tag = tagOf(state, arg(args, 'tag'));
+    const event = optionalInteger(args, 'event');
+    const min = optionalInteger(args, 'min_event') ?? 0;
+    // The one that was made last, of whatever event; those up to an event in whatever state.
+    const repo = state.repos.findLast(
+      (each) =>
+        each.tag_id === tag.id &&
+        each.create_event >= min &&
+        (event === null ? each.state === REPO.READY : each.create_event <= event),
+    );
     return repo === undefined ? null : repoInfo(state, repo);
   },
   'repo.get tag min_event? at_event? opts?': ({ state }, args) => {
-    const repo = readyRepo(state, tagOf(state, arg(args, 'tag')), optionalInteger(args, 'min_event'));
+    const tag = tagOf(state, arg(args, 'tag'));
+    const [min, at] = ['min_event', 'at_event'].map((name) => optionalInteger(args, name));
+    const repo = readyRepo(state, tag, min ?? null, at ?? null);
     return repo === undefined ? null : repoInfo(state, repo);
+  },
+  'repo.query clauses fields? opts?': ({ state }, args) => {
+    const clauses = list(arg(args, 'clauses')).map((clause) => list(clause));
+    const rows = state.repos
+      .map((repo) => repoInfo(state, repo))
+      .filter((info) => clauses.every(([name, , value]) => info[String(name)] === value));
+    const fields = list(arg(args, 'fields') ?? DEFAULT_REPO_FIELDS).map(String);
+    return list(query(rows, arg(args, 'opts'))).map((info) => pick(struct(info), fields));
   },
   'repoInfo repo_id strict?': ({ state }, args) =>
     repoInfo(state, row(state.repos, integer(args, 'repo_id'), 'repo')),
@@ -45,7 +65,11 @@ export const TASK_METHODS: Methods = {
     const user = loggedIn(caller);
     const tag = tagOf(state, arg(args, 'tag'));
     const priority = 20 + (optionalInteger(args, 'priority') ?? 0);
-    const { repo, request, duplicate } = requestRepo(state, user, tag, minEvent(state, tag, args), priority);
+    const at = optionalInteger(args, 'at_event');
+    if (at !== null && !state.events.some(({ id }) => id === at))
+      throw new Fault(FAULT.PARAMETER, `Invalid event: ${at}`);
+    const min = at === null ? minEvent(state, tag, args) : null;
+    const { repo, request, duplicate } = requestRepo(state, user, tag, min, priority, at);
     return {
       repo: repo === null ? null : repoInfo(state, repo),
       request: request === null ? null : requestInfo(state, request),
@@ -64,8 +88,7 @@ export const TASK_METHODS: Methods = {
   'repo.queryQueue clauses? fields? opts?': ({ state }, args) => {
     const rows = state.requests.map((request) => requestInfo(state, request));
     const fields = list(arg(args, 'fields') ?? DEFAULT_QUEUE_FIELDS).map(String);
-    const pick = (info: XmlStruct) => Object.fromEntries(fields.map((name) => [name, info[name] ?? null]));
-    return list(query(rows, arg(args, 'opts'))).map((info) => pick(struct(info)));
+    return list(query(rows, arg(args, 'opts'))).map((info) => pick(struct(info), fields));
   },
   'newRepo tag event? src? debuginfo? separate_src?': (caller, args) => {
     const user = caller.user;
@@ -174,6 +197,21 @@ export const TASK_METHODS: Methods = {
     return bytes.subarray(start, size < 0 ? undefined : start + size).toString('base64');
   },
 };
+
+const pick = (info: XmlStruct, fields: readonly string[]): XmlStruct =>
+  Object.fromEntries(fields.map((name) => [name, info[name] ?? null]));
+
+/** What `repo.query` tells of a repo when it is not asked for more. */
+const DEFAULT_REPO_FIELDS = [
+  'id',
+  'tag_id',
+  'create_event',
+  'state',
+  'dist',
+  'task_id',
+  'opts',
+  'custom_opts',
+];
 
 /** What `repo.queryQueue` tells of a request when it is not asked for more. */
 const DEFAULT_QUEUE_FIELDS = [

@@ -25,11 +25,23 @@ const LAG_WINDOW = 600_000;
 /** How often a newRepo task that failed is made again (RepoRetries). */
 const REPO_RETRIES = 3;
 
-/** The newest ready repo of a tag, at or after an event (repo.get). */
-export function readyRepo(state: State, tag: Tag, min_event: number | null): Repo | undefined {
+/** What a repo is wanted of: a tag at an event or later, or at one event alone. */
+export type Wanted = Pick<RepoRequest, 'min_event' | 'at_event'>;
+
+const isWanted = ({ create_event }: Repo, { min_event, at_event }: Wanted): boolean =>
+  at_event === null ? create_event >= (min_event ?? 0) : create_event === at_event;
+
+/** The newest ready repo of a tag that is as wanted (repo.get). */
+export function readyRepo(
+  state: State,
+  tag: Tag,
+  min_event: number | null,
+  at_event: number | null = null,
+): Repo | undefined {
   return state.repos
     .filter(
-      (repo) => repo.tag_id === tag.id && repo.state === REPO.READY && repo.create_event >= (min_event ?? 0),
+      (repo) =>
+        repo.tag_id === tag.id && repo.state === REPO.READY && isWanted(repo, { min_event, at_event }),
     )
     .reduce<Repo | undefined>(
       (best, repo) => (best && best.create_event > repo.create_event ? best : repo),
@@ -54,13 +66,19 @@ export function requestRepo(
   state: State,
   user: User,
   tag: Tag,
-  min_event: number,
+  min_event: number | null,
   priority = 20,
+  at_event: number | null = null,
 ): { readonly repo: Repo | null; readonly request: RepoRequest | null; readonly duplicate: boolean } {
-  const repo = readyRepo(state, tag, min_event);
+  const repo = readyRepo(state, tag, min_event, at_event);
   if (repo !== undefined) return { repo, request: null, duplicate: false };
   const same = state.requests.find(
-    (each) => each.active && each.tag_id === tag.id && each.min_event >= min_event,
+    (each) =>
+      each.active &&
+      each.tag_id === tag.id &&
+      (at_event === null
+        ? each.min_event !== null && each.min_event >= (min_event ?? 0)
+        : each.at_event === at_event),
   );
   if (same !== undefined) return { repo: null, request: same, duplicate: true };
   const request: RepoRequest = {
@@ -68,7 +86,8 @@ export function requestRepo(
     tag_id: tag.id,
     owner: user.id,
     priority,
-    min_event,
+    min_event: at_event === null ? min_event : null,
+    at_event,
     created: state.now,
     updated: state.now,
     active: true,
@@ -100,14 +119,17 @@ export function repoUser(state: State): User {
   return findUser(state, 'kojira') ?? row(state.users, 1, 'user');
 }
 
-/** The task's repo begins: it will hold what the tag holds at this event, and nothing later. */
-export function initRepo(state: State, task: Task, tag: Tag): void {
-  const begin_event = lastChange(state, tag);
+/** The task's repo begins: it will hold what the tag holds at this event, or held at one of the past, and nothing later. */
+export function initRepo(state: State, task: Task, tag: Tag, past: number | null = null): void {
+  const begin_event =
+    past === null
+      ? lastChange(state, tag)
+      : (changeEvents(state, tag).findLast((event) => event <= past) ?? past);
   const repo: Repo = {
     id: state.repos.length + 1,
     tag_id: tag.id,
     task_id: task.id,
-    create_event: newEvent(state),
+    create_event: past ?? newEvent(state),
     begin_event,
     created: state.now,
     state: REPO.INIT,
@@ -117,16 +139,22 @@ export function initRepo(state: State, task: Task, tag: Tag): void {
   tell(state, { kind: 'repo-init', tag: tagInfo(tag), repo: repoInfo(state, repo) });
 }
 
-/** The task's repo is ready: older ones expire, requests that it satisfies are done. Returns the task's result. */
+/** kojira lets repos expire after a week (repo_lifetime); before Koji 1.35 once there was a newer one. */
+const REPO_LIFETIME = 7 * 86_400_000;
+
+/** The task's repo is ready: older ones may expire, requests that it satisfies are done. Returns the task's result. */
 export function finishRepo(state: State, task: Task): XmlValue {
   const repo = state.repos.find((each) => each.task_id === task.id);
   if (repo === undefined) throw new Fault(FAULT.GENERIC, `Task ${task.id} has no repo`);
+  const asks = !state.scenario.hub.lacks.includes('repo.request');
   for (const older of state.repos) {
-    if (older.tag_id === repo.tag_id && older.state === REPO.READY) setRepoState(state, older, REPO.EXPIRED);
+    if (older.tag_id !== repo.tag_id || older.state !== REPO.READY) continue;
+    const isOld = asks ? state.now - older.created > REPO_LIFETIME : true;
+    if (isOld) setRepoState(state, older, REPO.EXPIRED);
   }
   setRepoState(state, repo, REPO.READY);
   for (const request of state.requests) {
-    if (!request.active || request.tag_id !== repo.tag_id || request.min_event > repo.create_event) continue;
+    if (!request.active || request.tag_id !== repo.tag_id || !isWanted(repo, request)) continue;
     request.active = false;
     request.repo_id = repo.id;
     request.updated = state.now;
@@ -182,7 +210,7 @@ export function repoInfo(state: State, repo: Repo): XmlStruct {
 export function requestInfo(state: State, request: RepoRequest): XmlStruct {
   return {
     active: request.active,
-    at_event: null,
+    at_event: request.at_event,
     create_time: timeText(request.created),
     create_ts: timeSeconds(request.created),
     id: request.id,

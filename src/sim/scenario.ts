@@ -64,6 +64,10 @@ export interface Kmod extends Nvr {
   readonly arches?: readonly string[] | null;
   /** Architectures of one more rpm of the same build, `NAME-tools`, that has no module in it. */
   readonly userspace?: readonly string[];
+  /** The SCM URL that its build was made from, without the commit; absent: a source rpm. */
+  readonly scm?: string | null;
+  /** Its release at the head of every branch there; absent: nothing has changed since. */
+  readonly head?: string | null;
 }
 
 /** What a buildArch of some kmod against some kernel comes to, in place of what the symbols say. */
@@ -118,6 +122,8 @@ export interface ScenarioTag {
   /** Who changes the tag's builds must have this permission, if one is named. */
   readonly perm: string | null;
   readonly arches: readonly string[];
+  /** What `%dist` is in its build roots (`rpm.macro.dist`); absent: as its ancestors or the build root say. */
+  readonly dist?: string | null;
 }
 
 /** All of it. Where order matters (users, tags, builds), it is that of the file. */
@@ -130,11 +136,14 @@ export interface Scenario {
     readonly password: string | null;
     readonly perms: readonly string[];
   }[];
+  /** Where a policy names nobody, admins may, as Koji's own rules have it; where it does, it binds admins too. */
   readonly policy: {
-    /** User to patterns of tags that they may tag into and untag from. Admins may always. */
+    /** User to patterns of tags that they may tag into and untag from. */
     readonly tag: Readonly<Record<string, readonly string[]>>;
-    /** Users who may build with `repo_id` (policy build_from_repo_id). Admins may always. */
+    /** Users who may build with `repo_id` (policy build_from_repo_id). */
     readonly repo_id: readonly string[];
+    /** Users who may make real builds of source rpms (policy build_from_srpm). */
+    readonly srpm?: readonly string[];
   };
   /** How many mock builds run at one time. */
   readonly builders: number;

@@ -22,6 +22,9 @@ export const DEEDS = ['waive', 'unwaive', 'hold', 'release', 'retry', 'cancel', 
 /** Name, version and release, as RPM splits an NVR at its last two dashes. */
 export const NVR = /^(.+)-([^-]+)-([^-]+)$/;
 
+/** What Koji takes for a place in version control (koji.daemon.SCM.types), here without a commit. */
+export const SCM_URL = /^(?:git|svn|cvs)(?:\+\w+)?:\/\/[^#\s]+$/;
+
 const nvr = matching(NVR, 'NAME-VERSION-RELEASE, such as "kernel-5.14.0-70.el9"');
 const names = (of: string) => list(nonEmpty, `a list of ${of}`).default([]);
 const bool = (fallback: boolean) => z.boolean({ error: 'true or false' }).default(fallback);
@@ -97,6 +100,9 @@ const tag = table(
     locked: bool(false),
     perm: nonEmpty.nullable().default(null),
     arches: names('architectures'),
+    dist: matching(/^\.\S+$/, 'what %dist is, such as ".el9_7"')
+      .nullable()
+      .default(null),
   },
   'a [[tags]] table',
 );
@@ -133,6 +139,12 @@ const kmod = table(
       .nullable()
       .default(null),
     userspace: names('architectures'),
+    scm: matching(SCM_URL, 'an SCM URL without a commit, such as "git+https://git.example.com/kmods/kmod-a"')
+      .nullable()
+      .default(null),
+    head: matching(/^[^-\s]+$/, 'a release, such as "2.el9"')
+      .nullable()
+      .default(null),
   },
   'a [[kmods]] table',
 );
@@ -197,6 +209,7 @@ export const ScenarioToml = z.strictObject({
         })
         .default({}),
       repo_id: names('users'),
+      srpm: names('users'),
     },
     'a [policy] table',
   ).prefault({}),

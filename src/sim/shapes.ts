@@ -152,7 +152,7 @@ export function buildRow(state: State, build: Build): XmlStruct {
     creation_ts: timeSeconds(eventTime(state, build.create_event)),
     extra: { source: { original_url: `cli-build/${build.task_id}/${build.nvr}.src.rpm` } },
     promotion_ts: timeSeconds(build.promoted?.at ?? null),
-    source: null,
+    source: build.source,
     start_ts: timeSeconds(build.start),
   };
 }

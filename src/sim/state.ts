@@ -96,6 +96,8 @@ export interface Build extends Nvr {
   readonly start: number;
   completion: number | null;
   state: number;
+  /** The SCM URL with its commit, or the name of the source rpm, that it was built from; null where it was imported. */
+  readonly source: string | null;
   /** Who made a draft a build like any other, when, and the NVR that it had before. */
   readonly promoted?: { readonly by: number; readonly at: number; readonly from: string };
 }
@@ -152,7 +154,9 @@ export interface RepoRequest {
   readonly tag_id: number;
   readonly owner: number;
   readonly priority: number;
-  readonly min_event: number;
+  /** What the repo must hold at least; or the one event that it is of. */
+  readonly min_event: number | null;
+  readonly at_event: number | null;
   readonly created: number;
   updated: number;
   active: boolean;

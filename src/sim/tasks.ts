@@ -2,7 +2,8 @@
 import { Fault, type XmlStruct, type XmlValue } from '../koji/xmlrpc.ts';
 import { struct } from './arguments.ts';
 import { enterBuildroot, kernelSpec, leaveBuildroot } from './buildroot.ts';
-import { importDraft } from './builds.ts';
+import { importReal } from './builds.ts';
+import { assertBuildPolicies, assertImportable, isScm, kmodFromSource, type Made, madeOf } from './real.ts';
 import {
   defaultMinEvent,
   finishRepo,
@@ -16,13 +17,11 @@ import {
   requestRepo,
   requeueRequests,
 } from './repos.ts';
-import type { Kernel, Kmod } from './scenario.ts';
+import type { Kernel } from './scenario.ts';
 import { taskNews } from './shapes.ts';
 import {
   buildOf,
   FAULT,
-  findBuild,
-  hasPerm,
   hostsIn,
   REPO,
   type Repo,
@@ -36,7 +35,7 @@ import {
   tell,
   userOf,
 } from './state.ts';
-import { assertMayTag, buildArches, holdsBuilds, packageStatus, tagBuild } from './tags.ts';
+import { assertMayTag, buildArches, holdsBuilds, tagBuild } from './tags.ts';
 
 /** What a new task is made of; a subtask takes the rest from its parent (make_task). */
 export interface TaskOrder {
@@ -128,7 +127,12 @@ export function step(state: State): void {
   for (const request of state.requests) {
     if (!isDue(state, requestDue(state, request))) continue;
     const tag = { id: request.tag_id, name: tagById(state, request.tag_id).name };
-    const order = { method: 'newRepo', request: [tag, { opts: {}, __starstar: true }], priority: 15 };
+    const event = request.at_event === null ? {} : { event: request.at_event };
+    const order = {
+      method: 'newRepo',
+      request: [tag, { opts: {}, ...event, __starstar: true }],
+      priority: 15,
+    };
     request.task_id = makeTask(state, { ...order, owner: repoUser(state).id }).id;
     request.tries += 1;
     request.updated = state.now;
@@ -256,24 +260,21 @@ function planBuild(state: State, task: Task): number {
     throw buildError('arch_override is only allowed for scratch builds');
   }
   const found = state.targets.find((each) => each.name === target || each.id === target);
-  const repo = typeof opts['repo_id'] === 'number' ? usableRepo(state, task, opts['repo_id']) : null;
+  const repo = typeof opts['repo_id'] === 'number' ? usableRepo(state, opts['repo_id']) : null;
   if (found === undefined) throw new Fault(FAULT.GENERIC, `unknown build target: ${target}`);
   if (repo !== null && repo.tag_id !== found.build_tag) {
     const names = [repo.tag_id, found.build_tag].map((id) => tagById(state, id).name);
     throw buildError(`Repo/Target mismatch: ${names.join('/')}`);
   }
+  assertBuildPolicies(state, task, opts);
   task.plan = { build_tag: found.build_tag, repo_id: repo?.id ?? null };
   return 0;
 }
 
-function usableRepo(state: State, task: Task, id: number): Repo {
+function usableRepo(state: State, id: number): Repo {
   const repo = state.repos[id - 1];
   if (repo === undefined) throw buildError(`No such repo: ${id}`);
   if (repo.state !== REPO.READY && repo.state !== REPO.EXPIRED) throw buildError(`Bad repo: ${id} (INIT)`);
-  const owner = userOf(state, task.owner);
-  if (!hasPerm(owner, 'admin') && !state.scenario.policy.repo_id.includes(owner.name)) {
-    throw new Fault(FAULT.NOT_ALLOWED, 'policy violation (build_from_repo_id)');
-  }
   return repo;
 }
 
@@ -287,9 +288,10 @@ function workBuild(state: State, task: Task): XmlValue | undefined {
   const srpm = srpmFor(state, task, tag, repo_id);
   if (srpm === null) return undefined;
   const opts = struct(task.request[2] ?? null);
-  if (!opts['scratch']) assertImportable(state, task, srpm, opts['draft'] === true);
   const builds = childrenOf(state, task).filter((child) => child.method === 'buildArch');
+  const real = opts['scratch'] ? null : realBuild(state, task, tag, opts);
   if (builds.length === 0) {
+    if (real) assertImportable(state, real.dest, real.made);
     const arches = archList(state, tag, opts, kmodFromSource(state, srpm)?.arches ?? null);
     for (const [i, arch] of arches.entries()) {
       const request = [srpm, tag.id, arch, i === 0, { repo_id }];
@@ -299,7 +301,7 @@ function workBuild(state: State, task: Task): XmlValue | undefined {
   }
   const results = builds.map((child) => collect(child));
   if (results.some((result) => result === undefined)) return undefined;
-  if (!opts['scratch'] && !importResult(state, task, srpm, builds)) return undefined;
+  if (real && !importResult(state, task, real, builds)) return undefined;
   const files = (name: string) =>
     results.flatMap((result) => struct(result ?? null)[name] ?? []) as XmlValue[];
   return { srpms: files('srpms'), rpms: files('rpms'), logs: files('logs') };
@@ -368,8 +370,6 @@ function workWaitRepo(state: State, task: Task): XmlValue | undefined {
   return undefined;
 }
 
-const SCM_URL = /^(?:git|svn|cvs)(?:\+\w+)?:\/\//;
-
 /** Path of the source rpm, or null while a subtask makes it. */
 function srpmFor(state: State, task: Task, tag: Tag, repo_id: number): string | null {
   const src = String(task.request[0]);
@@ -379,7 +379,7 @@ function srpmFor(state: State, task: Task, tag: Tag, repo_id: number): string | 
     const made = collect(maker);
     return made === undefined ? null : String(struct(made)['srpm']);
   }
-  const scm = SCM_URL.test(src);
+  const scm = isScm(src);
   if (!scm && opts['scratch'] && opts['rebuild_srpm'] === false) return src;
   const request = [src, tag.id, { repo_id, scratch: opts['scratch'] ?? null }];
   subtask(state, task, { method: scm ? 'buildSRPMFromSCM' : 'rebuildSRPM', request, label: 'srpm' });
@@ -403,38 +403,29 @@ function workSrpm(state: State, task: Task): XmlValue {
   return { srpm, logs: [], source: { source: src, url: src } };
 }
 
-/** The kmod whose source this is: a path of a source rpm, or a repository called like the package. */
-function kmodFromSource(state: State, src: string): Kmod | undefined {
-  const { kmods } = state.scenario;
-  const last = (src.split(/[?#]/)[0] ?? '').split('/').at(-1) ?? '';
-  if (SCM_URL.test(src)) return kmods.findLast((kmod) => kmod.name === last.replace(/\.git$/, ''));
-  return kmods.find((kmod) => `${kmod.nvr}.src.rpm` === last);
-}
-
-/** But for drafts nothing can be imported: the scenario's packages are built already. Throws as kojid and initBuild do. */
-function assertImportable(state: State, task: Task, srpm: string, draft: boolean): void {
-  const nvr = kmodFromSource(state, srpm)?.nvr ?? null;
-  const build = findBuild(state, nvr);
+/** What a real build is to make, and the tag that it is to come into. */
+function realBuild(state: State, task: Task, tag: Tag, opts: XmlStruct): { made: Made; dest: Tag } {
   const target = state.targets.find((each) => each.name === task.request[1]);
-  if (build === undefined || target === undefined) throw buildError(`${srpm} is not a source package`);
-  const dest = tagById(state, target.dest_tag);
-  if (packageStatus(state, dest, build.name) !== 'listed') {
-    throw buildError(`package ${build.name} not in list for tag ${dest.name}`);
-  }
-  if (draft) return;
-  throw new Fault(FAULT.GENERIC, `Build already exists (id=${build.id}, state=COMPLETE): ${nvr}`);
+  const made = madeOf(state, task, tag, opts);
+  if (made === undefined || target === undefined)
+    throw buildError(`${task.request[0]} is not a source package`);
+  return { made, dest: tagById(state, target.dest_tag) };
 }
 
 /** Import what was built and tag it into the target's destination; false while that goes on. */
-function importResult(state: State, task: Task, srpm: string, builds: readonly Task[]): boolean {
+function importResult(
+  state: State,
+  task: Task,
+  { made, dest }: ReturnType<typeof realBuild>,
+  builds: readonly Task[],
+): boolean {
   const tagging = childrenOf(state, task).find((child) => child.method === 'tagBuild');
   if (tagging) return collect(tagging) !== undefined;
-  const kmod = kmodFromSource(state, srpm);
-  const target = state.targets.find((each) => each.name === task.request[1]);
-  if (kmod === undefined || target === undefined) throw buildError(`${srpm} is not a source package`);
+  // Another build of the same name may have been faster.
+  assertImportable(state, dest, made);
   const built = builds.map(({ id, label }) => ({ arch: label ?? '', kernel: kernelIn(state, id) }));
-  const build = importDraft(state, task, kmod, built);
-  subtask(state, task, { method: 'tagBuild', request: [target.dest_tag, build.id, false, null, true] });
+  const build = importReal(state, task, made, built);
+  subtask(state, task, { method: 'tagBuild', request: [dest.id, build.id, false, null, true] });
   return false;
 }
 
@@ -506,9 +497,10 @@ function workTagBuild(state: State, task: Task): XmlValue {
 }
 
 function beginNewRepo(state: State, task: Task): number {
-  const spec = task.request[0] ?? null;
+  const [spec = null, keywords = null] = task.request;
   const tag = tagOf(state, typeof spec === 'object' ? (struct(spec)['id'] ?? null) : spec);
-  initRepo(state, task, tag);
+  const { event } = struct(keywords);
+  initRepo(state, task, tag, typeof event === 'number' ? event : null);
   if (state.broken_repos.includes(tag.name)) {
     throw new Fault(
       FAULT.GENERIC,

@@ -23,7 +23,15 @@ import {
   userOf,
   type WorldEvent,
 } from './state.ts';
-import { addTarget, assertMayTag, assertMayUntag, tagBuild, tagsOf, untagBuild } from './tags.ts';
+import {
+  addTarget,
+  assertListed,
+  assertMayTag,
+  assertMayUntag,
+  tagBuild,
+  tagsOf,
+  untagBuild,
+} from './tags.ts';
 import { freeTasks, nextMoment, step } from './tasks.ts';
 
 /** A call as it arrives: positional parameters, keyword arguments in a last struct with `__starstar`. */
@@ -194,8 +202,8 @@ function setUp(state: State): void {
     const build = importBuild(state, admin, spec);
     for (const name of spec.tags) {
       const tag = tagOf(state, name);
-      // Locks and permissions came later than the builds.
-      assertMayTag(state, { ...admin, perms: ['admin'] }, build, { ...tag, locked: false, perm: null }, null);
+      // Locks, permissions and policies came later than the builds.
+      assertListed(state, tag, build);
       tagBuild(state, admin, build, tag, null);
     }
   }
@@ -223,7 +231,7 @@ function addTag(state: State, spec: ScenarioTag): void {
     arches: spec.arches,
     locked: spec.locked,
     perm: spec.perm,
-    extra: {},
+    extra: spec.dist ? { 'rpm.macro.dist': spec.dist } : {},
     parents,
     packages: new Map(packages),
     create_event: newEvent(state),

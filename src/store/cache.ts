@@ -7,6 +7,11 @@ export interface RunCache {
   read(ids: readonly string[]): Promise<Run[]>;
   /** Call it once a fact is recorded, and before anybody is told of it. */
   forget(concerned: (run: Run) => boolean): void;
+  /**
+   * What follows from the facts of all runs, asked anew only when one was recorded since.
+   * @returns asks it
+   */
+  remember<T>(ask: () => Promise<T>): () => Promise<T>;
 }
 
 /** How many runs are kept that are over. Those that are live are all kept: each look reads them. */
@@ -54,12 +59,27 @@ export function createCache(
     }
   }
 
+  async function heed(): Promise<void> {
+    const now = await version();
+    if (now !== seen) forget(() => true);
+    seen = now;
+  }
+
   return {
     forget,
+    remember(ask) {
+      let last: { readonly at: number; readonly answer: Awaited<ReturnType<typeof ask>> } | undefined;
+      return async () => {
+        await heed();
+        if (last?.at === forgotten) return last.answer;
+        const at = forgotten;
+        const answer = await ask();
+        last = { at, answer };
+        return answer;
+      };
+    },
     async read(ids) {
-      const now = await version();
-      if (now !== seen) forget(() => true);
-      seen = now;
+      await heed();
       const runs: Run[] = [];
       for (const id of ids) {
         const run = known.get(id) ?? (await readAnew(id));

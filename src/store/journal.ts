@@ -1,8 +1,9 @@
 /** What is told: the journal, and the newest messages that the bus brought. */
 import { sql } from 'kysely';
 import type { Entry } from '../core/model.ts';
+import { aheadOf } from './people.ts';
 import { query } from './query.ts';
-import type { Base } from './record.ts';
+import { type Base, everyRun } from './record.ts';
 import type { Store } from './store.ts';
 
 /** The lines of the journal. */
@@ -56,8 +57,15 @@ export function journalFacts({ db, record }: Base) {
       const { rows } = await sql<{ at: number }>`
         SELECT at FROM (SELECT at FROM journal ORDER BY seq DESC LIMIT 1) AS told
         UNION ALL SELECT at FROM (SELECT at FROM waiver ORDER BY id DESC LIMIT 1) AS waived
-        UNION ALL SELECT max(at) AS at FROM waiver_end`.execute(db);
+        UNION ALL SELECT max(at) AS at FROM waiver_end
+        UNION ALL SELECT max(at) AS at FROM clock`.execute(db);
       return Math.max(0, ...rows.map(({ at }) => at));
+    },
+    async ahead() {
+      return aheadOf(db);
+    },
+    async noteAhead(ahead, at) {
+      await record([], (tx, fact) => tx.insertInto('clock').values({ fact, at, ahead }).execute(), everyRun);
     },
     async newestFact() {
       const [row] = await newestLine({});

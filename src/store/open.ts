@@ -3,10 +3,22 @@ import { existsSync } from 'node:fs';
 import { CompiledQuery, Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
 import Database from 'libsql';
 import type { Entry } from '../core/model.ts';
+import { createCache } from './cache.ts';
 import { StoreError } from './error.ts';
 import { assertOwn, lockFor, realFile } from './file.ts';
-import { migrationProvider, type Tables } from './schema.ts';
-import { type Store, storeOver } from './store.ts';
+import { journalFacts } from './journal.ts';
+import { kernelFacts } from './kernels.ts';
+import { migrationProvider } from './migrations.ts';
+import { peopleFacts } from './people.ts';
+import { pruning } from './prune.ts';
+import { createRecorder } from './record.ts';
+import { runReader } from './run.ts';
+import { runFacts } from './runs.ts';
+import type { Tables } from './schema.ts';
+import type { Store } from './store.ts';
+import { summaryFacts } from './summaries.ts';
+import { symbolFacts } from './symbols.ts';
+import { writeFacts } from './writes.ts';
 
 export interface StoreOptions {
   /**
@@ -88,6 +100,36 @@ async function openTables(
   const version = async () =>
     file === IN_MEMORY ? 0 : (await db.executeQuery(dataVersion)).rows[0]?.data_version;
   return storeOver(db, { installation: id, hub }, version, options.onEntry ?? (() => {}), release);
+}
+
+/**
+ * The store over an open database.
+ * @param version another value whenever another process has written to it
+ * @param onEntry hears each journal line once it is on disk
+ * @param close lets the database go
+ */
+export function storeOver(
+  db: Kysely<Tables>,
+  identity: Pick<Store, 'installation' | 'hub'>,
+  version: () => Promise<unknown>,
+  onEntry: (entry: Entry) => void,
+  close: () => Promise<void>,
+): Store {
+  const cache = createCache(runReader(db), version);
+  const base = { db, cache, record: createRecorder(db, cache, onEntry) };
+  const runs = runFacts(base);
+  return {
+    ...identity,
+    ...kernelFacts(base),
+    ...runs,
+    ...pruning(base, runs),
+    ...writeFacts(base),
+    ...summaryFacts(base),
+    ...symbolFacts(base),
+    ...peopleFacts(base),
+    ...journalFacts(base),
+    close,
+  };
 }
 
 /**

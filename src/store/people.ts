@@ -2,8 +2,10 @@
 import { type Kysely, sql } from 'kysely';
 import type { Entry, KernelBuild, Run, Waiver } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
+import { hasChangedTags } from '../core/people.ts';
 import { describeOrder, describeWaiver } from '../core/wording.ts';
 import { OvertakenError } from './error.ts';
+import { nameRuns } from './named.ts';
 import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
 import type { Tables } from './schema.ts';
@@ -17,12 +19,14 @@ export function peopleFacts({ db, record }: Base) {
       const { at, by, reason, gate, kernel, kmod, until } = waiver;
       const text = `${kmod} ${describeWaiver(waiver)}`;
       const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
-      const insert = async (tx: Tx) => {
+      const insert = async (tx: Tx, fact: number) => {
         const { insertId } = await tx
           .insertInto('waiver')
-          .values({ at, by, reason, gate, kernel, kmod, until })
+          .values({ at, fact, by, reason, gate, kernel, kmod, until })
           .executeTakeFirstOrThrow();
-        return Number(insertId);
+        const id = Number(insertId);
+        await nameRuns(tx, { id, gate, kernel });
+        return id;
       };
       return record(entries, insert, everyRun);
     },
@@ -31,15 +35,20 @@ export function peopleFacts({ db, record }: Base) {
       const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
       await record(
         entries,
-        (tx) => tx.insertInto('waiver_end').values({ waiver_id: waiver.id, at, by }).execute(),
+        (tx, fact) => tx.insertInto('waiver_end').values({ waiver_id: waiver.id, at, fact, by }).execute(),
         everyRun,
       );
     },
     async order(run, order) {
-      await record([{ at: order.at, kind: 'person', ...of(run), text: describeOrder(order) }], async (tx) => {
+      const { at, by } = order;
+      const person: Entry = { at, kind: 'person', ...of(run), text: describeOrder(order) };
+      // Until the gate has heard of it, what it said last is no more so: nobody else must act.
+      const state: Entry = { at, kind: 'state', ...of(run), text: `waits to be tried again, as ${by} asked` };
+      const waits = order.kind === 'retry' && !hasChangedTags(run.intents);
+      await record(waits ? [person, state] : [person], async (tx, fact) => {
         await tx
           .insertInto('run_order')
-          .values({ run_id: run.id, ...order })
+          .values({ run_id: run.id, ...order, fact })
           .execute();
         const over = await tx
           .selectFrom('run')
@@ -49,6 +58,18 @@ export function peopleFacts({ db, record }: Base) {
           .executeTakeFirst();
         if (over) throw new OvertakenError(`${run.kernel.nvr}: its run at gate ${run.gate} has just ended`);
       });
+    },
+    async runsWaived(after) {
+      const rows = await db
+        .selectFrom('waiver_run')
+        .innerJoin('run', 'run.id', 'run_id')
+        .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver_run.waiver_id')
+        .select(['seq', 'run_id', 'gate', 'build_id'])
+        .where('seq', '>', after)
+        .where('waiver_end.waiver_id', 'is', null)
+        .orderBy('seq')
+        .execute();
+      return rows.map(({ seq, run_id: run, gate, build_id: build }) => ({ seq, run, gate, build }));
     },
     async waivers() {
       return (await allWaivers()).reverse();
@@ -62,10 +83,7 @@ export function peopleFacts({ db, record }: Base) {
   } satisfies Partial<Store>;
 }
 
-/**
- * What was decided before a person spoke is not done. Called after the insert: a transaction that reads first is refused,
- * and does not wait, where another process writes meanwhile.
- */
+/** What was decided before a person spoke is not done. */
 export async function assertHeard(tx: Tx, { id, orders }: Run): Promise<void> {
   const unheard = await tx
     .selectFrom('run_order')
@@ -79,15 +97,14 @@ export async function assertHeard(tx: Tx, { id, orders }: Run): Promise<void> {
 /** @returns reads the waivers that speak of a kernel at a gate, oldest first */
 export function waiverReader(db: Kysely<Tables>): (gate: string, kernel: KernelBuild) => Promise<Waiver[]> {
   const readAll = allWaiversReader(db);
-  /** The kernel build that was the first to come before a gate after a time. */
+  /** The kernel build that was the first to come before a gate after a fact. */
   const nextKernel = query(db, ({ gate, after }: { gate: string; after: number }) =>
     db
       .selectFrom('run')
       .select('build_id')
       .where('gate', '=', gate)
-      .where('started_at', '>=', after)
-      .orderBy('started_at')
-      .orderBy(sql`rowid`)
+      .where('fact', '>', after)
+      .orderBy('fact')
       .limit(1),
   );
   const asDraft = query(db, ({ id }: { id: number }) =>
@@ -98,7 +115,7 @@ export function waiverReader(db: Kysely<Tables>): (gate: string, kernel: KernelB
       const [draft] = waiver.kernel.includes(',draft_') ? await asDraft(kernel) : [];
       return [kernel.nvr, draft?.draft_nvr ?? ''].some(matcher([waiver.kernel]));
     }
-    const [next] = await nextKernel({ gate, after: waiver.at });
+    const [next] = await nextKernel({ gate, after: waiver.fact });
     return next?.build_id === kernel.id;
   };
   return async (gate, kernel) => {
@@ -117,13 +134,24 @@ function allWaiversReader(db: Kysely<Tables>): () => Promise<Waiver[]> {
     db
       .selectFrom('waiver')
       .leftJoin('waiver_end', 'waiver_end.waiver_id', 'waiver.id')
-      .select(['id', 'waiver.at', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
-      .select(['waiver_end.at as ended_at', 'waiver_end.by as ended_by'])
+      .select(['id', 'waiver.at', 'waiver.fact', 'waiver.by', 'reason', 'gate', 'kernel', 'kmod', 'until'])
+      .select(['waiver_end.at as ended_at', 'waiver_end.fact as ended_fact', 'waiver_end.by as ended_by'])
       .orderBy('id'),
   );
-  return async () =>
-    (await rows({})).map(({ ended_at, ended_by, ...waiver }) => ({
+  return async () => {
+    const ahead = await aheadOf(db);
+    return (await rows({})).map(({ ended_at, ended_fact, ended_by, ...waiver }) => ({
       ...waiver,
-      ...(ended_at !== null && ended_by !== null && { ended: { at: ended_at, by: ended_by } }),
+      ends: waiver.until === null ? null : waiver.until - ahead,
+      ...(ended_at !== null &&
+        ended_fact !== null &&
+        ended_by !== null && { ended: { at: ended_at, fact: ended_fact, by: ended_by } }),
     }));
+  };
+}
+
+/** How far the machine's clock is ahead of the gate's, as noted last. */
+export async function aheadOf(db: Kysely<Tables>): Promise<number> {
+  const row = await db.selectFrom('clock').select('ahead').orderBy('fact', 'desc').executeTakeFirst();
+  return row?.ahead ?? 0;
 }

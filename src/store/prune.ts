@@ -40,7 +40,7 @@ export function pruning(
         AND NOT EXISTS (SELECT 1 FROM run AS going WHERE going.build_id = run.build_id AND going.live = 1)
         AND EXISTS (
           SELECT 1 FROM run AS newer JOIN kernel_build AS other ON other.id = newer.build_id
-          WHERE newer.gate = run.gate AND newer.started_at > run.started_at AND other.name = kernel.name)
+          WHERE newer.gate = run.gate AND newer.fact > run.fact AND other.name = kernel.name)
         AND (run.passed IS NULL OR EXISTS (
           SELECT 1 FROM run AS newer JOIN kernel_build AS other ON other.id = newer.build_id
           WHERE newer.gate = run.gate AND newer.passed > run.passed AND newer.live = 0
@@ -71,7 +71,7 @@ export function pruning(
   /** Builds whose rpms a run may want to be compared with, the files of which the hub may have no more. */
   async function neededBuilds(): Promise<Set<number>> {
     const { rows: streams } = await sql<{ gate: string; name: string; newest: string }>`
-      SELECT gate, name, run.id AS newest, max(started_at) FROM run JOIN kernel_build ON kernel_build.id = build_id
+      SELECT gate, name, run.id AS newest, max(fact) FROM run JOIN kernel_build ON kernel_build.id = build_id
       GROUP BY gate, name`.execute(db);
     const live = await store.liveKernels();
     const ids = new Set([...live.map(({ id }) => id), ...streams.map(({ newest }) => newest)]);

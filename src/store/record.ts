@@ -9,11 +9,12 @@ export type Tx = Transaction<Tables>;
 
 /**
  * Insert facts and their journal lines in one transaction, then tell the listener.
+ * @param insert is given the number of the fact: higher than any before, in the order in which transactions end
  * @param concerned the runs that read the facts; without it, those of the lines
  */
 export type Recorder = <T>(
   entries: readonly Entry[],
-  insert: (tx: Tx) => Promise<T>,
+  insert: (tx: Tx, fact: number) => Promise<T>,
   concerned?: (run: Run) => boolean,
 ) => Promise<T>;
 
@@ -30,13 +31,22 @@ export function createRecorder(
   cache: RunCache,
   onEntry: (entry: Entry) => void,
 ): Recorder {
-  const insertEntry = query(db, ({ at, kind, gate, build, run, text }: Entry) =>
-    db.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text }),
+  // It comes first: who writes this row has the store for himself until the transaction ends.
+  const nextFact = query(db, () =>
+    db
+      .updateTable('sequence')
+      .set(({ eb }) => ({ newest: eb('newest', '+', 1) }))
+      .returning('newest'),
+  );
+  const insertEntry = query(db, ({ at, kind, gate, build, run, text, fact }: Entry & { fact: number }) =>
+    db.insertInto('journal').values({ at, kind, gate, build_id: build, run_id: run, text, fact }),
   );
   return async (entries, insert, concerned = ({ id }) => entries.some(({ run }) => run === id)) => {
     const written = db.transaction().execute(async (tx) => {
-      const inserted = await insert(tx);
-      for (const entry of entries) await insertEntry(entry, tx);
+      const [sequence] = await nextFact({}, tx);
+      const fact = sequence?.newest ?? 0;
+      const inserted = await insert(tx, fact);
+      for (const entry of entries) await insertEntry({ ...entry, fact }, tx);
       return inserted;
     });
     const inserted = await written.finally(() => cache.forget(concerned));

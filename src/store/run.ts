@@ -17,26 +17,40 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
     db
       .selectFrom('run')
       .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-      .select(['run.id', 'gate', 'generation', 'entry', 'tags', 'started_at', 'strategy', 'baseline'])
+      .select([
+        'run.id',
+        'run.fact',
+        'gate',
+        'generation',
+        'entry',
+        'tags',
+        'started_at',
+        'strategy',
+        'baseline',
+      ])
       .select(['build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
       .where('run.id', '=', id),
   );
   const selectionsOf = query(db, ({ id }: OfRun) =>
-    db.selectFrom('selection').select(['at', 'kmods']).where('run_id', '=', id).orderBy(sql`rowid`, 'desc'),
+    db
+      .selectFrom('selection')
+      .select(['at', 'fact', 'kmods'])
+      .where('run_id', '=', id)
+      .orderBy('fact', 'desc'),
   );
   const intentsOf = query(db, ({ id }: OfRun) =>
     db
       .selectFrom('intent')
       .leftJoin('receipt', 'receipt.intent_id', 'intent.id')
       .leftJoin('ending', 'ending.intent_id', 'intent.id')
-      .select(['intent.id', 'write', 'asked_at', 'receipt', 'ending'])
+      .select(['intent.id', 'intent.fact', 'write', 'asked_at', 'receipt', 'ending', 'ending.fact as ended'])
       .where('run_id', '=', id)
       .orderBy('seq'),
   );
   const shownOf = query(db, ({ id }: OfRun) =>
     db
       .selectFrom('symbol_evidence')
-      .select(['at', 'evidence'])
+      .select(['chosen', 'evidence'])
       .where('run_id', '=', id)
       .orderBy(sql`rowid`, 'desc')
       .limit(1),
@@ -44,14 +58,14 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
   const baselineReposOf = query(db, ({ id }: OfRun) =>
     db
       .selectFrom('baseline_repo')
-      .select(['kernel_build', 'repo', 'why', 'at'])
+      .select(['kernel_build', 'repo', 'why', 'event', 'fact'])
       .where('run_id', '=', id)
-      .orderBy('at'),
+      .orderBy('fact'),
   );
   const ordersOf = query(db, ({ id }: OfRun) =>
     db
       .selectFrom('run_order')
-      .select(['id', 'at', 'by', 'kind', 'reason', 'kmod'])
+      .select(['id', 'at', 'fact', 'by', 'kind', 'reason', 'kmod'])
       .where('run_id', '=', id)
       .orderBy('id'),
   );
@@ -75,24 +89,26 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
     const repos = await baselineReposOf({ id });
     const orders = (await ordersOf({ id })) as Order[];
     // A person's retry looks anew.
-    const retried = lastRetry({ orders })?.at ?? 0;
+    const retried = lastRetry({ orders })?.fact ?? -1;
     const [verdict] = await verdictOf({ id });
     const [closing] = await closingOf({ id });
     const asked = intents.map(
       (intent): Intent => ({
         id: intent.id,
+        fact: intent.fact,
         write: JSON.parse(intent.write),
         askedAt: intent.asked_at,
         ...(intent.receipt && { receipt: JSON.parse(intent.receipt) }),
-        ...(intent.ending && { ending: JSON.parse(intent.ending) }),
+        ...(intent.ending && { ending: { ...JSON.parse(intent.ending), fact: intent.ended } }),
       }),
     );
-    const stands = verdict && !isVoid(verdict.last_order, { orders, intents: asked });
+    const stands = verdict && !isVoid(verdict.fact, { orders, intents: asked });
     const kernel = kernelOf({ ...row, id: row.build_id });
     const baseline =
       row.baseline === null ? null : (JSON.parse(row.baseline) as NonNullable<Run['baseline']>);
     return {
       id: row.id,
+      fact: row.fact,
       gate: row.gate,
       kernel,
       generation: row.generation,
@@ -100,14 +116,17 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       tags: JSON.parse(row.tags),
       startedAt: row.started_at,
       strategy: row.strategy as Strategy,
-      ...(shown && chosen && shown.at >= chosen.at && { symbols: JSON.parse(shown.evidence) }),
+      ...(shown && shown.chosen === chosen?.fact && { symbols: JSON.parse(shown.evidence) }),
       kmods,
-      chosenAt: chosen?.at ?? row.started_at,
+      chosen: { at: chosen?.at ?? row.started_at, fact: chosen?.fact ?? row.fact },
       baseline,
       baselineRepos: Object.fromEntries(
         repos
-          .filter(({ at }) => at >= retried)
-          .map(({ kernel_build, repo, why }) => [kernel_build, { repo, why }]),
+          .filter(({ fact }) => fact > retried)
+          .map(({ kernel_build, repo, why, event }) => [
+            kernel_build,
+            { repo, why, ...(event !== null && { event }) },
+          ]),
       ),
       past: await readPast(id, kernel.id, baselineIds(kmods, baseline)),
       intents: asked,
@@ -116,6 +135,7 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
       ...(stands && {
         verdict: {
           at: verdict.at,
+          fact: verdict.fact,
           verdict: verdict.verdict as Verdict,
           reasons: JSON.parse(verdict.reasons),
           ...(verdict.overdue === 1 && { overdue: true }),
@@ -162,7 +182,7 @@ function pastReader(
           .where('own.kernel_build', '=', kernel)
           .where('own.shows', '=', 'fails'),
       )
-      .orderBy('at', 'desc'),
+      .orderBy(sql`rowid`, 'desc'),
   );
   return async (run, kernel, baselines) => {
     if (baselines.length === 0) return [];

@@ -2,7 +2,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Judged, Judgement, LastJudged } from '../core/baseline.ts';
 import type { Baseline, Run } from '../core/model.ts';
-import { STABLELIST, waiverFor } from '../core/people.ts';
+import { matcher } from '../core/names.ts';
+import { lastRetry, STABLELIST, waiverFor } from '../core/people.ts';
 import { plural } from '../core/wording.ts';
 import { kernelOf } from './kernels.ts';
 import { assertHeard } from './people.ts';
@@ -31,22 +32,16 @@ export function runFacts({ db, record, cache }: Base) {
       .limit(1),
   );
   const ofBuild = query(db, ({ build }: { build: number }) =>
+    db.selectFrom('run').select('id').where('build_id', '=', build).orderBy('fact', 'desc'),
+  );
+  const live = query(db, () =>
     db
       .selectFrom('run')
-      .select('id')
-      .where('build_id', '=', build)
-      .orderBy('started_at', 'desc')
-      .orderBy('generation', 'desc'),
+      .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
+      .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
+      .where(sql<boolean>`live = 1`)
+      .orderBy('build_id'),
   );
-  const notClosed = db
-    .selectFrom('run')
-    .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
-    .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
-    .where(sql<boolean>`live = 1`)
-    .orderBy('build_id');
-  const live = query(db, () => notClosed);
-  // The plus keeps SQLite from the index of all runs of the gate.
-  const liveOf = query(db, ({ gate }: { gate: string }) => notClosed.where(sql<boolean>`+gate = ${gate}`));
   const passed = query(db, ({ gate, name, build }: { gate: string; name: string; build: number }) =>
     db
       .selectFrom('run')
@@ -98,13 +93,16 @@ export function runFacts({ db, record, cache }: Base) {
     const [found] = await cache.read([id]);
     return found;
   };
-  const liveKernels: Store['liveKernels'] = async (gate) => {
-    const rows = await (gate === undefined ? live({}) : liveOf({ gate }));
-    return rows.map((row) => ({
+  const allLive = cache.remember(async () =>
+    (await live({})).map((row) => ({
       id: row.id,
       gate: row.gate,
       kernel: kernelOf({ ...row, id: row.build_id }),
-    }));
+    })),
+  );
+  const liveKernels: Store['liveKernels'] = async (gate) => {
+    const all = await allLive();
+    return gate === undefined ? all : all.filter((run) => run.gate === gate);
   };
   return {
     run,
@@ -112,9 +110,10 @@ export function runFacts({ db, record, cache }: Base) {
     async beginRun(run) {
       const { id, gate, generation, entry, startedAt, strategy } = run;
       const text = `stands before the gate: ${plural(run.kmods.length, 'kmod')} to try`;
-      const insert = async (tx: Tx) => {
+      const insert = async (tx: Tx, fact: number) => {
         const row = {
           id,
+          fact,
           gate,
           build_id: run.kernel.id,
           generation,
@@ -127,29 +126,47 @@ export function runFacts({ db, record, cache }: Base) {
         await tx.insertInto('run').values(row).execute();
         await tx
           .insertInto('selection')
-          .values({ run_id: id, at: startedAt, kmods: JSON.stringify(run.kmods), size: run.kmods.length })
+          .values({
+            run_id: id,
+            at: startedAt,
+            fact,
+            kmods: JSON.stringify(run.kmods),
+            size: run.kmods.length,
+          })
           .execute();
       };
       // It may be the next one that a waiver speaks of.
       await record([{ at: startedAt, kind: 'run', ...of(run), text }], insert, everyRun);
     },
     async select(run, kmods, at) {
-      await record([{ at, kind: 'run', ...of(run), text: `${plural(kmods.length, 'kmod')} to try` }], (tx) =>
+      const retry = lastRetry(run);
+      const named = kmods.filter(({ name }) => matcher([retry?.kmod ?? '*'])(name)).length;
+      const many = plural(kmods.length, 'kmod');
+      const text = !retry
+        ? `${many} to try`
+        : retry.kmod === null
+          ? `tries again what is not fine of ${many}`
+          : `${named} of ${many} to try again`;
+      const row = { run_id: run.id, at, kmods: JSON.stringify(kmods), size: kmods.length };
+      await record([{ at, kind: 'run', ...of(run), text }], (tx, fact) =>
         tx
           .insertInto('selection')
-          .values({ run_id: run.id, at, kmods: JSON.stringify(kmods), size: kmods.length })
+          .values({ ...row, fact })
           .execute(),
       );
     },
-    async findBaseline(run, baseline, { repo, why }, at) {
-      const text = repo === null ? why : `repo ${repo} holds ${baseline.nvr}`;
-      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why };
-      await record([{ at, kind: 'run', ...of(run), text }], (tx) =>
-        tx.insertInto('baseline_repo').values(row).execute(),
+    async findBaseline(run, baseline, { repo, event = null, why }, at) {
+      const asked = event === null ? why : `a repo with ${baseline.nvr} can be made: of event ${event}`;
+      const text = repo === null ? asked : `repo ${repo} holds ${baseline.nvr}`;
+      const row = { run_id: run.id, kernel_build: baseline.id, at, repo, why, event };
+      await record([{ at, kind: 'run', ...of(run), text }], (tx, fact) =>
+        tx
+          .insertInto('baseline_repo')
+          .values({ ...row, fact })
+          .execute(),
       );
     },
     async judge(run, { verdict, reasons, overdue }, kmods, at) {
-      const last_order = run.orders.at(-1)?.id ?? 0;
       const text = `verdict ${verdict}: ${reasons.join('; ')}`;
       const row = { verdict, reasons: JSON.stringify(reasons), overdue: Number(overdue ?? false) };
       const judgements = kmods.map(({ kmod, kmodBuild, outcome, baseline }) => ({
@@ -165,13 +182,14 @@ export function runFacts({ db, record, cache }: Base) {
         passed: Number(verdict === 'promote'),
       }));
       const tally = JSON.stringify(tallyOf(run, kmods, at));
-      await record([{ at, kind: 'verdict', ...of(run), text }], async (tx) => {
+      await record([{ at, kind: 'verdict', ...of(run), text }], async (tx, fact) => {
         await tx
           .insertInto('verdict')
-          .values({ run_id: run.id, at, ...row, last_order, tally })
+          .values({ run_id: run.id, at, fact, ...row, tally })
           .execute();
         for (const judgement of judgements) await tx.insertInto('judgement').values(judgement).execute();
         await mark(tx, run);
+        await assertHeard(tx, run);
       });
     },
     async closeRun(run, closing) {
@@ -200,8 +218,7 @@ export function runFacts({ db, record, cache }: Base) {
         .selectFrom('run')
         .select('id')
         .where('pruned_at', 'is', null)
-        .orderBy('started_at', 'desc')
-        .orderBy('build_id', 'desc')
+        .orderBy('fact', 'desc')
         .limit(limit)
         .execute();
       return cache.read(idsOf(rows));
@@ -236,7 +253,7 @@ export function runFacts({ db, record, cache }: Base) {
 const letThrough = sql<boolean>`(run.passed IS NOT NULL AND (run.live = 0 OR EXISTS (
   SELECT 1 FROM intent JOIN ending ON ending.intent_id = intent.id
   WHERE intent.run_id = run.id AND kind IN ('tag', 'untag') AND how = 'done'
-    AND asked_at >= (SELECT at FROM verdict WHERE seq = run.passed))))`;
+    AND intent.fact > (SELECT fact FROM verdict WHERE seq = run.passed))))`;
 
 /** Make the marks of a run say what its verdicts and closings do. Called once those are in. */
 async function mark(tx: Tx, { id, gate, kernel }: Pick<Run, 'id' | 'gate' | 'kernel'>): Promise<void> {

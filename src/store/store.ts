@@ -1,5 +1,4 @@
-/** The facts, in SQLite. */
-import type { Kysely } from 'kysely';
+/** What a store of facts can tell, and how facts come into it; `open.ts` makes one. */
 import type { Judgement, LastJudged } from '../core/baseline.ts';
 import type { Outcome } from '../core/cell.ts';
 import type {
@@ -8,6 +7,7 @@ import type {
   Closing,
   Ending,
   Entry,
+  Found,
   Intent,
   KernelBuild,
   KernelRef,
@@ -21,19 +21,8 @@ import type {
   Waiver,
   Write,
 } from '../core/model.ts';
+import type { Packaging } from '../kabi/requires.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
-import { createCache } from './cache.ts';
-import { journalFacts } from './journal.ts';
-import { kernelFacts } from './kernels.ts';
-import { peopleFacts } from './people.ts';
-import { pruning } from './prune.ts';
-import { createRecorder } from './record.ts';
-import { runReader } from './run.ts';
-import { runFacts } from './runs.ts';
-import type { Tables } from './schema.ts';
-import { summaryFacts } from './summaries.ts';
-import { symbolFacts } from './symbols.ts';
-import { writeFacts } from './writes.ts';
 
 /** The newest message that a queue of the bus brought. */
 export interface Heard {
@@ -43,10 +32,12 @@ export interface Heard {
   readonly understood: boolean;
 }
 
-/** What an rpm's header says of symbols. */
+/** What an rpm's header says of symbols and of kernels. */
 export interface RpmDependencies {
   readonly provides: readonly SymbolDependency[];
   readonly requires: readonly SymbolDependency[];
+  /** Absent of what a version kept that read symbols only. */
+  readonly packaging?: Packaging;
 }
 
 /** What is recorded of a run, in a few words. */
@@ -66,7 +57,7 @@ export interface RunSummary {
   readonly closing?: Closing;
 }
 
-/** Opened store. All times are milliseconds since the epoch, given by the caller. */
+/** Opened store. All times are milliseconds since the epoch by the gate's clock (clock.ts), given by the caller. */
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
   readonly installation: string;
@@ -94,7 +85,7 @@ export interface Store {
   ): Promise<void>;
   /** Choose the kmods of a run again: the newest choice counts, and what symbols showed of another one does not. */
   select(run: Run, kmods: readonly Kmod[], at: number): Promise<void>;
-  /** Record what symbols show of a run; the newest counts. */
+  /** Record what symbols show of a run, with the choice of kmods that it was read with; the newest counts. */
   showSymbols(run: Run, shown: SymbolsShown<ArchDetail>, at: number): Promise<void>;
   /**
    * Keep what rpms provide and require; again is harmless.
@@ -116,23 +107,18 @@ export interface Store {
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
   /** Record whether a repo holds a baseline of the run. */
   findBaseline(run: Run, baseline: KernelRef, found: BaselineRepo, at: number): Promise<void>;
-  /** Record a verdict in place of the one before, and what it says of each kmod. */
-  judge(
-    run: Run,
-    verdict: Omit<NonNullable<Run['verdict']>, 'at'>,
-    kmods: readonly Judgement[],
-    at: number,
-  ): Promise<void>;
-  /** Throws OvertakenError as `intend` does. */
+  /** Record a verdict in place of the one before, and what it says of each kmod. Throws OvertakenError as `closeRun` does. */
+  judge(run: Run, verdict: Found, kmods: readonly Judgement[], at: number): Promise<void>;
+  /** Throws OvertakenError where a person has asked something of the run since it was read. */
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Make a closed run a live one again. */
   reopen(run: Run, why: string, at: number): Promise<void>;
-  /** Record a waiver, with a line in the journal of each run that it speaks of. Returns its id. */
-  waive(waiver: Omit<Waiver, 'id' | 'ended'>, runs: readonly Run[]): Promise<number>;
+  /** Record a waiver and the runs that it speaks of, with a line in the journal of each of `runs`. Returns its id. */
+  waive(waiver: Omit<Waiver, 'id' | 'fact' | 'ends' | 'ended'>, runs: readonly Run[]): Promise<number>;
   /** End a waiver, with a line in the journal of each run that it spoke of. */
   endWaiver(waiver: Waiver, by: string, at: number, runs: readonly Run[]): Promise<void>;
   /** Record what a person asks of a live run. Throws OvertakenError where it is over. */
-  order(run: Run, order: Omit<Order, 'id'>): Promise<void>;
+  order(run: Run, order: Omit<Order, 'id' | 'fact'>): Promise<void>;
   /** Record the line that tells where a build stands at a gate, unless it is what was last said. */
   say(gate: string, kernel: KernelBuild, run: string | null, text: string, at: number): Promise<void>;
   /** Keep the newest message of a queue, in place of the one before. */
@@ -163,10 +149,19 @@ export interface Store {
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
+  /**
+   * The runs that waivers named when they were given, but for those that persons have ended: see named.ts.
+   * @param after only those that come after this number
+   */
+  runsWaived(after: number): Promise<{ seq: number; run: string; gate: string; build: number }[]>;
   /** Number of the newest line of the journal: it grows with every fact. */
   newestFact(): Promise<number>;
   /** Time of the newest fact; 0 where there is none. */
   newest(): Promise<number>;
+  /** How far (ms) the machine's clock was ahead of the gate's when that was noted last; 0 where it never was. */
+  ahead(): Promise<number>;
+  /** Note that the machine's clock was set, and how far it is ahead of the gate's now. */
+  noteAhead(ahead: number, at: number): Promise<void>;
   /** A number that grows with each waiver, its end and each order: whether persons have spoken since. */
   wordsOfPersons(): Promise<number>;
   /** The kernel of this package, other than `build`, that a gate let through last. */
@@ -220,34 +215,4 @@ export interface Store {
   /** By kmod, what the newest verdict of a run said of it. */
   judgedIn(run: Pick<Run, 'id' | 'gate' | 'kernel'>): Promise<Map<string, Outcome>>;
   close(): Promise<void>;
-}
-
-/**
- * The store over an open database.
- * @param version another value whenever another process has written to it
- * @param onEntry hears each journal line once it is on disk
- * @param close lets the database go
- */
-export function storeOver(
-  db: Kysely<Tables>,
-  identity: Pick<Store, 'installation' | 'hub'>,
-  version: () => Promise<unknown>,
-  onEntry: (entry: Entry) => void,
-  close: () => Promise<void>,
-): Store {
-  const cache = createCache(runReader(db), version);
-  const base = { db, cache, record: createRecorder(db, cache, onEntry) };
-  const runs = runFacts(base);
-  return {
-    ...identity,
-    ...kernelFacts(base),
-    ...runs,
-    ...pruning(base, runs),
-    ...writeFacts(base),
-    ...summaryFacts(base),
-    ...symbolFacts(base),
-    ...peopleFacts(base),
-    ...journalFacts(base),
-    close,
-  };
 }

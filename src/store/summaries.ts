@@ -19,19 +19,17 @@ export function summaryFacts({ db, cache }: Base) {
         if (!known) return undefined;
       }
       const older =
-        before === undefined
-          ? sql`true`
-          : sql`(started_at, build_id, rowid) < (SELECT started_at, build_id, rowid FROM run WHERE id = ${before})`;
+        before === undefined ? sql`true` : sql`fact < (SELECT fact FROM run WHERE id = ${before})`;
       const { rows } = await sql<Row>`
-        WITH page AS (SELECT id, gate, build_id, started_at, live, rowid AS place FROM run WHERE ${older}
-          ORDER BY started_at DESC, build_id DESC, rowid DESC LIMIT ${limit + 1})
+        WITH page AS (SELECT id, fact, gate, build_id, started_at, live FROM run WHERE ${older}
+          ORDER BY fact DESC LIMIT ${limit + 1})
         SELECT page.id, page.gate, page.build_id, nvr, page.started_at, verdict, tally, said.text AS said,
           closing.at AS ended_at, how, why, held.kind AS held, held.at AS held_at, held.by AS held_by,
           held.reason AS held_reason,
           (SELECT size FROM selection WHERE selection.run_id = page.id AND size > 0
-            ORDER BY selection.rowid DESC LIMIT 1) AS kmods,
+            ORDER BY selection.fact DESC LIMIT 1) AS kmods,
           EXISTS (SELECT 1 FROM run_order WHERE run_order.run_id = page.id AND run_order.kind = 'retry'
-            AND run_order.id > verdict.last_order) AS retried
+            AND run_order.fact > verdict.fact) AS retried
         FROM page JOIN kernel_build ON kernel_build.id = page.build_id
           LEFT JOIN verdict INDEXED BY verdict_tally ON verdict.run_id = page.id
             AND verdict.seq = (SELECT max(seq) FROM verdict WHERE verdict.run_id = page.id)
@@ -43,7 +41,7 @@ export function summaryFacts({ db, cache }: Base) {
           LEFT JOIN run_order AS held ON live AND held.id = (
             SELECT id FROM run_order WHERE run_order.run_id = page.id AND run_order.kind IN ('hold', 'release')
             ORDER BY id DESC LIMIT 1)
-        ORDER BY page.started_at DESC, page.build_id DESC, place DESC`.execute(db);
+        ORDER BY page.fact DESC`.execute(db);
       const shown = rows.slice(0, limit);
       return {
         runs: await Promise.all(shown.map(summaryOf).map(asItStands)),

@@ -5,8 +5,9 @@ import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
 import { summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
+import { PACKING, pack, unpack } from './pack.ts';
 import { type Base, of } from './record.ts';
-import { PACKING, pack, type Tables, unpack } from './schema.ts';
+import type { Tables } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';
 
 /** Symbols of runs and rpms. */
@@ -20,7 +21,14 @@ export function symbolFacts({ db, record }: Base) {
     async showSymbols(run, shown, at) {
       const kmods = shown.kmods.map(({ arches, ...of }) => ({ ...of, arches: arches.map(summarize) }));
       const summary: SymbolsShown = { ...shown, kmods };
-      const row = { run_id: run.id, at, evidence: JSON.stringify(summary), detail: pack(shown.kmods) };
+      const { id: run_id, chosen } = run;
+      const row = {
+        run_id,
+        at,
+        chosen: chosen.fact,
+        evidence: JSON.stringify(summary),
+        detail: pack(shown.kmods),
+      };
       await record([{ at, kind: 'symbols', ...of(run), text: describeShown(summary) }], (tx) =>
         tx.insertInto('symbol_evidence').values(row).execute(),
       );
@@ -50,7 +58,7 @@ export function symbolFacts({ db, record }: Base) {
           await tx
             .insertInto('rpm_symbols')
             .values(row)
-            .onConflict((conflict) => conflict.doNothing())
+            .onConflict((conflict) => conflict.column('rpm_id').doUpdateSet({ symbols: row.symbols }))
             .execute();
         }
       });

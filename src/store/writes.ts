@@ -41,7 +41,7 @@ export function writeFacts({ db, record }: Base) {
       .where(sql<boolean>`+gate = ${gate} AND +intent.run_id = pair.run_id`)
       .where('asked_at', '>=', since)
       .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
-      .orderBy('asked_at')
+      .orderBy('intent.fact')
       .orderBy('intent.seq'),
   );
   const repos = query(db, ({ kernel }: { kernel: number }) =>
@@ -50,20 +50,20 @@ export function writeFacts({ db, record }: Base) {
       .select('repo')
       .where('kernel_build', '=', kernel)
       .where('repo', 'is not', null)
-      .orderBy('at', 'desc')
+      .orderBy(sql`rowid`, 'desc')
       .limit(PAST_LOOKED_AT),
   );
   return {
     async intend(run, writes, at, newest) {
-      const intents = nameIntents(run, writes, at);
+      const names = nameIntents(run, writes);
       const text = describeWrites(writes);
       const asked = new Set(run.intents.map(({ write }) => keyOf(pairOf(run, write))));
-      const rows = intents.map(({ id, write }, i) => {
+      const rows = writes.map((write, i) => {
         const pair = pairOf(run, write);
         const again = pair.kmod_build !== null && asked.has(keyOf(pair));
         asked.add(keyOf(pair));
         return {
-          id,
+          id: names[i] ?? '',
           run_id: run.id,
           seq: run.intents.length + i,
           kind: write.kind,
@@ -73,12 +73,15 @@ export function writeFacts({ db, record }: Base) {
           again: Number(again),
         };
       });
-      await record([{ at, kind: 'asked', ...of(run), text }], async (tx) => {
-        await tx.insertInto('intent').values(rows).execute();
+      return record([{ at, kind: 'asked', ...of(run), text }], async (tx, fact) => {
+        await tx
+          .insertInto('intent')
+          .values(rows.map((row) => ({ ...row, fact })))
+          .execute();
         await assertHeard(tx, run);
         if (newest !== undefined && writes.some(isShared)) await assertNewest(tx, run, newest);
+        return writes.map((write, i): Intent => ({ id: names[i] ?? '', write, askedAt: at, fact }));
       });
-      return intents;
     },
     async receive(run, intent, receipt) {
       const text = `${describeWrite(intent.write)}: ${describeReceipt(receipt)}`;
@@ -99,8 +102,11 @@ export function writeFacts({ db, record }: Base) {
       const trials = trialsOf(run, intent, ending);
       await record(
         [{ at: ending.at, kind: 'ended', ...of(run), text }],
-        async (tx) => {
-          await tx.insertInto('ending').values(row).execute();
+        async (tx, fact) => {
+          await tx
+            .insertInto('ending')
+            .values({ ...row, fact })
+            .execute();
           if (trials.length > 0) await tx.insertInto('trial').values(trials).execute();
         },
         // It is in the past of those that are measured by this kernel.
@@ -172,7 +178,7 @@ async function assertNewest(tx: Tx, { id, gate, kernel }: Run, newest: number): 
 const PAST_LOOKED_AT = 20;
 
 /** Ids say what they are for: `GATE/BUILD/GENERATION/KMOD/TRY`, or `…/KIND/N`. */
-function nameIntents(run: Run, writes: readonly Write[], at: number): Intent[] {
+function nameIntents(run: Run, writes: readonly Write[]): string[] {
   const counts = new Map<string, number>();
   const subject = (write: Write) => {
     if (write.kind === 'scratch-build') return write.kmod;
@@ -184,11 +190,7 @@ function nameIntents(run: Run, writes: readonly Write[], at: number): Intent[] {
     return count;
   };
   for (const { write } of run.intents) next(subject(write));
-  return writes.map((write) => ({
-    id: `${run.id}/${subject(write)}/${next(subject(write))}`,
-    write,
-    askedAt: at,
-  }));
+  return writes.map((write) => `${run.id}/${subject(write)}/${next(subject(write))}`);
 }
 
 /** What an ended scratch build shows of its kmod, by architecture; what says nothing is left out. */

@@ -21,6 +21,8 @@ export interface ElfSymbol {
   readonly value: number;
   /** Index of its section, ABSOLUTE or UNDEFINED. */
   readonly section: number;
+  /** It may stay undefined (STB_WEAK). */
+  readonly weak: boolean;
 }
 
 export interface Elf {
@@ -51,9 +53,10 @@ const LAYOUT = {
 
 /** The same of entries of a symbol table. */
 const SYMBOL_LAYOUT = {
-  64: { section: 6, value: 8, entry: 24 },
-  32: { section: 14, value: 4, entry: 16 },
+  64: { info: 4, section: 6, value: 8, entry: 24 },
+  32: { info: 12, section: 14, value: 4, entry: 16 },
 } as const;
+const STB_WEAK = 2;
 
 /**
  * Read the headers of an ELF file.
@@ -107,8 +110,11 @@ export function contentOf({ bytes }: Elf, { name, type, offset, size }: Section,
   return type === SHT.NOBITS ? Buffer.alloc(0) : bytes.slice(offset, size);
 }
 
-/** The symbols whose names begin so. */
-export function symbolsOf(elf: Elf, prefix: string): ElfSymbol[] {
+/** Most symbols of one kind: ten times those of large modules. */
+const FOUND_MAX = 100_000;
+
+/** The symbols whose names begin so, of all sections or of one. */
+export function symbolsOf(elf: Elf, prefix: string, only?: number): ElfSymbol[] {
   const { bytes, wordSize, sections } = elf;
   const table = sections.find(({ type }) => type === SHT.SYMTAB);
   if (!table) return [];
@@ -117,10 +123,13 @@ export function symbolsOf(elf: Elf, prefix: string): ElfSymbol[] {
   const layout = SYMBOL_LAYOUT[wordSize];
   const found: ElfSymbol[] = [];
   for (let at = table.offset; at + layout.entry <= table.offset + table.size; at += layout.entry) {
+    const section = bytes.u16(at + layout.section);
+    if (only !== undefined && section !== only) continue;
     const name = bytes.string(names + bytes.u32(at), NAME_MAX);
     if (!name.startsWith(prefix)) continue;
     const value = wordSize === 64 ? bytes.u64(at + layout.value) : bytes.u32(at + layout.value);
-    found.push({ name, value, section: bytes.u16(at + layout.section) });
+    if (found.length >= FOUND_MAX) throw bytes.fail(at, `more than ${FOUND_MAX} symbols ${prefix}`.trimEnd());
+    found.push({ name, value, section, weak: bytes.u8(at + layout.info) >> 4 === STB_WEAK });
   }
   return found;
 }

@@ -11,6 +11,10 @@ import { contentOf, ELF_MAGIC, type Elf, readElf, type Section, sectionOf } from
 import { archOf } from './module.ts';
 import { packingOf, UNPACKED_MAX, unpack } from './unpack.ts';
 
+/** What kernels' own files are called, packed or not, with a version or without. */
+export const KERNEL_FILE =
+  /(^|\/)(vmlinu[xz]|[iI]mage|bzImage|zImage)(-[^/]*)?(\.(gz|xz|zst|bz2|lzma|lz4))?$/;
+
 /** What is read of a kernel's own file. */
 export interface KernelImage {
   /** `.BTF` as it stands there; null where the kernel has none. */

@@ -1,5 +1,5 @@
 /** Kernel modules: `.ko` files (Linux: kernel/module/, scripts/mod/modpost.c, include/linux/module.h). */
-import type { ExportedSymbol, ImportedSymbol, Kmod } from '../kabi/model.ts';
+import type { ExportedSymbol, ImportedSymbol, Kmod, Loading } from '../kabi/model.ts';
 import {
   ABSOLUTE,
   contentOf,
@@ -12,10 +12,9 @@ import {
 } from './elf.ts';
 
 export interface KernelModule extends Kmod {
-  /** Kernel release and options that it was built for. */
-  readonly vermagic: string | null;
   /** It says that it was built as a part of the kernel, and not by somebody else (`intree=Y`). */
   readonly isInTree: boolean;
+  readonly loading: Loading;
   /** Modules that it needs. */
   readonly depends: readonly string[];
 }
@@ -33,28 +32,40 @@ const ARCHES: Readonly<Record<number, string>> = {
 const PPC64 = 21;
 
 /**
- * Read a module: what it imports from `__versions` or `__version_ext_*`, what it exports from its `__crc_*`
- * symbols, and `.modinfo`.
+ * Read a module: what it imports from `__versions` or `__version_ext_*` and its undefined symbols, what it exports from
+ * its `__crc_*` symbols, and `.modinfo`.
  * @param file the name to blame in errors, and of a module that does not tell its own
  * @throws SymbolFileError
  */
 export function readModule(data: Uint8Array, file: string): KernelModule {
   const elf = readElf(data, file);
   const info = readModinfo(elf);
-  const name = info.get('name') ?? file.replace(/^.*\//, '').replace(/\.ko(\.\w+)?$/, '');
-  const imports = readVersions(elf);
+  const first = (key: string) => info.find((it) => it.key === key)?.value;
+  const name = first('name') ?? file.replace(/^.*\//, '').replace(/\.ko(\.\w+)?$/, '');
+  const versions = readVersions(elf);
+  const imports = versions ?? [];
+  const exports = readExports(elf, name);
+  const versioned = new Set(imports.map(({ symbol }) => symbol));
+  const [weak, needed] = readUndefined(elf);
   return {
     name,
     arch: archOf(elf),
     variant: null,
     kernelImports: [],
     kmodImports: [],
-    imports: imports ?? [],
-    exports: readExports(elf, name),
-    unversioned: imports === null,
-    vermagic: info.get('vermagic')?.trim() ?? null,
-    isInTree: info.get('intree') === 'Y',
-    depends: (info.get('depends') ?? '').split(',').filter((it) => it !== ''),
+    imports,
+    exports,
+    unversioned: versions === null,
+    loading: {
+      license: first('license') ?? null,
+      namespaces: info.flatMap(({ key, value }) => (key === 'import_ns' ? value : [])),
+      vermagic: first('vermagic')?.trim() ?? null,
+      weak,
+      unversioned: needed.filter((symbol) => !versioned.has(symbol)),
+      exports: readEntries(elf).filter((symbol) => !exports.has(symbol)),
+    },
+    isInTree: first('intree') === 'Y',
+    depends: (first('depends') ?? '').split(',').filter((it) => it !== ''),
   };
 }
 
@@ -63,17 +74,21 @@ export function archOf({ machine, littleEndian }: Elf): string | null {
   return ARCHES[machine] ?? null;
 }
 
-/** `key=value` texts; of a key that comes again, the first. */
-function readModinfo(elf: Elf): Map<string, string> {
+/** What is asked for of .modinfo: it may have any others. */
+const KEYS: ReadonlySet<string> = new Set(['name', 'license', 'vermagic', 'depends', 'import_ns', 'intree']);
+
+/** `key=value` texts, in order. */
+function readModinfo(elf: Elf): { readonly key: string; readonly value: string }[] {
   const section = sectionOf(elf, '.modinfo');
   if (!section) throw elf.bytes.fail(0, 'an ELF file without .modinfo is no kernel module', 'name a .ko');
-  const info = new Map<string, string>();
-  for (const line of contentOf(elf, section).toString('latin1').split('\0')) {
-    const equals = line.indexOf('=');
-    const key = line.slice(0, equals);
-    if (equals > 0 && !info.has(key)) info.set(key, line.slice(equals + 1));
-  }
-  return info;
+  return contentOf(elf, section)
+    .toString('latin1')
+    .split('\0')
+    .flatMap((line) => {
+      const equals = line.indexOf('=');
+      const key = line.slice(0, Math.max(0, equals));
+      return KEYS.has(key) ? [{ key, value: line.slice(equals + 1) }] : [];
+    });
 }
 
 /**
@@ -100,7 +115,7 @@ function readBasicVersions(elf: Elf, section: Section): ImportedSymbol[] {
     if (at + VERSION_SIZE > end) throw bytes.fail(at, '__versions ends within an entry');
     const crc = wordSize === 64 ? bytes.u64(at) : bytes.u32(at);
     if (crc > 0xffffffff) throw bytes.fail(at, 'a CRC of more than 32 bits');
-    imports.push({ symbol: bytes.string(at + crcSize, VERSION_SIZE - crcSize), crc });
+    imports.push({ symbol: undotted(elf, bytes.string(at + crcSize, VERSION_SIZE - crcSize)), crc });
   }
   return imports;
 }
@@ -112,6 +127,29 @@ function readExtendedVersions(elf: Elf, crcs: Section, names: Section): Imported
     throw bytes.fail(crcs.offset, `${crcs.size} bytes of CRCs for ${symbols.length} names`);
   return symbols.map((symbol, i) => ({ symbol, crc: bytes.u32(crcs.offset + 4 * i) }));
 }
+
+/** Symbols that no kernel has to export (Linux: kernel/module/main.c, ignore_undef_symbol; arch/powerpc/kernel/module_64.c). */
+const LOADERS_OWN: ReadonlySet<string> = new Set(['', '_GLOBAL_OFFSET_TABLE_', 'TOC.']);
+
+/** @returns the undefined symbols: those that may stay so, and those that the kernel must find somewhere */
+function readUndefined(elf: Elf): [weak: string[], needed: string[]] {
+  const found = symbolsOf(elf, '', UNDEFINED).flatMap(({ name, weak }) => {
+    const symbol = undotted(elf, name);
+    return LOADERS_OWN.has(symbol) ? [] : [{ symbol, weak }];
+  });
+  const names = (isWeak: boolean) => found.flatMap(({ symbol, weak }) => (weak === isWeak ? symbol : []));
+  return [names(true), names(false)];
+}
+
+/** On ppc64 a function's code is `.NAME`, and the kernel looks for NAME. */
+const undotted = ({ machine }: Elf, name: string): string =>
+  machine === PPC64 && name.startsWith('.') ? name.slice(1) : name;
+
+const ENTRY_PREFIX = '__ksymtab_';
+
+/** What it exports, with a CRC or without. */
+const readEntries = (elf: Elf): string[] =>
+  symbolsOf(elf, ENTRY_PREFIX).map(({ name }) => name.slice(ENTRY_PREFIX.length));
 
 const CRC_PREFIX = '__crc_';
 

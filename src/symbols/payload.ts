@@ -2,12 +2,12 @@
 import { createGunzip } from 'node:zlib';
 import { SymbolFileError } from '../kabi/error.ts';
 import { bytesOf } from './bytes.ts';
-import { CPIO_HEADER_SIZE, CPIO_TRAILER, padded, readCpioHeader } from './cpio.ts';
-import { readRpm } from './rpm.ts';
+import { CPIO_HEADER_SIZE, CPIO_TRAILER, cpioHeaders, padded, STRIPPED_SIZE } from './cpio.ts';
+import { type RpmFile, readRpm, readRpmFiles } from './rpm.ts';
 import { packingOf } from './unpack.ts';
 
 export interface PayloadFile {
-  /** As the archive has it: `./lib/modules/5.14.0-70.el9.x86_64/vmlinuz`. */
+  /** As the archive has it: `./lib/modules/5.14.0-70.el9.x86_64/vmlinuz`; without the dot in rpm's format 6. */
   readonly name: string;
   readonly data: Buffer;
 }
@@ -18,7 +18,8 @@ const PAYLOAD_MAX = 4 * 1024 ** 3;
 const FILE_MAX = 256 * 1024 * 1024;
 
 /**
- * The wanted files of an rpm, in their order. What is not asked for after one is not unpacked.
+ * The wanted files of an rpm, in their order. What is not asked for after one is not unpacked, and nothing where the header
+ * has none of them.
  * @param data the whole rpm
  * @param file the name to blame in errors
  * @param isWanted by name, of regular files that are not empty
@@ -34,12 +35,14 @@ export async function* filesOfRpm(
   const packed = data.subarray(payload.offset);
   if (packed.length === 0)
     throw new SymbolFileError(file, { offset: data.length }, 'it has no payload', WHOLE);
-  const archive = createArchive(unpackInParts(packed, inside, payload.compressor), inside);
+  const files = readRpmFiles(data, file);
+  if (!files.some(({ path }) => isWanted(path))) return;
+  const archive = createArchive(unpackInParts(packed, inside, payload.compressor), inside, files);
   try {
     for (;;) {
-      const { name, isFile, size, isLast } = await archive.next();
+      const { name, kind, size, isLast } = await archive.next();
       if (isLast) return;
-      if (isFile && size > 0 && isWanted(name)) yield { name, data: await archive.take(size) };
+      if (kind === 'file' && size > 0 && isWanted(name)) yield { name, data: await archive.take(size) };
       else await archive.skip(size);
     }
   } finally {
@@ -52,7 +55,8 @@ const WHOLE = 'fetch the whole rpm';
 // ---- the archive ------------------------------------------------------------------------------------
 
 /** A cpio archive that comes in parts. */
-function createArchive(parts: AsyncGenerator<Uint8Array>, file: string) {
+function createArchive(parts: AsyncGenerator<Uint8Array>, file: string, files: readonly RpmFile[]) {
+  const { readHeader, readStripped } = cpioHeaders(file, files);
   let held: Uint8Array = new Uint8Array(0);
   /** Of the archive: where `held` begins. */
   let at = 0;
@@ -94,7 +98,14 @@ function createArchive(parts: AsyncGenerator<Uint8Array>, file: string) {
     async next() {
       await skip(padded(at) - at);
       const start = at;
-      const { nameSize, ...entry } = readCpioHeader(await take(CPIO_HEADER_SIZE), file, start);
+      const first = await take(STRIPPED_SIZE);
+      const stripped = readStripped(first, start);
+      if (stripped) {
+        await skip(padded(at) - at);
+        return { ...stripped, isLast: false };
+      }
+      const others = await take(CPIO_HEADER_SIZE - STRIPPED_SIZE);
+      const { nameSize, ...entry } = readHeader(Buffer.concat([first, others]), start);
       const name = (await take(nameSize)).toString('latin1').replace(/\0.*$/s, '');
       await skip(padded(at) - at);
       return { ...entry, name, isLast: name === CPIO_TRAILER };

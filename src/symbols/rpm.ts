@@ -1,11 +1,16 @@
-/** rpm files, version 3 and 4 of the format (rpm: docs/manual/format.md, lib/rpmtag.h). */
+/**
+ * rpm files, version 3 to 6 of the format (rpm: docs/manual/format_v4.md and format_v6.md, include/rpm/rpmtag.h). Of what
+ * is read here, 6 has only the payload in another way.
+ */
 import type { DependencyArrays, RpmSymbols } from '../kabi/rpm.ts';
 import { type Bytes, bytesOf } from './bytes.ts';
 
 /** What is read of an rpm. */
 export interface Rpm extends RpmSymbols {
   readonly epoch: number | null;
-  /** Name of the source rpm's file; null of a source rpm. */
+  /** Those that it has files in, each with a slash at its end. */
+  readonly folders: readonly string[];
+  /** Name of the source rpm's file: `kernel-5.14.0-70.el9.src.rpm`; null of a source rpm. */
   readonly sourceRpm: string | null;
   /** `gzip`, `xz`, `zstd`, `lzma`, `bzip2`, and where it begins. */
   readonly payload: { readonly compressor: string; readonly offset: number };
@@ -27,17 +32,26 @@ const TAG = {
   RELEASE: 1002,
   EPOCH: 1003,
   ARCH: 1022,
+  FILESIZES: 1028,
+  FILEMODES: 1030,
   SOURCERPM: 1044,
   PROVIDENAME: 1047,
   REQUIREFLAGS: 1048,
   REQUIRENAME: 1049,
   REQUIREVERSION: 1050,
+  FILEINODES: 1096,
   PROVIDEFLAGS: 1112,
   PROVIDEVERSION: 1113,
+  DIRINDEXES: 1116,
+  BASENAMES: 1117,
+  DIRNAMES: 1118,
   PAYLOADCOMPRESSOR: 1125,
+  /** Instead of FILESIZES where a file has 4 GiB or more, and in format 6. */
+  LONGFILESIZES: 5008,
 } as const;
 
-const TYPE = { INT32: 4, STRING: 6, STRING_ARRAY: 8 } as const;
+const TYPE = { INT16: 3, INT32: 4, INT64: 5, STRING: 6, STRING_ARRAY: 8 } as const;
+const NUMBERS = { INT16: 2, INT32: 4, INT64: 8 } as const;
 
 /**
  * Read the header of an rpm; its payload may be missing.
@@ -45,10 +59,8 @@ const TYPE = { INT32: 4, STRING: 6, STRING_ARRAY: 8 } as const;
  * @throws SymbolFileError
  */
 export function readRpm(data: Uint8Array, file: string): Rpm {
-  const bytes = bytesOf(data, file, 'big');
-  if (bytes.u32(0) !== RPM_MAGIC) throw bytes.fail(0, 'no rpm');
-  const signature = readHeader(bytes, LEAD_SIZE);
-  const header = readHeader(bytes, Math.ceil(signature.end / 8) * 8);
+  const header = mainHeader(data, file);
+  const { bytes } = header;
   const needed = (tag: keyof typeof TAG) => {
     const text = stringOf(header, tag);
     if (text === null) throw bytes.fail(header.start, `the rpm's header has no ${tag}`);
@@ -63,8 +75,54 @@ export function readRpm(data: Uint8Array, file: string): Rpm {
     sourceRpm: stringOf(header, 'SOURCERPM'),
     provides: dependenciesOf(header, 'PROVIDE'),
     requires: dependenciesOf(header, 'REQUIRE'),
+    folders: stringsOf(header, 'DIRNAMES'),
     payload: { compressor: stringOf(header, 'PAYLOADCOMPRESSOR') ?? 'gzip', offset: header.end },
   };
+}
+
+/** A file of an rpm, or a folder, a link or a device. */
+export interface RpmFile {
+  readonly path: string;
+  readonly size: number;
+  readonly mode: number;
+  /** The same for names of one file. */
+  readonly inode: number;
+}
+
+/**
+ * The files of an rpm by its header, in the order that a payload without names counts them in.
+ * @throws SymbolFileError
+ */
+export function readRpmFiles(data: Uint8Array, file: string): RpmFile[] {
+  const header = mainHeader(data, file);
+  const folders = stringsOf(header, 'DIRNAMES');
+  const folderOf = numbersOf(header, 'DIRINDEXES');
+  const long = numbersOf(header, 'LONGFILESIZES', 'INT64');
+  const sizes = long.length > 0 ? long : numbersOf(header, 'FILESIZES');
+  const modes = numbersOf(header, 'FILEMODES', 'INT16');
+  const inodes = numbersOf(header, 'FILEINODES');
+  return stringsOf(header, 'BASENAMES').map((name, i) => {
+    const folder = folders[folderOf[i] ?? -1];
+    const [size, mode, inode] = [sizes[i], modes[i], inodes[i]];
+    if (folder === undefined || size === undefined || mode === undefined || inode === undefined)
+      throw header.bytes.fail(header.start, `the rpm's header does not tell all of file ${i}, ${name}`);
+    return { path: `${folder}${name}`, size, mode, inode };
+  });
+}
+
+/**
+ * How many bytes of an rpm its headers take, so that a large one need not be read whole. What is wrong with them is
+ * left to who reads them.
+ * @param read the bytes at an offset, fewer at the file's end
+ */
+export function sizeOfHeaders(read: (offset: number, length: number) => Buffer): number {
+  const endOf = (start: number) => {
+    const intro = read(start, 16);
+    if (intro.length < 16) return start;
+    const [tags, size] = [intro.readUInt32BE(8), intro.readUInt32BE(12)];
+    return start + 16 + 16 * Math.min(tags, TAGS_MAX) + Math.min(size, STORE_MAX);
+  };
+  return endOf(afterSignatures(endOf(LEAD_SIZE)));
 }
 
 /** A header: an index of tags, and a store of their values. Offsets are the file's. */
@@ -81,6 +139,15 @@ interface IndexEntry {
   readonly offset: number;
   readonly count: number;
 }
+
+/** That behind the signatures. */
+function mainHeader(data: Uint8Array, file: string): Header {
+  const bytes = bytesOf(data, file, 'big');
+  if (bytes.u32(0) !== RPM_MAGIC) throw bytes.fail(0, 'no rpm');
+  return readHeader(bytes, afterSignatures(readHeader(bytes, LEAD_SIZE).end));
+}
+
+const afterSignatures = (end: number) => Math.ceil(end / 8) * 8;
 
 function readHeader(bytes: Bytes, start: number): Header {
   if (bytes.u32(start) !== HEADER_MAGIC) throw bytes.fail(start, 'no rpm header where one must be');
@@ -115,11 +182,13 @@ function stringOf(header: Header, tag: keyof typeof TAG): string | null {
   return entry && (readStrings(header, tag, { ...entry, count: 1 })[0] ?? null);
 }
 
-function numbersOf(header: Header, tag: keyof typeof TAG): number[] {
-  const entry = find(header, tag, TYPE.INT32, 4);
-  const numbers: number[] = [];
-  if (entry) for (let i = 0; i < entry.count; i++) numbers.push(header.bytes.u32(entry.offset + 4 * i));
-  return numbers;
+function numbersOf(header: Header, tag: keyof typeof TAG, type: keyof typeof NUMBERS = 'INT32'): number[] {
+  const size = NUMBERS[type];
+  const entry = find(header, tag, TYPE[type], size);
+  if (!entry) return [];
+  const { u16, u32, u64 } = header.bytes;
+  const read = { 2: u16, 4: u32, 8: u64 }[size];
+  return Array.from({ length: entry.count }, (_, i) => read(entry.offset + size * i));
 }
 
 function stringsOf(header: Header, tag: keyof typeof TAG): string[] {

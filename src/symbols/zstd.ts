@@ -1,4 +1,5 @@
 /** zstd (RFC 8878), unpacked by libzstd in WebAssembly. */
+import type { ZSTDDecoder } from 'zstddec';
 import { type Bytes, bytesOf } from './bytes.ts';
 
 const MAGIC = 0xfd2fb528;
@@ -9,25 +10,28 @@ const BLOCK_MAX = 128 * 1024;
 
 const isSkippable = (magic: number) => (magic & 0xfffffff0) >>> 0 === SKIPPABLE;
 
+let decoder: ZSTDDecoder | undefined;
+
+/** Start libzstd, which takes a tenth of a second: only where there is something for it. */
+export async function loadZstd(): Promise<void> {
+  const { ZSTDDecoder } = await import('zstddec');
+  const started = new ZSTDDecoder();
+  await started.init();
+  decoder = started;
+}
+
 /**
- * Unpack all frames.
+ * Unpack all frames, once libzstd is started.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to
  * @param first only the first frame, whatever follows it
  * @throws SymbolFileError
  */
-export async function unzstd(
-  data: Uint8Array,
-  file: string,
-  limit: number,
-  first = false,
-): Promise<Uint8Array> {
+export function unzstd(data: Uint8Array, file: string, limit: number, first = false): Uint8Array {
   const bytes = bytesOf(data, file, 'little');
+  if (!decoder) throw bytes.fail(0, 'packed by zstd, which is not read here', 'name what is in it');
   const { most, end } = mostContent(bytes, first);
   if (most === 0) return new Uint8Array(0);
-  const { ZSTDDecoder } = await import('zstddec');
-  const decoder = new ZSTDDecoder();
-  await decoder.init();
   // The decoder never writes more than it is told, verifies checksums, and gives nothing where it fails.
   const unpacked = decoder.decode(data.subarray(0, end), Math.min(most, limit));
   if (unpacked.length > 0) return unpacked;

@@ -189,12 +189,12 @@ describe('check', () => {
       /another has .*; take the files of one kernel$/,
     ],
     [
-      'a stablelist that is a kernel',
+      'a stablelist that is a kmod',
       () => ({
         kernel: [kernel('6.1.170')],
         baseline: [kernel('6.1.170')],
         kmods: [JOOL],
-        stablelist: kernel('6.1.170'),
+        stablelist: JOOL,
       }),
       /: holds no stablelist$/,
     ],

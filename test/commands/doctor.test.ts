@@ -2,14 +2,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/commands/doctor/check.ts';
 import { doctor } from '../../src/commands/doctor.ts';
-import type { Write } from '../../src/core/model.ts';
-import type { Scenario } from '../../src/sim/scenario.ts';
-import type { World } from '../../src/sim/world.ts';
+import { type BuildEvidence, TASK, type Write } from '../../src/core/model.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
+import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
+import { createWorld, type World } from '../../src/sim/world.ts';
 import { openStore } from '../../src/store/open.ts';
-import { GATE, NEW } from '../scenarios/stage.ts';
+import { arch } from '../core/facts.ts';
+import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
+import { type Authority, createAuthority, httpd, startHttpd, VERIFIED } from '../servers/httpd.ts';
 import {
   ADMIN,
   closeHubs,
@@ -71,16 +74,22 @@ describe('a healthy set-up', () => {
     );
   });
 
-  test('of an admin needs no policy', async () => {
-    const lines = await linesOf({
-      koji: ADMIN,
-      gate: { build: { ...GATE.build, repo: 'pin', priority: -5 } },
-    });
-    expect(lines).toContain('ok gate c9s: build.priority is -5: kojiadmin is an admin');
-    expect(lines).toContain(
-      'ok gate c9s: may name the repo that a build uses (repo = "pin"): kojiadmin is an admin',
-    );
-    expect(lines.filter((line) => line.startsWith('unsure gate'))).toEqual([]);
+  test('of an admin needs the policies too: only a call that says force passes them', async () => {
+    for (const mode of ['pin', 'sidetag'] as const) {
+      const lines = await linesOf({
+        koji: ADMIN,
+        gate: { build: { ...GATE.build, repo: mode, priority: -5 } },
+      });
+      expect(lines).toContain('ok gate c9s: build.priority is -5: kojiadmin is an admin');
+      expect(lines.filter((line) => /^ok gate c9s: may /.test(line))).toEqual([]);
+      expect(lines).toContainEqual(
+        expect.stringMatching(
+          /^unsure gate c9s: whether it may move the kernel from c9s-gate to c9s-blocked; policies bind admins too \| .*"user kojiadmin && package kernel && tag c9s-blocked :: allow"/,
+        ),
+      );
+      const wanted = mode === 'pin' ? 'name the repo that a build uses' : 'create side tags of kmods9s-build';
+      expect(lines).toContainEqual(expect.stringContaining(`unsure gate c9s: whether it may ${wanted}`));
+    }
   });
 
   test('that only observes needs no access to tags', async () => {
@@ -234,7 +243,7 @@ describe('what is wrong, and what mends it', () => {
     [
       'a package that is blocked where builds look for it',
       { scenario: withTag('kmods9s-build', { blocked: ['kernel'] }) },
-      /^gate c9s: package kernel is not listed in kmods9s-build, or blocked \|.* koji unblock-pkg kmods9s-build kernel$/,
+      /^gate c9s: package kernel is not listed in kmods9s-build, or blocked \|.* where it is blocked \(koji list-pkgs --show-blocked --tag kmods9s-build --package kernel\), only koji unblock-pkg kmods9s-build kernel$/,
     ],
     [
       'no such target',
@@ -260,6 +269,11 @@ describe('what is wrong, and what mends it', () => {
       'a tag that asks for a permission, of admins too',
       { koji: ADMIN, scenario: withTag('c9s-candidate', { perm: 'release' }) },
       /^gate c9s: no access to c9s-candidate: tag requires release permission \| koji grant-permission release kojiadmin$/,
+    ],
+    [
+      'a tag that asks for the permission admin, which is no mend',
+      { scenario: withTag('c9s-candidate', { perm: 'admin' }) },
+      /^gate c9s: no access to c9s-candidate: tag requires admin permission \| koji edit-tag --no-perm c9s-candidate, .*; do not make kmod-gate an admin$/,
     ],
     [
       'a priority that is for admins',
@@ -330,6 +344,51 @@ describe('what is wrong, and what mends it', () => {
   });
 });
 
+describe.skipIf(!httpd())('a hub behind httpd', () => {
+  let ours: Authority;
+  let theirs: Authority;
+  let server: WorldServer;
+  beforeAll(async () => {
+    [ours, theirs] = [createAuthority(), createAuthority()];
+    server = await serveWorld(createWorld(loadScenario(SMALL)), { verifiedBy: VERIFIED });
+  });
+  afterAll(async () => {
+    await server.close();
+    ours.remove();
+    theirs.remove();
+  });
+  /** What is wrong with the hub, behind an httpd that speaks so. */
+  const ofHub = async (koji: SetUp['koji'], protocols?: string) => {
+    const front = await startHttpd(server.url, ours, 'certificate', protocols);
+    const timeout = 10_000;
+    const told = await wrongs({ koji: { server: front.url, serverca: ours.ca, timeout, ...koji } });
+    await front.stop();
+    return told.filter((line) => line.startsWith('hub: '));
+  };
+  test.each<[string, () => string, RegExp]>([
+    [
+      'of another authority',
+      () => theirs.ca,
+      /^hub: .*; name its authority with serverca.* \| check server and serverca in \[koji\]; the gates were not/,
+    ],
+    [
+      'that is no certificate',
+      () => SMALL,
+      /^hub: .*small\.toml: holds no certificate in PEM; .* \| check server and serverca in \[koji\]; the gates were not/,
+    ],
+  ])('whose serverca is a file %s: the network is not to blame', async (_, serverca, expected) => {
+    expect(await ofHub({ serverca: serverca() })).toEqual([expect.stringMatching(expected)]);
+  });
+  test('that speaks TLS 1.3 alone: no certificate is to blame', async () => {
+    const login = { authtype: 'ssl', cert: ours.issue('kmod-gate') } as const;
+    expect(await ofHub(login, '+TLSv1.3')).toEqual([
+      expect.stringMatching(
+        /^hub: login: .*the hub must allow TLS 1\.2 at \/ssllogin .* \| ask the hub admin;/,
+      ),
+    ]);
+  });
+});
+
 describe('what cannot be told', () => {
   test.each<[string, SetUp, RegExp]>([
     [
@@ -388,8 +447,11 @@ describe('evidence', () => {
     const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
     const url = `sqlite:${join(folder, 'gate.db')}`;
     await remember(url, [
-      { kind: 'scratch-build', kmod: 'kmod-alpha', source: 's', target: 'kmods9s-gate', priority: 5 },
-      { kind: 'tag', tag: 'c9s-blocked', from: 'c9s-gate' },
+      [
+        { kind: 'scratch-build', kmod: 'kmod-alpha', source: 's', target: 'kmods9s-gate', priority: 5 },
+        { how: 'done' },
+      ],
+      [{ kind: 'tag', tag: 'c9s-blocked', from: 'c9s-gate' }, { how: 'done' }],
     ]);
     const lines = await linesOf({ rest: { store: { url } } });
     rmSync(folder, { recursive: true });
@@ -406,6 +468,39 @@ describe('evidence', () => {
       expect.stringMatching(/^unsure gate c9s: whether it may move .* to c9s-candidate/),
     );
   });
+
+  test('is the newest deed, and that may be a refusal', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+    const url = `sqlite:${join(folder, 'gate.db')}`;
+    const move: Write = { kind: 'tag', tag: 'c9s-blocked', from: 'c9s-gate' };
+    const again: Write = { kind: 'tag', tag: 'c9s-candidate', from: 'c9s-gate' };
+    const build: Write = {
+      kind: 'scratch-build',
+      kmod: 'kmod-alpha',
+      source: 's',
+      target: 'kmods9s-gate',
+      priority: 5,
+    };
+    const violation = 'tagBuild: policy violation (tag) (fault 1004, not allowed; see the policy)';
+    const compileError = { state: 'failed' as const, arches: [arch({ state: TASK.FAILED })] };
+    await remember(url, [
+      [move, { how: 'done' }],
+      [move, { how: 'failed', why: violation }],
+      [again, { how: 'failed', why: violation }],
+      [again, { how: 'done' }],
+      // The hub let it: what failed is the kmod.
+      [build, { how: 'failed', why: 'a.c:1: policy violation', build: compileError }],
+    ]);
+    const lines = await linesOf({ rest: { store: { url } } });
+    rmSync(folder, { recursive: true });
+    expect(lines.filter((line) => /^\w+ gate c9s: (?:whether it )?may/.test(line))).toEqual([
+      expect.stringMatching(/^ok gate c9s: may move the kernel from c9s-gate to c9s-candidate: did so for /),
+      expect.stringMatching(
+        /^wrong gate c9s: may not move the kernel from c9s-gate to c9s-blocked: refused for kernel-9-1 on 2026-01-05 .*: tagBuild: policy violation \(tag\) .* \| .*tag policy needs a rule like/,
+      ),
+      expect.stringMatching(/^ok gate c9s: may make scratch builds in kmods9s-gate: did so for /),
+    ]);
+  });
 });
 
 test('a store of another hub is wrong, and says whose it is', async () => {
@@ -421,8 +516,13 @@ test('a store of another hub is wrong, and says whose it is', async () => {
   );
 });
 
-/** A store in which the gate did all of this. */
-async function remember(url: string, writes: readonly Write[]): Promise<void> {
+/** What became of a write. */
+type Became =
+  | { readonly how: 'done' }
+  | { readonly how: 'failed'; readonly why: string; readonly build?: BuildEvidence };
+
+/** A store in which the gate asked all of this, a second each. */
+async function remember(url: string, deeds: readonly (readonly [Write, Became])[]): Promise<void> {
   const store = await openStore(url, { mode: 'write' });
   const at = Date.UTC(2026, 0, 5, 12);
   const kernel = { id: 30, nvr: 'kernel-9-1', name: 'kernel', epoch: null, version: '9', release: '1' };
@@ -441,7 +541,9 @@ async function remember(url: string, writes: readonly Write[]): Promise<void> {
   });
   const run = await store.run('c9s/30/1');
   if (!run) throw new Error('no run');
-  for (const intent of await store.intend(run, writes, at)) await store.end(run, intent, { at, how: 'done' });
+  const writes = deeds.map(([write]) => write);
+  for (const [i, intent] of (await store.intend(run, writes, at)).entries())
+    await store.end(run, intent, { at: at + i * 1000, ...(deeds[i]?.[1] ?? { how: 'done' }) });
   await store.close();
 }
 

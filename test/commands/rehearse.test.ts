@@ -55,6 +55,7 @@ kmods = [
   { nvr = "kmod-b-1.0-1.el9", imports = { b = "0x0000abcd" }, tags = ["kmods9s-release"] },
 ]
 [policy.tag]
+kojiadmin = ["*"]
 kmod-gate = ["c9s-*"]
 ada = ["c9s-gate", "c9s-candidate"]
 `;
@@ -425,8 +426,8 @@ describe('what persons do', () => {
 describe('whom the gate logs in as', () => {
   const asBot = CONFIG.replace('user = "kmod-gate"', 'user = "gate-bot"');
   test('the user of [koji] if the scenario has it, else kmod-gate', async () => {
-    const bot = KOJI.replace('{ name = "ada" }', '{ name = "ada" }, { name = "gate-bot", perms = ["tag"] }');
-    const strict = bot.replace('kmod-gate = ["c9s-*"]\n', '');
+    const bot = KOJI.replace('{ name = "ada" }', '{ name = "ada" }, { name = "gate-bot" }');
+    const strict = bot.replace('kmod-gate = ["c9s-*"]\n', 'gate-bot = ["c9s-*"]\n');
     expect(inShort(await play(strict + COMES, gateOf(), asBot))).toEqual([
       `${NEW}: promote, done, in c9s-candidate`,
     ]);

@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describeConfig } from '../../src/config/config.ts';
+import { describeConfig, prepareConfig } from '../../src/config/config.ts';
+import { rpmbuild, withRpm } from '../symbols/rpmbuild.ts';
 import { parseGate } from './gate.ts';
 
 let folder: string;
@@ -13,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+const write = (name: string, text: string | Buffer) => writeFileSync(join(folder, name), text);
 
 /** The configuration of a gate with these keys; a ConfigError's text where there is none. */
 const parse = (keys: string) => parseGate({ gate: keys }, { HOME: folder });
@@ -41,6 +43,47 @@ describe('a stablelist', () => {
     const config = parse(keys);
     expect(typeof config === 'string' ? config : describeConfig(config)).toMatch(
       /^ {2}kABI {5}stablelist, \d symbols? of \w+, \d symbols? of \w+: a change is only told$/m,
+    );
+  });
+  it('with CRCs, packed, or of several architectures and releases in one package', async () => {
+    write(
+      'Module.kabi_x86_64.bz2',
+      execFileSync('bzip2', { input: '0x1\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n' }),
+    );
+    expect(stablelistOf('stablelist = "~/Module.kabi_x86_64.bz2"')).toMatchObject({
+      symbols: { '*': ['kfree'] },
+    });
+    write('symvers-default', '0x1\tkfree\tvmlinux\tEXPORT_SYMBOL\n');
+    expect(stablelistOf('stablelist = "~/symvers-default"')).toMatchObject({ symbols: { '*': ['kfree'] } });
+    const list = (arch: string, symbol: string) => `[rhel9_${arch}_stablelist]\n\t${symbol}\n`;
+    const spec = {
+      name: 'kernel-abi-stablelists',
+      files: {
+        '/lib/modules/kabi-rhel94/kabi_stablelist_x86_64': list('x86_64', 'old'),
+        '/lib/modules/kabi-rhel95/kabi_stablelist_x86_64': list('x86_64', 'kfree'),
+        '/lib/modules/kabi-rhel95/kabi_stablelist_aarch64': list('aarch64', 'printk'),
+      },
+      links: { '/lib/modules/kabi-current': 'kabi-rhel95' },
+    };
+    if (!rpmbuild()) return;
+    await withRpm({ ...spec, payload: 'xz' }, ({ data }) => write('lists.rpm', data));
+    expect(stablelistOf('stablelist = "~/lists.rpm"')).toMatchObject({
+      symbols: { x86_64: ['kfree'], aarch64: ['printk'] },
+    });
+    await withRpm({ ...spec, payload: 'zstd' }, ({ data }) => write('zstd.rpm', data));
+    expect(stablelistOf('stablelist = "~/zstd.rpm"')).toMatch(
+      /gate\[0\]\.stablelist: .*zstd\.rpm: payload: byte 0: packed by zstd, which is not read here; name what is in it$/,
+    );
+    write('gate.toml', 'stablelist = "~/zstd.rpm"');
+    await prepareConfig(join(folder, 'gate.toml'));
+    expect(stablelistOf('stablelist = "~/zstd.rpm"')).toMatchObject({
+      symbols: { x86_64: ['kfree'], aarch64: ['printk'] },
+    });
+  });
+  it('that is a kmod is told', () => {
+    write('kmod.modversions', '0x1\tkfree\n');
+    expect(stablelistOf('stablelist = "~/kmod.modversions"')).toMatch(
+      /kmod\.modversions: holds no stablelist$/,
     );
   });
   it.each([

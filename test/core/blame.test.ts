@@ -295,7 +295,7 @@ describe('whose failure', () => {
     expect(found?.finding).toMatchObject({
       outcome: 'inconclusive',
       cause:
-        'tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which is not there; the kernel under test is kernel-5.14.0-70.el9',
+        'tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which cannot be installed; the kernel under test is kernel-5.14.0-70.el9',
     });
   });
   test.each<[Policy['proof'], Partial<ReturnType<typeof arch>>, string]>([
@@ -316,6 +316,7 @@ describe('whose failure', () => {
 
 const waiver = (more: Partial<Waiver> = {}): Waiver => ({
   id: 1,
+  fact: more.at ?? 100,
   at: 100,
   by: 'ada',
   reason: 'known',
@@ -323,6 +324,7 @@ const waiver = (more: Partial<Waiver> = {}): Waiver => ({
   kernel: '*',
   kmod: 'kmod-a',
   until: null,
+  ends: more.until ?? null,
   ...more,
 });
 
@@ -557,6 +559,7 @@ describe('what a policy makes of time and persons', () => {
     ].join('; ') || state;
   const order = (kind: Order['kind'], at = 1): Order => ({
     id: 1,
+    fact: at,
     at,
     by: 'ada',
     kind,
@@ -564,7 +567,7 @@ describe('what a policy makes of time and persons', () => {
     kmod: null,
   });
   const judged = (verdict: 'promote' | 'block' | 'hold', at = 1) => ({
-    verdict: { at, verdict, reasons: ['a reason'] },
+    verdict: { at, fact: at, verdict, reasons: ['a reason'] },
   });
   const FINE = [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)];
   const HELD = {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { slotsFor } from '../../src/core/builds.ts';
 import { decide } from '../../src/core/decide.ts';
 import type { Decision } from '../../src/core/look.ts';
-import type { Gate, Intent, Run, Write } from '../../src/core/model.ts';
+import type { Ending, Gate, Intent, Run, Write } from '../../src/core/model.ts';
 import { planTagChanges, type TagMove } from '../../src/core/tags.ts';
 import { describeWrite } from '../../src/core/wording.ts';
 import {
@@ -19,6 +19,7 @@ import {
   left,
   NEWER,
   NO_BUILDROOT,
+  numbered,
   OTHER,
   run,
   seen,
@@ -38,7 +39,7 @@ function told({ writes, verdict, closing, state }: Decision): string {
 const by = (how: Partial<Gate['build']>): Gate => ({ ...GATE, build: { ...GATE.build, ...how } });
 /** With a verdict; where that is a promotion, with the evidence for it. */
 const judged = (verdict: 'promote' | 'block' | 'hold', facts: Partial<Run> = {}): Partial<Run> => ({
-  verdict: { at: 1, verdict, reasons: ['kmod-a is broken'] },
+  verdict: { at: 1, fact: 1, verdict, reasons: ['kmod-a is broken'] },
   ...facts,
   intents: [
     ...(verdict === 'promote' ? [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)] : []),
@@ -71,7 +72,7 @@ describe('trying the kmods', () => {
     expect(told(ask(seen({ intents }, { now: 1_050_000 })))).toBe('build kmod-a in try');
   });
   test('a build that never reached the hub goes out again at once', () => {
-    const lost: Intent = { ...building('kmod-a'), ending: { at: 1, how: 'lost' } };
+    const lost = numbered<Intent>({ ...building('kmod-a'), ending: { at: 1, how: 'lost' } });
     expect(told(ask(seen({ intents: [lost, tried('kmod-b', BUILDS)] })))).toBe('build kmod-a in try');
   });
   test('when all are judged there is a verdict', () => {
@@ -235,7 +236,7 @@ describe('carrying the verdict out', () => {
 test('a cancellation that never reached the hub is sent again, one that was refused later', () => {
   const runs = building('kmod-a');
   const gone = { tags: [] as string[], entry: null };
-  const asked = (ending?: Intent['ending'], now = 1_000_000) =>
+  const asked = (ending?: Ending, now = 1_000_000) =>
     told(
       ask(
         seen(
@@ -300,7 +301,7 @@ describe('a person wins', () => {
     expect(told(ask(seen(facts, history(moves, facts.tags))))).toContain(`closed (taken-over): ${why}`);
   });
   test('the kernel that a signer moves on from where it passed is not taken over', () => {
-    const facts = judged('promote', { intents: [{ ...MOVED, askedAt: 2 }] });
+    const facts = judged('promote', { intents: [{ ...MOVED, fact: 2 }] });
     const signed = [came('signed', 'signer', 11), left('candidate', 'signer', 11)];
     expect(told(ask(seen(facts, history([...moved, ...signed]))))).toContain('closed (done)');
     // Before it passed nobody had anything to move on.
@@ -323,7 +324,7 @@ describe('a person wins', () => {
   test('what the gate’s user did before a request was asked did not come of it', () => {
     const untagged = [came('candidate', 'kmod-gate', 9), left('candidate', 'alice', 10)];
     const lost = done({ kind: 'tag', tag: 'candidate', from: 'gate', after: 10 });
-    const facts = judged('promote', { intents: [{ ...lost, ending: { at: 5, how: 'lost' } }] });
+    const facts = judged('promote', { intents: [{ ...lost, ending: { at: 5, fact: 5, how: 'lost' } }] });
     expect(told(ask(seen(facts, history([...untagged, came('candidate', 'kmod-gate', 11)]))))).not.toContain(
       'taken-over',
     );
@@ -331,7 +332,7 @@ describe('a person wins', () => {
       told(ask(seen(facts, history([left('candidate', 'alice', 9), came('candidate', 'kmod-gate', 10)])))),
     ).toContain('tagged into candidate as kmod-gate');
   });
-  const strict = (write: Write, finished = true) => ({ gate: 'strict', write, at: 5, done: finished });
+  const strict = (write: Write, finished = true) => ({ gate: 'strict', write, fact: 5, done: finished });
   test('another gate is not taken for a hand', () => {
     const otherGates = [strict({ kind: 'tag', tag: 'elsewhere', from: 'gate' })];
     const gone = history([came('elsewhere', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)]);
@@ -441,10 +442,11 @@ describe('slots', () => {
   });
   // W1
   test('what a newer kernel may not have now is not kept for it', () => {
-    const tried = (at: number): Intent => ({
-      ...building('kmod-a', at),
-      ending: { at, how: 'failed', why: 'x', build: NO_BUILDROOT },
-    });
+    const tried = (at: number) =>
+      numbered<Intent>({
+        ...building('kmod-a', at),
+        ending: { at, how: 'failed', why: 'x', build: NO_BUILDROOT },
+      });
     const waits = { ...newer, kmods: [kmod('kmod-a')], intents: [tried(1_000)] };
     const soon = 1_000 + 60_000;
     // Before its pause is over, then, and when the day's retries are spent.
@@ -454,7 +456,13 @@ describe('slots', () => {
   });
   test('a newer kernel that has its verdict leaves the rest', () => {
     expect(
-      slotsFor(gate, run(), [run(), { ...newer, verdict: { at: 1, verdict: 'block', reasons: [] } }], 0, 0),
+      slotsFor(
+        gate,
+        run(),
+        [run(), { ...newer, verdict: { at: 1, fact: 1, verdict: 'block', reasons: [] } }],
+        0,
+        0,
+      ),
     ).toBe(4);
   });
 });

@@ -93,26 +93,44 @@ export const NO_BUILDROOT: BuildEvidence = {
   ],
 };
 
+/** Facts of tests may have no numbers: what has the earlier time came first, what was asked after what was said. */
+export type Timed<T> = T extends readonly (infer One)[]
+  ? readonly Timed<One>[]
+  : T extends object
+    ? { [Key in keyof T as Key extends 'fact' ? never : Key]: Timed<T[Key]> } & { readonly fact?: number }
+    : T;
+
+/** The same with numbers. */
+export function numbered<T>(facts: Timed<T>): T;
+export function numbered(facts: unknown): unknown {
+  if (Array.isArray(facts)) return facts.map((one) => numbered(one));
+  if (typeof facts !== 'object' || facts === null) return facts;
+  const { askedAt, at } = facts as { askedAt?: number; at?: number };
+  const time = askedAt ?? at;
+  const parts = Object.entries(facts).map(([key, value]) => [key, numbered(value)]);
+  return { ...(time !== undefined && { fact: time + 0.5 }), ...Object.fromEntries(parts) };
+}
+
 /** An intent of the run with the next free id of its kind. */
 export function intent(
   write: Write,
   known: { receipt?: Partial<Receipt>; ending?: Ending } = {},
   askedAt = 0,
 ): Intent {
-  return {
+  return numbered<Intent>({
     id: `${JSON.stringify(write)}@${askedAt}`,
     write,
     askedAt,
     ...(known.receipt && { receipt: { at: askedAt, ...known.receipt } }),
     ...(known.ending && { ending: known.ending }),
-  };
+  });
 }
 
 /** A scratch build of a kmod that ended with this evidence. */
 export function tried(name: string, build: BuildEvidence, at = 0): Intent {
   const ending: Ending =
     build.state === 'closed' ? { at, how: 'done', build } : { at, how: 'failed', why: 'x', build };
-  return { ...building(name, at), ending };
+  return { ...building(name, at), ending: { ...ending, fact: at + 0.5 } };
 }
 
 /** A scratch build of a kmod that runs as task 9. */
@@ -124,9 +142,10 @@ export function building(name: string, at = 0): Intent {
   );
 }
 
-export function run(facts: Partial<Run> = {}): Run {
+export function run(facts: Timed<Partial<Run>> = {}): Run {
   return {
     id: 'c9s/30/1',
+    fact: 0,
     gate: 'c9s',
     kernel: KERNEL,
     generation: 1,
@@ -135,14 +154,14 @@ export function run(facts: Partial<Run> = {}): Run {
     startedAt: 0,
     strategy: 'rebuild',
     kmods: [kmod('kmod-a'), kmod('kmod-b')],
-    chosenAt: 0,
+    chosen: { at: 0, fact: 0 },
     baseline: null,
     baselineRepos: {},
     past: [],
     intents: [],
     waivers: [],
     orders: [],
-    ...facts,
+    ...numbered<Partial<Run>>(facts),
   };
 }
 
@@ -181,9 +200,10 @@ export function history(moves: readonly TagMove[], before: readonly string[] = [
 }
 
 /** What is true while a kernel stands before the gate and is the newest there. */
-export function seen(facts: Partial<Run> = {}, world: Partial<Observation> = {}): Observation {
+export function seen(facts: Timed<Partial<Run>> = {}, world: Partial<Observation> = {}): Observation {
   return {
     now: 1_000_000,
+    ahead: 0,
     newest: 0,
     unread: [],
     run: run(facts),

@@ -128,7 +128,7 @@ const TABLE: [string, BuildEvidence, string][] = [
       buildroot: null,
       errors: [said('dependency', 'no foo'), said('kernel', 'no core', 'kernel-core = 5.14.0-1.el9')],
     }),
-    'nothing (kernel): tested no kernel on x86_64: its BuildRequires pin kernel-core = 5.14.0-1.el9, which is not there; the kernel under test is kernel-5.14.0-70.el9',
+    'nothing (kernel): tested no kernel on x86_64: its BuildRequires pin kernel-core = 5.14.0-1.el9, which cannot be installed; the kernel under test is kernel-5.14.0-70.el9',
   ],
   [
     'fails for want of a kernel package of any version',
@@ -190,7 +190,79 @@ const TABLE: [string, BuildEvidence, string][] = [
   [
     'fails with no architecture',
     { state: 'failed', fault: { code: 1000, text: 'No such build target: nope' }, arches: [] },
-    'nothing (system), again: it was not built for any architecture: No such build target: nope',
+    'nothing (system): it was not built for any architecture: No such build target: nope; see build.target, then "kmod-gate retry"',
+  ],
+  [
+    'refused by a policy of the hub, as the build task tells',
+    {
+      state: 'failed',
+      fault: {
+        code: 1004,
+        text: 'policy violation (build_from_repo_id): Only admin can do this via default policy',
+      },
+      arches: [],
+    },
+    `nothing (system): it was not built for any architecture: policy violation (build_from_repo_id): Only admin can do this via default policy; the hub's policy build_from_repo_id must let the gate do that (deploy/koji-setup.md), then "kmod-gate retry"`,
+  ],
+  [
+    'of a target that is no more',
+    { state: 'failed', fault: { code: 1000, text: 'unknown build target: gone' }, arches: [] },
+    'nothing (system): it was not built for any architecture: unknown build target: gone; see build.target, then "kmod-gate retry"',
+  ],
+  [
+    'in a build tag that is for no architecture',
+    { state: 'failed', fault: { code: 1005, text: 'No arches for tag kmods [5]' }, arches: [] },
+    'nothing (system): it was not built for any architecture: No arches for tag kmods [5]; koji edit-tag kmods --arches "ARCH ...", then "kmod-gate retry"',
+  ],
+  [
+    'in a repo that is gone',
+    { state: 'failed', fault: { code: 1005, text: 'Bad repo: 7 (DELETED)' }, arches: [] },
+    'nothing (system), again: it was not built for any architecture: Bad repo: 7 (DELETED)',
+  ],
+  [
+    'fails since mock was killed, whatever its log says',
+    failed({
+      fault: { code: 1005, text: 'error building package (arch x86_64), mock was killed by signal 9' },
+      errors: [COMPILE_ERROR],
+    }),
+    'nothing (builder), again: trouble in the build system on x86_64: mock was killed by signal 9',
+  ],
+  [
+    "fails since this kernel's own folder lacks something",
+    failed({
+      errors: [said('dependency', 'cp: no Module.symvers', '/usr/src/kernels/5.14.0-70.el9.x86_64')],
+    }),
+    'fails: does not build on x86_64: cp: no Module.symvers',
+  ],
+  [
+    "fails for want of this kernel's own folder, and the kernel was not in the build root",
+    failed({
+      buildroot: [],
+      errors: [said('dependency', 'no such folder', '/lib/modules/5.14.0-70.el9.x86_64/build')],
+    }),
+    'nothing (kernel): its build root on x86_64 held no devel package of kernel',
+  ],
+  [
+    "fails in another kernel's folder, in the words of a configure script",
+    failed({ errors: [said('source', 'configure failed: no /usr/src/kernels/5.14.0-1.el9.x86_64')] }),
+    'nothing (kernel): tested no kernel on x86_64: its build looks for /usr/src/kernels/5.14.0-1.el9.x86_64, which is not there; the kernel under test is kernel-5.14.0-70.el9',
+  ],
+  [
+    'fails for want of this very kernel: the repo did not hold it',
+    failed({
+      buildroot: null,
+      repo: null,
+      errors: [said('kernel', 'no such devel', 'kernel-devel = 5.14.0-70.el9')],
+    }),
+    'nothing (kernel), again: its build dependencies cannot be met on x86_64: no such devel',
+  ],
+  [
+    'fails for want of a kmod that does not load into this kernel',
+    failed({
+      buildroot: null,
+      errors: [said('kernel', 'nothing provides kernel(f) = 0x12 needed by kmod-b', 'kernel(f) = 0x12')],
+    }),
+    'nothing (kernel), again: its build dependencies cannot be met on x86_64: nothing provides kernel(f) = 0x12 needed by kmod-b',
   ],
   [
     'fails although every architecture that was begun is built',
@@ -206,6 +278,16 @@ const TABLE: [string, BuildEvidence, string][] = [
     'builds: builds',
   ],
 ];
+
+test('a build that the hub does not take is asked for once where a policy says no, else again', () => {
+  const said = 'build: policy violation (channel) (fault 1004, not allowed; see the policy)';
+  const shown = (why: string) => {
+    const attempt = { ...tried('kmod-a', BUILDS), ending: { at: 1, how: 'failed', why } } as Attempt;
+    return trialOf({ proof: 'repo' }, { intents: [] }, KERNEL, attempt, 'x86_64');
+  };
+  expect(shown(said)).toMatchObject({ again: false, cause: `${said}; then "kmod-gate retry"` });
+  expect(shown('build: a plugin failed (fault 1016)')).toMatchObject({ again: true });
+});
 
 describe('what a scratch build shows of one architecture', () => {
   test.each(TABLE)('%s', (_, evidence, expected) => {
@@ -345,7 +427,7 @@ describe('tries of one kmod', () => {
     const lost = (...at: number[]) => {
       const intents = at.map((when) => ({
         ...tried('kmod-a', BUILDS, when),
-        ending: { at: when, how: 'lost' as const },
+        ending: { at: when, fact: when, how: 'lost' as const },
       }));
       const [found] = stand(run({ kmods: [kmod('kmod-a')], intents }));
       return [found?.state, (found?.notBefore ?? 0) - (at.at(-1) ?? 0)];

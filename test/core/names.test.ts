@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareEvr, matcher, rpmvercmp, sourceRpmPath } from '../../src/core/names.ts';
+import { compareEvr, matcher, sourceRpmPath } from '../../src/core/names.ts';
+import { rpmvercmp } from '../../src/kabi/evr.ts';
 
 describe('rpmvercmp', () => {
   test.each([

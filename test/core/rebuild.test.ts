@@ -27,7 +27,7 @@ const rebuilt = (name: string, ending?: Ending): Intent =>
 const MOVED = history([came('candidate', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)]);
 const done = (name: string) => rebuilt(name, { at: 1, how: 'done', nvr: `${name}-1-2` });
 const failed = (name: string, why: string) => rebuilt(name, { at: 1, how: 'failed', why });
-const lost = (name: string): Intent => ({ ...rebuilt(name), ending: { at: 1, how: 'lost' } });
+const lost = (name: string) => rebuilt(name, { at: 1, how: 'lost' });
 
 /** kmods a, b, c of which each needs what `needs` says; all of them build, and none loads as it is. */
 function passed(needs: Record<string, string[]>, intents: Intent[] = []): Run {
@@ -82,9 +82,21 @@ describe('after a promotion', () => {
     );
   });
   test('what needs one that failed is not rebuilt, and a conflict says what to bump', () => {
-    const exists = 'Build already exists (id=7, state=COMPLETE): a-1-1';
-    expect(told(REBUILDS, passed({ b: ['a'], c: ['b'] }, [failed('a', exists)]))).toBe(
-      `moved from gate to candidate; not rebuilt a: ${exists}; bump the release in a's spec file, or set draft = true in on_pass.rebuild; b: it needs a, which was not rebuilt; c: it needs b, which was not rebuilt`,
+    const exists = 'Build already exists (id=7, state=COMPLETE)';
+    const data = "{'name': 'a', 'version': '1', 'release': '1.el9', 'epoch': None, 'task_id': 9}";
+    expect(told(REBUILDS, passed({ b: ['a'], c: ['b'] }, [failed('a', `${exists}: ${data}`)]))).toBe(
+      `moved from gate to candidate; not rebuilt a: ${exists}: a release is only built once; bump the release of a in the branch that on_pass.rebuild.branch names, or give the build tag of kmods another %dist (docs/rebuilds.md); b: it needs a, which was not rebuilt; c: it needs b, which was not rebuilt`,
+    );
+  });
+  test.each([
+    ['Target build already exists: a-1-1.el9 (id=7)', 'a release is only built once'],
+    [
+      'policy violation (build_from_srpm): Only admin can do this via default policy',
+      "a was built from a source rpm, and the hub's policy must let such builds into kmods",
+    ],
+  ])('%s says what to do', (why, mend) => {
+    expect(told(REBUILDS, passed({ b: ['a'], c: ['a'] }, [failed('a', why)]))).toContain(
+      `not rebuilt a: ${why}: ${mend}`,
     );
   });
   test('those that need each other do not wait for each other', () => {

@@ -61,9 +61,9 @@ describe('a run that blocked, judged by', () => {
   ])('%s', (_, gate, facts, expected) => expect(said(gate, facts)).toBe(expected));
 
   test('a gate with the waivers that held when it was decided', () => {
-    const waiver = { id: 1, at: 1, by: 'ada', reason: 'x', gate: null, kernel: '*', kmod: 'kmod-b' };
-    expect(said({}, { waivers: [{ ...waiver, until: 6 }] })).toBe('promote');
-    expect(said({}, { waivers: [{ ...waiver, until: 5 }] })).toBe('block');
-    expect(said({}, { waivers: [{ ...waiver, at: 6, until: null }] })).toBe('block');
+    const waiver = { id: 1, at: 1, fact: 1, by: 'ada', reason: 'x', gate: null, kernel: '*', kmod: 'kmod-b' };
+    expect(said({}, { waivers: [{ ...waiver, until: 6, ends: 6 }] })).toBe('promote');
+    expect(said({}, { waivers: [{ ...waiver, until: 5, ends: 5 }] })).toBe('block');
+    expect(said({}, { waivers: [{ ...waiver, at: 6, fact: 6, until: null, ends: null }] })).toBe('block');
   });
 });

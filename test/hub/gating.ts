@@ -10,6 +10,7 @@ import { isAttempt } from '../../src/core/trial.ts';
 import { plural } from '../../src/core/wording.ts';
 import * as koji from '../../src/koji/calls.ts';
 import { connectHub } from '../../src/koji/client.ts';
+import { detectFeatures } from '../../src/koji/features.ts';
 import { type Hub, unwrap } from '../../src/koji/hub.ts';
 import { hasEnded } from '../../src/reconciler/evidence.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -57,6 +58,18 @@ export function gating(subject: Subject, gate: Gate, how: GateRun, { tell, faile
       before = await tagsOf(hub, kernel.build_id);
       tried = await tryKernel(subject, gate, how, kernel, tell);
       expect(['done', 'superseded', undefined]).toContain(tried.run.closing?.how);
+    });
+
+    test('can have a repo made of the past: who asks twice asks for one', async ({ skip }) => {
+      const { create_event: entry } = need(skip, kernel, over);
+      if (!gate.build) return skip('the gate judges by symbols alone, and builds nothing');
+      const { repoRequests } = await detectFeatures(hub);
+      skip(!repoRequests, 'the hub makes no repos when asked (Koji 1.35 does)');
+      const { build_tag_name: tag } = await hub.read(koji.getBuildTarget(gate.build.target));
+      const ask = () => hub.write(koji.repoRequest(tag, entry));
+      const [first, second] = [await ask(), await ask()];
+      expect(second.request?.id ?? second.repo?.id).toBe(first.request?.id ?? first.repo?.id);
+      expect(first.repo?.create_event ?? entry).toBe(entry);
     });
 
     test('has a verdict with reasons', ({ skip }) => {

@@ -179,7 +179,34 @@ export function reading(subject: Subject): void {
     });
   });
 
+  test('an event by its number', async ({ skip }) => {
+    const { create_event: id } = need(skip, things.kernel, LACK.kernel);
+    const [there, none] = await hub.readAll([koji.getEvent(id), koji.getEvent(NO_ID)]);
+    expect(unwrap(there)).toMatchObject({ id });
+    expect(unwrap(none)).toBeNull();
+  });
+
+  test('a build tag as builds take it, with the macros that it sets', async ({ skip }) => {
+    const { build_tag, build_tag_name } = need(skip, things.target, LACK.target);
+    const config = await hub.read(koji.getBuildConfig(build_tag_name));
+    expect(config).toMatchObject({ id: build_tag, name: build_tag_name, extra: expect.any(Object) });
+    const dist = config.extra['rpm.macro.dist'];
+    if (dist !== undefined) expect(dist).toBeTypeOf('string');
+  });
+
   describe('the gate', () => {
+    test('its kmods are rebuilt from version control, or from a source rpm that is there', async ({
+      skip,
+    }) => {
+      const here = need(skip, gate, LACK.gate);
+      const kmods = selectKmods(here, await hub.read(koji.listTagged(here.kmods.tag, { latest: true })));
+      const builds = await hub.readAll(kmods.map(({ buildId }) => koji.getBuild(buildId)));
+      for (const build of builds.map(unwrap)) {
+        const isRpm = build?.source?.endsWith('.src.rpm') ?? true;
+        expect(build && (isRpm ? undefined : build.source)).toBe(build && koji.scmOf(build));
+      }
+    });
+
     test('its tags are there', async ({ skip }) => {
       const names = tagsOf(need(skip, gate, LACK.gate));
       const tags = await hub.readAll(names.map(koji.getTag));
@@ -197,7 +224,9 @@ export function reading(subject: Subject): void {
     test('it has kmods to try, each with a source rpm', async ({ skip }) => {
       const here = need(skip, gate, LACK.gate);
       const kmods = selectKmods(here, await hub.read(koji.listTagged(here.kmods.tag, { latest: true })));
-      expect(kmods).not.toEqual([]);
+      const { tag, include } = here.kmods;
+      const lack = `no build in ${tag} is a kmod of the gate (include = ${include.join(', ')}): koji tag-build ${tag} KMOD, or see [gate.kmods]`;
+      expect(kmods, lack).not.toEqual([]);
       const rpms = await hub.readAll(kmods.map(({ buildId }) => koji.listBuildRPMs(buildId)));
       const without = kmods.filter((_, i) => !unwrap(rpms[i]).some(({ arch }) => arch === 'src'));
       expect(without).toEqual([]);
@@ -291,6 +320,28 @@ export function reading(subject: Subject): void {
       const found = await hub.read(koji.getRepo(build_tag_name));
       const repo = need(skip, found ?? undefined, `${build_tag_name} has no repo that is ready`);
       expect(repo).toMatchObject({ state: 1, create_event: expect.any(Number) });
+    });
+
+    test('the ready repos of a build tag, the newest first, for whoever asks', async ({ skip }) => {
+      const { build_tag, build_tag_name } = need(skip, things.target, LACK.target);
+      const [ready] = await hub.readAll([koji.readyRepos(build_tag, 3)]);
+      const repos = need(skip, orUndefined(ready), 'the hub lists no repos (Koji 1.35 does)');
+      const newest = await hub.read(koji.getRepo(build_tag_name));
+      expect(repos.map(({ state }) => state)).toEqual(repos.map(() => 1));
+      // By when it was made that is the newest; one of the past may be.
+      expect(repos[0]?.create_event ?? 0).toBeGreaterThanOrEqual(newest?.create_event ?? 0);
+      const events = repos.map(({ create_event }) => create_event);
+      expect(events).toEqual(events.toSorted((a, b) => b - a));
+    });
+
+    test('a repo, and the target, as they were at an event of the past', async ({ skip }) => {
+      const target = need(skip, things.target, LACK.target);
+      const found = await hub.read(koji.getRepo(target.build_tag_name));
+      const repo = need(skip, found ?? undefined, `${target.build_tag_name} has no repo that is ready`);
+      const past = await hub.read(koji.getRepo(target.build_tag_name, repo.create_event));
+      expect(past?.create_event).toBeLessThanOrEqual(repo.create_event);
+      expect(await hub.read(koji.buildTargetAt(target.name, repo.create_event))).toEqual(target);
+      expect(await hub.read(koji.buildTargetAt(NO_TAG, repo.create_event))).toBeNull();
     });
 
     test('how a request for a repo stands', async ({ skip }) => {

@@ -43,8 +43,13 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv) {
 }
 
 /** A configuration for the hub in memory, in a file. */
-function config({ server: url = server.url, mode = 'enforce', failTag = 'c9s-blocked' } = {}): string {
-  const file = join(home, `${mode}-${failTag}.toml`);
+function config({
+  server: url = server.url,
+  mode = 'enforce',
+  failTag = 'c9s-blocked',
+  kmods = 'kmods9s-release',
+} = {}): string {
+  const file = join(home, `${mode}-${failTag}-${kmods}.toml`);
   const text = `
     koji = { server = "${url}", user = "kmod-gate", password = "gate-password" }
     store.url = "sqlite:not-used.db"
@@ -53,7 +58,7 @@ function config({ server: url = server.url, mode = 'enforce', failTag = 'c9s-blo
     kernels = ["kernel"]
     watch = "c9s-gate"
     mode = "${mode}"
-    kmods.tag = "kmods9s-release"
+    kmods.tag = "${kmods}"
     build.target = "kmods9s-gate"
     on_pass.tag = ["c9s-candidate"]
     on_fail.tag = ["${failTag}"]`;
@@ -103,6 +108,14 @@ describe('test:hub', () => {
     expect(text).toMatch(/↓ .*its tags are there .*\[no gate: KMOD_GATE_HUB_CONFIG names none\]/);
     expect(text).toMatch(/↓ .*is that of the user who logged in .*\[no login: authtype is "noauth"\]/);
     expect(code).toBe(0);
+  });
+
+  test('a tag without kmods fails, and says what is wrong with it', async () => {
+    const { code, text } = await run([], { KMOD_GATE_HUB_CONFIG: config({ kmods: 'c9s-blocked' }) });
+    expect(text).toMatch(
+      /× .*it has kmods to try.*\n.*no build in c9s-blocked is a kmod of the gate \(include = .*koji tag-build c9s-blocked KMOD/,
+    );
+    expect(code).toBe(1);
   });
 
   test('a hub that is not what the gate needs fails, and is not written to', async () => {

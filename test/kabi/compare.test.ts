@@ -143,6 +143,7 @@ describe('a kmod against a kernel', () => {
       changed: [{ symbol: 'printk', required: 9, provided: 1, provider: 'vmlinux' }],
       fromKmods: [{ symbol: 'o_get', crc: 7, provider: 'kmod-o' }],
       fromBroken: [],
+      remarks: [],
       answer: 'incompatible',
       cause: null,
     });

@@ -4,6 +4,7 @@ import {
   rpmsOfKernel,
   symbolsOfRpm,
   variantOf,
+  variantOfRpm,
   variantsOfBuild,
 } from '../../src/kabi/rpm.ts';
 
@@ -52,6 +53,7 @@ test.each([
   ['kernel-uek-modules-extra-netfilter', 'uek'],
   ['kernel-rt-kvm', 'rt'],
   ['kernel-default-optional', 'default'],
+  ['kernel6.12-modules-extra', ''],
   ['kernel-devel', null],
   ['kmod-core', null],
 ])('%s is of variant %s', (rpm, variant) => expect(variantOf(rpm)).toBe(variant));
@@ -98,12 +100,43 @@ describe('the rpms of a build that form one kernel', () => {
     ['uek', 'kernel-uek', 'debug', 'kernel-uek-debug-', 'core modules modules-core modules-usb'],
     ['uek', 'kernel-uek', 'container', 'kernel-uek-container', ''],
     ['amazon', 'kernel', '', 'kernel', ' -modules-extra -livepatch'],
-    ['suse', 'kernel-default', '', 'kernel-default', ' -base -extra -optional'],
+    [
+      'suse',
+      'kernel-default',
+      '',
+      '',
+      'kernel-default kernel-default-base kernel-default-extra kernel-default-optional cluster-md-kmp-default',
+    ],
   ])('%s: %s, variant "%s": %s(%s)', (build, name, variant, prefix, endings) => {
     const found = rpmsOfKernel({ name, variant }, rpmsOf(builds[build]));
-    const expected = prefix ? endings.split(' ').map((ending) => `${prefix}${ending}`) : [];
+    const all = endings.split(' ').map((ending) => `${prefix}${ending}`);
+    const expected = all.filter((rpm) => rpm !== '');
     expect(found.map((rpm) => rpm.name).sort()).toEqual(expected.sort());
     expect(found.every(({ arch }) => arch === 'x86_64')).toBe(true);
+  });
+  test('modules in packages of their own are those of their flavour', () => {
+    const rpms = rpmsOf('kernel-azure foo-kmp-azure foo-kmp-default kernel-azure-devel');
+    expect(rpmsOfKernel({ name: 'kernel-azure', variant: '' }, rpms).map(({ name }) => name)).toEqual([
+      'kernel-azure',
+      'foo-kmp-azure',
+    ]);
+  });
+  test.each<[keyof typeof builds, string, string | null]>([
+    ['el9', 'kernel-core', ''],
+    ['el9', 'kernel-rt-64k-core', 'rt-64k'],
+    ['el9', 'kernel-rt-debug-kvm', 'rt-debug'],
+    ['el7', 'kernel', ''],
+    ['el7', 'kernel-debug', 'debug'],
+    ['uek', 'kernel-uek-modules-wireless', 'uek'],
+    ['uek', 'kernel-uek-debug-modules-usb', 'uek-debug'],
+    ['uek', 'kernel-uek-container-debug', 'uek-container-debug'],
+    ['amazon', 'kernel-modules-extra', ''],
+    ['suse', 'kernel-default-optional', 'default'],
+    ['suse', 'cluster-md-kmp-default', null],
+    ['el9', 'perf', null],
+  ])('of the rpms of %s, %s is of variant %j', (build, rpm, variant) => {
+    const rpms = rpmsOf(builds[build]);
+    expect(variantOfRpm(rpm, rpms)).toBe(variant);
   });
   test.each<[keyof typeof builds, string[]]>([
     ['el9', ['', 'debug', 'rt', 'rt-debug', '64k', '64k-debug', 'rt-64k', 'zfcpdump']],

@@ -42,7 +42,28 @@ describe('Module.symvers', () => {
     expect(table(text.join('\n'))).toEqual(expected);
     expect(table(`${text.join('\r\n')}\r\n`)).toEqual(expected);
   });
+  test('of Linux 5.4 and 5.5: the namespace is third', () => {
+    const text = [
+      '0x4c9d28b0\tphys_base\t\tvmlinux\tEXPORT_SYMBOL',
+      '0x00000001\tusb_stor\tUSB_STORAGE\tdrivers/usb/storage/usb-storage\tEXPORT_SYMBOL_GPL',
+    ];
+    const expected = [
+      {
+        ...{ name: 'phys_base', crc: 0x4c9d28b0, provider: 'vmlinux' },
+        ...{ exportType: 'EXPORT_SYMBOL', namespace: '' },
+      },
+      {
+        ...{ name: 'usb_stor', crc: 1, provider: 'drivers/usb/storage/usb-storage' },
+        ...{ exportType: 'EXPORT_SYMBOL_GPL', namespace: 'USB_STORAGE' },
+      },
+    ];
+    expect(table(text.join('\n'))).toEqual(expected);
+    expect(table(`${text.join('\r\n')}\r\n`)).toEqual(expected);
+  });
   test.each([
+    ['0x1\ta\t\t\tEXPORT_SYMBOL\n', 'symvers: line 1: "0x1\\ta\\t\\t\\tEXPORT_SYMBOL" is not CRC,'],
+    ['0x1\ta\tNS\tvmlinux\tEXPORT_SYMBOL\tmore\n', 'symvers: line 1: '],
+    ['0x1\ta\t\tvmlinux\tSYMBOL\n', 'symvers: line 1: '],
     ['0x1\ta\tvmlinux\tEXPORT_SYMBOL\t\n0x2 b\n', 'symvers: line 2: "0x2 b" is not CRC, symbol,'],
     ['0x1\ta\tvmlinux\n0x1\tb\tvmlinux\tEXPORT_SYMBOL\n', 'symvers: line 1: "0x1\\ta\\tvmlinux" is not CRC,'],
     ['\n\n0xg\ta\tvmlinux\tEXPORT_SYMBOL\n', 'symvers: line 3: "0xg\\ta'],

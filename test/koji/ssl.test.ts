@@ -97,6 +97,30 @@ describe.skipIf(!httpd())('a hub behind httpd', () => {
     });
   });
 
+  test('that speaks TLS 1.3 alone is read, and the login says that it must allow TLS 1.2', async () => {
+    const modern = await startHttpd(server.url, ours, 'certificate', '+TLSv1.3');
+    try {
+      const there = connect({ server: modern.url, cert: ours.issue('kmod-gate') });
+      expect(await there.read(getKojiVersion())).toBe('1.35.3');
+      await expect(there.write(getLoggedInUser())).rejects.toMatchObject({
+        kind: 'unavailable',
+        message: expect.stringMatching(
+          /^login: .*protocol version.*: the hub must allow TLS 1\.2 at \/ssllogin \(SSLProtocol of httpd\), since .* or log in by Kerberos$/,
+        ),
+      });
+      await there.close();
+    } finally {
+      await modern.stop();
+    }
+  });
+  test('whose authority is named by a file that holds none is not spoken to, and the file is named', async () => {
+    const empty = join(ours.ca, '..', 'empty.crt');
+    writeFileSync(empty, 'no certificate\n');
+    expect(() => connect({ authtype: 'noauth', serverca: empty })).toThrow(
+      /empty\.crt: holds no certificate in PEM; name one with serverca in \[koji\]$/,
+    );
+  });
+
   describe('a certificate that cannot work is told before any call', () => {
     test.each<[string, () => Partial<HubOptions>, RegExp]>([
       ['missing', () => ({ cert: '/no/such.pem' }), /^cert in \[koji\] cannot be read: ENOENT/],

@@ -215,6 +215,47 @@ describe('first errors of a root.log', () => {
       'machine',
       undefined,
     ],
+    [
+      'dnf 4',
+      'installing package a-1.x86_64 needs 12MB more space on the / filesystem',
+      'machine',
+      undefined,
+    ],
+    ['dnf 4', 'At least 12MB more space needed on the / filesystem.', 'machine', undefined],
+    ['yum', 'Error: Cannot find a valid baseurl for repo: build', 'machine', undefined],
+    ['dnf 5', 'Failed to load repositories', 'machine', undefined],
+    ['mock', 'Killed', 'machine', undefined],
+    [
+      'yum',
+      'No Package kernel-devel-3.10.0-1160.el7 available.',
+      'dependency',
+      'kernel-devel-3.10.0-1160.el7',
+    ],
+    [
+      'dnf 4',
+      ' - package kernel-devel-5.14.0-427.el9.x86_64 from build is filtered out by exclude filtering',
+      'dependency',
+      'kernel-devel-5.14.0-427.el9.x86_64',
+    ],
+    [
+      'dnf 5',
+      '  - cannot install both kernel-headers-6.1-2.x86_64 from build and kernel-headers-6.1-1.x86_64 from build',
+      'dependency',
+      'kernel-headers-6.1-2.x86_64 from build and kernel-headers-6.1-1.x86_64',
+    ],
+    [
+      'dnf 5',
+      ' - package kernel-devel-6.1-1.x86_64 from build is not installable',
+      'dependency',
+      'kernel-devel-6.1-1.x86_64',
+    ],
+    [
+      'zypper',
+      "Problem: nothing provides 'kernel-default-devel = 5.14.21-150500.55.1' needed by the to be installed a-1.noarch",
+      'dependency',
+      'kernel-default-devel = 5.14.21-150500.55.1',
+    ],
+    ['zypper', `No provider of '${wanted}' found.`, 'dependency', wanted],
     ['dnf 4', 'Error: Transaction test error:', 'outcome', undefined],
     ['dnf 5', 'Package "make-1:4.4-1.x86_64" is already installed.', undefined, undefined],
     ['dnf 4', 'No packages marked for removal.', undefined, undefined],
@@ -310,6 +351,33 @@ describe('a package that fails of its own, with no line of a tool that is known'
     ],
     ['a file that was not made', ['error: File not found: /x/k.ko'], ['File not found: /x/k.ko']],
     ['a spec file', ['error: line 12: Unknown tag: Foo'], ['line 12: Unknown tag: Foo']],
+    ['a spec file that does not end', ['error: Unclosed %if'], ['Unclosed %if']],
+    [
+      'what rpmbuild sums up, in words that are not known',
+      ['RPM build errors:', '    Generating foo failed for reasons of its own'],
+      ['Generating foo failed for reasons of its own'],
+    ],
+    [
+      'cmake',
+      [
+        'CMake Error at CMakeLists.txt:5 (find_package):',
+        '  Could not find a package configuration file provided by "Foo"',
+        '-- Configuring incomplete, errors occurred!',
+        BAD_EXIT,
+      ],
+      ['CMakeLists.txt:5: find_package: Could not find a package configuration file provided by "Foo"'],
+    ],
+    [
+      'a tool that make has not',
+      ['make: gcc-13: No such file or directory', 'make: *** [Makefile:1: x] Error 127', BAD_EXIT],
+      ['make: gcc-13: No such file or directory'],
+    ],
+    ['ninja', ['FAILED: foo.o', 'ninja: build stopped: subcommand failed.', BAD_EXIT], ['FAILED: foo.o']],
+    [
+      'debuginfo',
+      ['*** ERROR: No build ID note found in /builddir/build/BUILDROOT/k.ko', BAD_EXIT],
+      ['*** ERROR: No build ID note found in /builddir/build/BUILDROOT/k.ko'],
+    ],
     [
       'a patch',
       [
@@ -386,6 +454,43 @@ describe('a kernel or a package that is not there', () => {
     ['\tsqlite is needed by persistence', undefined],
     ['make: *** /usr/src/kernels/: No such file or directory.  Stop.', undefined],
     [`cp: cannot stat '/usr/src/kernels/${OLD}/drivers/a.h': No such file or directory`, undefined],
+    [`ls: cannot access '/usr/src/kernels/${OLD}': No such file or directory`, `/usr/src/kernels/${OLD}`],
+    [`find: ‘/usr/src/kernels/${OLD}’: No such file or directory`, `/usr/src/kernels/${OLD}`],
+    [
+      `cat: /usr/src/kernels/${OLD}/include/config/kernel.release: No such file or directory`,
+      `/usr/src/kernels/${OLD}`,
+    ],
+    [`grep: /lib/modules/${OLD}/build/.config: No such file or directory`, `/lib/modules/${OLD}/build`],
+    [
+      `make: *** No rule to make target '/lib/modules/${OLD}/build/Module.symvers', needed by 'all'.  Stop.`,
+      `/lib/modules/${OLD}/build`,
+    ],
+    [
+      `Error! Your kernel headers for kernel ${OLD} cannot be found at /lib/modules/${OLD}/build or /lib/modules/${OLD}/source.`,
+      `/lib/modules/${OLD}/build`,
+    ],
+    [
+      `configure: error: Kernel source /usr/src/kernels/${OLD} could not be found.`,
+      `/usr/src/kernels/${OLD}`,
+    ],
+    [
+      `configure: error:\n\t*** The specified kernel source directory does not exist /usr/src/kernels/${OLD}`,
+      `/usr/src/kernels/${OLD}`,
+    ],
+    [
+      `checking kernel source directory... /usr/src/kernels/${OLD}\nconfigure: error:\n\t*** Please make sure the kernel devel package for your distribution\n\t*** is installed and then try again.`,
+      `/usr/src/kernels/${OLD}`,
+    ],
+    ['package kernel-devel-6.1.150-40.el9.x86_64 is not installed', 'kernel-devel-6.1.150-40.el9.x86_64'],
+    ['package dkms is not installed', undefined],
+    [
+      'checking kernel source directory... [Not found]\nconfigure: error:\n\t*** Please make sure the kernel devel package for your distribution',
+      undefined,
+    ],
+    [
+      `checking kernel source directory... /usr/src/kernels/${OLD}\nconfigure: error:\n\t*** Unable to build an empty module.`,
+      undefined,
+    ],
     [`depmod: ERROR: could not open directory /lib/modules/${OLD}: No such file or directory`, undefined],
   ])('%s', (line, wanted) => {
     const found = findErrors(`${line}\nerror: Bad exit status from /var/tmp/rpm-tmp.x (%build)`);
@@ -444,6 +549,11 @@ describe('the builder had no memory left, or its processes were killed', () => {
     "terminate called after throwing an instance of 'std::bad_alloc'",
     'MemoryError',
     'Killed',
+    'make[2]: *** [Makefile:7: k.ko] Error 143',
+    'collect2: fatal error: ld terminated with signal 15 [Terminated]',
+    '/usr/lib/rpm/brp-strip: line 15: 12345 Killed                  $STRIP "$f"',
+    "  process didn't exit successfully: `rustc` (signal: 15, SIGTERM: termination signal)",
+    'error: create archive failed on file /builddir/x.rpm: cpio: write failed - No space left on device',
   ])('%s', (line) => {
     const found = findErrors(`${line}\na.c:1:1: error: x\nerror: Bad exit status from /x (%build)\n`);
     expect(found).toEqual([{ kind: 'machine', file: '', line: 0, message: line.trim() }]);
@@ -467,6 +577,33 @@ describe('the builder had no memory left, or its processes were killed', () => {
     'test 137: Error 137 is expected',
   ])('but not: %s', (line) => {
     expect(findErrors(line).map(({ kind }) => kind)).not.toContain('machine');
+  });
+});
+
+describe("an error in the kernel's headers", () => {
+  const INIT = '/usr/src/kernels/6.1.0-1.el9.x86_64/include/linux/init.h:12:3: error: too few arguments';
+  test("comes after the kmod's own, which it only goes with", () => {
+    expect(errorsOf(INIT, '/builddir/build/BUILD/k-1/k.c:7:1: error: x')).toEqual([
+      'k.c:7: x',
+      '/usr/src/kernels/6.1.0-1.el9.x86_64/include/linux/init.h:12: too few arguments',
+    ]);
+    expect(errorsOf('./include/linux/init.h:12:3: error: y', 'include/foo.h:7:1: error: x')).toEqual([
+      'include/foo.h:7: x',
+      './include/linux/init.h:12: y',
+    ]);
+  });
+  test("of a macro is told with the kmod's line that uses it", () => {
+    expect(
+      errorsOf(
+        './include/linux/minmax.h:20:28: error: comparison of distinct pointer types [-Werror]',
+        '   20 |         (!!(sizeof((typeof(x) *)1 == (typeof(y) *)1)))',
+        './include/linux/minmax.h:26:18: note: in expansion of macro ‘__typecheck’',
+        '/builddir/build/BUILD/k-1/src/k.c:40:9: note: in expansion of macro ‘min’',
+      ),
+    ).toEqual(['src/k.c:40: comparison of distinct pointer types [-Werror] (./include/linux/minmax.h:20)']);
+  });
+  test('is all there is, where it is', () => {
+    expect(errorsOf(INIT)).toHaveLength(1);
   });
 });
 

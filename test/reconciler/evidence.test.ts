@@ -170,6 +170,21 @@ describe('what the hub refuses to tell', () => {
   });
 });
 
+test.each([
+  ['kernel = 1-2', 'kernel'],
+  ['(kernel = 1-2 with kernel < 2)', 'kernel'],
+  ['(foo-headers or kernel-uname-r = 1-2)', 'kernel'],
+  ['/lib/modules/1-2/build', 'kernel'],
+  ['/usr/lib/modules/1-2/build', 'kernel'],
+  ['/usr/src/kernels/1-2', 'kernel'],
+  ['/usr/lib/firmware', 'dependency'],
+  ['(foo-headers or bar)', 'dependency'],
+])('whether %s is of the kernel: %s', async (wanted, kind) => {
+  const log = MISSING.replace("'x'", `'${wanted}'`);
+  const { errors } = hubWith({ 'root.log': log }, { code: 1012, text: 'no root' });
+  expect(await errors()).toEqual([expect.stringMatching(new RegExp(`^${kind} `))]);
+});
+
 test("beside this kernel's devel package, one of another package is left out, and one of another build of it is not", async () => {
   const child = { id: 8, method: 'buildArch', state: TASK.CLOSED, label: 'x86_64', arch: 'x86_64' };
   const root = { id: 5, tag_name: 'try-build', repo_id: 3, repo_create_event_id: 4 };

@@ -10,6 +10,9 @@ import { endOf, GATE, NEW, type Parts, setStage } from './stage.ts';
 const REPOS = ['wait', 'pin', 'sidetag'] as const;
 type Repo = (typeof REPOS)[number];
 
+/** Of repos (koji.REPO_STATES). */
+const DELETED = 3;
+
 /** The moments at which a process is killed. */
 const MOMENTS = [
   'request does not reach the hub',
@@ -110,6 +113,8 @@ async function play(repo: Repo, crash?: Crash) {
     await Promise.race([stage.step(), death]);
     if (killed !== undefined) await stage.restart();
   };
+  // With one of them the hub has no repo with the baseline any more, and makes one of the past.
+  if (repo === 'wait') for (const made of stage.world.state.repos) made.state = DELETED;
   stage.world.completeKernel(NEW, { tag: GATE.watch });
   const late = stage.world.now() + 60 * 60_000;
   while (facts.at(-1) !== 'closeRun' && stage.world.now() < late) await step();
@@ -119,26 +124,26 @@ async function play(repo: Repo, crash?: Crash) {
 }
 
 /** What must be the same at the end. */
-const END = (repo: Repo): Awaited<ReturnType<typeof endOf>> => ({
+const END: Awaited<ReturnType<typeof endOf>> = {
   tags: ['c9s-blocked'],
   runs: ['done'],
   scratchBuilds: [
     ['kmod-alpha', 1],
     ['kmod-beta', 1],
-    // Broken: and once more against the baseline, where a side tag can be had for it.
-    ['kmod-gamma', repo === 'sidetag' ? 2 : 1],
+    // Broken: and once more against the baseline.
+    ['kmod-gamma', 2],
   ],
   sideTags: [],
   openIntents: [],
   liveTasks: [],
-});
+};
 
 /** Play, and check the end. Throws an Error that tells where the crash was, and the story. */
 async function check(repo: Repo, crash?: Crash) {
   const { stage, ...played } = await play(repo, crash);
   try {
     if (crash) expect(played.killed, 'the moment has come').toBeDefined();
-    expect(await endOf(stage)).toEqual(END(repo));
+    expect(await endOf(stage)).toEqual(END);
     return played;
   } catch (error) {
     const where = crash ? `killed where ${crash.moment}: number ${crash.n}, ${played.killed}` : 'no crash';

@@ -46,6 +46,7 @@ const shown = (...arches: ArchSymbols[]): Pick<Run, 'symbols'> => ({
 });
 const order = (kind: Order['kind'], at: number, more: Partial<Order> = {}): Order => ({
   id: at,
+  fact: at,
   at,
   by: 'ada',
   kind,
@@ -134,6 +135,7 @@ describe('when the time is over', () => {
 describe('a waiver', () => {
   const waiver = (more: Partial<Waiver>): Waiver => ({
     id: 1,
+    fact: more.at ?? 100,
     at: 100,
     by: 'ada',
     reason: 'known',
@@ -141,6 +143,7 @@ describe('a waiver', () => {
     kernel: '*',
     kmod: '*',
     until: null,
+    ends: more.until ?? null,
     ...more,
   });
   const gone = { symbol: 's', before: 1, after: null, provider: 'kernel-core' };
@@ -244,7 +247,7 @@ describe('rebuilds', () => {
     strategy: 'symbols-then-rebuild',
     ...shown(symbolsOf('incompatible', 'compatible')),
     intents: [tried('kmod-a', BUILDS), moved, ...more],
-    verdict: { at: 2, verdict: 'promote', reasons: ['fine'] },
+    verdict: { at: 2, fact: 2, verdict: 'promote', reasons: ['fine'] },
   });
   const passed = [facts.came('candidate', 'kmod-gate', 9), facts.left('gate', 'kmod-gate', 9)];
   const world = facts.history(passed);
@@ -279,7 +282,7 @@ describe('a held run', () => {
     );
     const of: Partial<Run> = {
       intents: [tried('kmod-a', NO_BUILDROOT), made, refused],
-      verdict: { at: 2, verdict: 'hold', reasons: ['trouble'] },
+      verdict: { at: 2, fact: 2, verdict: 'hold', reasons: ['trouble'] },
     };
     const world = { sideTags: ['side-1'] };
     expect(ask(of, { longest_hold: 1_000 }, world)).toBe('verdict block');
@@ -293,7 +296,7 @@ test('what a quiet time finds begun is finished', () => {
       tried('kmod-a', BUILDS),
       intent({ kind: 'tag', tag: 'one' }, { ending: { at: 6, how: 'done' } }, 5),
     ],
-    verdict: { at: 2, verdict: 'promote', reasons: ['fine'] },
+    verdict: { at: 2, fact: 2, verdict: 'promote', reasons: ['fine'] },
   };
   const gate = { on_pass: { tag: ['one', 'two'], untag: ['gate'] } };
   const always = { quiet: [{ from: 0, to: 7 * 24 * 60 - 1 }] };
@@ -306,7 +309,7 @@ test('what a quiet time finds begun is finished', () => {
 describe('replay', () => {
   const OVER = run({
     intents: [tried('kmod-a', BUILDS)],
-    verdict: { at: 5, verdict: 'promote', reasons: [] },
+    verdict: { at: 5, fact: 5, verdict: 'promote', reasons: [] },
   });
   const gate: Gate = { ...facts.GATE, stablelist: { effect: 'block', symbols: { '*': ['a'] } } };
   test('a stablelist that the run did not look at is missing', () => {
@@ -322,10 +325,21 @@ describe('replay', () => {
 test('a held run that was only observed is opened again by a waiver', () => {
   const of = run({
     intents: [tried('kmod-a', { state: 'canceled', arches: [] })],
-    verdict: { at: 200, verdict: 'hold', reasons: [] },
+    verdict: { at: 200, fact: 200, verdict: 'hold', reasons: [] },
     closing: { at: 300, how: 'observed', why: 'x' },
     waivers: [
-      { id: 1, at: 400, by: 'ada', reason: 'known', gate: null, kernel: '*', kmod: 'kmod-a', until: null },
+      {
+        id: 1,
+        at: 400,
+        fact: 400,
+        by: 'ada',
+        reason: 'known',
+        gate: null,
+        kernel: '*',
+        kmod: 'kmod-a',
+        until: null,
+        ends: null,
+      },
     ],
   });
   expect(reopens(facts.GATE, of, 1_000)).toBe('a waiver by ada lets it through: known');

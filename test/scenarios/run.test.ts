@@ -36,9 +36,10 @@ const withNewest = (scenario: Scenario): Scenario => {
   return { ...scenario, kernels: model ? [...scenario.kernels, { ...model, ...splitNvr(NEWEST) }] : [] };
 };
 /** One of each kmod; and of the broken one another, against the baseline, where a side tag can be had for it. */
-const expectBuilds = (mode: Building['repo']) => {
+/** What fails is tried with the baseline, too: nothing else is built twice. */
+const expectBuilds = () => {
   for (const { name } of stage.world.state.scenario.kmods)
-    expect(stage.scratchBuilds(name)).toHaveLength(mode === 'sidetag' && name === 'kmod-gamma' ? 2 : 1);
+    expect(stage.scratchBuilds(name)).toHaveLength(name === 'kmod-gamma' ? 2 : 1);
 };
 const sideTags = () => stage.world.call({ method: 'listSideTags', params: [] });
 
@@ -83,8 +84,7 @@ describe('the main job', () => {
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.closed(NEW);
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
-    for (const { name } of stage.world.state.scenario.kmods)
-      expect(stage.scratchBuilds(name)).toHaveLength(1);
+    expectBuilds();
   });
 
   test('a complete kernel that is not in the watch tag yet waits for the tag', async () => {
@@ -169,7 +169,7 @@ describe('several kernels', () => {
     for (const run of await stage.store.runs(9)) {
       expect(run.verdict?.verdict).toBe('block');
       for (const { attempts } of standings(GATE, run, 0)) {
-        const ending = attempts.at(-1)?.ending;
+        const ending = attempts.filter(({ write }) => !write.against).at(-1)?.ending;
         const arches = ending && ending.how !== 'lost' ? ending.build?.arches : undefined;
         expect(arches?.map(({ repo: held }) => held?.id)).toEqual([run.kernel.id]);
       }
@@ -237,7 +237,8 @@ describe('several gates', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
   test('an observing one beside an enforcing one comes to its verdict too, by what it has tried by then', async () => {
-    await set({ others: [other({ name: 'tryout', mode: 'observe', build: repo('wait', 1) })] });
+    const tryout = other({ name: 'tryout', mode: 'observe', build: repo('wait', 1) });
+    await set({ gate: { kmods: FINE }, others: [tryout] });
     stage.hear();
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.closed(NEW);
@@ -524,7 +525,7 @@ describe('trouble', () => {
     await stage.closed(NEW);
     expect(lost.count).toBeGreaterThan(0);
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
-    expectBuilds(mode);
+    expectBuilds();
     expect(sideTags()).toEqual([]);
   });
 
@@ -540,7 +541,7 @@ describe('trouble', () => {
     stage.world.completeKernel(NEW, GATE_TAG);
     await stage.closed(NEW);
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
-    expectBuilds(mode);
+    expectBuilds();
   });
 
   test('a group of builds that is refused as a whole: its builds end with the reason, and are sent again later', async () => {
@@ -585,7 +586,7 @@ describe('trouble', () => {
       return (await stage.run(NEW))?.closing;
     });
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
-    expectBuilds(mode);
+    expectBuilds();
     expect(sideTags()).toEqual([]);
   });
 });

@@ -157,31 +157,34 @@ test('a kmod of which not one CRC fits, nor did before, is already broken, and t
   expect((await report(run)).blame).toEqual([]);
 });
 
-describe('an rpm whose file the hub has no more', () => {
-  const NO_FILE = {
-    PROVIDENAME: [],
-    PROVIDEVERSION: [],
-    PROVIDEFLAGS: [],
-    REQUIRENAME: [],
-    REQUIREVERSION: [],
-    REQUIREFLAGS: [],
+const NO_FILE = {
+  PROVIDENAME: [],
+  PROVIDEVERSION: [],
+  PROVIDEFLAGS: [],
+  REQUIRENAME: [],
+  REQUIREVERSION: [],
+  REQUIREFLAGS: [],
+};
+/** The hub answers for the files of a build as Koji does where they are gone. */
+const withoutFilesOf =
+  (nvr: string, rpm?: string): NonNullable<StageOptions['around']> =>
+  ({ hub, store }) => {
+    const isGone = (id: unknown) =>
+      stage.world.state.rpms.some(
+        (it) =>
+          it.id === id &&
+          it.build_id === stage.world.build(nvr)?.id &&
+          (rpm === undefined || it.name === rpm),
+      );
+    const readAll = async (calls: readonly Call<unknown>[]) =>
+      (await hub.readAll(calls)).map((answer, i) => {
+        const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
+        return calls[i]?.method === 'getRPMHeaders' && isGone(rpmID) ? { ok: true, value: NO_FILE } : answer;
+      });
+    return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
   };
-  /** The hub answers for the files of a build as Koji does where they are gone. */
-  const withoutFilesOf =
-    (nvr: string): NonNullable<StageOptions['around']> =>
-    ({ hub, store }) => {
-      const isGone = (id: unknown) =>
-        stage.world.state.rpms.find((rpm) => rpm.id === id)?.build_id === stage.world.build(nvr)?.id;
-      const readAll = async (calls: readonly Call<unknown>[]) =>
-        (await hub.readAll(calls)).map((answer, i) => {
-          const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
-          return calls[i]?.method === 'getRPMHeaders' && isGone(rpmID)
-            ? { ok: true, value: NO_FILE }
-            : answer;
-        });
-      return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
-    };
 
+describe('an rpm whose file the hub has no more', () => {
   test('is no rpm without symbols: nothing is judged, and what is missing is said', async () => {
     stage = await setStage({ gate: { strategy: 'symbols' }, around: withoutFilesOf(NEW) });
     stage.world.completeKernel(NEW, { tag: GATE.watch });
@@ -211,6 +214,118 @@ describe('an rpm whose file the hub has no more', () => {
     expect(verdict?.reasons[0]).toMatch(
       `stablelist: ${OLD} cannot be compared with: getRPMHeaders: the hub has no file`,
     );
+  });
+});
+
+/** kmod-alpha alone, and kernels that export more in rpms of their own; a kernel's rpms may be there without any symbol. */
+const withRpms =
+  (
+    kernels: Readonly<Record<string, { symbols?: Readonly<Record<string, string>>; others?: string[] }>>,
+    imports: readonly string[],
+  ) =>
+  (small: Scenario): Scenario => ({
+    ...small,
+    kmods: small.kmods.map((kmod) => ({
+      ...kmod,
+      imports: [...kmod.imports, ...imports.map((name) => ({ name, crc: '0x00000001' }))],
+    })),
+    kernels: small.kernels.map((kernel) => {
+      const { symbols = {}, others } = kernels[kernel.nvr] ?? {};
+      const more = Object.entries(symbols).map(([name, rpm]) => ({
+        ...{ name, crc: '0x00000001', rpm, vmlinux: false },
+      }));
+      return { ...kernel, symbols: [...kernel.symbols, ...more], ...(others && { others }) };
+    }),
+  });
+
+describe('a kernel of which not all is known', () => {
+  const wifi = { wifi_a: 'modules-wireless', wifi_b: 'modules-wireless' };
+  const both = { [OLD]: { symbols: wifi }, [NEW]: { symbols: wifi } };
+  const without = (nvr: string) => withoutFilesOf(nvr, 'kernel-modules-wireless');
+  test('as an rpm cannot be read: what that may export is not gone, what changed has changed', async () => {
+    const { outcomes, reasons, symbols, verdict } = await play(
+      'symbols',
+      { mode: 'observe' },
+      { scenario: withRpms(both, ['wifi_a']), around: without(NEW) },
+    );
+    expect(verdict).toBe('block');
+    expect(outcomes).toEqual(['kmod-alpha inconclusive', 'kmod-beta broken', 'kmod-gamma inconclusive']);
+    expect(reasons).toContainEqual(
+      expect.stringMatching(
+        /^kmod-alpha-1\.0-1\.el9 \(inconclusive\): its symbols on x86_64 tell nothing: the kernel may have what it misses: not all that it exports is known: 1 of its rpms cannot be read: getRPMHeaders: the hub has no file of kernel-modules-wireless-6\.1\.176-50\.el9\.x86_64 \(rpm \d+\); it misses wifi_a$/,
+      ),
+    );
+    expect(reasons.join('\n')).not.toContain('gone');
+    expect(symbols['kmod-beta']?.[0]).toMatchObject({ missing: [], changed: [{ symbol: 'seq_printf' }] });
+  });
+  test('promotes where nothing is missing', async () => {
+    const { verdict } = await play('symbols', FITTING, {
+      scenario: withRpms(both, []),
+      around: without(NEW),
+    });
+    expect(verdict).toBe('promote');
+  });
+  test('as a baseline: what it may have had is not what this kernel broke', async () => {
+    const scenario = withRpms({ [OLD]: { symbols: wifi } }, ['wifi_a']);
+    const { outcomes, reasons } = await play('symbols', { mode: 'observe', ...FITTING }, { scenario });
+    expect([outcomes, reasons[0]]).toEqual([
+      ['kmod-alpha broken'],
+      expect.stringContaining('is gone (wifi_a)'),
+    ]);
+    await stage.end();
+    const partly = await play('symbols', { mode: 'observe', ...FITTING }, { scenario, around: without(OLD) });
+    expect(partly.outcomes).toEqual(['kmod-alpha unattributed']);
+    expect(partly.run.symbols?.change?.arches[0]).toMatchObject({
+      added: 0,
+      partial: { why: expect.stringContaining('no file of kernel-modules-wireless-6.1.170') },
+    });
+  });
+  test.each([
+    [
+      'wifi_a',
+      'hold',
+      /^stablelist: since \S+ nothing is known of 1 listed symbol on x86_64: 1 of its rpms cannot/,
+    ],
+    ['kfree', 'promote', /^stablelist: kept since kernel-6/],
+  ])('keeps the promise of what is known alone: %s', async (listed, expected, reason) => {
+    const { verdict, reasons, run } = await play(
+      'symbols',
+      { mode: 'observe', stablelist: { effect: 'block', symbols: { '*': [listed] } }, ...FITTING },
+      { scenario: withRpms(both, []), around: without(NEW) },
+    );
+    expect([verdict, reasons[0]]).toEqual([expected, expect.stringMatching(reason)]);
+    expect(run.symbols?.change?.arches[0]).toMatchObject({ removed: 0, listed: [] });
+  });
+
+  const many = (rpm: string, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`m_${i}`, rpm]));
+  test.each<[string, number, Record<string, string>, string, RegExp]>([
+    [
+      'of thousands none is left: its rpm is damaged',
+      1000,
+      {},
+      'inconclusive',
+      /: kernel-modules-extra provides no symbol, and that of kernel-6\.1\.170-47\.el9 provided 1000; it misses m_7$/,
+    ],
+    ['of a few none is left: they are gone', 999, {}, 'broken', /1 of its \d+ symbols is gone \(m_7\)/],
+    [
+      'they have moved to another rpm: one that is not there is gone',
+      1000,
+      Object.fromEntries(Object.entries(many('modules-other', 1000)).filter(([name]) => name !== 'm_7')),
+      'broken',
+      /1 of its \d+ symbols is gone \(m_7\)/,
+    ],
+  ])('%s', async (_, count, now, outcome, reason) => {
+    const kernels = {
+      [OLD]: { symbols: many('modules-extra', count) },
+      [NEW]: { symbols: now, others: ['kernel-modules-extra'] },
+    };
+    const { outcomes, reasons } = await play(
+      'symbols',
+      { mode: 'observe', ...FITTING },
+      { scenario: withRpms(kernels, ['m_7']) },
+    );
+    expect([outcomes, reasons[0]]).toEqual([[`kmod-alpha ${outcome}`], expect.stringMatching(reason)]);
   });
 });
 
@@ -345,6 +460,153 @@ describe('a variant of the kernel', () => {
         { imports: 0, missing: { count: 0 }, changed: { count: 0 } },
       ]);
     });
+  });
+});
+
+describe('a kmod for exact kernels', () => {
+  const RELEASE = { old: '6.1.170-47.el9.x86_64', fresh: '6.1.176-50.el9.x86_64' } as const;
+  /** seq_printf as OLD has it, and as NEW has it. */
+  const [then, now] = ['0xac8427d8', '0x2529ebe1'].map((crc) => [{ name: 'seq_printf', crc }]);
+  /** kmod-alpha with an rpm for each of these kernels. */
+  const rpmsFor =
+    (variants: Readonly<Record<string, typeof then>>) =>
+    (small: Scenario): Scenario => ({
+      ...small,
+      kmods: small.kmods
+        .filter(({ name }) => name === 'kmod-alpha')
+        .map((kmod) => ({ ...kmod, imports: [], variants: variants as (typeof kmod)['variants'] })),
+    });
+  test('of which one rpm is for this kernel is judged by that', async () => {
+    const both = rpmsFor({ [RELEASE.old]: then, [RELEASE.fresh]: now });
+    const { verdict, reasons } = await play('symbols', {}, { scenario: both });
+    expect([verdict, reasons]).toEqual(['promote', [`1 of 1 kmod loads into ${NEW} as it is`]]);
+  });
+  test('of which no rpm is for this kernel: for which they are is the reason', async () => {
+    const old = rpmsFor({
+      '6.1.100-1.el9.x86_64': now?.map((of) => ({ ...of, crc: '0x00000bad' })),
+      [RELEASE.old]: then,
+    });
+    const { verdict, reasons, symbols, run } = await play('symbols', {}, { scenario: old });
+    expect(verdict).toBe('block');
+    expect(reasons[0]).toBe(
+      `kmod-alpha-1.0-1.el9: does not load on x86_64: it is built for 6.1.100-1.el9.x86_64 and ${RELEASE.old}, and not for this kernel; 1 of its 1 symbol has another CRC (seq_printf: 0xac8427d8 → 0x2529ebe1, in kernel-core); it loads into ${OLD} as it is`,
+    );
+    expect(symbols['kmod-alpha']?.[0]?.remarks).toMatchObject([
+      { kind: 'built-for', kernels: ['6.1.100-1.el9.x86_64', RELEASE.old] },
+    ]);
+    expect((await report(run)).blame).toEqual([]);
+  });
+
+  /** A hub on which the rpms of kmod-alpha require more. */
+  const requiring =
+    (name: string, version: string): NonNullable<StageOptions['around']> =>
+    ({ hub, store }) => {
+      const readAll = async (calls: readonly Call<unknown>[]) =>
+        (await hub.readAll(calls)).map((answer, i) => {
+          const { rpmID } = (calls[i]?.params.at(-1) ?? {}) as { rpmID?: number };
+          const rpm = stage.world.state.rpms.find(({ id }) => id === rpmID);
+          if (!answer.ok || calls[i]?.method !== 'getRPMHeaders' || rpm?.name !== 'kmod-alpha') return answer;
+          const headers = answer.value as {
+            REQUIRENAME: string[];
+            REQUIREVERSION: string[];
+            REQUIREFLAGS: number[];
+          };
+          const REQUIRENAME = [...headers.REQUIRENAME, name];
+          const REQUIREVERSION = [...headers.REQUIREVERSION, version];
+          const REQUIREFLAGS = [...headers.REQUIREFLAGS, 8];
+          return { ok: true, value: { ...headers, REQUIRENAME, REQUIREVERSION, REQUIREFLAGS } };
+        });
+      return { store, hub: { ...hub, readAll: readAll as typeof hub.readAll } };
+    };
+  test('that requires another one by name cannot be installed with this one, though its symbols fit', async () => {
+    const around = requiring('kernel-uname-r', RELEASE.old);
+    const { verdict, reasons } = await play('symbols', FITTING, { around });
+    expect(verdict).toBe('block');
+    expect(reasons[0]).toBe(
+      `kmod-alpha-1.0-1.el9: does not load on x86_64: it requires kernel-uname-r = ${RELEASE.old}, and this kernel has ${RELEASE.fresh}; it loads into ${OLD} as it is`,
+    );
+  });
+  test('that requires what nothing tells of is inconclusive', async () => {
+    const around = requiring('kabi-modules', RELEASE.old);
+    const { verdict, reasons } = await play('symbols', { mode: 'observe', ...FITTING }, { around });
+    expect(verdict).toBe('hold');
+    expect(reasons[0]).toBe(
+      `kmod-alpha-1.0-1.el9 (inconclusive): its symbols on x86_64 tell nothing: it requires of the kernel what nothing tells of this one; it requires kabi-modules = ${RELEASE.old}, and nothing tells whether this kernel has that`,
+    );
+  });
+  test('that requires this one loads', async () => {
+    const { verdict } = await play('symbols', FITTING, {
+      around: requiring('kernel-uname-r', RELEASE.fresh),
+    });
+    expect(verdict).toBe('promote');
+  });
+});
+
+test('a kernel for a level of the architecture loads what is built for the architecture', async () => {
+  const around: StageOptions['around'] = ({ hub, store }) => {
+    const levelled = <T>(answer: T): T =>
+      Array.isArray(answer)
+        ? (answer.map((rpm) =>
+            rpm.arch === 'x86_64' && rpm.name.startsWith('kernel') ? { ...rpm, arch: 'x86_64_v2' } : rpm,
+          ) as T)
+        : answer;
+    const read: typeof hub.read = async (call) => {
+      const answer = await hub.read(call);
+      return call.method === 'listBuildRPMs' ? levelled(answer) : answer;
+    };
+    return { store, hub: { ...hub, read } };
+  };
+  const { verdict, run } = await play('symbols', FITTING, { around });
+  expect(verdict).toBe('promote');
+  expect(run.symbols?.kmods[0]?.arches).toMatchObject([{ arch: 'x86_64', answer: 'compatible' }]);
+});
+
+describe('what an older version kept of rpms, which tells symbols alone', () => {
+  const asked = () =>
+    stage.server.requests.flatMap(({ inner }) => inner.filter((name) => name === 'getRPMHeaders')).length;
+  /** A second run on NEW, after the store was made one of an older version. */
+  async function again() {
+    const ids = stage.world.state.rpms.map(({ id }) => id);
+    const kept = await stage.store.rpmSymbols(ids);
+    await stage.store.keepRpmSymbols(
+      new Map([...kept].map(([id, { provides, requires }]) => [id, { provides, requires }])),
+    );
+    const before = asked();
+    stage.world.as('kojiadmin').moveBuild('c9s-candidate', 'c9s-gate', NEW);
+    await stage.until('a second run is over', async () => {
+      const run = await stage.run(NEW);
+      return run?.generation === 2 && run.closing;
+    });
+    const rows = await stage.store.rpmSymbols([...kept.keys()]);
+    const whole = [...rows.values()].filter(({ packaging }) => packaging).length;
+    return { rows: rows.size, whole, asked: asked() - before, run: await stage.run(NEW) };
+  }
+  test('is asked for again, once', async () => {
+    await play('symbols', FITTING);
+    const second = await again();
+    expect(second.rows).toBeGreaterThan(3);
+    expect(second).toMatchObject({ whole: second.rows, asked: second.rows });
+    expect(second.run?.verdict?.verdict).toBe('promote');
+  });
+  test('does where the hub has the file no more', async () => {
+    let gone = false;
+    const around: StageOptions['around'] = ({ hub, store }) => ({
+      store,
+      hub: {
+        ...hub,
+        readAll: (async (calls: readonly Call<unknown>[]) =>
+          (await hub.readAll(calls)).map((answer, i) =>
+            gone && calls[i]?.method === 'getRPMHeaders'
+              ? { ok: true, value: { PROVIDENAME: [], PROVIDEVERSION: [], PROVIDEFLAGS: [] } }
+              : answer,
+          )) as typeof hub.readAll,
+      },
+    });
+    await play('symbols', FITTING, { around });
+    gone = true;
+    const second = await again();
+    expect(second.whole).toBe(0);
+    expect(second.run?.verdict?.verdict).toBe('promote');
   });
 });
 

@@ -305,7 +305,8 @@ describe('a waiver', () => {
     const run = await stage.closed(NEW);
     expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
     expect(run.verdict?.verdict).toBe('promote');
-    expect(stage.scratchBuilds('kmod-gamma')).toHaveLength(1);
+    // With the kernel, and with the baseline: nothing is built anew.
+    expect(stage.scratchBuilds('kmod-gamma')).toHaveLength(2);
     expect(await stage.story()).toContain('opened again: a waiver by ada lets it through: the vendor knows');
   });
 
@@ -455,7 +456,11 @@ describe('rebuilds after a promotion', () => {
     const beta = small.kmods.find(({ name }) => name === 'kmod-beta');
     return {
       ...small,
-      policy: { ...small.policy, tag: { ...small.policy.tag, 'kmod-gate': ['c9s-*', 'kmods9s-*'] } },
+      policy: {
+        ...small.policy,
+        tag: { ...small.policy.tag, 'kmod-gate': ['c9s-*', 'kmods9s-*'] },
+        srpm: ['kmod-gate'],
+      },
       // What is rebuilt sees the kernels that have passed.
       tags: [
         ...small.tags,
@@ -467,6 +472,7 @@ describe('rebuilds after a promotion', () => {
           locked: false,
           perm: null,
           arches: ['x86_64'],
+          dist: '.el9_7',
         },
       ],
       targets: [
@@ -492,7 +498,7 @@ describe('rebuilds after a promotion', () => {
     stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW, 120);
     expect(run.closing?.why).toMatch(
-      /^moved from c9s-gate to c9s-candidate; rebuilt kmod-alpha-1\.0-1\.el9,draft_\d+, kmod-beta-2\.1-3\.el9,draft_\d+$/,
+      /^moved from c9s-gate to c9s-candidate; rebuilt kmod-alpha-1\.0-1\.el9_7,draft_\d+, kmod-beta-2\.1-3\.el9_7,draft_\d+$/,
     );
     const real = stage.world.tasks().filter(({ method, request }) => {
       const options = request[2] as Record<string, unknown> | undefined;
@@ -513,14 +519,51 @@ describe('rebuilds after a promotion', () => {
     expect(reasons(run)).toContain('needs a rebuild: kmod-alpha, kmod-beta');
   });
 
-  test('that a name is taken for say what to bump', async () => {
-    await set({ gate: gate(false), scenario: chain });
+  const withoutDist = (small: Scenario): Scenario => {
+    const { tags, ...rest } = chain(small);
+    return { ...rest, tags: tags.map(({ dist: _, ...tag }) => tag) };
+  };
+  test.each([
+    ['real builds', false, 'Build already exists (id=3, state=COMPLETE)'],
+    ['drafts', true, 'Target build already exists: kmod-beta-2.1-3.el9 (id=3)'],
+  ])('%s that a name is taken for say what to bump', async (_what, draft, why) => {
+    await set({ gate: gate(draft), scenario: withoutDist });
     stage.world.completeKernel(NEW, STANDS);
     const run = await stage.closed(NEW, 120);
     expect(run.closing?.why).toContain(
-      "Build already exists (id=3, state=COMPLETE): kmod-beta-2.1-3.el9; bump the release in kmod-beta's spec file, or set draft = true",
+      `kmod-beta: ${why}: a release is only built once; bump the release of kmod-beta`,
     );
     expect(stage.world.tags(NEW)).toEqual(['c9s-candidate']);
+  });
+
+  test('come from the head of a branch, or again from the source rpm of which a build was made', async () => {
+    const scm = 'git+https://git.example.org/kmods/kmod-beta';
+    const { rebuild } = gate(false);
+    await set({
+      gate: { ...gate(false), rebuild: { ...rebuild, target: 'kmods9s', draft: false, branch: 'c9s' } },
+      scenario: (small) => {
+        const { kmods, ...rest } = chain(small);
+        return {
+          ...rest,
+          kmods: kmods.map((kmod) => (kmod.name === 'kmod-beta' ? { ...kmod, scm, head: '4.el9' } : kmod)),
+        };
+      },
+    });
+    // As kojid records it of a build that was made from a source rpm.
+    const alpha = stage.world.state.builds.findIndex(({ name }) => name === 'kmod-alpha');
+    const imported = stage.world.state.builds[alpha];
+    if (imported) stage.world.state.builds[alpha] = { ...imported, source: `${imported.nvr}.src.rpm` };
+    stage.world.completeKernel(NEW, STANDS);
+    const { closing } = await stage.closed(NEW, 120);
+    expect(closing?.why).toContain('rebuilt kmod-alpha-1.0-1.el9_7, kmod-beta-2.1-4.el9_7');
+    const sources = stage.world.tasks().flatMap(({ method, request }) => {
+      const isReal = method === 'build' && (request[2] as Record<string, unknown>)['wait_repo'] === true;
+      return isReal && request[1] === 'kmods9s' ? [request[0]] : [];
+    });
+    expect(sources).toEqual([
+      `${scm}#c9s`,
+      '../packages/kmod-alpha/1.0/1.el9/src/kmod-alpha-1.0-1.el9.src.rpm',
+    ]);
   });
 
   test.each(['build', 'multiCall'])('are made once, though replies to %s are lost', async (method) => {
@@ -571,7 +614,7 @@ describe('a build root with another kernel', () => {
     stage.world.completeKernel(NEW, STANDS);
     await held('held: kmod-alpha');
     expect(reasons((await stage.run(NEW)) as Run)[0]).toBe(
-      `kmod-alpha-1.0-1.el9 (inconclusive): tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which is not there; the kernel under test is ${NEW}`,
+      `kmod-alpha-1.0-1.el9 (inconclusive): tested no kernel on x86_64: its BuildRequires pin kernel-devel = 5.14.0-1.el9, which cannot be installed; the kernel under test is ${NEW}`,
     );
     expect(stage.scratchBuilds('kmod-alpha')).toHaveLength(1);
   });

@@ -85,11 +85,15 @@ export interface Httpd {
 /** By certificate, or by Kerberos with the keytab of the service. */
 export type Login = 'certificate' | { readonly keytab: string; readonly krb5: string };
 
-/** Start httpd before a hub. Throws an Error with its words where it does not start. */
+/**
+ * Start httpd before a hub. Throws an Error with its words where it does not start.
+ * @param protocols what TLS it speaks, as `SSLProtocol` of mod_ssl has it
+ */
 export async function startHttpd(
   hub: string,
   authority: Authority,
   login: Login = 'certificate',
+  protocols = '+TLSv1.2 +TLSv1.3',
 ): Promise<Httpd> {
   const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-httpd-'));
   const port = await freePort();
@@ -98,7 +102,7 @@ export async function startHttpd(
   const log = join(folder, 'error.log');
   writeFileSync(
     config,
-    configuration({ folder, port, pem, ca: authority.ca, hub: new URL(hub).origin, log, login }),
+    configuration({ folder, port, pem, ca: authority.ca, hub: new URL(hub).origin, log, login, protocols }),
   );
   const env = login === 'certificate' ? process.env : { ...process.env, KRB5_CONFIG: login.krb5 };
   const child = spawn(HTTPD, ['-f', config, '-DFOREGROUND'], { stdio: 'ignore', env });
@@ -136,6 +140,7 @@ function configuration(at: {
   hub: string;
   log: string;
   login: Login;
+  protocols: string;
 }): string {
   const auth = at.login === 'certificate' ? [] : ['authn_core', 'authz_user', 'auth_gssapi'];
   const modules = [
@@ -160,7 +165,7 @@ ${modules.map((name) => `LoadModule ${name}_module ${MODULES}/mod_${name}.so`).j
 Mutex file:${at.folder}
 SSLSessionCache none
 SSLEngine on
-SSLProtocol -all +TLSv1.2 +TLSv1.3
+SSLProtocol -all ${at.protocols}
 SSLCertificateFile ${at.pem}
 SSLCACertificateFile ${at.ca}
 <Location /kojihub/ssllogin>

@@ -281,6 +281,20 @@ describe('repos and build roots', () => {
     const world = createWorld({ ...small, policy: { ...small.policy, repo_id: [] } });
     const id = build(world, 'kmod-alpha', { repo_id: 1 });
     world.tick(MINUTE);
+    const why = ': Only admin can do this via default policy';
+    expect(faultOf(() => result(world, id))).toEqual([1004, `policy violation (build_from_repo_id)${why}`]);
+  });
+
+  it('binds admins by a policy that names others', () => {
+    const world = createWorld({
+      ...small,
+      policy: { tag: { 'kmod-gate': ['c9s-*'] }, repo_id: ['kmod-gate'] },
+    });
+    const admin = world.as('kojiadmin');
+    expect(faultOf(() => admin.tagBuild('c9s-candidate', world.completeKernel(NEW)))[0]).toBe(1004);
+    const src = '../packages/kmod-alpha/1.0/1.el9/src/kmod-alpha-1.0-1.el9.src.rpm';
+    const id = Number(admin.call('build', src, 'kmods9s-gate', { scratch: true, repo_id: 1 }));
+    world.tick(MINUTE);
     expect(faultOf(() => result(world, id))).toEqual([1004, 'policy violation (build_from_repo_id)']);
   });
 
@@ -511,10 +525,84 @@ describe('tasks', () => {
     ['a repo of another tag', 'kmod-alpha', { repo_id: 1 }, 'kmods9s-other', 1005],
   ] as const)('takes %s, and fails later', (_what, kmod, opts, target, code) => {
     const other = { name: 'kmods9s-other', build_tag: 'c9s-build', dest_tag: 'c9s-blocked' };
-    const world = createWorld({ ...small, targets: [...small.targets, other] });
+    const policy = { ...small.policy, srpm: ['kmod-gate'] };
+    const world = createWorld({ ...small, policy, targets: [...small.targets, other] });
     const id = build(world, kmod, opts, target);
     world.tick(10 * MINUTE);
     expect(faultOf(() => result(world, id))[0]).toBe(code);
+  });
+
+  // What a Koji 1.35.3 hub answered to host.assertPolicy and host.initBuild of the same.
+  describe('a real build', () => {
+    const ALPHA = 'git+https://git.example.org/kmods/kmod-alpha';
+    const SRPM = '../packages/kmod-alpha/1.0/1.el9/src/kmod-alpha-1.0-1.el9.src.rpm';
+    const EXISTS =
+      "Build already exists (id=2, state=COMPLETE): {'name': 'kmod-alpha', 'version': '1.0', 'release': '1.el9', ";
+    const DRAFT_EXISTS = 'Target build already exists: kmod-alpha-1.0-1.el9 (id=2)';
+    const NOT_ADMIN = 'policy violation (build_from_srpm): Only admin can do this via default policy';
+    const made = (
+      source: string,
+      {
+        dist,
+        head,
+        srpm = [],
+        draft = false,
+      }: { dist?: string; head?: string; srpm?: string[]; draft?: boolean },
+    ) => {
+      const tag = { name: 'real-build', inherits: ['c9s-build'], packages: [], blocked: [], locked: false };
+      const world = createWorld({
+        ...small,
+        policy: { ...small.policy, srpm },
+        tags: [...small.tags, { ...tag, perm: null, arches: ['x86_64'], ...(dist && { dist }) }],
+        targets: [...small.targets, { name: 'real', build_tag: 'real-build', dest_tag: 'kmods9s-release' }],
+        kmods: small.kmods.map((kmod) => ({ ...kmod, scm: ALPHA, ...(head && { head }) })),
+      });
+      const id = Number(world.as('kojiadmin').call('build', source, 'real', { draft }));
+      world.tick(10 * MINUTE);
+      const built = world.state.builds.find(({ task_id }) => task_id === id);
+      return built ? [built.nvr, built.source] : faultOf(() => result(world, id))[1];
+    };
+    it.each([
+      ['of a name that is there', SRPM, {}, EXISTS],
+      ['as a draft of a name that is there', SRPM, { draft: true }, DRAFT_EXISTS],
+      [
+        'from a source rpm, where the policy names others',
+        SRPM,
+        { srpm: ['kmod-gate'] },
+        'policy violation (build_from_srpm)',
+      ],
+      ['from a branch of which the release is the same', `${ALPHA}#c9s`, {}, EXISTS],
+    ] as const)('is refused %s', (_what, source, how, fault) => {
+      expect(made(source, { ...how, srpm: 'srpm' in how ? [...how.srpm] : [] })).toContain(fault);
+    });
+    it.each([
+      [
+        'with another %dist',
+        SRPM,
+        { dist: '.el9_7' },
+        ['kmod-alpha-1.0-1.el9_7', 'kmod-alpha-1.0-1.el9.src.rpm'],
+      ],
+      [
+        'as a draft of it',
+        SRPM,
+        { dist: '.el9_7', draft: true },
+        [expect.stringMatching(/^kmod-alpha-1\.0-1\.el9_7,draft_\d+$/), 'kmod-alpha-1.0-1.el9.src.rpm'],
+      ],
+      [
+        'from a branch with a bumped release',
+        `${ALPHA}#c9s`,
+        { head: '2.el9' },
+        ['kmod-alpha-1.0-2.el9', `${ALPHA}#c9s`],
+      ],
+    ] as const)('is made %s', (_what, source, how, build) => {
+      expect(made(source, how)).toEqual(build);
+    });
+    it('from a source rpm is for admins unless a policy says otherwise', () => {
+      const world = createWorld(small);
+      const id = Number(world.as('kmod-gate').call('build', SRPM, 'kmods9s-gate', {}));
+      world.tick(MINUTE);
+      expect(faultOf(() => result(world, id))).toEqual([1004, NOT_ADMIN]);
+    });
   });
 
   it('builds from a source repository called like the package', () => {

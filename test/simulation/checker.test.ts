@@ -431,7 +431,8 @@ const LIES: Record<string, Lie> = {
     play: PROMOTED,
     lie: (view) => {
       for (const intent of runIn(view).intents)
-        if (intent.write.kind === 'scratch-build') intent.ending = { at: intent.askedAt, how: 'lost' };
+        if (intent.write.kind === 'scratch-build')
+          intent.ending = { at: intent.askedAt, fact: intent.fact, how: 'lost' };
     },
     promise: 3,
     says: /was given up, and is task/,
@@ -528,7 +529,7 @@ const LIES: Record<string, Lie> = {
       const run = runIn(view);
       const at = stage.world.now() + 60_000;
       const id = `${run.id}/tag/1`;
-      run.intents.push({ id, write: { kind: 'tag', tag: 'c9s-blocked' }, askedAt: at });
+      run.intents.push({ id, fact: 99, write: { kind: 'tag', tag: 'c9s-blocked' }, askedAt: at });
       if (run.closing) run.closing.how = 'done';
     },
     promise: 7,

@@ -199,8 +199,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     say: Say,
   ): void {
     // Since then a retry may have chosen kmods anew.
-    const known = given.chosenAt > at ? earlier.get(given.id) : given;
-    if (!known || known.chosenAt > at) return;
+    const known = given.chosen.at > at ? earlier.get(given.id) : given;
+    if (!known || known.chosen.at > at) return;
     const { state } = view;
     if (wrong === wrongBlock) notePass(state, gate, given, at, 'kept');
     judgements.push(() => {
@@ -284,7 +284,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
       if (target !== gate.build?.target && !own) say(4, `task ${task.id} builds in ${String(target)}`);
       if (
         !run.kmods.some((one) => one.name === kmod && one.source === source) &&
-        run.chosenAt <= created(task)
+        run.chosen.at <= created(task)
       )
         say(3, `task ${task.id} builds ${String(source)}, which ${run.id} did not choose`);
     } else if (write.kind === 'rebuild') {
@@ -784,7 +784,7 @@ function lostOf(before: Run, run: Run): string | undefined {
   }
   if (run.orders.length < before.orders.length) return 'an order';
   if (run.waivers.length < before.waivers.length) return 'a waiver';
-  if (before.symbols && !run.symbols && run.chosenAt === before.chosenAt) return 'its symbols';
+  if (before.symbols && !run.symbols && run.chosen.at === before.chosen.at) return 'its symbols';
   return undefined;
 }
 

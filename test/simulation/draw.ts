@@ -322,7 +322,7 @@ function drawScenario(
   });
   return {
     hub: random.chance(0.1)
-      ? { version: '1.28.1', lacks: ['repo.request', 'repo.checkRequest', 'repo.get'] }
+      ? { version: '1.28.1', lacks: ['repo.request', 'repo.checkRequest', 'repo.get', 'repo.query'] }
       : { version: '1.35.3', lacks: [] },
     users: [
       { name: 'kojiadmin', password: 'a', perms: ['admin'] },
@@ -330,7 +330,11 @@ function drawScenario(
       { name: PERSON, password: 'c', perms: ['admin', 'draft-promoter'] },
       { name: SIGNER, password: 'd', perms: ['admin'] },
     ],
-    policy: { tag: { [GATE_USER]: ['*'] }, repo_id: random.chance(0.9) ? [GATE_USER] : [] },
+    policy: {
+      tag: Object.fromEntries(['kojiadmin', GATE_USER, PERSON, SIGNER].map((name) => [name, ['*']])),
+      repo_id: random.chance(0.9) ? [GATE_USER] : [],
+      srpm: [GATE_USER],
+    },
     builders: random.int(1, 4),
     repo_builders: null,
     broken_repos: [],
@@ -355,7 +359,8 @@ function drawScenario(
       tag('try-build', ['gate', 'gate2', 'kmods'], { arches: built }),
       tag('try2-build', ['gate2', 'gate', 'kmods'], { arches }),
       tag('try-dest', []),
-      tag('real-build', ['pass', 'kmods'], { arches }),
+      // Another %dist: Koji makes no build of a name that is there.
+      tag('real-build', ['pass', 'kmods'], { arches, dist: '.el9_1' }),
     ],
     targets: [
       { name: 'try', build_tag: 'try-build', dest_tag: 'try-dest' },

@@ -51,7 +51,7 @@ export const taskOf = ({ tasks }: State, { receipt }: Intent): Task | undefined 
 export function wrongChoice(state: State, gate: Gate, run: Run, clock: Clock): string | undefined {
   const tag = state.tags.find(({ name }) => name === gate.kmods.tag);
   if (!tag) return undefined;
-  const [from, to] = [run.chosenAt - LOOK, run.chosenAt];
+  const [from, to] = [run.chosen.at - LOOK, run.chosen.at];
   const all = listingsIn(state, tag, clock).filter(({ build }) => isChosen(state, gate, tag, build));
   // What the world began with was there all the time.
   const begin = Math.max(from, clock(state.events[0]?.time ?? 0));

@@ -204,8 +204,8 @@ export const PATCHES: readonly Patch[] = [
     changes: [
       ...change(
         TRIAL,
-        "kind === 'kernel' && isPin(identifier)",
-        "kind === 'kernel' && isPin(identifier) && /-devel/.test(identifier ?? '')",
+        'errors.map((error) => pinIn(error, kernel))',
+        "errors.map((error) => /-devel/.test(error.identifier ?? '') && pinIn(error, kernel))",
       ),
       ...change(
         TRIAL,

@@ -73,7 +73,8 @@ export async function actAsPerson(
     case 'waive': {
       const kernel = random.pick([build.nvr, 'kernel-*', 'next']);
       const kmod = random.pick(['kmod-a', 'kmod-*', 'stablelist']);
-      const until = random.chance(0.5) ? at + random.int(1, 600) * MINUTE : null;
+      const ahead = await store.ahead();
+      const until = random.chance(0.5) ? at + ahead + random.int(1, 600) * MINUTE : null;
       await store.waive({ at, by: 'ada', reason: 'she knows', gate: null, kernel, kmod, until }, []);
       return { kind: 'waive', text: `waives ${kmod} for ${kernel}` };
     }
@@ -115,7 +116,15 @@ export async function waiveFor(
     until,
   }: { readonly at: number; readonly nvr: string; readonly kmod: string; readonly until: number },
 ): Promise<void> {
-  const said = { at, by: 'ada', reason: 'this once', gate: null, kernel: nvr, kmod, until: at + until };
+  const said = {
+    at,
+    by: 'ada',
+    reason: 'this once',
+    gate: null,
+    kernel: nvr,
+    kmod,
+    until: at + until + (await store.ahead()),
+  };
   await store.waive(said, []);
 }
 

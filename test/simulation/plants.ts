@@ -40,9 +40,11 @@ const EVERYTHING: Waiver = {
   kernel: '*',
   gate: null,
   until: null,
+  ends: null,
   by: 'nobody',
   reason: '',
   at: 0,
+  fact: 0,
 };
 
 /** The promise, the bug in words, and the bug. */

@@ -6,7 +6,7 @@ import type { Entry } from '../../src/core/model.ts';
 import { busMessage } from '../../src/sim/messages.ts';
 import { nextMoment } from '../../src/sim/tasks.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
-import { steadyClock } from '../../src/store/clock.ts';
+import { clockNotes, gateClock, knownOf, timeBeside } from '../../src/store/clock.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createBus, garbage } from './bus.ts';
@@ -138,15 +138,19 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     if (message) bus.publish(message);
   });
 
+  /** Of the process that runs. */
+  let noteClock = async () => 0;
   async function startProcess(): Promise<void> {
     note('a process starts');
-    const now = machine.noted(steadyClock(machine.wall, await store.newest()));
+    const clock = gateClock({ wall: machine.wall, passed: world.now }, await knownOf(store));
+    noteClock = clockNotes(clock, store);
+    await noteClock();
     const begun = createProcess(drawn, {
       world,
       store,
       network,
       weather,
-      now,
+      clock: { ...clock, now: machine.noted(clock.now) },
       diskFull: () => diskFull,
       plant,
     });
@@ -171,7 +175,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
 
   const persons = random.fork('persons');
   async function act(): Promise<void> {
-    const at = steadyClock(machine.wall, await store.newest())();
+    const at = await timeBeside(store, machine.wall());
     const done = await actAsPerson(persons, { world, store, at });
     if (!done) return;
     note(`a person ${done.text}`);
@@ -237,7 +241,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
         shipAll(world, 'pass', 'released');
         return;
       case 'waive': {
-        const at = steadyClock(machine.wall, await store.newest())();
+        const at = await timeBeside(store, machine.wall());
         const nvr = nameOf(what.nvr);
         await waiveFor(store, { ...what, nvr, at });
         note(`a person waives ${what.kmod} for ${nvr}, for ${stamp(what.until)}`);
@@ -248,6 +252,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     strike(what.kind);
     if (what.kind !== 'set-clock') return change[what.kind]();
     machine.set(what.by);
+    if (process) await noteClock();
     soon();
   }
 
@@ -256,7 +261,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
   agenda.addAsync(start + drawn.stormEnds, async () => {
     note('faults stop');
     for (const relief of Object.values(TROUBLES)) change[relief]();
-    await release(store, steadyClock(machine.wall, await store.newest())());
+    await release(store, await timeBeside(store, machine.wall()));
   });
   await startProcess();
   const violations: string[] = [];

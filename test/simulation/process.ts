@@ -4,6 +4,7 @@ import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import { createReconciler, type Reconciler } from '../../src/reconciler/reconciler.ts';
 import type { World } from '../../src/sim/world.ts';
+import type { GateClock } from '../../src/store/clock.ts';
 import type { Store } from '../../src/store/store.ts';
 import { FACTS } from '../store/facts.ts';
 import { type Drawn, GATE_USER } from './draw.ts';
@@ -32,8 +33,7 @@ export interface Surroundings {
   readonly store: Store;
   readonly network: Network;
   readonly weather: Weather;
-  /** Its clock. */
-  readonly now: () => number;
+  readonly clock: GateClock;
   /** Whether nothing more can be written to the store. */
   readonly diskFull: () => boolean;
   /** A bug to plant: what it has in place of its hub and store. */
@@ -41,7 +41,7 @@ export interface Surroundings {
 }
 
 export function createProcess(drawn: Drawn, surroundings: Surroundings): Process {
-  const { world, store, network, weather, now, diskFull, plant } = surroundings;
+  const { world, store, network, weather, clock, diskFull, plant } = surroundings;
   const hub = connectHub({
     server: 'http://hub/kojihub',
     authtype: 'password',
@@ -94,7 +94,7 @@ export function createProcess(drawn: Drawn, surroundings: Surroundings): Process
     hub: mortal(parts.hub, () => false),
     store: mortal(parts.store, (method) => FACTS.has(method) && (diskFull() || weather.storeFails())),
     log: pino({ level: 'silent' }),
-    now,
+    ...clock,
     random: weather.next,
   });
   const step = () => {

@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import type { Entry } from '../../src/core/model.ts';
 import { type Mishap, serveWorld } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
-import { steadyClock } from '../../src/store/clock.ts';
+import { timeBeside } from '../../src/store/clock.ts';
 import { withStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type Ended, fileOf, type Program, start } from '../commands/program.ts';
@@ -131,7 +131,7 @@ async function setStage(random: Random): Promise<Stage> {
     if (!witness.hasStore()) return;
     for (let due = hub.takePersons(); due > 0; due--) {
       const done = await withStore(config.store.url, 'append', async (store) => {
-        const at = steadyClock(world.now, await store.newest())();
+        const at = await timeBeside(store, world.now());
         return actAsPerson(persons, { world, store, at });
       });
       if (done) hub.note(`a person ${done.text}`);

@@ -154,7 +154,7 @@ function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' 
   return subject.waivers.some((waiver) => {
     if (!matches(waiver.kmod, what) || (waiver.gate !== null && waiver.gate !== gate.name)) return false;
     const ends = Math.min(
-      waiver.until ?? Number.POSITIVE_INFINITY,
+      waiver.ends ?? Number.POSITIVE_INFINITY,
       waiver.ended?.at ?? Number.POSITIVE_INFINITY,
     );
     // Which kernel was the next one is a matter of moments.

@@ -1,76 +1,112 @@
-/** Time that never goes back, whatever the machine's clock does. */
+/** The gate's clock goes as time does, whatever is done to the machine's. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { steadyClock } from '../../src/store/clock.ts';
+import { clockNotes, gateClock, knownOf, thisMachine, timeBeside } from '../../src/store/clock.ts';
 import { openStore } from '../../src/store/open.ts';
 
 const HOUR = 3_600_000;
+const START = Date.UTC(2026, 10, 30);
 
-/** A clock of the machine that is set and goes on. */
-function machine(at = 100 * HOUR) {
-  let now = at;
+/** A machine whose clock is set while time goes on. */
+function machine(at = START) {
+  let [wall, passed] = [at, 0];
   return {
-    wall: () => now,
-    set(to: number) {
-      now = to;
+    wall: () => wall,
+    passed: () => passed,
+    set(by: number) {
+      wall += by;
     },
     pass(ms: number) {
-      now += ms;
+      wall += ms;
+      passed += ms;
     },
   };
 }
 
-test('it shows what the machine shows', () => {
-  const { wall, pass, set } = machine();
-  const clock = steadyClock(wall, 0);
-  expect(clock()).toBe(100 * HOUR);
+const memory = () => openStore('sqlite::memory:', { mode: 'write' });
+
+test('it shows what the machine shows, and goes on as time does when somebody sets that', () => {
+  const { pass, set, ...of } = machine();
+  const { now, ahead } = gateClock(of, { newest: 0, ahead: 0 });
   pass(5);
-  expect(clock()).toBe(100 * HOUR + 5);
-  set(120 * HOUR);
-  expect(clock()).toBe(120 * HOUR);
-});
-
-test('set back by two hours it goes on at half speed, and both are one again four hours later', () => {
-  const { wall, pass, set } = machine();
-  const clock = steadyClock(wall, 0);
-  set(98 * HOUR);
-  expect(clock()).toBe(100 * HOUR);
-  pass(2 * HOUR);
-  expect(clock()).toBe(101 * HOUR);
-  pass(2 * HOUR);
-  expect(clock()).toBe(102 * HOUR);
-  expect(wall()).toBe(102 * HOUR);
+  expect([now(), ahead()]).toEqual([START + 5, 0]);
+  set(-2 * HOUR);
+  expect([now(), ahead()]).toEqual([START + 5, -2 * HOUR]);
   pass(HOUR);
-  expect(clock()).toBe(103 * HOUR);
+  set(24 * HOUR);
+  expect([now(), ahead()]).toEqual([START + HOUR + 5, 22 * HOUR]);
 });
 
-test('after a restart it goes on after the newest fact', () => {
-  const { wall, pass } = machine(50 * HOUR);
-  const clock = steadyClock(wall, 52 * HOUR);
-  expect(clock()).toBe(52 * HOUR + 1);
-  pass(HOUR);
-  expect(clock()).toBe(52.5 * HOUR + 1);
-});
-
-test('it never goes back, and never behind the machine, and comes to it in the end', () => {
-  const step = fc.record({ set: fc.boolean(), by: fc.integer({ min: -3 * HOUR, max: 3 * HOUR }) });
+test('whatever is done to the machine, it shows how much time has passed', () => {
+  const steps = fc.array(
+    fc.record({ pass: fc.nat(3 * HOUR), set: fc.integer({ min: -300 * HOUR, max: 300 * HOUR }) }),
+  );
   fc.assert(
-    fc.property(fc.array(step), fc.integer({ min: 0, max: 200 * HOUR }), (steps, newest) => {
-      const { wall, pass } = machine();
-      const clock = steadyClock(wall, newest);
-      let last = clock();
-      expect(last).toBeGreaterThanOrEqual(newest);
-      for (const { set, by } of steps) {
-        pass(set ? by : Math.abs(by));
-        const now = clock();
-        expect(now).toBeGreaterThanOrEqual(last);
-        expect(now).toBeGreaterThanOrEqual(wall());
-        last = now;
+    fc.property(steps, fc.nat(2 * START), (all, newest) => {
+      const { pass, set, ...of } = machine();
+      const { now, ahead } = gateClock(of, { newest, ahead: 0 });
+      const begun = now();
+      expect(begun).toBe(Math.max(START, newest + 1));
+      let passed = 0;
+      for (const step of all) {
+        pass(step.pass);
+        set(step.set);
+        passed += step.pass;
+        expect(now()).toBe(begun + passed);
+        expect(now() + ahead()).toBe(of.wall());
       }
-      pass(2 * (last - wall()));
-      expect(clock()).toBe(wall());
     }),
   );
+});
+
+test('a process that begins goes on from what the one before has noted', async () => {
+  const store = await memory();
+  const { pass, set, ...of } = machine();
+  const first = gateClock(of, await knownOf(store));
+  const note = clockNotes(first, store);
+  expect(await note()).toBe(0);
+  set(10 * 365 * 24 * HOUR);
+  expect(await note()).toBe(10 * 365 * 24 * HOUR);
+  expect(await note()).toBe(0);
+  // A command beside it tells the gate's time, too.
+  expect((await timeBeside(store, of.wall())) - first.now()).toBeLessThanOrEqual(1);
+  pass(HOUR);
+  const second = gateClock(of, await knownOf(store));
+  expect(second.now() - first.now()).toBeLessThanOrEqual(1);
+  // The clock is put right again while no process runs.
+  set(-10 * 365 * 24 * HOUR);
+  const third = gateClock(of, await knownOf(store));
+  expect(third.now()).toBeGreaterThan(START);
+  expect(third.now()).toBeLessThanOrEqual(second.now());
+  expect(await clockNotes(third, store)()).toBeLessThan(-9 * 365 * 24 * HOUR);
+  // Seconds are no jump: the machine's clock is put right bit by bit.
+  set(5_000);
+  expect(await clockNotes(third, store)()).toBe(0);
+  await store.close();
+});
+
+test('a waiver ends by the calendar, also where somebody sets the clock', async () => {
+  const store = await memory();
+  const waiver = { at: START, by: 'ada', reason: '', gate: null, kernel: '*', kmod: '*' };
+  const until = START + 24 * HOUR;
+  await store.waive({ ...waiver, until }, []);
+  await store.waive({ ...waiver, until: null }, []);
+  const ends = async () => (await store.waivers()).map((one) => one.ends);
+  expect(await ends()).toEqual([null, until]);
+  await store.noteAhead(2 * HOUR, START + 1);
+  expect(await ends()).toEqual([null, until - 2 * HOUR]);
+  await store.noteAhead(-HOUR, START + 2);
+  expect(await ends()).toEqual([null, until + HOUR]);
+  expect((await store.waivers()).map((one) => one.until)).toEqual([null, until]);
+  await store.close();
+});
+
+test('this machine shows the time of day, and time passes on it', async () => {
+  const { wall, passed } = thisMachine();
+  const before = passed();
+  expect(Math.abs(wall() - Date.now())).toBeLessThan(60_000);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(passed()).toBeGreaterThan(before);
 });
 
 test('the newest fact may be a line of the journal, a waiver, or the end of one', async () => {

@@ -32,7 +32,6 @@ const ALIVE = /USING (COVERING )?INDEX (run_live|intent_again|intent_side_tag)\b
 
 const QUERIES: Record<string, (store: Store) => Promise<unknown>> = {
   liveKernels: (store) => store.liveKernels(),
-  'liveKernels of a gate': (store) => store.liveKernels(GATE),
   'a live run': (store) => store.run(runOf(LAST)),
   latestRun: (store) => store.latestRun(GATE, buildOf(LAST)),
   runsOf: (store) => store.runsOf(buildOf(LAST)),
@@ -47,6 +46,8 @@ const QUERIES: Record<string, (store: Store) => Promise<unknown>> = {
   kernel: (store) => store.kernel('kernel-5.14.0-7.el9'),
   sideTags: (store) => store.sideTags(),
   wordsOfPersons: (store) => store.wordsOfPersons(),
+  runsWaived: (store) => store.runsWaived(0),
+  ahead: (store) => store.ahead(),
 };
 
 test.each(Object.entries(QUERIES))('%s goes through no history', async (_, ask) => {

@@ -1,9 +1,9 @@
 /** Stores with a long history, made in seconds: for the tests of what is looked at, and for the bench. */
 import { Kysely, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
 import Database from 'libsql';
-import { openStore } from '../../src/store/open.ts';
+import { openStore, storeOver } from '../../src/store/open.ts';
 import { isLive, passedBy, type Tables } from '../../src/store/schema.ts';
-import { type Store, storeOver } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 
 export interface History {
   /** Runs that are over, and runs that go on; each of a kernel build of its own. */
@@ -52,30 +52,30 @@ export async function makeHistory(path: string, { closed, live, kmods }: History
     SELECT build, 'kernel-5.14.0-' || n || '.el9', 'kernel', NULL, '5.14.0', n || '.el9', at FROM one`.execute(
     db,
   );
-  await sql`INSERT INTO run (id, gate, build_id, generation, entry, tags, started_at, strategy, baseline)
-    SELECT id, ${GATE}, build, 1, n, '["gate"]', at, 'rebuild', NULL FROM one`.execute(db);
-  await sql`INSERT INTO selection (run_id, at, kmods, size)
-    SELECT id, at, ${JSON.stringify(chosen)}, ${kmods} FROM one`.execute(db);
-  await sql`INSERT INTO intent (id, run_id, seq, kind, "write", asked_at, kmod_build, kernel_build)
-    SELECT id || '/' || ${name} || '/1', id, kmod.key, 'scratch-build', ${write}, at + 1, ${build}, build
+  await sql`INSERT INTO run (id, fact, gate, build_id, generation, entry, tags, started_at, strategy, baseline)
+    SELECT id, n * 10, ${GATE}, build, 1, n, '["gate"]', at, 'rebuild', NULL FROM one`.execute(db);
+  await sql`INSERT INTO selection (run_id, at, fact, kmods, size)
+    SELECT id, at, n * 10, ${JSON.stringify(chosen)}, ${kmods} FROM one`.execute(db);
+  await sql`INSERT INTO intent (id, run_id, seq, kind, "write", asked_at, fact, kmod_build, kernel_build)
+    SELECT id || '/' || ${name} || '/1', id, kmod.key, 'scratch-build', ${write}, at + 1, n * 10 + 1, ${build}, build
     FROM one JOIN ${list}`.execute(db);
   // One kmod of each run was tried again.
-  await sql`INSERT INTO intent (id, run_id, seq, kind, "write", asked_at, kmod_build, kernel_build, again)
-    SELECT id || '/' || ${name} || '/2', id, ${kmods}, 'scratch-build', ${write}, at + 1, ${build}, build, 1
+  await sql`INSERT INTO intent (id, run_id, seq, kind, "write", asked_at, fact, kmod_build, kernel_build, again)
+    SELECT id || '/' || ${name} || '/2', id, ${kmods}, 'scratch-build', ${write}, at + 1, n * 10 + 2, ${build}, build, 1
     FROM one JOIN ${list} WHERE kmod.key = 0`.execute(db);
   await sql`INSERT INTO receipt (intent_id, at, task_id, receipt)
     SELECT intent.id, at + 1, intent.rowid, json_object('at', at + 1, 'task', intent.rowid)
     FROM one JOIN intent ON run_id = one.id`.execute(db);
-  await sql`INSERT INTO ending (intent_id, at, how, ending)
-    SELECT intent.id, at + 2, 'done', ${evidence} FROM one JOIN intent ON run_id = one.id
+  await sql`INSERT INTO ending (intent_id, at, fact, how, ending)
+    SELECT intent.id, at + 2, n * 10 + 3, 'done', ${evidence} FROM one JOIN intent ON run_id = one.id
     WHERE NOT live OR seq % 2 = 0`.execute(db);
   await sql`INSERT INTO trial (kmod_build, kernel_build, arch, target, shows, proof, at, run_id, repo)
     SELECT ${build}, build, 'x86_64', 't', 'builds', 'buildroot', at + 2, id, n FROM one JOIN ${list}`.execute(
     db,
   );
   const verdict = sql`CASE WHEN ${blocks} THEN 'block' ELSE 'promote' END`;
-  await sql`INSERT INTO verdict (run_id, at, verdict, reasons, last_order, overdue, tally)
-    SELECT id, at + 3, ${verdict}, '["as it is"]', 0, 0, json_object('ok', ${kmods}) FROM one WHERE NOT live`.execute(
+  await sql`INSERT INTO verdict (run_id, at, fact, verdict, reasons, overdue, tally)
+    SELECT id, at + 3, n * 10 + 4, ${verdict}, '["as it is"]', 0, json_object('ok', ${kmods}) FROM one WHERE NOT live`.execute(
     db,
   );
   await sql`INSERT INTO closing (run_id, at, how, why)
@@ -85,11 +85,12 @@ export async function makeHistory(path: string, { closed, live, kmods }: History
   await sql`INSERT INTO judgement (run_id, gate, kernel_build, kmod, kmod_build, outcome, baseline, at, package, passed)
     SELECT id, ${GATE}, build, ${name}, ${build}, ${outcome}, NULL, at + 3, 'kernel', NOT (${blocks})
     FROM one JOIN ${list} WHERE NOT live`.execute(db);
-  await sql`INSERT INTO journal (at, kind, gate, build_id, run_id, text)
-    SELECT at + step.key, step.value, ${GATE}, build, id, 'as it is'
+  await sql`INSERT INTO journal (at, fact, kind, gate, build_id, run_id, text)
+    SELECT at + step.key, n * 10 + step.key, step.value, ${GATE}, build, id, 'as it is'
     FROM one JOIN (SELECT key, value FROM json_each(
       '["run", "asked", "answered", "ended", "state", "verdict", "closed"]')) AS step
     WHERE NOT live OR step.key < 5 ORDER BY n, step.key`.execute(db);
+  await sql`UPDATE sequence SET newest = ${(closed + live + 1) * 10}`.execute(db);
   await sql`COMMIT`.execute(db);
   await sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db);
   await db.destroy();

@@ -18,8 +18,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { countRetries } from '../../src/core/judge.ts';
 import type { ArchDetail, Run, SymbolsShown, Write } from '../../src/core/model.ts';
 import { StoreError } from '../../src/store/error.ts';
+import { migrationProvider } from '../../src/store/migrations.ts';
 import { hubUrl, openStore, withStore } from '../../src/store/open.ts';
-import { migrationProvider } from '../../src/store/schema.ts';
 import type { Store } from '../../src/store/store.ts';
 import { BUILDS, FAILS, KERNEL, kmod, OTHER } from '../core/facts.ts';
 
@@ -83,7 +83,8 @@ describe('facts', () => {
     const run = await begin(first);
     expect(run).toEqual({
       ...BEGUN,
-      chosenAt: 1_000,
+      fact: 2,
+      chosen: { at: 1_000, fact: 2 },
       baselineRepos: {},
       past: [],
       intents: [],
@@ -103,15 +104,20 @@ describe('facts', () => {
     expect(again.installation).toBe(first.installation);
     expect(await again.run(run.id)).toEqual({
       ...BEGUN,
-      chosenAt: 1_000,
+      fact: 2,
+      chosen: { at: 1_000, fact: 2 },
       baselineRepos: {},
       past: [],
       waivers: [],
       orders: [],
       intents: [
-        { ...intent, receipt: { at: 1_200, task: 99 }, ending: { at: 1_300, how: 'done', build: BUILDS } },
+        {
+          ...intent,
+          receipt: { at: 1_200, task: 99 },
+          ending: { at: 1_300, fact: 5, how: 'done', build: BUILDS },
+        },
       ],
-      verdict: { at: 1_400, verdict: 'promote', reasons: ['1 of 1 kmod builds'] },
+      verdict: { at: 1_400, fact: 6, verdict: 'promote', reasons: ['1 of 1 kmod builds'] },
       closing: { at: 1_500, how: 'done', why: 'moved' },
     });
     expect(await again.ownerOfTask(99)).toEqual({ gate: 'c9s', build: KERNEL.id, run: BEGUN.id });
@@ -429,8 +435,8 @@ describe('opening', () => {
     const run = (await store.run('c9s/30/1')) as Run;
     // By arch; what was built against another kernel, or says nothing of the kmod, is left out.
     expect(run.past.map(({ arch, shows, target, run }) => `${arch} ${shows} ${target} ${run}`)).toEqual([
-      'x86_64 builds try c9s/20/1',
       'aarch64 fails try c9s/20/1',
+      'x86_64 builds try c9s/20/1',
     ]);
     expect(run.baselineRepos).toEqual({ 20: { repo: 44, why: '' } });
     expect(await store.reposWith(20)).toEqual([5]);

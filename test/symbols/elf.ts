@@ -13,6 +13,7 @@ interface Label {
   /** Index in the given sections from 0, or an absolute symbol. */
   readonly section: number | 'absolute';
   readonly value: number;
+  readonly weak?: boolean;
 }
 
 /** Numbers one after the other, each of so many bytes. */
@@ -54,12 +55,13 @@ export function writeElf(
     texts.push(Buffer.from(`${it}\0`));
     return offset;
   };
-  const symbols = labels.map(({ name, section, value }) => {
+  const symbols = labels.map(({ name, section, value, weak }) => {
     const index = section === 'absolute' ? 0xfff1 : section + 1;
     const nameAt = text(name);
+    const info = (weak ? 2 : 1) << 4;
     return wide
-      ? packed(shape, [nameAt, 4], [0, 1], [0, 1], [index, 2], [value, 8], [0, 8])
-      : packed(shape, [nameAt, 4], [value, 4], [0, 4], [0, 1], [0, 1], [index, 2]);
+      ? packed(shape, [nameAt, 4], [info, 1], [0, 1], [index, 2], [value, 8], [0, 8])
+      : packed(shape, [nameAt, 4], [value, 4], [0, 4], [info, 1], [0, 1], [index, 2]);
   });
   const names = Object.keys(contents).map(text);
   const [symtabName, strtabName] = [text('.symtab'), text('.strtab')];

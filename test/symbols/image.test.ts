@@ -78,7 +78,7 @@ describe('what is wrong is told, with file and offset', () => {
     ['a payload beyond the end', bzImage(vmlinux()).subarray(0, 3000), 'it: byte 1124: '],
     [
       'a payload of another kind',
-      bzImage(Buffer.from('BZh91AY')),
+      bzImage(Buffer.from('\x89LZO\0\r\n', 'latin1')),
       'it: byte 1124: the kernel in it is packed in a way',
     ],
     [

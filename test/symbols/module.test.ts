@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { compareKmod } from '../../src/kabi/compare.ts';
 import { formatCrc } from '../../src/kabi/crc.ts';
-import type { ImportedSymbol } from '../../src/kabi/model.ts';
+import { combineKernel } from '../../src/kabi/kernel.ts';
+import type { ImportedSymbol, Loading } from '../../src/kabi/model.ts';
 import { parseSymvers } from '../../src/kabi/text.ts';
 import { readModule } from '../../src/symbols/module.ts';
 import { readSymbolFile } from '../../src/symbols/read.ts';
@@ -57,7 +58,7 @@ test.runIf(builds())('a module of ten lines, built against Debian’s kernel hea
     const module = readModule(readFileSync(file), file);
     expect(lines(module.imports)).toEqual(dumped(file));
     expect(module).toMatchObject({ name: 'ten', arch: 'x86_64', depends: [], unversioned: false });
-    expect(module.vermagic).toMatch(/ modversions$/);
+    expect(module.loading.vermagic).toMatch(/ modversions$/);
 
     const own = [...parseSymvers(readFileSync(join(folder, 'Module.symvers'), 'latin1'), 'own').values()];
     const untold = own.map(({ namespace: _, ...rest }) => ({ ...rest, provider: 'ten' }));
@@ -88,6 +89,32 @@ test.runIf(hasDebian())('modules of Debian’s kernel, signed ones', () => {
   expect([...exports.keys()]).toEqual(['crc32c', 'crc32c_impl']);
 });
 
+const whole = kernels.find((kernel) =>
+  ['kernel', 'build/Module.symvers'].every((path) => existsSync(join(MODULES, kernel, path))),
+);
+const wholeKernel = join(MODULES, whole ?? '*', 'build/Module.symvers');
+const hasWhole = () => installed(wholeKernel, 'linux-image-cloud-amd64 and linux-headers-cloud-amd64');
+
+test.runIf(hasWhole())('all modules of one of Debian’s kernels load into it', () => {
+  const symbols = parseSymvers(readFileSync(wholeKernel, 'latin1'), wholeKernel);
+  const folder = join(wholeKernel, '../../kernel');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.ko'));
+  const modules = files.map((file) => readModule(readFileSync(join(folder, file)), file));
+  const own = { name: 'symvers', arch: null, variant: null, exports: symbols };
+  const kernel = combineKernel([own, ...modules.map((it) => ({ ...it, exports: new Map() }))]);
+  expect(kernel.vermagic).toMatch(/ modversions$/);
+  const found = modules.map((it) => compareKmod(it, kernel));
+  expect(found.filter(({ answer }) => answer !== 'compatible')).toEqual([]);
+  expect(found.length).toBeGreaterThan(1000);
+  // Those rules were at work: without its license or its namespaces many a module would be refused.
+  const refused = (change: Partial<Loading>) =>
+    modules.filter(
+      (it) => compareKmod({ ...it, loading: { ...it.loading, ...change } }, kernel).answer !== 'compatible',
+    );
+  expect(refused({ license: 'MIT' }).length).toBeGreaterThan(500);
+  expect(refused({ namespaces: [] }).length).toBeGreaterThan(5);
+});
+
 const SHAPES: readonly [string, Shape][] = [
   ['x86_64', { wordSize: 64, littleEndian: true, machine: 62 }],
   ['aarch64', { wordSize: 64, littleEndian: true, machine: 183 }],
@@ -98,7 +125,7 @@ const SHAPES: readonly [string, Shape][] = [
   ['armv7hl', { wordSize: 32, littleEndian: true, machine: 40 }],
 ];
 const INFO = Buffer.from(
-  'license=GPL\0depends=a,b\0name=hand\0vermagic=5.14.0-70.el9 SMP mod_unload modversions \0',
+  'license=GPL\0depends=a,b\0name=hand\0import_ns=CRYPTO\0import_ns=DMA\0vermagic=5.14.0-70.el9 SMP mod_unload modversions \0',
 );
 const IMPORTS = { printk: 0x0a19b956, module_layout: 0xffffffff, zero: 0 };
 
@@ -114,14 +141,26 @@ describe('modules written by hand', () => {
       { name: '__crc_gpl', section: 2, value: 4 },
       { name: '__crc_old', section: 'absolute', value: 0xcafe },
       { name: '__crc_plain', section: 3, value: 4 },
-      { name: '__crc_elsewhere', section: -1, value: 0 },
+      { name: '__crc_elsewhere', section: -1, value: 0, weak: true },
+      { name: '__ksymtab_plain', section: 3, value: 0 },
+      { name: '__ksymtab_without_crc', section: 3, value: 0 },
       { name: 'init_module', section: 1, value: 0 },
+      ...[...Object.keys(IMPORTS), 'unversioned'].map((name) => ({ name, section: -1, value: 0 })),
+      { name: '_GLOBAL_OFFSET_TABLE_', section: -1, value: 0 },
+      { name: '', section: -1, value: 0 },
     ] as const;
     const provider = 'hand';
     expect(readModule(writeElf(shape, sections, labels), 'x.ko')).toEqual({
       ...{ name: 'hand', arch, variant: null, unversioned: false, isInTree: false, depends: ['a', 'b'] },
       ...{ kernelImports: [], kmodImports: [] },
-      vermagic: '5.14.0-70.el9 SMP mod_unload modversions',
+      loading: {
+        license: 'GPL',
+        namespaces: ['CRYPTO', 'DMA'],
+        vermagic: '5.14.0-70.el9 SMP mod_unload modversions',
+        weak: ['__crc_elsewhere'],
+        unversioned: ['unversioned'],
+        exports: ['without_crc'],
+      },
       imports: Object.entries(IMPORTS).map(([symbol, crc]) => ({ symbol, crc })),
       exports: new Map([
         ['gpl', { name: 'gpl', crc: 0xfedcba98, provider, exportType: 'EXPORT_SYMBOL_GPL' }],
@@ -149,7 +188,7 @@ describe('modules written by hand', () => {
       writeElf(shape, { '.modinfo': Buffer.from('license=GPL\0') }),
       'a/b.ko',
     );
-    expect(module).toMatchObject({ name: 'b', unversioned: true, vermagic: null, depends: [] });
+    expect(module).toMatchObject({ name: 'b', unversioned: true, loading: { vermagic: null }, depends: [] });
     const kernel = { arch: null, variant: null, symbols: new Map() };
     expect(compareKmod(module, kernel)).toMatchObject({ answer: 'inconclusive', cause: 'no-modversions' });
   });

@@ -1,14 +1,19 @@
 /** Single files out of rpms, which are unpacked in parts. */
 import { randomBytes } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SymbolFileError } from '../../src/kabi/error.ts';
 import { filesOfRpm } from '../../src/symbols/payload.ts';
+import { readRpm } from '../../src/symbols/rpm.ts';
 import { mutated } from './mutate.ts';
-import { PAYLOADS, rpmbuild, withRpm } from './rpmbuild.ts';
+import { type PAYLOADS, rpmbuild, stripped, withRpm } from './rpmbuild.ts';
 
 const MiB = 2 ** 20;
 const VMLINUZ = '/lib/modules/5.14.0/vmlinuz';
+
+/** What kernels with types are packed by. */
+const STREAMED = ['gzip', 'xz', 'zstd'] as const;
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 const rpmOf = (payload: keyof typeof PAYLOADS, files: Files): Promise<Buffer> =>
@@ -20,7 +25,7 @@ async function taken(data: Uint8Array, isWanted: (name: string) => boolean) {
   return files;
 }
 
-describe.runIf(rpmbuild()).each(Object.keys(PAYLOADS) as (keyof typeof PAYLOADS)[])('%s', (payload) => {
+describe.runIf(rpmbuild()).each(STREAMED)('%s', (payload) => {
   /** Sizes around the four bytes that everything is padded to, and around the parts that are read. */
   const files: Files = {
     '/boot/System.map': 'x'.repeat(300_001),
@@ -71,7 +76,29 @@ describe.runIf(rpmbuild()).each(Object.keys(PAYLOADS) as (keyof typeof PAYLOADS)
   });
 });
 
+test.runIf(rpmbuild())('files without names, as in format 6', async () => {
+  const kernel = randomBytes(300_001);
+  const rpm = await rpmOf('gzip', { '/boot/config': 'CONFIG_X=y\n', [VMLINUZ]: kernel });
+  const entries = stripped([
+    [0, Buffer.from('CONFIG_X=y\n')],
+    [1, kernel],
+  ]);
+  const { offset } = readRpm(rpm, 'it').payload;
+  const built = Buffer.concat([rpm.subarray(0, offset), gzipSync(entries)]);
+  expect(await taken(built, (name) => name.endsWith('/vmlinuz'))).toEqual([{ name: VMLINUZ, data: kernel }]);
+});
+
 describe.runIf(rpmbuild())('rpms without what is wanted', () => {
+  test.each(['bzip2', 'lzma'] as const)('packed by %s, which is not read in parts', async (payload) => {
+    const rpm = await rpmOf(payload, { [VMLINUZ]: randomBytes(5000) });
+    await expect(taken(rpm, () => true)).rejects.toThrow(
+      `it is compressed by ${payload}; unpack it by rpm2cpio`,
+    );
+  });
+  test('none of its files', async () => {
+    const rpm = await rpmOf('bzip2', { [VMLINUZ]: randomBytes(5000) });
+    expect(await taken(rpm, (name) => name.endsWith('/vmlinux'))).toEqual([]);
+  });
   test.each<[string, (rpm: Buffer) => Buffer, RegExp]>([
     [
       'the header alone',

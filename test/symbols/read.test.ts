@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { compareKmod } from '../../src/kabi/compare.ts';
 import { combineKernel } from '../../src/kabi/kernel.ts';
 import { readSymbolFile } from '../../src/symbols/read.ts';
+import { installed } from '../services.ts';
+import { tarOf } from './tar.ts';
 
 const DEMO = new URL('../../config/demo/', import.meta.url);
 const demo = (path: string) => readFileSync(new URL(path, DEMO));
@@ -35,6 +37,31 @@ describe('what a file holds counts, not its name', () => {
     const { format, stablelists } = await read('[rhel9_x86_64_stablelist]\n\tprintk\n');
     expect(format).toBe('stablelist');
     expect(stablelists).toEqual([{ name: 'rhel9_x86_64_stablelist', symbols: new Set(['printk']) }]);
+  });
+});
+
+describe.runIf(installed('/bin/tar', 'tar'))('an archive of stablelists, as dist-git has it', () => {
+  const text = '[rhel9_x86_64_stablelist]\n\tprintk\n';
+  const expected = {
+    ...{ name: 'rhel9_x86_64_stablelist', arch: 'x86_64', symbols: new Set(['printk']) },
+    ...{ release: 'kabi-rhel94', current: true },
+  };
+  test.each(['--format=gnu', '--format=ustar', '--format=pax'])('by tar %s', async (format) => {
+    for (const packing of ['--xz', '--bzip2', '--gzip', '--no-auto-compress']) {
+      const tar = tarOf('kabi-rhel94/kabi_stablelist_x86_64', text, format, packing);
+      const { format: told, stablelists } = await readSymbolFile(tar, 'lists.tar.xz');
+      expect([told, stablelists]).toEqual(['archive', [expected]]);
+    }
+  });
+  test('without a list is none', async () => {
+    const tar = tarOf('kabi-rhel94/README', text);
+    await expect(readSymbolFile(tar, 'it')).rejects.toThrow(
+      /^it: an archive without a stablelist; name an rpm/,
+    );
+    const cut = tarOf('kabi-rhel94/kabi_stablelist_x86_64', text).subarray(0, 1500);
+    await expect(readSymbolFile(cut, 'it')).rejects.toThrow(
+      /^it: byte 1024: 512 bytes wanted, and the file ends at 1500; /,
+    );
   });
 });
 

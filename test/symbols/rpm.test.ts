@@ -1,13 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { compareKmod } from '../../src/kabi/compare.ts';
 import { formatCrc } from '../../src/kabi/crc.ts';
 import { combineKernel } from '../../src/kabi/kernel.ts';
+import type { Stablelist } from '../../src/kabi/model.ts';
 import { parseModversions } from '../../src/kabi/text.ts';
+import { readCpio } from '../../src/symbols/cpio.ts';
 import { readSymbolFile } from '../../src/symbols/read.ts';
-import { readRpm } from '../../src/symbols/rpm.ts';
-import { PAYLOADS, rpmbuild, withRpm } from './rpmbuild.ts';
+import { readRpm, readRpmFiles } from '../../src/symbols/rpm.ts';
+import { readTar } from '../../src/symbols/tar.ts';
+import { unpack } from '../../src/symbols/unpack.ts';
+import { PAYLOADS, rpmbuild, type Spec, stripped, withRpm } from './rpmbuild.ts';
 
 const KMODS = new URL('../../config/demo/kmods/', import.meta.url);
 const imports = (kmod: string) => {
@@ -70,41 +76,94 @@ describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
       ],
       fromKmods: [],
       fromBroken: [],
+      remarks: [],
       answer: 'incompatible',
       cause: null,
     });
   });
 
-  test.each(['gzip', 'xz', 'zstd'] as const)('stablelists in a payload by %s', async (payload) => {
-    const list = (arch: string, ...symbols: string[]) =>
-      `[rhel9_${arch}_stablelist]\n${symbols.map((it) => `\t${it}\n`).join('')}`;
-    const spec = {
-      ...{ name: 'kernel-abi-stablelists', payload },
-      files: {
-        '/lib/modules/kabi-rhel90/kabi_stablelist_x86_64': list('x86_64', 'printk', '__fentry__'),
-        '/lib/modules/kabi-rhel90/kabi_stablelist_aarch64': list('aarch64', 'printk'),
-        '/usr/share/doc/kernel-abi-stablelists/README': 'no list\n',
-      },
-    };
-    await withRpm(spec, async ({ data }) => {
-      expect(readRpm(data, 'it').payload.compressor).toBe(payload);
-      const { format, stablelists, exports } = await readSymbolFile(data, 'it.rpm');
-      expect(format).toBe('rpm');
-      expect(exports.size).toBe(0);
-      expect(stablelists.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
-        { name: 'rhel9_aarch64_stablelist', symbols: new Set(['printk']) },
-        { name: 'rhel9_x86_64_stablelist', symbols: new Set(['printk', '__fentry__']) },
-      ]);
+  const list = (arch: string, ...symbols: string[]) =>
+    `[rhel9_${arch}_stablelist]\n${symbols.map((it) => `\t${it}\n`).join('')}`;
+  const lists: Spec = {
+    name: 'kernel-abi-stablelists',
+    files: {
+      '/lib/modules/kabi-rhel90/kabi_stablelist_x86_64': list('x86_64', 'printk'),
+      '/lib/modules/kabi-rhel91/kabi_stablelist_x86_64': list('x86_64', 'printk', '__fentry__'),
+      '/lib/modules/kabi-rhel91/kabi_stablelist_aarch64': list('aarch64', 'printk'),
+      '/lib/modules/kabi-rhel91/Module.kabi_s390x': '0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n',
+      '/usr/share/doc/kernel-abi-stablelists/README': 'no list\n',
+    },
+    links: { '/lib/modules/kabi-current': 'kabi-rhel91' },
+  };
+  const current = { release: 'kabi-rhel91', current: true };
+  const exported = {
+    name: 'printk',
+    crc: 10,
+    provider: 'vmlinux',
+    exportType: 'EXPORT_SYMBOL',
+    namespace: '',
+  };
+  const found = [
+    {
+      ...{ name: 'Module.kabi_s390x', arch: 's390x', symbols: new Set(['printk']), ...current },
+      exports: new Map([['printk', exported]]),
+    },
+    { name: 'rhel9_aarch64_stablelist', arch: 'aarch64', symbols: new Set(['printk']), ...current },
+    { name: 'rhel9_x86_64_stablelist', arch: 'x86_64', symbols: new Set(['printk']), release: 'kabi-rhel90' },
+    {
+      ...{ name: 'rhel9_x86_64_stablelist', arch: 'x86_64', symbols: new Set(['printk', '__fentry__']) },
+      ...current,
+    },
+  ];
+  const sorted = (lists: readonly Stablelist[]) =>
+    lists.toSorted((a, b) => a.name.localeCompare(b.name) || a.symbols.size - b.symbols.size);
+
+  test.each(Object.keys(PAYLOADS) as (keyof typeof PAYLOADS)[])(
+    'stablelists in a payload by %s',
+    async (payload) => {
+      await withRpm({ ...lists, payload }, async ({ data, file, query }) => {
+        const { compressor, offset } = readRpm(data, 'it').payload;
+        expect(compressor).toBe(payload);
+        const { format, stablelists, exports } = await readSymbolFile(data, 'it.rpm');
+        expect(format).toBe('rpm');
+        expect(exports.size).toBe(0);
+        expect(sorted(stablelists)).toEqual(found);
+        expect(readRpmFiles(data, 'it').map(({ path }) => path)).toEqual(query('--list'));
+        const cpio = execFileSync('rpm2cpio', [file]);
+        expect(Buffer.compare(await unpack(data.subarray(offset), 'it'), cpio)).toBe(0);
+      });
+    },
+  );
+
+  test('a payload without names, as format 6 has it', async () => {
+    await withRpm(lists, async ({ data, file }) => {
+      const { offset } = readRpm(data, 'it').payload;
+      const files = readRpmFiles(data, 'it');
+      const entries = [...readCpio(gunzipSync(data.subarray(offset)), 'it')];
+      const numbers = entries.map(({ name }) => files.findIndex(({ path }) => name === `.${path}`));
+      const anew = stripped(entries.map(({ data }, i) => [numbers[i] ?? -1, data]));
+      const rebuilt = Buffer.concat([data.subarray(0, offset), gzipSync(anew)]);
+      expect(sorted((await readSymbolFile(rebuilt, 'it.rpm')).stablelists)).toEqual(found);
+      // rpm itself reads it so.
+      writeFileSync(file, rebuilt);
+      const tar = gunzipSync(
+        execFileSync('rpm2archive', ['--nosignature', '--nodigest', '-'], { input: rebuilt }),
+      );
+      const told = [...readTar(tar, 'it')].map(({ name, kind, data }) => [name, kind, data.toString()]);
+      expect(told).toEqual(entries.map(({ name, kind, data }) => [name, kind, data.toString()]));
+      const beyond = Buffer.concat([data.subarray(0, offset), gzipSync(stripped([[99, Buffer.from('x')]]))]);
+      await expect(readSymbolFile(beyond, 'it.rpm')).rejects.toThrow(
+        /^it\.rpm: payload: byte 0: file 99 in the payload, and the rpm's header has 6; /,
+      );
     });
   });
 
   test('every payload may be missing: the header is enough', async () => {
-    for (const payload of ['gzip', 'xz', 'zstd'] as const)
+    for (const payload of Object.keys(PAYLOADS) as (keyof typeof PAYLOADS)[])
       await withRpm({ name: 'kmod-a', payload, requires: ['kernel(printk) = 0x1'] }, async ({ data }) => {
         const header = data.subarray(0, readRpm(data, 'it').payload.offset);
         expect((await readSymbolFile(header, 'it')).kernelImports).toEqual([{ symbol: 'printk', crc: 1 }]);
       });
-    expect(Object.keys(PAYLOADS).length).toBe(3);
   });
 
   test('epoch, version, release, architecture and source', async () => {

@@ -17,9 +17,13 @@ const samples = {
 };
 const MiB = 2 ** 20;
 
-const pack = (tool: 'xz' | 'zstd', options: readonly string[], input: Uint8Array) =>
+type Tool = 'xz' | 'zstd' | 'bzip2' | 'lzma';
+const pack = (tool: Tool, options: readonly string[], input: Uint8Array) =>
   execFileSync(tool, ['-c', ...options], { input, maxBuffer: 64 * MiB });
-const tools = () => installed('/usr/bin/xz', 'xz-utils') && installed('/usr/bin/zstd', 'zstd');
+const tools = () =>
+  installed('/usr/bin/xz', 'xz-utils') &&
+  installed('/usr/bin/zstd', 'zstd') &&
+  installed('/bin/bzip2', 'bzip2');
 
 test('what is not compressed stays as it is', async () => {
   expect(await unpack(symvers, 'it')).toBe(symvers);
@@ -30,8 +34,8 @@ test('gzip', async () => {
     expect(Buffer.compare(await unpack(gzipSync(data), 'it'), data)).toBe(0);
 });
 
-describe.runIf(tools())('what xz and zstd pack', () => {
-  test.each<['xz' | 'zstd', string]>([
+describe.runIf(tools())('what xz, zstd and bzip2 pack', () => {
+  test.each<[Tool, string]>([
     ['xz', '-0'],
     ['xz', '-6'],
     ['xz', '-9e'],
@@ -45,10 +49,18 @@ describe.runIf(tools())('what xz and zstd pack', () => {
     ['zstd', '-12 --check'],
     ['zstd', '-9 --long=27 --no-check'],
     ['zstd', '-3 -T2 -B1MiB'],
+    ['bzip2', '-1'],
+    ['bzip2', '-9'],
+    ['lzma', '-0'],
+    ['lzma', '-9e'],
+    ['lzma', '--lzma1=lc=0,lp=4,pb=0,dict=4KiB'],
+    ['lzma', '--lzma1=lc=4,lp=0,pb=4,nice=5'],
   ])('%s %s', async (tool, options) => {
     for (const data of Object.values(samples)) {
       const packed = pack(tool, options.split(' '), data);
       expect(Buffer.compare(await unpack(packed, 'it'), data)).toBe(0);
+      // A .lzma file ends with its end marker, whatever follows.
+      if (tool === 'lzma') continue;
       const twice = Buffer.concat([packed, packed]);
       expect(Buffer.compare(await unpack(twice, 'it'), Buffer.concat([data, data]))).toBe(0);
     }
@@ -100,6 +112,8 @@ describe.runIf(tools())('what xz and zstd pack', () => {
       gzip: gzipSync(symvers),
       xz: pack('xz', ['-0'], symvers),
       zstd: pack('zstd', ['-1'], symvers),
+      bzip2: pack('bzip2', ['-1'], symvers),
+      lzma: pack('lzma', ['-0'], symvers),
     };
     for (const data of Object.values(packed))
       for (const rest of [Buffer.alloc(0), Buffer.from('size'), Buffer.concat([Buffer.alloc(3), data])]) {
@@ -108,9 +122,35 @@ describe.runIf(tools())('what xz and zstd pack', () => {
       }
   });
 
+  test('bzip2: runs of any length, and blocks of all kinds', async () => {
+    const run = fc.record({ byte: fc.nat(255), length: fc.oneof(fc.nat(10), fc.nat(600)) });
+    const runs = fc.array(run, { maxLength: 60 });
+    const property = fc.asyncProperty(runs, async (those) => {
+      const data = Buffer.concat(those.map(({ byte, length }) => Buffer.alloc(length, byte)));
+      expect(Buffer.compare(await unpack(pack('bzip2', ['-1'], data), 'it'), data)).toBe(0);
+    });
+    await fc.assert(property, { numRuns: 40 });
+    const large = Buffer.concat([Buffer.alloc(300_000, 'ab'), randomBytes(250_000), Buffer.alloc(1_000_000)]);
+    expect(Buffer.compare(await unpack(pack('bzip2', ['-1'], large), 'it'), large)).toBe(0);
+  });
+
+  test('.lzma that tells how long its content is', async () => {
+    const packed = pack('lzma', ['-6'], samples.text);
+    packed.writeBigUInt64LE(BigInt(samples.text.length), 5);
+    expect(Buffer.compare(await unpack(packed, 'it'), samples.text)).toBe(0);
+    packed.writeBigUInt64LE(BigInt(samples.text.length + 1), 5);
+    await expect(unpack(packed, 'it')).rejects.toThrow(/LZMA data end after 100000 bytes of 100001; /);
+    packed.writeBigUInt64LE(2n ** 37n, 5);
+    await expect(unpack(packed, 'it')).rejects.toThrow(/^it: byte 5: more than \d+ bytes when unpacked; /);
+  });
+
   test('a bomb stops at the cap, and takes no memory beyond it', async () => {
     const zeros = Buffer.alloc(32 * MiB);
-    const bombs = { gzip: gzipSync(zeros), xz: pack('xz', ['-0'], zeros), zstd: pack('zstd', ['-1'], zeros) };
+    const names = ['xz', 'zstd', 'bzip2', 'lzma'] as const;
+    const bombs = {
+      gzip: gzipSync(zeros),
+      ...Object.fromEntries(names.map((tool) => [tool, pack(tool, ['-1'], zeros)])),
+    };
     for (const [kind, bomb] of Object.entries(bombs)) {
       expect(bomb.length).toBeLessThan(MiB);
       const before = process.memoryUsage.rss();
@@ -127,8 +167,13 @@ describe.runIf(tools())('what xz and zstd pack', () => {
 
   test('cut short anywhere: an error, with the offset', async () => {
     const data = symvers.subarray(0, 5000);
-    for (const packed of [gzipSync(data), pack('xz', ['-6'], data), pack('zstd', ['-3'], data)])
-      for (let length = 6; length < packed.length; length += 7)
+    const packings = [
+      gzipSync(data),
+      ...(['xz', 'zstd', 'bzip2', 'lzma'] as const).map((tool) => pack(tool, ['-3'], data)),
+    ];
+    // Nothing shorter is told to be .lzma: its first byte has the properties that are usual, 0x5d.
+    for (const packed of packings)
+      for (let length = packed[0] === 0x5d ? 18 : 6; length < packed.length; length += 7)
         await expect(unpack(packed.subarray(0, length), 'it')).rejects.toThrow(/^it: byte \d+: .*; /);
   });
 });

@@ -1,4 +1,4 @@
-/** The configured baseline, and where kmods are rebuilt after a promotion. */
+/** The configured baseline. */
 import type { Gate } from '../../core/model.ts';
 import * as koji from '../../koji/calls.ts';
 import type { Hub } from '../../koji/hub.ts';
@@ -27,24 +27,4 @@ export async function examineBaseline(hub: Hub, gate: Gate, area: string): Promi
   if (newest) return [ok(area, `baseline: ${newest.nvr}, the newest in ${newest.tag_name}`)];
   const mend = `koji tag-build ${on_pass.tag[0] ?? 'TAG'} KERNEL, or set gate.baseline; until then policy.unattributed decides over what is broken`;
   return [info(area, 'no kernel has passed yet, by which "already broken" could be measured', mend)];
-}
-
-/** Its build roots must hold the kernel that has passed. */
-export async function examineRebuild(hub: Hub, gate: Gate, area: string): Promise<Check[]> {
-  const { rebuild, on_pass } = gate;
-  if (!rebuild) return [];
-  const target = await attempt(hub.read(koji.getBuildTarget(rebuild.target)));
-  if (!target.ok) {
-    const mend = `koji add-target ${rebuild.target} BUILD-TAG DEST-TAG, or mend on_pass.rebuild.target`;
-    return [wrong(area, `rebuild target ${rebuild.target}: ${target.error.message}`, mend)];
-  }
-  const { build_tag_name: name } = target.value;
-  const parents = await attempt(hub.read(koji.getFullInheritance(name)));
-  if (!parents.ok) return [wrong(area, `inheritance of ${name}: ${parents.error.message}`, ASK)];
-  const visible = [name, ...parents.value.map((ancestor) => ancestor.name)];
-  const what = `rebuild target ${rebuild.target} builds in ${name}`;
-  const seen = on_pass.tag.find((tag) => visible.includes(tag));
-  if (seen) return [ok(area, `${what}, which sees ${seen}`)];
-  const mend = `koji add-tag-inheritance ${name} ${on_pass.tag[0] ?? 'TAG'}; until then rebuilds wait for a kernel that never comes`;
-  return [wrong(area, `${what}, which sees no tag that a kernel passes into`, mend)];
 }

@@ -4,10 +4,11 @@ import { selectKmods } from '../../core/select.ts';
 import { plural } from '../../core/wording.ts';
 import * as koji from '../../koji/calls.ts';
 import type { Hub } from '../../koji/hub.ts';
-import { examineBaseline, examineRebuild } from './baseline.ts';
+import { examineBaseline } from './baseline.ts';
 import { ASK, attempt, type Check, list, ok, wrong } from './check.ts';
 import type { KnownHub } from './hub.ts';
 import type { Past } from './past.ts';
+import { examineRebuild } from './rebuild.ts';
 import { examineRepos } from './repos.ts';
 import { examineRights } from './rights.ts';
 import { examineSymbols } from './symbols.ts';
@@ -27,7 +28,7 @@ export async function examineGate(known: KnownHub, gate: Gate, past: Past): Prom
     ...(tags.has(gate.kmods.tag) ? [await examineKmods(hub, gate, area)] : []),
     ...(await examineSymbols(hub, gate, area)),
     ...(await examineBaseline(hub, gate, area)),
-    ...(await examineRebuild(hub, gate, area)),
+    ...(await examineRebuild(known, gate, area)),
     ...(await examineRights(known, gate, area, tags, buildTag, past)),
     ...(buildTag ? await examineRepos(known, area, buildTag) : []),
   ];

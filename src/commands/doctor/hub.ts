@@ -5,7 +5,7 @@ import { plural, span } from '../../core/wording.ts';
 import * as koji from '../../koji/calls.ts';
 import { describeFeatures, detectFeatures, type HubFeatures, nameHub } from '../../koji/features.ts';
 import type { Answer, Hub } from '../../koji/hub.ts';
-import { attempt, type Check, info, ok, unsure, wrong } from './check.ts';
+import { ASK, attempt, type Check, info, ok, unsure, wrong } from './check.ts';
 
 /** What was learnt of the hub, for the checks of each gate. */
 export interface KnownHub {
@@ -26,7 +26,7 @@ export interface Account {
   readonly perms: readonly string[];
 }
 
-/** Admins pass Koji's own policies; one that a hub wrote may bind them too, since the gate forces nothing. */
+/** Policies bind an admin too, since the gate forces nothing; what asks for the permission `admin` lets one pass. */
 export const isAdmin = ({ perms }: Account): boolean => perms.includes('admin');
 
 const HUB = 'hub';
@@ -39,9 +39,11 @@ const NEW_REPOS = 100;
 export async function examineHub(hub: Hub, settings: KojiSettings): Promise<[Check[], KnownHub | undefined]> {
   const found = await attempt(detectFeatures(hub));
   if (!found.ok) {
-    const mend =
-      'check koji.server, the network, and whether the hub has an outage; the gates were not checked';
-    return [[wrong(HUB, found.error.message, mend)], undefined];
+    const { message } = found.error;
+    const mend = /certificate/i.test(message)
+      ? SERVER_MEND
+      : 'check koji.server, the network, and whether the hub has an outage';
+    return [[wrong(HUB, message, `${mend}; the gates were not checked`)], undefined];
   }
   const features = found.value;
   const [login, user] = await examineLogin(hub, settings);
@@ -88,17 +90,29 @@ const LOGIN_MENDS: Record<KojiSettings['authtype'], string> = {
     'set authtype in [koji] with what it needs: cert and key, keytab and principal, or user and password',
 };
 
+/** What to look at when the hub is not the one that is trusted here. */
+const SERVER_MEND = 'check server and serverca in [koji]';
+
 /** Where the settings of the login cannot even be read. */
 export const describeSettings = (settings: KojiSettings, error: Error): Check =>
-  wrong(HUB, error.message, `${LOGIN_MENDS[settings.authtype]}; the gates were not checked`);
+  wrong(
+    HUB,
+    error.message,
+    `${/serverca/.test(error.message) ? SERVER_MEND : LOGIN_MENDS[settings.authtype]}; the gates were not checked`,
+  );
 
 async function examineLogin(hub: Hub, { authtype }: KojiSettings): Promise<[Check[], Account | undefined]> {
-  const mend = `${LOGIN_MENDS[authtype]}; what the user may do was not checked`;
+  const unchecked = 'what the user may do was not checked';
+  const mend = `${LOGIN_MENDS[authtype]}; ${unchecked}`;
   if (authtype === 'noauth') {
     return [[wrong(HUB, 'no login, so nothing can be built or tagged', mend)], undefined];
   }
   const user = await attempt(hub.write(koji.getLoggedInUser()));
-  if (!user.ok) return [[wrong(HUB, user.error.message, mend)], undefined];
+  if (!user.ok) {
+    const { message } = user.error;
+    // The message says what to do, and no certificate is at fault.
+    return [[wrong(HUB, message, /TLS 1\.2/.test(message) ? `${ASK}; ${unchecked}` : mend)], undefined];
+  }
   if (!user.value) return [[wrong(HUB, 'the hub does not say who is logged in', mend)], undefined];
   const { id, name } = user.value;
   const perms = await attempt(hub.write(koji.getPerms()));
@@ -109,7 +123,10 @@ async function examineLogin(hub: Hub, { authtype }: KojiSettings): Promise<[Chec
 function describePerms(account: Account): Check {
   const { name, perms } = account;
   if (isAdmin(account)) {
-    return info(HUB, `${name} is an admin, and may do nearly everything; a gate needs less`);
+    return info(
+      HUB,
+      `${name} is an admin, and may do nearly everything but what a policy forbids; a gate needs less`,
+    );
   }
   const has = perms.length > 0 ? `has the permissions ${perms.join(', ')}` : 'has no permissions of its own';
   return info(HUB, `${name} ${has}: the hub's policies decide`);

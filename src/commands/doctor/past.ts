@@ -1,4 +1,4 @@
-/** The store, and what it remembers: what a gate did once, the hub lets it do. */
+/** The store, and what it remembers: what the hub said to a gate last, it would say again. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../config/config.ts';
@@ -8,12 +8,14 @@ import { hubUrl, withStore } from '../../store/open.ts';
 import type { Heard, Store } from '../../store/store.ts';
 import { type Check, ok, unsure, wrong } from './check.ts';
 
-/** A write of a gate that the hub carried out. */
+/** A write of a gate that the hub carried out, or refused. */
 export interface Deed {
   readonly gate: string;
   readonly kernel: string;
   readonly write: Write;
   readonly at: number;
+  /** The hub's words where it did not let the gate. */
+  readonly refused?: string;
 }
 
 /** What the store remembers; nothing where there is none. */
@@ -66,8 +68,16 @@ async function remember(store: Store, queue: string | undefined): Promise<Past> 
   return { known: true, deeds, ...(heard && { heard }) };
 }
 
+/** In the words of `koji.ActionNotAllowed`: a policy, a lock, a permission; other failures say nothing of rights. */
+const REFUSED = /policy violation|fault 1004|tag is locked|tag requires \S+ permission|only admins may/;
+
+/** What has ended otherwise than by a refusal was let through: a build that fails was begun. */
 function deedsOf({ gate, kernel, intents }: Run): Deed[] {
-  return intents.flatMap(({ write, ending }) =>
-    ending?.how === 'done' ? [{ gate, kernel: kernel.nvr, write, at: ending.at }] : [],
-  );
+  return intents.flatMap(({ write, ending }) => {
+    if (!ending || ending.how === 'lost') return [];
+    const deed = { gate, kernel: kernel.nvr, write, at: ending.at };
+    if (ending.how === 'done' || (ending.build?.arches.length ?? 0) > 0) return [deed];
+    const why = [ending.build?.fault?.text ?? '', ending.why].find((text) => REFUSED.test(text));
+    return why === undefined ? [] : [{ ...deed, refused: why.trimEnd().split('\n').at(-1) ?? '' }];
+  });
 }

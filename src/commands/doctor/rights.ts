@@ -1,6 +1,8 @@
 /**
  * Whether the hub lets the gate do what it must. A tag's lock and permission the hub tells, its policies it does not;
- * what a gate has done already it may do.
+ * what it said to a gate last counts. Policies bind admins too: the hub lets one pass only where the call says `force`
+ * (`kojihub.check_policy`), which the gate never does, and the policies of builds and side tags know no force at all
+ * (`createSideTag` of the sidetag plugin, `host.assertPolicy` in kojid).
  */
 
 import type { Building, Gate, Write } from '../../core/model.ts';
@@ -58,9 +60,12 @@ function describeDeal(
   deeds: readonly Deed[],
 ): Check {
   const deed = deeds.find(({ write }) => isLike(write));
+  if (deed?.refused !== undefined) {
+    const why = `may not ${what}: refused for ${deed.kernel} on ${dateTime(deed.at)}: ${deed.refused}`;
+    return wrong(area, why, mend);
+  }
   if (deed) return ok(area, `may ${what}: did so for ${deed.kernel} on ${dateTime(deed.at)}`);
-  if (isAdmin(user)) return ok(area, `may ${what}: ${user.name} is an admin`);
-  return unsure(area, `whether it may ${what}`, mend);
+  return unsure(area, `whether it may ${what}${isAdmin(user) ? '; policies bind admins too' : ''}`, mend);
 }
 
 function describePriority({ priority }: Building, area: string, user: Account): Check[] {
@@ -87,11 +92,17 @@ async function examineAccess(
     const access = await attempt(hub.write(koji.checkTagAccess(name)));
     if (!access.ok) checks.push(wrong(area, `access to ${name}: ${access.error.message}`, ASK));
     else if (!access.value.allowed) {
-      const mend = tag.perm ? `koji grant-permission ${tag.perm} ${user.name}` : ASK;
+      const mend = tag.perm ? mendOfPermission(name, tag.perm, user) : ASK;
       checks.push(wrong(area, `no access to ${name}: ${access.value.reason}`, mend));
     }
   }
   return checks;
+}
+
+/** Nobody should become an admin for the sake of one tag. */
+function mendOfPermission(tag: string, perm: string, user: Account): string {
+  if (perm !== 'admin') return `koji grant-permission ${perm} ${user.name}`;
+  return `koji edit-tag --no-perm ${tag}, so that the hub's tag policy decides, or --perm with a permission made for it; do not make ${user.name} an admin`;
 }
 
 const kernels = (gate: Gate) => `package ${gate.kernels.join(' ')}`;

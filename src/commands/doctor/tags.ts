@@ -60,7 +60,7 @@ export async function examinePackages(
     return wrong(
       area,
       why,
-      `koji add-pkg --owner OWNER ${tag} ${kernel}, or koji unblock-pkg ${tag} ${kernel}`,
+      `koji add-pkg --owner OWNER ${tag} ${kernel} lists it; where it is blocked (koji list-pkgs --show-blocked --tag ${tag} --package ${kernel}), only koji unblock-pkg ${tag} ${kernel}`,
     );
   });
 }

@@ -1,0 +1,13 @@
+/** Text that is much, packed. */
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
+
+/** How text is packed: the best that still is quick. */
+export const PACKING = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
+
+/** JSON in a fraction of its size: symbols repeat from kmod to kmod, farther apart than gzip looks back. */
+export function pack(value: unknown): Uint8Array {
+  return brotliCompressSync(JSON.stringify(value), PACKING);
+}
+
+/** What was packed. */
+export const unpack = (packed: Uint8Array): unknown => JSON.parse(brotliDecompressSync(packed).toString());
