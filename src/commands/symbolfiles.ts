@@ -197,22 +197,23 @@ export async function kernelOf(
   const chosen = ofOneKernel(parts, { arch, variant, usualArch: onlyArch(kmods) }, beside);
   // A kernel's own file without exports only has its types.
   const telling = chosen.filter(({ format, exports }) => format !== 'image' || exports.size > 0);
-  const onlyModules = telling.every(({ file, format }) => format === 'module' && isOwn(file, trees));
+  const onlyImages = telling.every(({ format }) => format === 'image');
+  const onlyModules =
+    !onlyImages && telling.every(({ file, format }) => format === 'module' && isOwn(file, trees));
   // Of those only what they were built for counts: a symvers tells more of what they export.
   const samples = named
     .flatMap(({ found }) => found?.samples ?? [])
     .map((file) => ({ ...file, arch: null, exports: new Map() }));
   const kernel = onlyModules ? kernelOfModules(telling) : combineKernel([...chosen, ...samples]);
   const why = [
-    ...(onlyModules
-      ? [
-          'only its modules are there, and what they need of vmlinux: name its Module.symvers or symvers.gz for all that it exports',
-        ]
-      : []),
+    ...(onlyModules ? [`only its modules are there, and what they need of vmlinux${MEND}`] : []),
+    ...(onlyImages ? [`only its own file is there, which tells nothing of modules${MEND}`] : []),
     ...(unread.length > 0 ? [`${unread.length} of its files could not be read`] : []),
   ];
   return why.length > 0 ? { ...kernel, partial: why.join('; ') } : kernel;
 }
+
+const MEND = ': name its Module.symvers or symvers.gz for all that it exports';
 
 /** Lists of symbols that a kernel promises, which are no kernel's own. */
 const isList = ({ format, name, stablelists }: SymbolFile): boolean =>

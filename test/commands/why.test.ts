@@ -1,5 +1,5 @@
 /** `kmod-gate why` on real kernels and kmods: what broke them, in which order, and what it says where something is missing. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -243,6 +243,22 @@ describe('exports of modules', () => {
       variables: 0,
       modules: 1,
     });
+  });
+  test('and of folders with all that is in them', async () => {
+    const tree = (width: number, version: string) => {
+      mkdirSync(join(folder, version, 'kernel'), { recursive: true });
+      file(`${version}/modules.order`, '');
+      file(`${version}/vmlinuz`, bzImage(gzipSync(vmlinux({}, small(width).base))));
+      file(`${version}/kernel/it-self.ko`, moduleOf(small(width).module));
+      symvers(width, `${version}/Module.symvers`);
+      return join(folder, version);
+    };
+    const { symbols, symbol, passed_over } = await askedJson({
+      ...{ baseline: [tree(1, '5.14.0-1')], kernel: [tree(2, '5.14.0-2')], symbol: 'of_module' },
+    });
+    expect(symbols).toMatchObject({ functions: 2, explained: 2, modules: 0 });
+    expect(symbol.ways).toEqual([{ cause: 'struct s', steps: ['own.s'] }]);
+    expect(passed_over).toEqual({ 'other files': 2 });
   });
   test('are explained by the modules’ own types', async () => {
     const ko = (width: number, name: string) => file(name, moduleOf(small(width).module));
