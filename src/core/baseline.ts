@@ -84,3 +84,12 @@ export function baselinesOf(
   const all = [clean, newest ?? (passed && sound(passed.last))].flatMap((one) => one ?? []);
   return all.filter(({ id }, i) => all.findIndex((one) => one.id === id) === i);
 }
+
+/** Ids of all kernels that the kmods of a run are measured by. */
+export const baselineIds = (kmods: Run['kmods'], baseline: Run['baseline']): number[] => [
+  ...new Set(
+    [...kmods.flatMap(({ baselines = [] }) => baselines), ...(baseline ? [baseline] : [])].map(
+      ({ id }) => id,
+    ),
+  ),
+];

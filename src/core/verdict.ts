@@ -91,11 +91,18 @@ function noteOf({ kmod, finding }: KmodStanding): string {
   return notes.length > 0 ? ` (${notes.join(', ')})` : '';
 }
 
-/** Names of the kmods that build against the kernel and do not load as they are. */
-export function needRebuild(run: Pick<Run, 'strategy'>, kmods: readonly KmodStanding[]): string[] {
-  if (run.strategy !== 'symbols-then-rebuild') return [];
+/** Names of the kmods that build against the kernel and, as their symbols show, do not load as they are. */
+export function needRebuild(
+  { strategy, symbols }: Pick<Run, 'strategy' | 'symbols'>,
+  kmods: readonly KmodStanding[],
+): string[] {
+  if (strategy !== 'symbols-then-rebuild') return [];
+  const changed = symbols?.kmods.filter(({ arches }) =>
+    arches?.some(({ answer }) => answer === 'incompatible'),
+  );
   return kmods
     .filter(({ finding, cells }) => finding?.outcome === 'ok' && cells.some((cell) => !cell.finding?.loads))
+    .filter(({ kmod }) => changed?.some((one) => one.kmod === kmod.name))
     .map(({ kmod }) => kmod.name);
 }
 

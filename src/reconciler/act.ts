@@ -132,12 +132,25 @@ async function sendOne(
     case 'create-side-tag':
       return { sideTag: (await hub.write(koji.createSideTag(write.base))).name };
     case 'remove-side-tag':
+      await assertOwn(context, run, write.tag);
       await hub.write(koji.removeSideTag(write.tag));
       return {};
     case 'cancel':
       await hub.write(koji.cancelTask(write.task));
       return {};
   }
+}
+
+/** A side tag goes with all that is in it: where somebody has put a build there, it is theirs too. */
+async function assertOwn({ hub }: Context, { kernel, intents }: Run, tag: string): Promise<void> {
+  const own = intents.flatMap(({ write }) =>
+    write.kind === 'tag' && write.tag === tag ? [write.against?.id ?? kernel.id] : [],
+  );
+  const held = await hub.read(koji.listTagged(tag));
+  const other = held.find(({ build_id }) => !own.includes(build_id));
+  if (!other) return;
+  const why = `it holds ${other.nvr}, which this gate has not put there; take that out, or remove ${tag} by hand`;
+  throw new HubError('refused', 'removeSideTag', why);
 }
 
 /** Before Koji 1.35 nobody asks for repos: kojira makes them when a tag has changed, and they are waited for. */

@@ -53,7 +53,7 @@ export async function readEvidence(
   };
   try {
     const [result, tree] = await hub.readAll([koji.getTaskResult(task.id), koji.getTaskDescendents(task.id)]);
-    const fault = faultOf(result);
+    const fault = faultOf(task, result);
     const builds = Object.values(value(tree) ?? {})
       .flat()
       .filter(({ method }) => method === 'buildArch');
@@ -134,7 +134,7 @@ const isOfKernel = (wanted: string, name: string, made: ReadonlySet<string>): bo
 async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Promise<ArchEvidence> {
   const [roots, result] = await hub.readAll([koji.listBuildroots(task.id), koji.getTaskResult(task.id)]);
   const root = (value(roots) ?? []).at(-1);
-  const fault = faultOf(result);
+  const fault = faultOf(task, result);
   return {
     ...nothingOf(task),
     ...(fault && { fault }),
@@ -218,9 +218,15 @@ function value<T>(answer: Answer<T> | undefined): T | undefined {
   throw answer.error;
 }
 
-/** A task's fault comes as a struct with `raise_fault=False`, and as a fault when it was cancelled. */
-function faultOf(answer: Answer<XmlValue> | undefined): Fault | undefined {
+/**
+ * A task's fault comes as a struct with `raise_fault=False`, and as a fault when it was cancelled; any other refusal is
+ * none of the task's.
+ */
+function faultOf(
+  { state }: Pick<koji.TaskInfo, 'state'>,
+  answer: Answer<XmlValue> | undefined,
+): Fault | undefined {
   if (!answer || answer.ok) return koji.faultIn(answer?.value);
-  if (answer.error.kind !== 'refused') throw answer.error;
+  if (answer.error.kind !== 'refused' || state !== TASK.CANCELED) throw answer.error;
   return { code: answer.error.code ?? 0, text: answer.error.message };
 }

@@ -1,4 +1,5 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
+import { baselineIds } from '../core/baseline.ts';
 import { slotsFor } from '../core/builds.ts';
 import type { BuildTag, Observation } from '../core/look.ts';
 import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
@@ -7,7 +8,7 @@ import type { TagMove } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { HubError, readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
-import { symbolsKey, taskKey } from './keys.ts';
+import { repoKey, symbolsKey, taskKey } from './keys.ts';
 
 /**
  * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
@@ -81,9 +82,10 @@ async function askHub({ hub, user, buildTags }: Context, gate: Gate, run: Run) {
   return seen.buildTag === known ? seen : ask(seen.buildTag);
 }
 
-function unreadOf({ unread }: Context, gate: Gate, { kernel, intents }: Run): string[] {
+function unreadOf({ unread }: Context, gate: Gate, { kernel, intents, kmods, baseline }: Run): string[] {
   const tasks = intents.flatMap(({ receipt, ending }) => (!ending && receipt?.task) || []);
-  const keys = [symbolsKey(gate.name, kernel.id), ...tasks.map(taskKey)];
+  const repos = baselineIds(kmods, baseline).map((id) => repoKey(gate.name, kernel.id, id));
+  const keys = [symbolsKey(gate.name, kernel.id), ...repos, ...tasks.map(taskKey)];
   return keys.flatMap((key) => unread.get(key) ?? []);
 }
 

@@ -1,9 +1,9 @@
 /** Taking away what nobody needs any more, so that a store does not grow for ever. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { sql } from 'kysely';
+import { baselineIds } from '../core/baseline.ts';
 import type { Outcome } from '../core/cell.ts';
 import type { Base } from './record.ts';
-import { baselineIds } from './run.ts';
 import type { Store } from './store.ts';
 import { packAside } from './symbols.ts';
 

@@ -1,5 +1,6 @@
 /** Reading a run: all its facts, from every table. */
 import { type Kysely, sql } from 'kysely';
+import { baselineIds } from '../core/baseline.ts';
 import type { Closing, Intent, Kmod, Order, PastTrial, Run, Strategy, Verdict } from '../core/model.ts';
 import { isVoid, lastRetry } from '../core/people.ts';
 import { kernelOf } from './kernels.ts';
@@ -148,15 +149,6 @@ export function runReader(db: Kysely<Tables>): (id: string) => Promise<Run | und
     };
   };
 }
-
-/** Ids of all kernels that the kmods of a run are measured by. */
-export const baselineIds = (kmods: Run['kmods'], baseline: Run['baseline']): number[] => [
-  ...new Set(
-    [...kmods.flatMap(({ baselines = [] }) => baselines), ...(baseline ? [baseline] : [])].map(
-      ({ id }) => id,
-    ),
-  ),
-];
 
 interface OfPast {
   readonly run: string;

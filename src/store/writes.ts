@@ -1,5 +1,6 @@
 /** What was asked of the hub, what it answered, and how it ended. */
 import { sql } from 'kysely';
+import { baselineIds } from '../core/baseline.ts';
 import type { Attempt, Ending, Intent, Receipt, Run, Write } from '../core/model.ts';
 import { shownBy, triedAgain } from '../core/trial.ts';
 import { describeWrite, describeWrites } from '../core/wording.ts';
@@ -8,7 +9,6 @@ import { OvertakenError } from './error.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
 import { type Base, of, type Tx } from './record.ts';
-import { baselineIds } from './run.ts';
 import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 

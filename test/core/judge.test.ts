@@ -13,6 +13,7 @@ import {
 } from '../../src/core/model.ts';
 import { summarize } from '../../src/core/symbols.ts';
 import { trialOf } from '../../src/core/trial.ts';
+import { needRebuild } from '../../src/core/verdict.ts';
 import {
   arch,
   BUILDS,
@@ -392,6 +393,26 @@ const STRATEGY_TABLE: [Strategy, ArchSymbols[] | null, BuildEvidence | null, str
   ['symbols-and-rebuild', [NOTHING], FAILS, 'judged unattributed: does not build'],
   ['symbols-and-rebuild', [FITS], NO_BUILDROOT, 'wanted'],
 ];
+
+// FINDINGS, S2: kmods whose symbols told nothing were built anew after each promotion.
+test('only kmods whose symbols changed need a rebuild', () => {
+  const kmods = ['kmod-a', 'kmod-b', 'kmod-c'].map((name) => kmod(name));
+  const of = run({
+    strategy: 'symbols-then-rebuild',
+    kmods,
+    symbols: {
+      change: null,
+      stablelist: null,
+      kmods: [
+        { kmod: 'kmod-a', arches: [CHANGED] },
+        { kmod: 'kmod-b', arches: [NOTHING] },
+        { kmod: 'kmod-c', arches: [FITS] },
+      ],
+    },
+    intents: [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)],
+  });
+  expect(needRebuild(of, stand(of))).toEqual(['kmod-a']);
+});
 
 describe('one kmod by strategy', () => {
   test.each(STRATEGY_TABLE)('%s: %j, %j', (strategy, arches, build, expected) => {

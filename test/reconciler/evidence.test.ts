@@ -185,6 +185,13 @@ test.each([
   expect(await errors()).toEqual([expect.stringMatching(new RegExp(`^${kind} `))]);
 });
 
+// FINDINGS, G: any refusal of the call was taken for the task's own fault.
+test('what the hub refuses to tell is no fault of a failed task', async () => {
+  const error = new HubError('refused', 'getTaskResult', 'policy violation');
+  const { hub } = hubWith({}, mock(1), { method: 'getTaskResult', error });
+  await expect(readEvidence(hub, KERNEL, { id: 7, state: TASK.FAILED })).rejects.toThrow('policy violation');
+});
+
 test("beside this kernel's devel package, one of another package is left out, and one of another build of it is not", async () => {
   const child = { id: 8, method: 'buildArch', state: TASK.CLOSED, label: 'x86_64', arch: 'x86_64' };
   const root = { id: 5, tag_name: 'try-build', repo_id: 3, repo_create_event_id: 4 };

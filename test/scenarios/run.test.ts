@@ -404,6 +404,25 @@ describe('trouble', () => {
     expect(stage.world.tags(NEW)).toEqual(['c9s-blocked']);
   });
 
+  // FINDINGS, G: what somebody has put there goes with it.
+  test('a side tag in which somebody has put a build of theirs stays', async () => {
+    await set({ gate: { build: repo('sidetag') } });
+    stage.hear();
+    stage.world.completeKernel(NEW, GATE_TAG);
+    await stage.until('a verdict', async () => (await stage.run(NEW))?.verdict);
+    const [made] = sideTags() as { name: string }[];
+    const { as, tags } = stage.world;
+    as('kojiadmin').tagBuild(made?.name ?? '', OLD);
+    await stage.pass(30 * 60_000);
+    expect(tags(OLD)).toContain(made?.name);
+    expect(await stage.said(NEW)).toContain(
+      `cannot remove the side tag ${made?.name}: it holds ${OLD}, which this gate has not put there`,
+    );
+    as('kojiadmin').untagBuild(made?.name ?? '', OLD);
+    await stage.closed(NEW, 120);
+    expect((sideTags() as { name: string }[]).map(({ name }) => name)).not.toContain(made?.name);
+  });
+
   test('a side tag that somebody removed while the kernel was on its way there is made anew', async () => {
     let lost = 0;
     const faults: StageOptions['faults'] = (method) => {

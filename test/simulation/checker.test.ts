@@ -341,7 +341,7 @@ const LIES: Record<string, Lie> = {
   'a promotion by a waiver that had ended': {
     play: WAIVED,
     lie: (view) => {
-      for (const waiver of runIn(view).waivers) waiver.until = waiver.at - HOUR;
+      for (const waiver of runIn(view).waivers) waiver.ends = waiver.at - HOUR;
     },
     promise: 1,
     says: /P: it newly breaks kmod-gamma/,

@@ -13,8 +13,8 @@ export interface Look {
   readonly damage: readonly string[];
 }
 
-/** Tables of which rows are replaced: the bus's newest message, and what SQLite and kysely count and lock with. */
-const NO_FACTS = ['heard', 'sqlite_sequence', 'kysely_migration_lock'];
+/** Tables of which rows are replaced: the bus's newest message, and what the store, SQLite and kysely count and lock with. */
+const NO_FACTS = ['heard', 'sequence', 'sqlite_sequence', 'kysely_migration_lock'];
 
 /** Columns that are no facts: marks that follow from them, and when something was used last. */
 const MARKS = ['live', 'passed', 'pruned_at', 'used_at'];
