@@ -219,6 +219,23 @@ function program(setExit: (code: number) => void): Command {
       if (!(await diff(output, [older, newer], { ...options, ...common(options) }))) setExit(EXIT.no);
     });
   kmodGate
+    .command('why')
+    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
+    .requiredOption(
+      '--baseline <file...>',
+      'the older kernel: its vmlinuz or rpms, with a Module.symvers or without',
+    )
+    .requiredOption('--kernel <file...>', 'the newer kernel, in the same way')
+    .option('--symbol <name>', 'show how one exported symbol reaches what changed')
+    .addOption(json)
+    .description(
+      'which changes in the source of a kernel broke kmods? from the types that kernels carry (BTF)',
+    )
+    .action(async (kmods: string[], options: WhyArguments) => {
+      const { why } = await import('./commands/why.ts');
+      if (!(await why(output, { ...options, kmods, json: options.json === true }))) setExit(EXIT.no);
+    });
+  kmodGate
     .command('rehearse')
     .description('play a gate on a Koji in memory, a day in seconds: what would it do? asks no hub')
     .requiredOption('--scenario <file>', 'what that Koji holds, and what happens (docs/rehearse.md)')
@@ -259,6 +276,12 @@ function program(setExit: (code: number) => void): Command {
   return kmodGate;
 }
 
+interface WhyArguments {
+  readonly baseline: string[];
+  readonly kernel: string[];
+  readonly symbol?: string;
+  readonly json?: true;
+}
 interface DiffArguments {
   readonly config: string;
   readonly stablelist?: string;

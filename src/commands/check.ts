@@ -21,6 +21,7 @@ import {
   type Kernel,
   kernelOf,
   kmodsOf,
+  type Named,
   readArguments,
   readKernelArgument,
   readStablelist,
@@ -68,10 +69,11 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
     baseline && knownOf(compareKernels(baseline.symbols, kernel.symbols, stable?.symbols), baseline, kernel);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
   const promise = stable && promiseOf(stable, kernel, difference);
+  const why = baseline && (await causesOf([named.baseline, baseline], [named.kernel, kernel], kmods));
   output.write(
     options.json
-      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, others, before), ...besideJson(promise, beside) }, null, 2)}\n`
-      : `${checkText(output, kernel, comparisons, others, before, promise)}${besideText(beside)}`,
+      ? `${JSON.stringify({ ...checkJson(kernel, comparisons, others, before), ...why?.json, ...besideJson(promise, beside) }, null, 2)}\n`
+      : `${why?.text ?? ''}${checkText(output, kernel, comparisons, others, before, promise)}${besideText(beside)}`,
   );
   assertRead(beside);
   return (
@@ -91,16 +93,18 @@ export async function diff(
   options: Pick<CheckOptions, 'stablelist' | 'release' | 'arch' | 'variant' | 'json' | 'config'>,
 ): Promise<boolean> {
   const beside: Beside = { passed: [], unread: [] };
-  const before = await kernelOf(await readKernelArgument(older), options, beside);
-  const after = await kernelOf(await readKernelArgument(newer), options, beside);
+  const [old, young] = [await readKernelArgument(older), await readKernelArgument(newer)];
+  const before = await kernelOf(old, options, beside);
+  const after = await kernelOf(young, options, beside);
   const stable = await readStablelist(options.stablelist, options.arch ?? after.arch, options.release);
   const difference = knownOf(compareKernels(before.symbols, after.symbols, stable?.symbols), before, after);
   const promise = stable && promiseOf(stable, after, difference);
   const sizes = { before: before.symbols.size, after: after.symbols.size };
+  const why = await causesOf([old, before], [young, after], []);
   output.write(
     options.json
-      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference), ...besideJson(promise, beside) }, null, 2)}\n`
-      : `${partialText(before, 'baseline')}${partialText(after)}${differenceText(sizes.before, difference)}${promiseText(promise)}${changesText(difference)}${unlikeListText(promise)}${besideText(beside)}`,
+      ? `${JSON.stringify({ baseline: { symbols: sizes.before, ...counts(difference) }, kernel: { symbols: sizes.after }, ...listed(difference), ...why?.json, ...besideJson(promise, beside) }, null, 2)}\n`
+      : `${why?.text ?? ''}${partialText(before, 'baseline')}${partialText(after)}${differenceText(sizes.before, difference)}${promiseText(promise)}${changesText(difference)}${unlikeListText(promise)}${besideText(beside)}`,
   );
   assertRead(beside);
   const { removed, changed } = difference;
@@ -117,7 +121,7 @@ const knownOf = (difference: KernelDifference, before: Kernel, after: Kernel): K
 });
 
 /** Throws UnreadError where a file could not be read. */
-function assertRead({ unread }: Beside): void {
+export function assertRead({ unread }: Beside): void {
   if (unread.length > 0) throw new UnreadError(unread.map(({ problem }) => problem));
 }
 
@@ -141,6 +145,22 @@ function promiseOf(
   const sinceList = ofList && { ...ofList, added: [] };
   const broken = [difference, sinceList].flatMap((it) => (it ? brokenPromises(it) : []));
   return { name, broken: [...new Set(broken.map(({ symbol }) => symbol))], sinceList };
+}
+
+/**
+ * What changed in the kernel's source, for the beginning, where both kernels' own files are given, with their types; those of rpms
+ * are not looked for here, since unpacking them takes longer than all the rest.
+ */
+async function causesOf(
+  [was, before]: readonly [readonly Named[], KernelSymbols],
+  [is, after]: readonly [readonly Named[], KernelSymbols],
+  kmods: readonly Kmod[],
+) {
+  const [old, young] = [was, is].map((named) => named.flatMap(({ files = [] }) => files));
+  if (![old, young].every((files) => files?.some(({ btf }) => btf))) return undefined;
+  const { explainShort } = await import('./types.ts');
+  const { symbols } = before;
+  return explainShort({ files: old ?? [], symbols }, { files: young ?? [], symbols: after.symbols }, kmods);
 }
 
 // ---- what is shown ----------------------------------------------------------------------------------
@@ -309,10 +329,10 @@ function unlikeListText(promise: Kept | undefined): string {
 }
 
 /** What was found beside what was asked for. */
-const besideText = ({ passed }: Beside): string =>
+export const besideText = ({ passed }: Beside): string =>
   passed.length > 0 ? `\n${line(`Passed over: ${countText(passed)}`)}` : '';
 
-const besideJson = (promise: Kept | undefined, { passed, unread }: Beside) => ({
+export const besideJson = (promise: Kept | undefined, { passed, unread }: Beside) => ({
   ...(promise && { stablelist: { name: promise.name, broken: promise.broken } }),
   passed_over: Object.fromEntries(
     Object.entries(countKinds(passed)).map(([kind, count]) => [KINDS[kind as Kind][1], count]),

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { SymbolFileError } from '../kabi/error.ts';
+import { KERNEL_FILE } from '../symbols/image.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
 import { RPM_MAGIC, sizeOfHeaders } from '../symbols/rpm.ts';
 
@@ -65,9 +66,13 @@ const GUESS_MAX = 16 * 1024 * 1024;
 
 /**
  * Read all below a folder that may tell symbols. What cannot be read stops nothing.
- * @param own whether the kernel's own modules are wanted where a symvers tells what they export
+ * @param wanted `own`: the kernel's own modules even where a symvers tells what they export; `image`: the kernel's own file
+ * (vmlinuz) too, unless a symvers tells what it exports and `own` is not wanted: it takes long to unpack
  */
-export async function readFolder(folder: string, { own }: { readonly own: boolean }): Promise<Found> {
+export async function readFolder(
+  folder: string,
+  { own, image }: { readonly own: boolean; readonly image: boolean },
+): Promise<Found> {
   const { paths, dead, closed } = walk(folder);
   const trees = [...new Set(paths.filter((path) => OF_TREE.has(basename(path))).map(dirname))];
   const told = !own && paths.some((path) => SYMVERS.test(path) && !isWithin(path, trees));
@@ -86,8 +91,9 @@ export async function readFolder(folder: string, { own }: { readonly own: boolea
       if (sample) samples.set(tree, sample);
     } else {
       const promised = PROMISING.test(inside);
+      const isImage = image && !told && KERNEL_FILE.test(inside);
       try {
-        const file = await readFile(path, promised);
+        const file = await readFile(path, promised || isImage);
         // What is a module by its content alone is on the way to one: `foo.o` of a build.
         if (file && (promised || file.format !== 'module')) files.push(file);
         else passed.push('other');
@@ -177,8 +183,8 @@ export async function readFile(path: string, promised = true): Promise<SymbolFil
   }
 }
 
-/** How files begin that may tell symbols: gzip, xz, zstd, bzip2 and lzma in hexadecimal, and lists. */
-const MAGIC = /^(1f8b|fd377a58|28b52ffd|425a68|5d0000)/;
+/** How files begin that may tell symbols: gzip, xz, zstd, bzip2, lzma and types (BTF) in hexadecimal, and lists. */
+const MAGIC = /^(1f8b|fd377a58|28b52ffd|425a68|5d0000|9feb01|eb9f01)/;
 const TELLING = /^(0x[0-9a-f]+\t|\[\S+\]\r?\n\s+\S+\r?\n)/i;
 const mayTell = (head: Buffer): boolean =>
   MAGIC.test(head.toString('hex', 0, 4)) || TELLING.test(head.toString('latin1'));

@@ -39,7 +39,7 @@ export interface Beside {
 }
 
 /** An argument with the files that it names, or with none where it may be a build on the hub. */
-interface Named {
+export interface Named {
   readonly name: string;
   readonly files?: readonly SymbolFile[];
   /** Where it is a folder. */
@@ -57,25 +57,30 @@ export interface Arguments {
  * An option that takes several files takes the kmods after it too. Where none are named apart, an argument is a
  * kernel's if all its files are, or if it is a folder with any of a kernel's; of builds on the hub the first, since one
  * is a whole kernel.
+ * @param isPart what counts as a kernel's too, beside what does for `check`; with it, all that a kernel's folder has is read
  * @throws CheckError, SymbolFileError
  */
-export async function readArguments(names: {
-  readonly kernel: readonly string[];
-  readonly baseline?: readonly string[];
-  readonly kmods: readonly string[];
-}): Promise<Arguments> {
+export async function readArguments(
+  names: {
+    readonly kernel: readonly string[];
+    readonly baseline?: readonly string[];
+    readonly kmods: readonly string[];
+  },
+  isPart?: (file: SymbolFile) => boolean,
+): Promise<Arguments> {
   const { kernel, baseline = [], kmods } = names;
-  const all = async (some: readonly string[], own: boolean) => {
+  const all = async (some: readonly string[], wanted: Wanted) => {
     const named: Named[] = [];
     // One after the other: of rpms only the headers are kept.
-    for (const name of some) named.push(await readArgument(name, own));
+    for (const name of some) named.push(await readArgument(name, wanted));
     return named;
   };
-  const named = { kernel: await all(kernel, false), baseline: await all(baseline, false) };
+  const ofKernel = { own: isPart !== undefined, image: true };
+  const named = { kernel: await all(kernel, ofKernel), baseline: await all(baseline, ofKernel) };
   const sources = sourcesOf([...named.kernel, ...named.baseline]);
   if (kmods.length === 0) {
     const isOfKernel = (argument: Named, i: number) =>
-      isKernel(argument, sources) && (argument.files || i === 0);
+      isKernel(argument, sources, isPart) && (argument.files || i === 0);
     if (!named.kernel.some(isOfKernel))
       throw new CheckError(
         `--kernel: ${kernel.join(', ')} is a kmod's; name Module.symvers or the kernel's rpms`,
@@ -87,16 +92,17 @@ export async function readArguments(names: {
       kmods: [...kmodsAmong(named.kernel), ...kmodsAmong(named.baseline)],
     };
   }
-  const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument, sources));
+  const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument, sources, isPart));
   if (stray) throw new CheckError(`${stray.name}: is a kmod's, not a kernel's; put all kmods behind --`);
-  return { ...named, kmods: await all(kmods, true) };
+  return { ...named, kmods: await all(kmods, { own: true, image: false }) };
 }
 
-/** @param own see `readFolder` */
-async function readArgument(name: string, own = false): Promise<Named> {
+type Wanted = Parameters<typeof readFolder>[1];
+
+async function readArgument(name: string, wanted: Wanted = { own: false, image: false }): Promise<Named> {
   if (!existsSync(name)) return { name };
   if (statSync(name).isDirectory()) {
-    const found = await readFolder(name, { own });
+    const found = await readFolder(name, wanted);
     if (found.files.length + found.passed.length + found.unread.length === 0)
       throw new CheckError(`${name}: there is no file in this folder`);
     return { name, found, files: found.files };
@@ -112,17 +118,20 @@ async function readArgument(name: string, own = false): Promise<Named> {
 
 /** One argument of `diff`. */
 export const readKernelArgument = async (name: string): Promise<readonly Named[]> => [
-  await readArgument(name),
+  await readArgument(name, { own: false, image: true }),
 ];
 
 // ---- kernels ----------------------------------------------------------------------------------------
 
 /** @param sources see `sourcesOf` */
-function isKernel({ files = [], found }: Named, sources: ReadonlySet<string>): boolean {
-  if (!found) return files.every((file) => isKernelPart(file, sources) || saysNothing(file));
-  const hasKernel = found.trees.length > 0 || files.some((file) => isKernelPart(file, sources));
+function isKernel({ files = [], found }: Named, sources: ReadonlySet<string>, isPart = nothing): boolean {
+  const isOfKernel = (file: SymbolFile) => isKernelPart(file, sources) || isPart(file);
+  if (!found) return files.every((file) => isOfKernel(file) || saysNothing(file));
+  const hasKernel = found.trees.length > 0 || files.some(isOfKernel);
   return hasKernel || (files.every(saysNothing) && found.unread.length > 0);
 }
+
+const nothing = (_: SymbolFile): boolean => false;
 
 /** The source rpms of kernels: what else one makes is the kernel's too. */
 const sourcesOf = (named: readonly Named[]): ReadonlySet<string> =>
@@ -135,12 +144,12 @@ const sourcesOf = (named: readonly Named[]): ReadonlySet<string> =>
   );
 
 /**
- * Module.symvers, rpms that are named as parts of a kernel are, what offers symbols and needs none, and SUSE's modules in
+ * Module.symvers, a kernel's own file, rpms that are named as parts of a kernel are, what offers symbols and needs none, and SUSE's modules in
  * packages of their own, made by the kernel's build.
  */
 function isKernelPart(file: SymbolFile, sources: ReadonlySet<string>): boolean {
   const { format, rpm, exports } = file;
-  if (format === 'symvers' || format === 'stablelist' || format === 'archive') return true;
+  if (['symvers', 'image', 'stablelist', 'archive'].includes(format)) return true;
   if (rpm && (variantOf(rpm.name) !== null || file.stablelists.length > 0)) return true;
   return exports.size > 0 && (!needsSymbols(file) || sources.has(rpm?.sourceRpm ?? ''));
 }
@@ -161,6 +170,7 @@ export async function kernelOf(
   { arch, variant, config }: Told,
   beside: Beside,
   kmods: readonly Named[] = [],
+  isPart = nothing,
 ): Promise<Kernel> {
   const [build] = named.filter(({ files }) => !files);
   if (build && named.length === 1) {
@@ -173,7 +183,8 @@ export async function kernelOf(
   const inFolder = new Set(named.flatMap(({ found }) => found?.files ?? []));
   const sources = sourcesOf(named);
   const kindOf = (file: SymbolFile): Kind | null => {
-    if (inFolder.has(file) && file.format === 'module') return isOwn(file.file, trees) ? null : 'foreign';
+    if (inFolder.has(file) && file.format === 'module')
+      return isOwn(file.file, trees) || isPart(file) ? null : 'foreign';
     if (inFolder.has(file) && (isList(file) || (file.format === 'symvers' && isWithin(file.file, trees))))
       return 'lists';
     if (saysNothing(file) && all.length > 1) return silentKind(file) ?? 'silent';
@@ -184,22 +195,25 @@ export async function kernelOf(
   beside.unread.push(...unread);
   assertSome(parts, named, beside, 'rpms of a kernel, or its Module.symvers');
   const chosen = ofOneKernel(parts, { arch, variant, usualArch: onlyArch(kmods) }, beside);
-  const onlyModules = chosen.every(({ file, format }) => format === 'module' && isOwn(file, trees));
+  // A kernel's own file without exports only has its types.
+  const telling = chosen.filter(({ format, exports }) => format !== 'image' || exports.size > 0);
+  const onlyImages = telling.every(({ format }) => format === 'image');
+  const onlyModules =
+    !onlyImages && telling.every(({ file, format }) => format === 'module' && isOwn(file, trees));
   // Of those only what they were built for counts: a symvers tells more of what they export.
   const samples = named
     .flatMap(({ found }) => found?.samples ?? [])
     .map((file) => ({ ...file, arch: null, exports: new Map() }));
-  const kernel = onlyModules ? kernelOfModules(chosen) : combineKernel([...chosen, ...samples]);
+  const kernel = onlyModules ? kernelOfModules(telling) : combineKernel([...chosen, ...samples]);
   const why = [
-    ...(onlyModules
-      ? [
-          'only its modules are there, and what they need of vmlinux: name its Module.symvers or symvers.gz for all that it exports',
-        ]
-      : []),
+    ...(onlyModules ? [`only its modules are there, and what they need of vmlinux${MEND}`] : []),
+    ...(onlyImages ? [`only its own file is there, which tells nothing of modules${MEND}`] : []),
     ...(unread.length > 0 ? [`${unread.length} of its files could not be read`] : []),
   ];
   return why.length > 0 ? { ...kernel, partial: why.join('; ') } : kernel;
 }
+
+const MEND = ': name its Module.symvers or symvers.gz for all that it exports';
 
 /** Lists of symbols that a kernel promises, which are no kernel's own. */
 const isList = ({ format, name, stablelists }: SymbolFile): boolean =>
@@ -328,6 +342,7 @@ export async function kmodsOf(
 function kmodKind(file: SymbolFile): Kind | null {
   const { format, rpm, exports } = file;
   if (format === 'module' || format === 'modversions') return null;
+  if (format === 'image') return 'other';
   if (!rpm || file.stablelists.length > 0) return 'lists';
   if (variantOf(rpm.name) !== null || [...exports.values()].some(({ asKernel }) => asKernel))
     return needsSymbols(file) ? null : 'kernel';

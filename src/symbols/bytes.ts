@@ -18,7 +18,8 @@ export interface Bytes {
   fail(offset: number, problem: string, mend?: string): SymbolFileError;
 }
 
-const DAMAGED = 'the file is damaged or not complete: fetch it again';
+/** What to do about a file that is not as it was made. */
+export const DAMAGED = 'the file is damaged or not complete: fetch it again';
 
 /** @param order of numbers of several bytes */
 export function bytesOf(data: Uint8Array, file: string, order: 'little' | 'big'): Bytes {

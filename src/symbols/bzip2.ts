@@ -21,16 +21,17 @@ const isLevel = (byte: number): boolean => byte >= 0x31 && byte <= 0x39;
  * Unpack all streams, and verify their checks.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to: beyond it nothing more is unpacked
+ * @param first only the first stream, whatever follows it
  * @throws SymbolFileError
  */
-export function unbzip2(data: Uint8Array, file: string, limit: number): Uint8Array {
+export function unbzip2(data: Uint8Array, file: string, limit: number, first = false): Uint8Array {
   const bytes = bytesOf(data, file, 'big');
   const input: Bits = { bytes, at: 0, held: 0, count: 0 };
   const output: Output = { data: new Uint8Array(Math.min(limit, 4 * data.byteLength)), size: 0, limit };
   const block = new Uint32Array(9 * LEVEL_SIZE);
   // bzip2 too ends where what follows is no stream.
   do readStream(input, block, output);
-  while (bytes.size - input.at >= 4 && bytes.u32(input.at) >>> 8 === MAGIC);
+  while (!first && bytes.size - input.at >= 4 && bytes.u32(input.at) >>> 8 === MAGIC);
   return output.data.subarray(0, output.size);
 }
 

@@ -6,6 +6,8 @@ type WordSize = 32 | 64;
 export interface Section {
   readonly name: string;
   readonly type: number;
+  /** In memory, the lower 32 bits; 0 of an object file's. */
+  readonly address: number;
   /** In the file. */
   readonly offset: number;
   readonly size: number;
@@ -27,6 +29,8 @@ export interface Elf {
   readonly bytes: Bytes;
   readonly wordSize: WordSize;
   readonly littleEndian: boolean;
+  /** An object file, as modules are, and not linked (ET_REL). */
+  readonly isObject: boolean;
   /** EM_X86_64 and so on. */
   readonly machine: number;
   readonly sections: readonly Section[];
@@ -43,8 +47,8 @@ const NAME_MAX = 1024;
 
 /** Where fields are in the ELF header and in section headers, in bytes; `entry`: a section header's size. */
 const LAYOUT = {
-  64: { sections: 40, sizes: 58, offset: 24, size: 32, link: 40, entry: 64 },
-  32: { sections: 32, sizes: 46, offset: 16, size: 20, link: 24, entry: 40 },
+  64: { sections: 40, sizes: 58, address: 16, offset: 24, size: 32, link: 40, entry: 64 },
+  32: { sections: 32, sizes: 46, address: 12, offset: 16, size: 20, link: 24, entry: 40 },
 } as const;
 
 /** The same of entries of a symbol table. */
@@ -67,12 +71,13 @@ export function readElf(data: Uint8Array, file: string): Elf {
   const wordSize = elfClass === 2 ? 64 : 32;
   const littleEndian = order === 1;
   const bytes = bytesOf(data, file, littleEndian ? 'little' : 'big');
-  const sections = readSections(bytes, wordSize);
-  return { bytes, wordSize, littleEndian, machine: bytes.u16(18), sections };
+  const sections = readSections(bytes, wordSize, littleEndian);
+  return { bytes, wordSize, littleEndian, isObject: bytes.u16(16) === 1, machine: bytes.u16(18), sections };
 }
 
-function readSections(bytes: Bytes, wordSize: WordSize): Section[] {
+function readSections(bytes: Bytes, wordSize: WordSize, littleEndian: boolean): Section[] {
   const layout = LAYOUT[wordSize];
+  const lower = wordSize === 64 && !littleEndian ? 4 : 0;
   const word = wordSize === 64 ? bytes.u64 : bytes.u32;
   const table = word(layout.sections);
   const entry = bytes.u16(layout.sizes);
@@ -85,6 +90,7 @@ function readSections(bytes: Bytes, wordSize: WordSize): Section[] {
     return {
       name: bytes.string(namesAt + bytes.u32(at), NAME_MAX),
       type: bytes.u32(at + 4),
+      address: bytes.u32(at + layout.address + lower),
       offset: word(at + layout.offset),
       size: word(at + layout.size),
       link: bytes.u32(at + layout.link),
@@ -98,9 +104,9 @@ export const sectionOf = ({ sections }: Elf, name: string) => sections.find((it)
 /** Most bytes of a section that is read whole: ten times those of large modules. */
 const SECTION_MAX = 4 * 1024 * 1024;
 
-/** What a section holds; nothing where it takes no room in the file. */
-export function contentOf({ bytes }: Elf, { name, type, offset, size }: Section): Buffer {
-  if (size > SECTION_MAX) throw bytes.fail(offset, `a section ${name} of ${size} bytes`);
+/** What a section holds, up to `most` bytes; nothing where it takes no room in the file. */
+export function contentOf({ bytes }: Elf, { name, type, offset, size }: Section, most = SECTION_MAX): Buffer {
+  if (size > most) throw bytes.fail(offset, `a section ${name} of ${size} bytes`);
   return type === SHT.NOBITS ? Buffer.alloc(0) : bytes.slice(offset, size);
 }
 

@@ -173,7 +173,7 @@ export function reset(lzma: Lzma): void {
 
 /**
  * Unpack into `output` from `at` on.
- * @param dictionary where in `output` the dictionary begins
+ * @param dictionary where in `output` the dictionary begins; below 0 where its beginning is no longer there
  * @param end nothing is written from here on
  * @param enough no further packet is begun from here on: a match may go beyond it
  * @returns how far it came, and why no further
@@ -192,7 +192,7 @@ export function unpackLzma(
   while (to < enough) {
     const position = (to - dictionary) & lzma.positionMask;
     if (bit(range, probabilities, AT.isMatch + lzma.state * 16 + position) === 0) {
-      if (lzma.state >= 7 && reps[0] >= to - dictionary) return { to, why: 'damage' };
+      if (lzma.state >= 7 && (reps[0] >= to - dictionary || reps[0] >= to)) return { to, why: 'damage' };
       output[to] = literal(lzma, range, output, dictionary, to);
       to++;
       continue;
@@ -200,7 +200,7 @@ export function unpackLzma(
     const length = match(lzma, range, position);
     const distance = reps[0] + 1;
     if (distance === 2 ** 32) return { to, why: 'end marker' };
-    if (distance > to - dictionary || length > end - to) return { to, why: 'damage' };
+    if (distance > to - dictionary || distance > to || length > end - to) return { to, why: 'damage' };
     for (const stop = to + length; to < stop; to++) output[to] = output[to - distance] ?? 0;
   }
   return { to, why: 'enough' };

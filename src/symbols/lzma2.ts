@@ -68,23 +68,57 @@ function lzmaChunk(bytes: Bytes, at: number, control: number): Chunk {
  * @throws SymbolFileError
  */
 export function unpackChunks(bytes: Bytes, start: number, output: Uint8Array): void {
-  let lzma: Lzma | null = null;
-  let dictionary = -1;
-  let at = 0;
+  const decoder = createDecoder(bytes, output);
+  for (const chunk of readChunks(bytes, start)) decoder.unpack(chunk);
+}
+
+/** Most bytes of a chunk, unpacked. */
+const CHUNK_MAX = 2 * 1024 * 1024;
+
+/**
+ * The same in parts, which are good until the next one is asked for. No more is kept than the dictionary.
+ * @param dictionary how many bytes back matches go
+ * @throws SymbolFileError
+ */
+export function* unpackChunksInParts(bytes: Bytes, start: number, dictionary: number): Generator<Uint8Array> {
+  const window = new Uint8Array(2 * dictionary + CHUNK_MAX);
+  const decoder = createDecoder(bytes, window);
   for (const chunk of readChunks(bytes, start)) {
-    const { offset, packed, unpacked, properties } = chunk;
-    if (chunk.resetDictionary) dictionary = at;
-    if (dictionary < 0) throw bytes.fail(offset, 'an LZMA2 chunk without a dictionary');
-    if (chunk.isLzma) {
-      if (properties !== null) lzma = createLzma(bytes, offset, properties);
-      else if (lzma && chunk.resetState) reset(lzma);
-      if (!lzma) throw bytes.fail(offset, 'an LZMA2 chunk without properties');
-      const range = createRange(bytes.slice(offset, packed));
-      const end = at + unpacked;
-      const { to, why } = unpackLzma(lzma, range, output, dictionary, at, end);
-      if (why !== 'enough' || to !== end || range.at !== packed || range.code !== 0)
-        throw bytes.fail(offset, 'a damaged LZMA2 chunk');
-    } else output.set(bytes.slice(offset, packed), at);
-    at += unpacked;
+    if (decoder.at() + chunk.unpacked > window.length) decoder.forget(decoder.at() - dictionary);
+    decoder.unpack(chunk);
+    yield window.subarray(decoder.at() - chunk.unpacked, decoder.at());
   }
+}
+
+/** Unpacks one chunk after the other into `output`. */
+function createDecoder(bytes: Bytes, output: Uint8Array) {
+  let lzma: Lzma | null = null;
+  /** Where the dictionary began; below 0 once that is forgotten. */
+  let dictionary: number | null = null;
+  let at = 0;
+  return {
+    at: () => at,
+    /** Move what is there towards the beginning, over the first bytes. */
+    forget(count: number) {
+      output.copyWithin(0, count, at);
+      at -= count;
+      if (dictionary !== null) dictionary -= count;
+    },
+    unpack(chunk: Chunk) {
+      const { offset, packed, unpacked, properties } = chunk;
+      if (chunk.resetDictionary) dictionary = at;
+      if (dictionary === null) throw bytes.fail(offset, 'an LZMA2 chunk without a dictionary');
+      if (chunk.isLzma) {
+        if (properties !== null) lzma = createLzma(bytes, offset, properties);
+        else if (lzma && chunk.resetState) reset(lzma);
+        if (!lzma) throw bytes.fail(offset, 'an LZMA2 chunk without properties');
+        const range = createRange(bytes.slice(offset, packed));
+        const end = at + unpacked;
+        const { to, why } = unpackLzma(lzma, range, output, dictionary, at, end);
+        if (why !== 'enough' || to !== end || range.at !== packed || range.code !== 0)
+          throw bytes.fail(offset, 'a damaged LZMA2 chunk');
+      } else output.set(bytes.slice(offset, packed), at);
+      at += unpacked;
+    },
+  };
 }

@@ -12,6 +12,8 @@ import {
 } from './elf.ts';
 
 export interface KernelModule extends Kmod {
+  /** It says that it was built as a part of the kernel, and not by somebody else (`intree=Y`). */
+  readonly isInTree: boolean;
   readonly loading: Loading;
   /** Modules that it needs. */
   readonly depends: readonly string[];
@@ -62,17 +64,18 @@ export function readModule(data: Uint8Array, file: string): KernelModule {
       unversioned: needed.filter((symbol) => !versioned.has(symbol)),
       exports: readEntries(elf).filter((symbol) => !exports.has(symbol)),
     },
+    isInTree: first('intree') === 'Y',
     depends: (first('depends') ?? '').split(',').filter((it) => it !== ''),
   };
 }
 
-function archOf({ machine, littleEndian }: Elf): string | null {
+export function archOf({ machine, littleEndian }: Elf): string | null {
   if (machine === PPC64) return littleEndian ? 'ppc64le' : 'ppc64';
   return ARCHES[machine] ?? null;
 }
 
 /** What is asked for of .modinfo: it may have any others. */
-const KEYS: ReadonlySet<string> = new Set(['name', 'license', 'vermagic', 'depends', 'import_ns']);
+const KEYS: ReadonlySet<string> = new Set(['name', 'license', 'vermagic', 'depends', 'import_ns', 'intree']);
 
 /** `key=value` texts, in order. */
 function readModinfo(elf: Elf): { readonly key: string; readonly value: string }[] {

@@ -7,6 +7,7 @@ import { parseModversions, parseStablelist, parseSymvers } from '../kabi/text.ts
 import { bytesOf } from './bytes.ts';
 import { readCpio } from './cpio.ts';
 import { ELF_MAGIC } from './elf.ts';
+import { readImage } from './image.ts';
 import { readModule } from './module.ts';
 import { RPM_MAGIC, type Rpm, readRpm, readRpmFiles } from './rpm.ts';
 import { listOfExports, stablelistsIn } from './stablelists.ts';
@@ -19,11 +20,15 @@ import { unpack, unpackNow } from './unpack.ts';
  */
 export interface SymbolFile extends Kmod {
   readonly file: string;
-  readonly format: 'rpm' | 'module' | 'symvers' | 'modversions' | 'stablelist' | 'archive';
+  readonly format: 'rpm' | 'module' | 'image' | 'symvers' | 'modversions' | 'stablelist' | 'archive';
   /** Of a stablelist file one, of a kernel-abi-stablelists rpm, or dist-git's archive, one for each architecture and release. */
   readonly stablelists: readonly Stablelist[];
   /** Of an rpm. */
   readonly rpm?: RpmFacts;
+  /** Of a module: see KernelModule. */
+  readonly isInTree?: boolean;
+  /** Of a kernel's image or vmlinux: its types; see `readBtf`. */
+  readonly btf?: Uint8Array;
 }
 
 /** What tells what an rpm is for, beside its symbols. */
@@ -39,8 +44,8 @@ export interface RpmFacts {
 }
 
 /**
- * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, a
- * stablelist, or a tar of stablelists; each may be compressed by gzip, xz, zstd, bzip2 or lzma.
+ * Read an rpm, a kernel module, Module.symvers (or dist-git's Module.kabi_ARCH), a list of modversions, a stablelist, a tar
+ * of stablelists, or a kernel's vmlinuz, vmlinux or BTF; each may be compressed by gzip, xz, zstd, bzip2, lzma or lz4.
  * @param data the whole file; of an rpm, its headers are enough
  * @param file its name, for errors and, without ending, as the name of what does not tell its own
  * @param whole gives the whole file, where the headers of an rpm are not enough
@@ -52,7 +57,7 @@ export async function readSymbolFile(
   whole = () => data,
 ): Promise<SymbolFile> {
   const plain = await unpack(data, file);
-  if (!isRpm(plain)) return readPlain(plain, file);
+  if (!isRpm(plain)) return (await readImageFile(plain, file)) ?? readPlain(plain, file);
   const rpm = readRpm(plain, file);
   const all = plain === data && STABLELIST_RPM.test(rpm.name) ? whole() : plain;
   const packed = payloadOf(rpm, all, file);
@@ -79,7 +84,17 @@ export function readStablelistsNow(data: Uint8Array, file: string): readonly Sta
 const isRpm = (data: Uint8Array): boolean =>
   data.byteLength >= 4 && bytesOf(data, '', 'big').u32(0) === RPM_MAGIC;
 
-/** What is no rpm, unpacked. */
+/** A kernel's own file, unpacked; null of anything else. */
+async function readImageFile(data: Uint8Array, file: string): Promise<SymbolFile | null> {
+  const image = await readImage(data, file);
+  if (!image) return null;
+  const { arch, exports, btf } = image;
+  const told: SymbolFile = { ...noSymbols(file), arch, exports, format: 'image' };
+  // A copy: the kernel around it is ten times as large.
+  return btf ? { ...told, btf: Uint8Array.from(btf) } : told;
+}
+
+/** What is neither an rpm nor a kernel's own file, unpacked. */
 function readPlain(data: Uint8Array, file: string): SymbolFile {
   const bytes = bytesOf(data, file, 'big');
   const magic = bytes.size >= 4 ? bytes.u32(0) : 0;
@@ -144,8 +159,9 @@ const listsInRpm = (archive: Uint8Array, rpm: Uint8Array, file: string): Stablel
 /** Names of files, without the folder and the endings of what they hold. */
 const ENDINGS = /(\.(symvers|modversions|txt|gz|xz|zst|bz2|lzma))+$/;
 
-const KINDS = 'name an rpm, a .ko, a Module.symvers, a list of modversions or a stablelist';
+const KINDS = 'name an rpm, a .ko, a vmlinuz, a Module.symvers, a list of modversions or a stablelist';
 
+/** What a file tells that tells nothing, and is named after its own name. */
 function noSymbols(file: string): Omit<SymbolFile, 'format'> {
   const name = file.replace(/^.*\//, '').replace(ENDINGS, '');
   const none = { kernelImports: [], kmodImports: [], imports: [], exports: new Map(), stablelists: [] };

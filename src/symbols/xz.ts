@@ -1,29 +1,43 @@
-/** xz files (xz: doc/xz-file-format.txt), with LZMA2 as their only filter: as xz, rpm and kernel builds write them. */
+/**
+ * xz files (xz: doc/xz-file-format.txt), with LZMA2 and, of kernels, the filter for x86 before it: as xz, rpm and kernel
+ * builds write them.
+ */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { unfilterX86 } from './bcj.ts';
 import { type Bytes, bytesOf } from './bytes.ts';
-import { measureChunks, unpackChunks } from './lzma2.ts';
+import { measureChunks, unpackChunks, unpackChunksInParts } from './lzma2.ts';
 
 const HEADER_SIZE = 12;
 /** Its first six bytes, as numbers. */
 const MAGIC = { first: 0x587a37fd, last: 0x005a } as const;
 const FOOTER_MAGIC = 0x5a59;
 const LZMA2 = 0x21;
+const X86 = 0x04;
 /** `xz` makes one block of 24 MiB and more; for this many, a file must be made to hurt. */
 const BLOCKS_MAX = 100_000;
 
-/** Kinds of checks, by their ids: how long, and how computed, as the bytes that the file has. */
-const CHECKS: Readonly<Record<number, { size: number; of(data: Uint8Array): Buffer }>> = {
-  0: { size: 0, of: () => Buffer.alloc(0) },
-  1: { size: 4, of: (data) => littleEndian(crc32(data)) },
-  4: { size: 8, of: crc64 },
-  10: { size: 32, of: (data) => createHash('sha256').update(data).digest() },
+/** A check of what was unpacked, as the bytes that the file has. */
+interface Check {
+  update(data: Uint8Array): void;
+  digest(): Buffer;
+}
+
+/** Kinds of checks, by their ids: how long they are, and how computed. */
+const CHECKS: Readonly<Record<number, { size: number; create(): Check }>> = {
+  0: { size: 0, create: () => ({ update: () => undefined, digest: () => Buffer.alloc(0) }) },
+  1: { size: 4, create: createCrc32 },
+  4: { size: 8, create: createCrc64 },
+  10: { size: 32, create: () => createHash('sha256') },
 };
 
 /** A block: where its chunks begin, to how many bytes they unpack, and the check of those. */
 interface Block {
   readonly start: number;
   readonly size: number;
+  /** How many bytes back matches go. */
+  readonly dictionary: number;
+  readonly isX86: boolean;
   readonly check: { readonly kind: number; readonly offset: number };
 }
 
@@ -31,31 +45,65 @@ interface Block {
  * Unpack all streams, and verify their checks.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to; nothing is unpacked where it would be more
+ * @param first only the first stream, whatever follows it
  * @throws SymbolFileError
  */
-export function unxz(data: Uint8Array, file: string, limit: number): Uint8Array {
+export function unxz(data: Uint8Array, file: string, limit: number, first = false): Uint8Array {
   const bytes = bytesOf(data, file, 'little');
-  const blocks = readStreams(bytes);
+  const blocks = readStreams(bytes, first);
   const size = blocks.reduce((sum, block) => sum + block.size, 0);
   if (size > limit) throw bytes.fail(0, `${size} bytes when unpacked, and ${limit} are allowed`);
   const output = new Uint8Array(size);
   let at = 0;
-  for (const { start, size: length, check } of blocks) {
+  for (const { start, size: length, isX86, check } of blocks) {
     const part = output.subarray(at, at + length);
     unpackChunks(bytes, start, part);
-    const kind = CHECKS[check.kind];
-    if (!kind?.of(part).equals(bytes.slice(check.offset, kind.size)))
-      throw bytes.fail(check.offset, 'the check of an xz block does not fit');
+    if (isX86) unfilterX86(part);
+    for (const _ of verifyCheck(bytes, check, [part]));
     at += length;
   }
   return output;
 }
 
+/** Most bytes of a dictionary, for parts: that of `xz -9` has as many. */
+const DICTIONARY_MAX = 64 * 1024 * 1024;
+
+/**
+ * The same in parts, for what is large; each is good until the next one is asked for. A check that does not fit is found
+ * behind the last part of its block.
+ * @throws SymbolFileError
+ */
+export function* unxzInParts(data: Uint8Array, file: string): Generator<Uint8Array> {
+  const bytes = bytesOf(data, file, 'little');
+  for (const { start, isX86, dictionary, check } of readStreams(bytes, false)) {
+    const mend = 'unpack the file by xz';
+    if (isX86) throw bytes.fail(start, 'an xz filter other than LZMA2', mend);
+    if (dictionary > DICTIONARY_MAX) throw bytes.fail(start, `an xz dictionary of ${dictionary} bytes`, mend);
+    yield* verifyCheck(bytes, check, unpackChunksInParts(bytes, start, dictionary));
+  }
+}
+
+/** Hands the parts on, and throws behind the last one where they are not those that were packed. */
+function* verifyCheck(
+  bytes: Bytes,
+  { kind, offset }: Block['check'],
+  parts: Iterable<Uint8Array>,
+): Generator<Uint8Array> {
+  const check = CHECKS[kind]?.create();
+  for (const part of parts) {
+    check?.update(part);
+    yield part;
+  }
+  const digest = check?.digest();
+  if (!digest?.equals(bytes.slice(offset, digest.length)))
+    throw bytes.fail(offset, 'the check of an xz block does not fit');
+}
+
 /** The blocks of all streams, by their headers; between streams may be zeros. */
-function readStreams(bytes: Bytes): Block[] {
+function readStreams(bytes: Bytes, first: boolean): Block[] {
   const blocks: Block[] = [];
   let at = 0;
-  while (at < bytes.size) {
+  while (at === 0 || (at < bytes.size && !first)) {
     if (at > 0 && bytes.u32(at) === 0) at += 4;
     else at = readStream(bytes, at, blocks);
   }
@@ -72,10 +120,10 @@ function readStream(bytes: Bytes, start: number, blocks: Block[]): number {
     throw bytes.fail(start + 6, `xz check ${check} is not known`);
   let at = start + HEADER_SIZE;
   while (bytes.u8(at) !== 0) {
-    const data = readBlockHeader(bytes, at);
+    const { start: data, ...header } = readBlockHeader(bytes, at);
     const { size, end } = measureChunks(bytes, data);
     const offset = padded(end, start);
-    blocks.push({ start: data, size, check: { kind: check, offset } });
+    blocks.push({ ...header, start: data, size, check: { kind: check, offset } });
     if (blocks.length > BLOCKS_MAX) throw bytes.fail(at, `more than ${BLOCKS_MAX} xz blocks`);
     at = offset + (CHECKS[check]?.size ?? 0);
   }
@@ -85,17 +133,21 @@ function readStream(bytes: Bytes, start: number, blocks: Block[]): number {
   return footer + HEADER_SIZE;
 }
 
-/** @returns where the block's data begin */
-function readBlockHeader(bytes: Bytes, start: number): number {
+/** Where the block's data begin, and how they were packed. */
+function readBlockHeader(bytes: Bytes, start: number): Pick<Block, 'start' | 'dictionary' | 'isX86'> {
   const end = start + (bytes.u8(start) + 1) * 4;
   verify(bytes, start, end - 4 - start);
   const flags = bytes.u8(start + 1);
   let at = start + 2;
   if (flags & 0x40) at = number(bytes, at).end;
   if (flags & 0x80) at = number(bytes, at).end;
-  if ((flags & 0x3f) !== 0 || bytes.u8(at) !== LZMA2)
-    throw bytes.fail(start, 'an xz filter other than LZMA2', 'unpack the file by xz');
-  return end;
+  const isX86 = (flags & 0x3f) === 1 && bytes.u16(at) === X86;
+  const last = isX86 ? at + 2 : at;
+  if ((!isX86 && (flags & 0x3f) !== 0) || bytes.u8(last) !== LZMA2)
+    throw bytes.fail(start, 'an xz filter other than LZMA2 and x86', 'unpack the file by xz');
+  // A number of one byte for its size, and that byte.
+  const bits = bytes.u8(last + 2);
+  return { start: end, dictionary: (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11), isX86 };
 }
 
 /** The index repeats the sizes of blocks, which are known. @returns where it ends */
@@ -146,12 +198,26 @@ for (let byte = 0; byte < 256; byte++) {
   CRC64.low[byte] = low;
 }
 
-function crc64(data: Uint8Array): Buffer {
+function createCrc32(): Check {
+  let crc = 0;
+  return {
+    update(data) {
+      crc = crc32(data, crc);
+    },
+    digest: () => littleEndian(crc),
+  };
+}
+
+function createCrc64(): Check {
   let [high, low] = [-1, -1];
-  for (const byte of data) {
-    const index = (low ^ byte) & 0xff;
-    low = ((low >>> 8) | (high << 24)) ^ (CRC64.low[index] ?? 0);
-    high = (high >>> 8) ^ (CRC64.high[index] ?? 0);
-  }
-  return littleEndian(~low >>> 0, ~high >>> 0);
+  return {
+    update(data) {
+      for (const byte of data) {
+        const index = (low ^ byte) & 0xff;
+        low = ((low >>> 8) | (high << 24)) ^ (CRC64.low[index] ?? 0);
+        high = (high >>> 8) ^ (CRC64.high[index] ?? 0);
+      }
+    },
+    digest: () => littleEndian(~low >>> 0, ~high >>> 0),
+  };
 }

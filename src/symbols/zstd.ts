@@ -24,24 +24,26 @@ export async function loadZstd(): Promise<void> {
  * Unpack all frames, once libzstd is started.
  * @param file the name to blame in errors
  * @param limit most bytes to unpack to
+ * @param first only the first frame, whatever follows it
  * @throws SymbolFileError
  */
-export function unzstd(data: Uint8Array, file: string, limit: number): Uint8Array {
+export function unzstd(data: Uint8Array, file: string, limit: number, first = false): Uint8Array {
   const bytes = bytesOf(data, file, 'little');
   if (!decoder) throw bytes.fail(0, 'packed by zstd, which is not read here', 'name what is in it');
-  const most = mostContent(bytes);
+  const { most, end } = mostContent(bytes, first);
   if (most === 0) return new Uint8Array(0);
   // The decoder never writes more than it is told, verifies checksums, and gives nothing where it fails.
-  const unpacked = decoder.decode(data, Math.min(most, limit));
+  const unpacked = decoder.decode(data.subarray(0, end), Math.min(most, limit));
   if (unpacked.length > 0) return unpacked;
   const tooLong = most > limit ? `, or more than ${limit} bytes when unpacked` : '';
   throw bytes.fail(0, `damaged zstd data${tooLong}`);
 }
 
-/** Most bytes that the frames can unpack to, from their headers and the headers of their blocks. */
-function mostContent(bytes: Bytes): number {
+/** Most bytes that the frames can unpack to, from their headers and the headers of their blocks; and where they end. */
+function mostContent(bytes: Bytes, first: boolean): { most: number; end: number } {
   let most = 0;
-  for (let at = 0; at < bytes.size; ) {
+  let at = 0;
+  while (at < bytes.size && (at === 0 || !first)) {
     const magic = bytes.u32(at);
     if (isSkippable(magic)) at += 8 + bytes.u32(at + 4);
     else if (magic !== MAGIC) throw bytes.fail(at, 'no zstd frame');
@@ -54,7 +56,7 @@ function mostContent(bytes: Bytes): number {
     }
     if (at > bytes.size) throw bytes.fail(bytes.size, 'a zstd frame is cut short');
   }
-  return most;
+  return { most, end: at };
 }
 
 /** Bytes of a frame's header with its magic number, from its descriptor (RFC 8878, 3.1.1.1). */

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
 import { UnreadError } from '../../src/commands/error.ts';
 import { modversions, packed, writeElf } from '../symbols/elf.ts';
+import { bzImage, SMALL_BTF, vmlinux } from '../symbols/images.ts';
 import { rpmbuild, withBuilds } from '../symbols/rpmbuild.ts';
 import { fileOf, start } from './program.ts';
 
@@ -261,6 +262,29 @@ describe('/lib/modules/VERSION', () => {
     expect(text).toContain('The kernel exports 3 symbols.');
     expect(text).toMatch(/^The kernel may export more than that: only its modules are there, .*symvers\.gz/m);
     expect(outcomes(text)).toEqual(['fits compatible', 'differs incompatible', 'unknown inconclusive']);
+  });
+  test('its vmlinuz tells what vmlinux exports, and with its modules that is all', async () => {
+    const kernel = tree();
+    put(`${VERSION}/vmlinuz`, bzImage(gzipSync(vmlinux({}, SMALL_BTF, { printk: 1, kfree: 2 }))));
+    const { text } = await checked({ kernel: [kernel], kmods: kmods() });
+    expect(text).toContain('The kernel exports 3 symbols.\n\n');
+    expect(outcomes(text)).toEqual(['fits compatible', 'differs incompatible', 'unknown incompatible']);
+  });
+  test('a vmlinuz that only has types tells no exports', async () => {
+    const kernel = tree();
+    put(`${VERSION}/vmlinuz`, bzImage(gzipSync(vmlinux())));
+    const { text } = await checked({ kernel: [kernel], kmods: kmods() });
+    expect(text).toMatch(/^The kernel may export more than that: only its modules are there, .*symvers\.gz/m);
+    expect(outcomes(text)).toEqual(['fits compatible', 'differs incompatible', 'unknown inconclusive']);
+  });
+  test('a vmlinuz alone tells nothing of modules', async () => {
+    const image = (exports: Record<string, number>) => bzImage(gzipSync(vmlinux({}, SMALL_BTF, exports)));
+    const kernel = [put('vmlinuz', image({ printk: 1, kfree: 2 }))];
+    const { text } = await checked({ kernel, kmods: kmods().slice(0, 2) });
+    expect(text).toMatch(/^The kernel may export more than that: only its own file is there, .*symvers\.gz/m);
+    expect(outcomes(text)).toEqual(['fits inconclusive', 'differs incompatible']);
+    const without = checked({ kernel: [put('vmlinuz', image({}))], kmods: kmods() });
+    await expect(without).rejects.toThrow('vmlinuz: no kernel symbol in it; take kernel-core and');
   });
   test.each([
     ['with symvers.gz', true],

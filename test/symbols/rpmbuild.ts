@@ -32,7 +32,7 @@ export interface Spec {
   readonly provides?: readonly string[];
   readonly requires?: readonly string[];
   /** Path to content. */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   /** Path of a link to where it leads. */
   readonly links?: Readonly<Record<string, string>>;
   readonly payload?: keyof typeof PAYLOADS;

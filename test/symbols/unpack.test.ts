@@ -80,6 +80,48 @@ describe.runIf(tools())('what xz, zstd and bzip2 pack', () => {
     await fc.assert(run, { numRuns: 40 });
   });
 
+  test('code for x86, with the filter that kernels are packed with', async () => {
+    // This very program: code with calls and jumps, wherever it is cut.
+    const program = readFileSync(process.execPath);
+    const middle = Math.floor(program.length / 2);
+    for (const at of [0, middle, middle + 1, middle + 2, middle + 3]) {
+      const data = program.subarray(at, at + 400_000);
+      const packed = pack('xz', ['--check=sha256', '--x86', '--lzma2=preset=0'], data);
+      expect(Buffer.compare(await unpack(packed, 'it'), data)).toBe(0);
+    }
+    for (const size of [0, 1, 4, 5, 6]) {
+      const data = Buffer.alloc(size, 0xe8);
+      expect(Buffer.compare(await unpack(pack('xz', ['--x86', '--lzma2'], data), 'it'), data)).toBe(0);
+    }
+  });
+
+  test('filters other than LZMA2 and that are named', async () => {
+    for (const filters of [
+      ['--arm', '--lzma2'],
+      ['--x86', '--delta', '--lzma2'],
+    ]) {
+      const packed = pack('xz', filters, Buffer.from('text'));
+      await expect(unpack(packed, 'it')).rejects.toThrow(
+        'an xz filter other than LZMA2 and x86; unpack the file by xz',
+      );
+    }
+  });
+
+  test('the first stream alone, whatever follows it', async () => {
+    const packed = {
+      gzip: gzipSync(symvers),
+      xz: pack('xz', ['-0'], symvers),
+      zstd: pack('zstd', ['-1'], symvers),
+      bzip2: pack('bzip2', ['-1'], symvers),
+      lzma: pack('lzma', ['-0'], symvers),
+    };
+    for (const data of Object.values(packed))
+      for (const rest of [Buffer.alloc(0), Buffer.from('size'), Buffer.concat([Buffer.alloc(3), data])]) {
+        const unpacked = await unpack(Buffer.concat([data, rest]), 'it', 4 * MiB, true);
+        expect(Buffer.compare(unpacked, symvers)).toBe(0);
+      }
+  });
+
   test('bzip2: runs of any length, and blocks of all kinds', async () => {
     const run = fc.record({ byte: fc.nat(255), length: fc.oneof(fc.nat(10), fc.nat(600)) });
     const runs = fc.array(run, { maxLength: 60 });
@@ -100,13 +142,6 @@ describe.runIf(tools())('what xz, zstd and bzip2 pack', () => {
     await expect(unpack(packed, 'it')).rejects.toThrow(/LZMA data end after 100000 bytes of 100001; /);
     packed.writeBigUInt64LE(2n ** 37n, 5);
     await expect(unpack(packed, 'it')).rejects.toThrow(/^it: byte 5: more than \d+ bytes when unpacked; /);
-  });
-
-  test('filters other than LZMA2 are named', async () => {
-    const packed = pack('xz', ['--x86', '--lzma2'], Buffer.from('text'));
-    await expect(unpack(packed, 'it')).rejects.toThrow(
-      'an xz filter other than LZMA2; unpack the file by xz',
-    );
   });
 
   test('a bomb stops at the cap, and takes no memory beyond it', async () => {

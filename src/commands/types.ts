@@ -1,0 +1,147 @@
+/** Why symbols changed, from files: the types of two kernels, and what kmods need of what changed. */
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type Causes, type ComparedExport, findCauses, moduleName } from '../btf/causes.ts';
+import type { BtfPair, KernelBtfs } from '../btf/graph.ts';
+import { type Btf, readBtf } from '../btf/reader.ts';
+import type { Kmod, SymbolTable } from '../kabi/model.ts';
+import { KERNEL_FILE, readImage, readModuleBtf } from '../symbols/image.ts';
+import { filesOfRpm } from '../symbols/payload.ts';
+import type { SymbolFile } from '../symbols/read.ts';
+import { causesJson, causesText, type Hit } from './causes.ts';
+import { CheckError } from './error.ts';
+
+/** The files of a kernel, and what they export together. */
+export interface KernelFiles {
+  readonly files: readonly SymbolFile[];
+  readonly symbols: SymbolTable;
+}
+
+export interface Explained {
+  readonly causes: Causes;
+  /** In the order of the kmods. */
+  readonly hits: readonly Hit[];
+}
+
+/**
+ * Find the causes of what changed from one kernel to another, and which kmods they hit.
+ * @param symbol the only export that is asked for; without, what the kmods need is, and without kmods all
+ * @throws CheckError where one of them has no types, SymbolFileError
+ */
+export async function explainFiles(
+  before: KernelFiles,
+  after: KernelFiles,
+  kmods: readonly Kmod[],
+  symbol?: string,
+): Promise<Explained> {
+  const exports = comparedExports(before.symbols, after.symbols);
+  const isNeeded = neededBy(kmods, symbol);
+  const wanted = exports.filter((it) => it.isChanged && isNeeded(it.symbol));
+  const causes = findCauses(await readTypes(before.files, after.files, wanted), exports);
+  return { causes, hits: kmods.map((kmod) => hitOf(kmod, exports, causes)) };
+}
+
+/** The same for the beginning of another answer. */
+export async function explainShort(before: KernelFiles, after: KernelFiles, kmods: readonly Kmod[]) {
+  const { causes, hits } = await explainFiles(before, after, kmods);
+  const text = causesText(causes, hits);
+  return { text: text === '' ? '' : `${text}\n`, json: { why: causesJson(causes, hits) } };
+}
+
+const comparedExports = (before: SymbolTable, after: SymbolTable): ComparedExport[] =>
+  [...after.values()].flatMap(({ name, crc, provider }) => {
+    const was = before.get(name);
+    return was ? [{ symbol: name, provider, isChanged: was.crc !== crc }] : [];
+  });
+
+const importsOf = ({ kernelImports, imports }: Kmod) => [...kernelImports, ...imports];
+
+function neededBy(kmods: readonly Kmod[], symbol: string | undefined): (name: string) => boolean {
+  if (symbol !== undefined) return (name) => name === symbol;
+  const needed = new Set(kmods.flatMap((kmod) => importsOf(kmod).map((it) => it.symbol)));
+  return (name) => kmods.length === 0 || needed.has(name);
+}
+
+// ---- types ------------------------------------------------------------------------------------------
+
+/** The types of vmlinux, which must be there, and of the modules whose exports are asked for, if they are there. */
+async function readTypes(
+  old: readonly SymbolFile[],
+  young: readonly SymbolFile[],
+  wanted: readonly ComparedExport[],
+): Promise<KernelBtfs> {
+  const [before, after] = [await readVmlinux(old, '--baseline'), await readVmlinux(young, '--kernel')];
+  const [were, are] = [await readModules(old, wanted, before), await readModules(young, wanted, after)];
+  const modules = new Map<string, BtfPair>();
+  for (const [name, is] of are) {
+    const was = were.get(name);
+    if (was) modules.set(name, { before: was, after: is });
+  }
+  return { before, after, modules };
+}
+
+async function readVmlinux(files: readonly SymbolFile[], option: string): Promise<Btf> {
+  for (const { btf, file } of files) if (btf) return readBtf(btf, file);
+  const without: string[] = files.filter(({ format }) => format === 'image').map(({ file }) => file);
+  for (const { file, format } of files)
+    if (format === 'rpm')
+      for await (const { name, data } of filesOfRpm(readFileSync(file), file, (it) => KERNEL_FILE.test(it))) {
+        const inside = `${file}: ${basename(name)}`;
+        const image = await readImage(data, inside);
+        if (image?.btf) return readBtf(image.btf, inside);
+        without.push(inside);
+      }
+  throw new CheckError(
+    without.length > 0
+      ? `${option}: ${without[0]} has no types (BTF): it was built without CONFIG_DEBUG_INFO_BTF`
+      : `${option}: no kernel with its types (BTF) is among the files: name its vmlinuz, vmlinux or kernel-core rpm too`,
+  );
+}
+
+/** Of the modules, and of rpms that export what is asked for. */
+async function readModules(
+  files: readonly SymbolFile[],
+  wanted: readonly ComparedExport[],
+  base: Btf,
+): Promise<Map<string, Btf>> {
+  const names = new Set(wanted.map(({ provider }) => moduleName(provider)));
+  const found = new Map<string, Btf>();
+  const add = async (name: string, data: Uint8Array, file: string) => {
+    const btf = await readModuleBtf(data, file);
+    if (btf) found.set(name, readBtf(btf, file, base));
+  };
+  const isAsked = new Set(wanted.map(({ provider }) => provider));
+  for (const { file, format, name, exports } of files) {
+    if (format === 'module' && names.has(moduleName(name)))
+      await add(moduleName(name), readFileSync(file), file);
+    const offers = format === 'rpm' && wanted.some(({ symbol }) => exports.has(symbol));
+    if (!offers) continue;
+    const isOfRpm = isAsked.has(name);
+    const isWanted = (path: string) => {
+      const module = moduleOfPath(path);
+      return module !== null && (isOfRpm || names.has(module));
+    };
+    for await (const it of filesOfRpm(readFileSync(file), file, isWanted))
+      await add(moduleOfPath(it.name) ?? '', it.data, `${file}: ${basename(it.name)}`);
+  }
+  return found;
+}
+
+function moduleOfPath(path: string): string | null {
+  const name = /([^/]+)\.ko(\.\w+)?$/.exec(path)?.[1];
+  return name === undefined ? null : moduleName(name);
+}
+
+// ---- kmods ------------------------------------------------------------------------------------------
+
+function hitOf(kmod: Kmod, exports: readonly ComparedExport[], causes: Causes): Hit {
+  const needed = new Set(importsOf(kmod).map(({ symbol }) => symbol));
+  const changed = exports.filter(({ symbol, isChanged }) => isChanged && needed.has(symbol));
+  const weights = new Map<number, { count: number; distance: number }>();
+  for (const { cause, distance } of changed.flatMap(({ symbol }) => causes.reached(symbol))) {
+    const known = weights.get(cause) ?? { count: 0, distance: 0 };
+    weights.set(cause, { count: known.count + 1, distance: known.distance + distance });
+  }
+  const ordered = [...weights].sort(([, a], [, b]) => b.count - a.count || a.distance - b.distance);
+  return { kmod: kmod.name, changed: changed.length, causes: ordered.map(([cause]) => cause) };
+}
