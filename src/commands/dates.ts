@@ -1,5 +1,5 @@
 /** Points in time as people name them on the command line. */
-import { parseDuration } from '../config/schema.ts';
+import { parseTime } from '../config/schema.ts';
 import { CheckError } from './error.ts';
 
 const DATE = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?$/;
@@ -7,8 +7,9 @@ const ZONED = /^\d{4}-\d\d-\d\d$|(?:Z|[+-]\d\d:?\d\d)$/;
 
 /** Milliseconds of a date, in UTC where it names no zone, or so long after `now` as a duration says, or before. */
 function parsePoint(option: string, text: string, now: number, direction: 1 | -1): number {
-  const duration = parseDuration(text);
-  if (duration !== undefined) return now + direction * duration;
+  // No timer waits for it, so it may be of any length.
+  const duration = parseTime(text) ?? 0;
+  if (duration > 0) return now + direction * duration;
   const at = DATE.test(text) ? Date.parse(ZONED.test(text) ? text : `${text}Z`) : Number.NaN;
   if (!Number.isNaN(at)) return at;
   throw new CheckError(

@@ -11,10 +11,10 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 /** Node's timers overflow, and fire at once, a little later than this. */
 const LONGEST = 24 * DAY;
 
-/** Milliseconds of a time such as `0s`, `500ms`, `30s`, `5m`, `2h`, `1d`; undefined if it is none. */
+/** Milliseconds of a time such as `0s`, `500ms`, `30s`, `5m`, `2h`, `1d`, `3w`; undefined if it is none. */
 export function parseTime(text: string): number | undefined {
-  const [, count, unit = ''] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
-  const ms = Number(count) * (UNITS[unit] ?? Number.NaN);
+  const [, count, unit = ''] = /^(\d+)(ms|s|m|h|d|w)$/.exec(text) ?? [];
+  const ms = Number(count) * ({ ...UNITS, w: 7 * DAY }[unit] ?? Number.NaN);
   return Number.isNaN(ms) ? undefined : ms;
 }
 

@@ -73,13 +73,15 @@ export function clockNotes(
 export function thisMachine(): Machine {
   const up = () => uptime() * 1_000;
   const [begun, since] = [up(), performance.now()];
+  let suspended = 0;
   return {
     wall: Date.now,
     passed() {
       const running = performance.now() - since;
       // The time since the machine was started counts while it is suspended, and has no more than seconds on some systems.
-      const suspended = up() - begun - running;
-      return suspended < JUMP ? running : running + suspended;
+      const more = up() - begun - running - suspended;
+      if (more >= JUMP) suspended += more;
+      return running + suspended;
     },
   };
 }

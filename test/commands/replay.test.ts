@@ -88,5 +88,7 @@ test('only runs since a date, or a duration ago, count; what is neither is refus
     'The store has no run of a configured gate since then.\n',
   );
   expect(await replayed({}, { since: '1ms' })).toContain('no run');
+  for (const since of ['4000d', '600w', '99999h'])
+    expect(await replayed({}, { since })).toContain('of 1 would');
   await expect(replayed({}, { since: 'yesterday' })).rejects.toThrow(CheckError);
 });
