@@ -144,6 +144,9 @@ function mustKnow({ subject, at }: Case, kmod: Kmod, trial: Trial): boolean {
 
 // ---- waivers and holds ------------------------------------------------------------------------------
 
+/** A clock that is set by less than that (ms) is not noted, and persons say things by it. */
+const UNNOTED = 10_000;
+
 /**
  * Whether a kmod, or the `stablelist`, is waived at a time. A look may be minutes old: `may` is whether a gate can believe
  * it, `must` whether it cannot believe otherwise.
@@ -163,7 +166,7 @@ function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' 
         ? how === 'may' && isNext(waiver)
         : names.some((nvr) => matches(waiver.kernel, nvr));
     const [given, over] = how === 'may' ? [at, at - LOOK] : [at - LOOK, at];
-    return speaks && waiver.at <= given && over < ends;
+    return speaks && waiver.at - UNNOTED <= given && over < ends;
   });
 }
 
@@ -223,12 +226,13 @@ function promiseIn(one: Case): 'kept' | 'broken' | 'either' {
         (symbol) => !table.has(symbol) || table.get(symbol) === now.get(arch)?.get(symbol),
       ),
     );
-  // Which kernel it is measured by, the newest of all or the newest that kept it, is the gate's choice.
+  // Which kernel it is measured by is the gate's choice: the newest of all, the newest that kept it, or the newest that the
+  // gate has not blocked: another gate may have let that into the same tag.
   const { question } = truthIn(one);
   const all = { fine: () => true, shown: () => true };
-  const found = [all, { fine: (pass: Pass) => isKept(pass.kernel), shown: () => false }].map((worth) =>
-    referencesFor(passes, question, worth),
-  );
+  const kept = { fine: (pass: Pass) => isKept(pass.kernel), shown: () => false };
+  const own = { fine: ({ how }: Pass) => how !== 'kept', shown: () => false };
+  const found = [all, kept, own].map((worth) => referencesFor(passes, question, worth));
   const answers = found.flatMap(({ kernels }) => kernels).map(isKept);
   if (answers.every((kept) => kept)) return 'kept';
   return answers.some((kept) => kept) || found.some(({ orNone }) => orNone) ? 'either' : 'broken';
@@ -397,6 +401,13 @@ function mayBlame(one: Case, truth: Truth, cell: Cell): 'yes' | 'unattributed' |
   const { kernels, orNone } = truth.references(cell.kmod);
   const before = kernels.map((build) => ({ build, is: truth.isFine(build, cell) }));
   if (before.some(({ is }) => is === 'yes')) return 'yes';
+  // A kmod that was broken elsewhere in the kernel that passed last may have been fine here.
+  const { gate, subject, at } = one;
+  const last = one.passes.findLast(
+    (pass) =>
+      pass.gate === gate.name && pass.how !== 'kept' && pass.kernel.id !== subject.kernel.id && pass.at <= at,
+  );
+  if (last && truth.isFine(last.kernel, cell) === 'yes') return 'yes';
   if (orNone || before.every(({ is }) => is === 'unknown')) return 'unattributed';
   // It was broken before. The symbols tell that at once, and in side tags a build does, if any can be made.
   const couldShow =
