@@ -300,6 +300,44 @@ describe('opening', () => {
     await db.destroy();
   }
 
+  test('facts that had only times keep their order: a retry came after the verdict, symbols are of the last choice', async () => {
+    const line = (at: number, kind: string) =>
+      `INSERT INTO journal (at, kind, gate, build_id, run_id, text) VALUES (${at}, '${kind}', 'c9s', 20, 'c9s/20/1', 'x');`;
+    await storeOf(
+      '009-alive',
+      `
+      INSERT INTO kernel_build (id, nvr, name, version, release, seen_at)
+        VALUES (20, '${OTHER.nvr}', 'kernel', '5.14.0', '69.el9', 1);
+      INSERT INTO run (id, gate, build_id, generation, entry, tags, started_at, strategy)
+        VALUES ('c9s/20/1', 'c9s', 20, 1, 5, '["gate"]', 10, 'symbols');
+      INSERT INTO selection (run_id, at, kmods, size) VALUES ('c9s/20/1', 10, '[{"name":"kmod-a"}]', 1);
+      INSERT INTO symbol_evidence (run_id, at, evidence, detail)
+        VALUES ('c9s/20/1', 11, '{"kmods":[],"change":null,"stablelist":null}', x'');
+      INSERT INTO intent (id, run_id, seq, kind, "write", asked_at)
+        VALUES ('c9s/20/1/cancel/1', 'c9s/20/1', 0, 'cancel', '{"kind":"cancel","task":7}', 12);
+      INSERT INTO ending (intent_id, at, how, ending) VALUES ('c9s/20/1/cancel/1', 13, 'lost', '{"at":13,"how":"lost"}');
+      INSERT INTO verdict (run_id, at, verdict, reasons, last_order) VALUES ('c9s/20/1', 14, 'hold', '["why"]', 0);
+      INSERT INTO run_order (run_id, at, by, kind, reason) VALUES ('c9s/20/1', 15, 'ada', 'retry', '');
+      INSERT INTO waiver (at, by, reason, kernel, kmod) VALUES (16, 'ada', 'x', '${OTHER.nvr}', 'kmod-a');
+      ${'run symbols asked ended verdict person'
+        .split(' ')
+        .map((kind, i) => line(10 + i, kind))
+        .join('')}`,
+    );
+    const store = await openStore(url, { mode: 'write' });
+    const run = (await store.run('c9s/20/1')) as Run;
+    const [intent] = run.intents;
+    const [order] = run.orders;
+    expect([run.chosen.fact, intent?.fact, intent?.ending?.fact, order?.fact]).toEqual([1, 3, 4, 6]);
+    expect(run.symbols).toBeDefined();
+    expect(run.verdict).toBeUndefined();
+    // The waiver names the run, and what is recorded next comes after all of it.
+    expect(await store.runsWaived(0)).toMatchObject([{ run: 'c9s/20/1', gate: 'c9s', build: 20 }]);
+    await store.order(run, { at: 1, by: 'ada', kind: 'hold', reason: '', kmod: null });
+    expect((await store.run('c9s/20/1'))?.orders.map(({ fact }) => fact)).toEqual([6, 7]);
+    await store.close();
+  });
+
   test('a store of an older kmod-gate is brought up to date by a writer, and a reader is told so', async () => {
     await storeOf(
       '001-facts',
