@@ -61,7 +61,7 @@ export async function sayWaive({ config, store, output, now }: Floor, options: W
   const reason = oneLine(options.reason);
   if (reason === '') throw new CheckError('--reason: say why; whoever reads the verdict will want to know');
   const by = whoIs(options.by);
-  const at = await timeOf(store, now);
+  const at = await timeBeside(store, now());
   const until = options.until === undefined ? null : parseUntil(options.until, now());
   const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
   const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
@@ -137,7 +137,7 @@ export const unwaive = (config: Config, output: Output, id: string, by?: string)
 
 /** The same, said there. */
 export async function sayUnwaive({ store, output, now }: Floor, id: string, by?: string): Promise<void> {
-  const at = await timeOf(store, now);
+  const at = await timeBeside(store, now());
   const waiver = (await store.waivers()).find((one) => String(one.id) === id);
   if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
   const { ended, state, until } = waiverReport(waiver, now());
@@ -176,7 +176,7 @@ export async function sayOrder(
   const { kmod = null } = options;
   const reason = oneLine(options.reason ?? '');
   const runs = meant(kind, await liveRunsOf(store, config, subject, options.gate), kmod);
-  const at = await timeOf(store, now);
+  const at = await timeBeside(store, now());
   for (const run of runs) {
     const said = { at, by: whoIs(options.by), kind, reason, kmod };
     await store.order(run, said).catch((error: unknown) => {
@@ -279,9 +279,6 @@ function assertGate({ gates }: Config, gate: string | undefined): void {
   if (gate === undefined || gates.some(({ name }) => name === gate)) return;
   throw new CheckError(`--gate ${gate}: no such gate, only ${gates.map(({ name }) => name).join(', ')}`);
 }
-
-/** Now, by the gate's clock. */
-const timeOf = (store: Store, now: () => number): Promise<number> => timeBeside(store, now());
 
 /** Who speaks: as said, else who is logged in, before sudo. */
 function whoIs(by: string | undefined): string {

@@ -5,7 +5,7 @@ import { matcher } from './names.ts';
 /** What a waiver names to speak of the gate's stablelist; no pattern of kmods does. */
 export const STABLELIST = 'stablelist';
 
-/** The newest waiver that speaks of a kmod, or of the `stablelist`, and that nobody has ended by then. */
+/** The newest waiver that speaks of a kmod, or of the `stablelist`, and still holds: nobody has ended it, nor is it over. */
 export function waiverFor({ waivers }: Pick<Run, 'waivers'>, kmod: string, now: number): Waiver | undefined {
   return waivers.findLast(
     ({ kmod: pattern, ended, ends }) =>

@@ -23,7 +23,7 @@ export const DEEDS = ['waive', 'unwaive', 'hold', 'release', 'retry', 'cancel', 
 export const NVR = /^(.+)-([^-]+)-([^-]+)$/;
 
 /** What Koji takes for a place in version control (koji.daemon.SCM.types), here without a commit. */
-export const SCM_URL = /^(?:git|svn|cvs)(?:\+\w+)?:\/\/[^#\s]+$/;
+const SCM_URL = /^(?:git|svn|cvs)(?:\+\w+)?:\/\/[^#\s]+$/;
 
 const nvr = matching(NVR, 'NAME-VERSION-RELEASE, such as "kernel-5.14.0-70.el9"');
 const names = (of: string) => list(nonEmpty, `a list of ${of}`).default([]);

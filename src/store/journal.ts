@@ -1,9 +1,9 @@
-/** What is told: the journal, and the newest messages that the bus brought. */
-import { sql } from 'kysely';
+/** What is told: the journal, by which clock its times are, and the newest messages that the bus brought. */
+import { type Kysely, sql } from 'kysely';
 import type { Entry } from '../core/model.ts';
-import { aheadOf } from './people.ts';
 import { query } from './query.ts';
 import { type Base, everyRun } from './record.ts';
+import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** The lines of the journal. */
@@ -80,4 +80,10 @@ export function journalFacts({ db, record }: Base) {
       return row && { queue, at: row.at, routingKey: row.routing_key, understood: row.understood === 1 };
     },
   } satisfies Partial<Store>;
+}
+
+/** How far the machine's clock is ahead of the gate's, as noted last. */
+export async function aheadOf(db: Kysely<Tables>): Promise<number> {
+  const row = await db.selectFrom('clock').select('ahead').orderBy('fact', 'desc').executeTakeFirst();
+  return row?.ahead ?? 0;
 }

@@ -5,6 +5,7 @@ import { matcher } from '../core/names.ts';
 import { hasChangedTags } from '../core/people.ts';
 import { describeOrder, describeWaiver } from '../core/wording.ts';
 import { OvertakenError } from './error.ts';
+import { aheadOf } from './journal.ts';
 import { nameRuns } from './named.ts';
 import { query } from './query.ts';
 import { type Base, everyRun, of, type Tx } from './record.ts';
@@ -148,10 +149,4 @@ function allWaiversReader(db: Kysely<Tables>): () => Promise<Waiver[]> {
         ended_by !== null && { ended: { at: ended_at, fact: ended_fact, by: ended_by } }),
     }));
   };
-}
-
-/** How far the machine's clock is ahead of the gate's, as noted last. */
-export async function aheadOf(db: Kysely<Tables>): Promise<number> {
-  const row = await db.selectFrom('clock').select('ahead').orderBy('fact', 'desc').executeTakeFirst();
-  return row?.ahead ?? 0;
 }
