@@ -6,6 +6,8 @@ import type { Store } from '../store/store.ts';
 export interface Context {
   readonly gates: readonly Gate[];
   readonly hub: Hub;
+  /** Its reads, for what every look asks: those that looks ask for at the same time go in one request. */
+  readonly together: Pick<Hub, 'readAll'>;
   readonly store: Store;
   /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Gate, Hint } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
+import { shareReads } from '../koji/share.ts';
 import type { Store } from '../store/store.ts';
 import type { Context } from './context.ts';
 import { followTask } from './follow.ts';
@@ -27,7 +28,7 @@ export interface ReconcilerOptions {
   readonly ahead?: () => number;
   /** In [0, 1); spreads retries. */
   readonly random: () => number;
-  /** So many keys are at work at a time; one: each in its turn. Default: 8. */
+  /** So many keys are at work at a time; one: each in its turn. Default: 24. */
   readonly lanes?: number;
   /** Called when work on a key is over: then `turn` may have more to do. */
   readonly onFree?: () => void;
@@ -52,7 +53,8 @@ export interface Reconciler {
   step(signal?: AbortSignal): Promise<number>;
 }
 
-const LANES = 8;
+/** Looks that are at work at the same time share their requests, so more of them cost the hub less. */
+const LANES = 24;
 /** More keys than these are not kept: then a sweep finds what they would have told. */
 const KEYS_MOST = 50_000;
 
@@ -62,6 +64,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const unread = new Map<string, string>();
   const context: Context = {
     ...{ gates, hub, store, now, ahead, pace, unread },
+    together: { readAll: shareReads(hub) },
     user: userOf(hub),
     buildTags: new Map(),
     want: (key, due = now()) => queue.add(key, due),
