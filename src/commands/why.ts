@@ -1,9 +1,10 @@
 /** `kmod-gate why`: which changes in a kernel's source broke the kmods, from its types and symbols. No Koji is needed. */
 import type { Causes } from '../btf/causes.ts';
+import type { Hit } from '../btf/told.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { SymbolTable } from '../kabi/model.ts';
 import type { SymbolFile } from '../symbols/read.ts';
-import { causesJson, causesText, coverageText, type Hit, hitsText, namesOf, waysText } from './causes.ts';
+import { causesJson, causesText, coverageText, hitsText, namesOf, waysText } from './causes.ts';
 import { assertRead, besideJson, besideText } from './check.ts';
 import { CheckError } from './error.ts';
 import { type Beside, kernelOf, kmodsOf, type Named, readArguments, type Told } from './symbolfiles.ts';

@@ -94,6 +94,11 @@ const NAMED = 3;
 const few = (texts: readonly string[], count = texts.length): string =>
   `(${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
 
+/** Whether a symbol that a kmod needs, or that is listed, has another CRC. */
+export const hasChanged = ({ kmods, change }: SymbolsShown): boolean =>
+  kmods.some(({ arches }) => arches.some(({ changed }) => changed.count > 0)) ||
+  (change?.arches ?? []).some(({ listed }) => listed?.some(({ after }) => after !== null));
+
 /** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
 export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
   if (!stablelist || !change) return 'kept';

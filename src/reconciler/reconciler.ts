@@ -8,7 +8,8 @@ import * as koji from '../koji/calls.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
 import { shareReads } from '../koji/share.ts';
 import type { Store } from '../store/store.ts';
-import type { Context } from './context.ts';
+import { createExplainer } from './causes.ts';
+import type { Context, TypesOf } from './context.ts';
 import { followTask } from './follow.ts';
 import { buildKey, PEOPLE, parseKey, runKey, SWEEP, tagKey, taskKey } from './keys.ts';
 import { findRepo, lookAt, readRunSymbols } from './look.ts';
@@ -21,6 +22,8 @@ export interface ReconcilerOptions {
   readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
   readonly hub: Hub;
   readonly store: Store;
+  /** Where kernels' types come from. Default: from nowhere, and nobody is told why symbols changed. */
+  readonly typesOf?: TypesOf;
   readonly log: Logger;
   /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;
@@ -65,11 +68,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const context: Context = {
     ...{ gates, hub, store, now, ahead, pace, unread },
     together: { readAll: shareReads(hub) },
+    ...(options.typesOf && { typesOf: options.typesOf }),
     user: userOf(hub),
     buildTags: new Map(),
     want: (key, due = now()) => queue.add(key, due),
   };
   const visits = createVisits(context);
+  const explain = createExplainer(context);
   const working = new Set<Promise<void>>();
   queue.add(SWEEP, now());
 
@@ -82,6 +87,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         return visits.sweep();
       case 'people':
         return visits.people();
+      case 'causes':
+        return explain();
       case 'tag':
         return visits.tag(key.name);
       case 'build':

@@ -1,5 +1,6 @@
 /** A run as people and programs read it: derived from its facts alone. */
 
+import type { ToldCauses } from '../btf/told.ts';
 import type { Outcome } from '../core/cell.ts';
 import { type Judging, type KmodStanding, standings } from '../core/judge.ts';
 import {
@@ -120,6 +121,8 @@ export interface RunReport {
    * symbol was not read.
    */
   readonly blame?: readonly BlameReport[];
+  /** Which declarations changed in the kernel's source, by architecture; absent: nobody has looked. */
+  readonly causes?: readonly ToldCauses[];
   /** What the gate did to tags, in order. */
   readonly tag_changes: readonly {
     readonly change: string;
@@ -195,6 +198,7 @@ export interface Explanation {
  * @param gate as the configuration has it
  * @param said the last state line of the journal
  * @param now which waivers of an undecided run hold
+ * @param causes what was found of why symbols changed
  * @param detail every symbol that was compared; without it the report has no `symbols` of kmods and no `blame`
  */
 export function reportOf(
@@ -203,6 +207,7 @@ export function reportOf(
   said: string | undefined,
   links: Links,
   now: number,
+  causes: readonly ToldCauses[] = [],
   detail?: readonly SymbolEvidence<ArchDetail>[],
 ): RunReport {
   const url = links.build(run.kernel.id);
@@ -224,6 +229,7 @@ export function reportOf(
     needs_rebuild: needRebuild(run, kmods),
     kernel_change: run.symbols?.change ?? null,
     ...(detail && { blame: blameReport(run, detail) }),
+    ...(causes.length > 0 && { causes }),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
       .map((intent) => tagReport(intent, links)),

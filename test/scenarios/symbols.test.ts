@@ -14,7 +14,7 @@ let stage: Stage;
 const LINKS = { task: () => undefined, build: () => undefined };
 /** As `explain` has it, with every symbol. */
 const report = async (run: Run) =>
-  reportOf(GATE, run, undefined, LINKS, 0, await stage.store.symbolDetail(run));
+  reportOf(GATE, run, undefined, LINKS, 0, [], await stage.store.symbolDetail(run));
 afterEach(async () => stage.end());
 
 /** The whole way of NEW through a gate of that strategy. */
