@@ -239,7 +239,7 @@ const withRpms =
   });
 
 describe('a kernel of which not all is known', () => {
-  const wifi = { wifi_a: 'modules-wireless', wifi_b: 'modules-wireless' };
+  const wifi = { wifi_a: 'kernel-modules-wireless', wifi_b: 'kernel-modules-wireless' };
   const both = { [OLD]: { symbols: wifi }, [NEW]: { symbols: wifi } };
   const without = (nvr: string) => withoutFilesOf(nvr, 'kernel-modules-wireless');
   test('as an rpm cannot be read: what that may export is not gone, what changed has changed', async () => {
@@ -311,13 +311,15 @@ describe('a kernel of which not all is known', () => {
     [
       'they have moved to another rpm: one that is not there is gone',
       1000,
-      Object.fromEntries(Object.entries(many('modules-other', 1000)).filter(([name]) => name !== 'm_7')),
+      Object.fromEntries(
+        Object.entries(many('kernel-modules-other', 1000)).filter(([name]) => name !== 'm_7'),
+      ),
       'broken',
       /1 of its \d+ symbols is gone \(m_7\)/,
     ],
   ])('%s', async (_, count, now, outcome, reason) => {
     const kernels = {
-      [OLD]: { symbols: many('modules-extra', count) },
+      [OLD]: { symbols: many('kernel-modules-extra', count) },
       [NEW]: { symbols: now, others: ['kernel-modules-extra'] },
     };
     const { outcomes, reasons } = await play(
