@@ -58,13 +58,14 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   if (stable && !stable.exports && !options.baseline)
     throw new CheckError('--stablelist tells what must not change: name with --baseline since when');
   const baseline = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
+  const known = beside.unread.length;
   const found = await kmodsOf(named.kmods, kernel, options, beside);
   const { kmods, others } = forKernel(found, kernel);
   if (kmods.length === 0 && !baseline && !stable)
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
-  const comparisons = compareKmods(kmods, kernel, baseline);
+  const comparisons = compareKmods(kmods, kernel, baseline, beside.unread.length === known);
   const difference =
     baseline && knownOf(compareKernels(baseline.symbols, kernel.symbols, stable?.symbols), baseline, kernel);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };

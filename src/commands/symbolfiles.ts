@@ -175,7 +175,8 @@ export async function kernelOf(
   const [build] = named.filter(({ files }) => !files);
   if (build && named.length === 1) {
     const { kernelOnHub } = await hubBuilds();
-    return kernelOnHub(build.name, { arch: arch ?? ARCH, variant: variant ?? '', config });
+    const { unread } = beside;
+    return kernelOnHub(build.name, { arch: arch ?? ARCH, variant: variant ?? '', config, unread });
   }
   if (build) throw new CheckError(`${build.name}: there is no such file`);
   const all = named.flatMap(({ files = [] }) => files);
@@ -334,7 +335,8 @@ export async function kmodsOf(
   const variant = kernel.variant ?? told.variant ?? null;
   const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
   const { kmodsOnHub } = await hubBuilds();
-  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
+  const { config } = told;
+  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config, unread: beside.unread };
   return [...inFiles, ...(await kmodsOnHub(builds, kernel, { variant, siblings }, options))];
 }
 

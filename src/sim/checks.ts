@@ -34,8 +34,8 @@ export function checkNames(scenario: Scenario): Finding[] {
       : [unknownName(path, '', what, pattern, known)];
   const unreadable = (build: Kernel | Kmod, path: Finding['path']) => {
     const rpms = scenario.arches.flatMap((arch) => rpmsOf(build, arch, kernels));
-    const made = [...new Set(rpms.map(({ name }) => name))];
-    return lacks(made, 'rpm', build.nvr, [...path, 'unreadable'], build.unreadable ?? []);
+    const made = new Set(rpms.flatMap(({ name, arch }) => [name, `${name}.${arch}`]));
+    return lacks([...made], 'rpm', build.nvr, [...path, 'unreadable'], build.unreadable ?? []);
   };
   return [
     ...twice(['users'], people),

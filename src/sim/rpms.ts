@@ -39,7 +39,9 @@ function selfProvides(name: string, version: string, arch: string): Dep[] {
  */
 export function rpmsOf(spec: Kernel | Kmod, arch: string, kernels: readonly Kernel[]): NewRpm[] {
   const rpms = 'symbols' in spec ? kernelRpms(spec, arch) : kmodRpms(spec, arch, kernels);
-  return rpms.map((rpm) => (spec.unreadable?.includes(rpm.name) ? { ...rpm, isLost: true } : rpm));
+  const isLost = ({ name }: NewRpm) =>
+    [name, `${name}.${arch}`].some((called) => spec.unreadable?.includes(called));
+  return rpms.map((rpm) => (isLost(rpm) ? { ...rpm, isLost: true } : rpm));
 }
 
 /** `kernel(SYM)` and `ksym(SYM)` of EL; SUSE's `ksym(FLAVOUR:SYM)` for both, its CRC without 0x and padding. */

@@ -40,7 +40,7 @@ export interface Kernel extends Nvr {
   readonly others?: readonly string[];
   /** SUSE's: what it exports is provided as `ksym(FLAVOUR:SYM)`. */
   readonly flavour?: string | null;
-  /** Names of rpms of which the hub has no file any more. */
+  /** Rpms, as NAME or NAME.ARCH, of which the hub has no file any more. */
   readonly unreadable?: readonly string[];
 }
 
@@ -63,7 +63,7 @@ export interface Kmod extends Nvr {
   readonly one_rpm?: boolean;
   /** SUSE's: its rpm is `NAME-kmp-FLAVOUR`, and requires `ksym(FLAVOUR:SYM)`. */
   readonly flavour?: string | null;
-  /** Names of rpms of which the hub has no file any more. */
+  /** Rpms, as NAME or NAME.ARCH, of which the hub has no file any more. */
   readonly unreadable?: readonly string[];
   /** The package whose `-devel` it builds against. */
   readonly kernel: string;
