@@ -13,6 +13,7 @@ import { formatCrc } from '../kabi/crc.ts';
 import { forKernel } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod, Stablelist } from '../kabi/model.ts';
 import { describeRemark } from '../kabi/remark.ts';
+import { sinceList } from '../kabi/stablelist.ts';
 import { spellSymbols } from '../report/report.ts';
 import { CheckError, UnreadError } from './error.ts';
 import { countKinds, countText, KINDS, type Kind } from './folder.ts';
@@ -135,17 +136,16 @@ interface Kept {
   readonly sinceList: KernelDifference | undefined;
 }
 
+/** A list with CRCs tells by itself what the kernel must have; any other one, what must not change. */
 function promiseOf(
-  { name, symbols, exports }: Stablelist,
+  { name, exports }: Stablelist,
   kernel: Kernel,
   difference: KernelDifference | undefined,
 ): Kept {
-  const ofList =
-    exports &&
-    knownOf(compareKernels(exports, kernel.symbols, symbols), { ...kernel, symbols: exports }, kernel);
-  const sinceList = ofList && { ...ofList, added: [] };
-  const broken = [difference, sinceList].flatMap((it) => (it ? brokenPromises(it) : []));
-  return { name, broken: [...new Set(broken.map(({ symbol }) => symbol))], sinceList };
+  const ofList = exports && sinceList(exports, kernel);
+  const measure = ofList ?? difference;
+  const broken = measure ? brokenPromises(measure) : [];
+  return { name, broken: broken.map(({ symbol }) => symbol), sinceList: ofList };
 }
 
 /**

@@ -6,7 +6,7 @@ import { combineKernel, kernelOfModules } from '../kabi/kernel.ts';
 import type { KernelKind } from '../kabi/kmod.ts';
 import { type KernelSymbols, type Kmod, machineOf, type Stablelist } from '../kabi/model.ts';
 import { variantOf, variantOfRpm } from '../kabi/rpm.ts';
-import { isOfArch, listsOfRelease, releasesOf } from '../kabi/stablelist.ts';
+import { isOfArch, listsOfRelease, releasesOf, tellsMost } from '../kabi/stablelist.ts';
 import { type SymbolFile, stablelistsOf } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
 import {
@@ -388,8 +388,7 @@ export async function readStablelist(
       `${path}: holds no list of release ${release}, but of ${releases || 'none that is named'}`,
     );
   const fit = lists.length === 1 ? lists : lists.filter((list) => arch !== null && isOfArch(list, arch));
-  // The list with CRCs tells more than that of the same symbols without.
-  const best = fit.find(({ exports }) => exports) ?? fit[0];
+  const best = tellsMost(fit);
   if (best) return best;
   const names = lists.map(({ name }) => name).join(', ');
   throw new CheckError(`${path}: holds several lists (${names}); name one of their files, or --arch`);

@@ -8,15 +8,23 @@ import type {
   KernelChange,
   KernelRef,
   Kmod,
+  ListChange,
   LogError,
   Run,
   Stablelist,
   SymbolEvidence,
   SymbolsShown,
 } from '../core/model.ts';
-import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
+import {
+  CAUSES,
+  compareKernels,
+  compareKmods,
+  type KernelDifference,
+  type KmodComparison,
+} from '../kabi/compare.ts';
 import { type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
 import { machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
+import { sinceList } from '../kabi/stablelist.ts';
 import { type HubError, isUnknown } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import {
@@ -52,6 +60,9 @@ export async function readSymbols(
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read, last),
     change: before && changeSince(before, kernel, gate.stablelist),
+    ...(gate.stablelist?.exports && {
+      sinceList: changesSinceList(gate.stablelist.exports, kernel, before?.kernel),
+    }),
     stablelist: gate.stablelist?.effect ?? null,
   };
 }
@@ -314,7 +325,7 @@ interface Side {
 
 /** What is not in a table that may not be all of it is neither new nor gone. */
 function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelist | null): ArchChange {
-  const list = stablelist ? (stablelist.symbols[arch] ?? stablelist.symbols['*']) : [];
+  const list = stablelist ? listedOn(arch, stablelist) : [];
   const found = compareKernels(before.table, after.table, new Set(list));
   const { common, changed, everythingChanged } = found;
   const added = before.partial === undefined ? found.added : [];
@@ -324,7 +335,6 @@ function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelis
     before.table.has(symbol)
       ? after.partial !== undefined && !after.table.has(symbol)
       : before.partial !== undefined;
-  const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
   return {
     arch,
     common,
@@ -333,10 +343,39 @@ function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelis
     changed: changed.length,
     everything: everythingChanged,
     ...(why !== undefined && { partial: { why, listed: list?.filter(isUntold).length ?? 0 } }),
-    listed: list
-      ? [...gone, ...changed]
-          .filter(({ stable }) => stable)
-          .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }))
-      : null,
+    listed: list ? listedIn({ removed, changed }) : null,
   };
+}
+
+/** Listed symbols that went or changed. */
+function listedIn({ removed, changed }: Pick<KernelDifference, 'removed' | 'changed'>) {
+  const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
+  return [...gone, ...changed]
+    .filter(({ stable }) => stable)
+    .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }));
+}
+
+/** Of the architecture, or of any. */
+const onArch = <T>(arch: string, of: Readonly<Record<string, T>>): T | undefined => of[arch] ?? of['*'];
+
+/** What must not change on an architecture: nothing where the list tells by itself how all of it must be. */
+const listedOn = (arch: string, { symbols, exports = {} }: Stablelist): readonly string[] | undefined =>
+  onArch(arch, exports) ? [] : onArch(arch, symbols);
+
+/** What is not as a list with CRCs has it, on each architecture that the kernel or the one before it is built for. */
+function changesSinceList(
+  exports: NonNullable<Stablelist['exports']>,
+  kernel: BuiltKernel,
+  before: BuiltKernel | null | undefined,
+): ListChange[] {
+  const arches = new Set([...kernel.tables.keys(), ...(before?.tables.keys() ?? [])]);
+  return [...arches].flatMap((arch) => {
+    const list = onArch(arch, exports);
+    if (!list) return [];
+    const symbols = kernel.tables.get(arch) ?? new Map();
+    const why = kernel.partial.get(arch);
+    const untold = why === undefined ? [] : [...list.keys()].filter((symbol) => !symbols.has(symbol));
+    const listed = listedIn(sinceList(list, { symbols, ...(why !== undefined && { partial: why }) }));
+    return [{ arch, listed, ...(why !== undefined && { partial: { why, listed: untold.length } }) }];
+  });
 }
