@@ -30,7 +30,7 @@ import type { Context } from './context.ts';
 import {
   archesOf,
   type BuiltKernel,
-  besideBaseline,
+  besideAnother,
   type Lose,
   readKernel,
   readKmodRpms,
@@ -51,12 +51,12 @@ export async function readSymbols(
   last = false,
 ): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
-  const read = baselineReader(context, gate, run, last);
   // All kmods are measured by it, so it is waited for, and with it the files of a build that was only just made.
   const lose: Lose = (_, { kind }) => last && kind === 'refused';
   const own = await readKernel(context, { id, name, variant: gate.variant }, lose);
+  const read = baselineReader(context, gate, run, last, own);
   const before = await read(run.baseline);
-  const kernel = before?.kernel ? besideBaseline(own, before.kernel, before.ref) : own;
+  const kernel = before?.kernel ? besideAnother(own, before.kernel, before.ref) : own;
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read, last),
     change: before && changeSince(before, kernel, gate.stablelist),
@@ -239,14 +239,23 @@ interface Baseline {
 
 type BaselineReader = (ref: KernelRef | null) => Promise<Baseline | null>;
 
-/** @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own */
-function baselineReader(context: Context, { variant }: Gate, { kernel }: Run, last = false): BaselineReader {
+/**
+ * @param now the run's kernel: where thousands of its symbols are in an rpm that gave none before, that one was damaged
+ * @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own
+ */
+function baselineReader(
+  context: Context,
+  { variant }: Gate,
+  { kernel }: Run,
+  last = false,
+  now?: BuiltKernel,
+): BaselineReader {
   const lose: Lose = (_, error) => isBearable(error, last);
   const known = new Map<number, Baseline>();
   const readAnew = async (ref: KernelRef): Promise<Baseline> => {
     try {
       const read = await readKernel(context, { id: ref.id, name: kernel.name, variant }, lose);
-      return { ref, kernel: read, unreadable: null };
+      return { ref, kernel: now ? besideAnother(read, now, kernel) : read, unreadable: null };
     } catch (error) {
       // Old builds and their files are removed in time: that is no reason to judge nothing.
       if (!isUnknown(error)) throw error;

@@ -329,6 +329,19 @@ describe('a kernel of which not all is known', () => {
     );
     expect([outcomes, reasons[0]]).toEqual([[`kmod-alpha ${outcome}`], expect.stringMatching(reason)]);
   });
+  test('a baseline whose rpm is damaged: what is gone now was not gone before', async () => {
+    const kernels = {
+      [OLD]: { others: ['kernel-modules-extra'] },
+      [NEW]: { symbols: many('kernel-modules-extra', 1001) },
+    };
+    const { outcomes, reasons } = await play(
+      'symbols',
+      { mode: 'observe', ...FITTING },
+      { scenario: withRpms(kernels, ['gone_since']) },
+    );
+    expect(outcomes).toEqual(['kmod-alpha unattributed']);
+    expect(reasons[0]).toContain('gone_since');
+  });
 });
 
 describe('a hundred kmods', () => {
