@@ -9,6 +9,7 @@ import {
   type Intent,
   type KernelChange,
   type KernelRef,
+  type ListChange,
   type LogError,
   type Run,
   type SymbolEvidence,
@@ -116,6 +117,8 @@ export interface RunReport {
   readonly needs_rebuild: readonly string[];
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
   readonly kernel_change: KernelChange | null;
+  /** What is not as the gate's stablelist has it, by architecture, `before` being the list's CRC; absent: it has none. */
+  readonly since_list?: readonly ListChange[];
   /**
    * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent where each
    * symbol was not read.
@@ -228,6 +231,7 @@ export function reportOf(
     held_by: hold ? { by: hold.by, at: hold.at, reason: hold.reason } : null,
     needs_rebuild: needRebuild(run, kmods),
     kernel_change: run.symbols?.change ?? null,
+    ...(run.symbols?.sinceList && { since_list: run.symbols.sinceList }),
     ...(detail && { blame: blameReport(run, detail) }),
     ...(causes.length > 0 && { causes }),
     tag_changes: run.intents
@@ -428,7 +432,7 @@ function blameReport({ symbols }: Run, detail: readonly SymbolEvidence<ArchDetai
   const all = detail.flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];
   const listed = new Set(
-    symbols?.change?.arches.flatMap(({ arch, listed }) =>
+    [...(symbols?.change?.arches ?? []), ...(symbols?.sinceList ?? [])].flatMap(({ arch, listed }) =>
       (listed ?? []).map(({ symbol }) => `${arch} ${symbol}`),
     ),
   );
