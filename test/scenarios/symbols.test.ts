@@ -329,6 +329,33 @@ describe('a kernel of which not all is known', () => {
     );
     expect([outcomes, reasons[0]]).toEqual([[`kmod-alpha ${outcome}`], expect.stringMatching(reason)]);
   });
+  test('the same damage, once it was let through: what is not there is not gone', async () => {
+    const damaged = { symbols: {}, others: ['kernel-modules-extra'] };
+    const again = 'kernel-6.1.177-50.el9';
+    stage = await setStage({
+      gate: { strategy: 'symbols', ...FITTING },
+      scenario: (small) => {
+        const kernels = small.kernels.flatMap((kernel) =>
+          kernel.nvr === NEW ? [kernel, { ...kernel, nvr: again, version: '6.1.177' }] : [kernel],
+        );
+        const rpms = {
+          [OLD]: { symbols: many('kernel-modules-extra', 1000) },
+          [NEW]: damaged,
+          [again]: damaged,
+        };
+        return withRpms(rpms, ['m_7'])({ ...small, kernels });
+      },
+    });
+    await stage.waive({ kmod: 'kmod-alpha' });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    stage.world.completeKernel(again, { tag: GATE.watch });
+    await stage.until('a verdict', async () => (await stage.run(again))?.verdict);
+    const run = (await stage.run(again)) as Run;
+    expect(run.baseline?.nvr).toBe(NEW);
+    expect(run.verdict?.verdict).toBe('hold');
+    expect(run.verdict?.reasons[0]).toContain(`kernel-modules-extra provides no symbol, and that of ${OLD}`);
+  });
   test('a baseline whose rpm is damaged: what is gone now was not gone before', async () => {
     const kernels = {
       [OLD]: { others: ['kernel-modules-extra'] },
