@@ -7,12 +7,16 @@ interface Asked {
   readonly reject: (error: unknown) => void;
 }
 
+/** How long a shared request is waited for, in ms. */
+const PATIENCE = 5_000;
+
 /**
  * A `readAll` that waits until all that is under way now has asked, sends that together, and each call that is the same
- * only once. Nobody gets an answer that is older than their question. Where the hub does not answer at all, nobody has
- * an answer, so it is for reads that are small and alike.
+ * only once. Nobody gets an answer that is older than their question. Where one call takes the hub long, the others do not
+ * wait for it: then each asks for their own. Where the hub does not answer at all, nobody has an answer.
+ * @param patience after so many ms each asks for their own
  */
-export function shareReads(hub: Pick<Hub, 'readAll'>): Hub['readAll'] {
+export function shareReads(hub: Pick<Hub, 'readAll'>, patience = PATIENCE): Hub['readAll'] {
   let waiting: Asked[] = [];
 
   async function send(): Promise<void> {
@@ -28,12 +32,18 @@ export function shareReads(hub: Pick<Hub, 'readAll'>): Hub['readAll'] {
       return calls.push(call) - 1;
     };
     const wanted = group.map((one) => one.calls.map(placeOf));
+    const alone = () => {
+      for (const { calls, resolve, reject } of group) hub.readAll(calls).then(resolve, reject);
+    };
+    const late = group.length > 1 ? setTimeout(alone, patience) : undefined;
     try {
       const answers: readonly Answer<unknown>[] = await hub.readAll(calls);
       for (const [i, { resolve }] of group.entries())
         resolve((wanted[i] ?? []).flatMap((place) => answers[place] ?? []));
     } catch (error) {
       for (const { reject } of group) reject(error);
+    } finally {
+      clearTimeout(late);
     }
   }
 

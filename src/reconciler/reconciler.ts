@@ -33,6 +33,8 @@ export interface ReconcilerOptions {
   readonly random: () => number;
   /** So many keys are at work at a time; one: each in its turn. Default: 24. */
   readonly lanes?: number;
+  /** So long looks wait for a request that they share, in ms; then each asks for its own. Default: 5 seconds. */
+  readonly patience?: number;
   /** Called when work on a key is over: then `turn` may have more to do. */
   readonly onFree?: () => void;
 }
@@ -67,7 +69,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const unread = new Map<string, string>();
   const context: Context = {
     ...{ gates, hub, store, now, ahead, pace, unread },
-    together: { readAll: shareReads(hub) },
+    together: { readAll: shareReads(hub, options.patience) },
     ...(options.typesOf && { typesOf: options.typesOf }),
     user: userOf(hub),
     buildTags: new Map(),

@@ -56,6 +56,25 @@ test('a fault is that of its call alone', async () => {
   expect(good[0].ok).toBe(true);
 });
 
+test('where one call takes long, the others do not wait for it', async () => {
+  let release = () => {};
+  const slow = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const asked: number[] = [];
+  const readAll = (async (calls: readonly Call<unknown>[]) => {
+    asked.push(calls.length);
+    if (calls.some(({ params }) => params[0] === 13)) await slow;
+    return calls.map(({ params }) => ({ ok: true, value: params[0] }));
+  }) as Hub['readAll'];
+  const share = shareReads({ readAll }, 1);
+  const late = share([getTaskInfo(13)]);
+  expect(await share([getTaskInfo(14)])).toEqual([{ ok: true, value: 14 }]);
+  release();
+  expect(await late).toEqual([{ ok: true, value: 13 }]);
+  expect(asked).toEqual([2, 1, 1]);
+});
+
 test('where the hub does not answer, everybody is told', async () => {
   const gone = new HubError('unavailable', 'multiCall', 'nobody there');
   const readAll = shareReads({ readAll: () => Promise.reject(gone) });

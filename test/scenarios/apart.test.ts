@@ -117,6 +117,7 @@ test('one kernel that waits for a slow hub does not delay another', async () => 
     gate: { ...FINE, strategy: 'symbols', build: null },
     scenario: withNewest(),
     around,
+    patience: 1,
   });
   of.world.completeKernel(NEW, STANDS);
   slow.push(of.buildId(NEW));

@@ -55,6 +55,8 @@ export interface StageOptions {
   readonly via?: (hub: string) => Promise<string>;
   /** How many keys of a gate process are at work at a time. */
   readonly lanes?: number;
+  /** So long looks of a gate process wait for a request that they share, in milliseconds. */
+  readonly patience?: number;
   /** Deadline of one call of a gate process, in milliseconds. */
   readonly timeout?: number;
   /** Where gate processes have the types of kernels from. */
@@ -108,6 +110,7 @@ export async function setStage(options: StageOptions = {}) {
       now: () => world.now(),
       random: () => 0.5,
       ...(options.lanes && { lanes: options.lanes }),
+      ...(options.patience && { patience: options.patience }),
       ...(typesOf && { typesOf }),
     });
     return { hub, reconciler };
