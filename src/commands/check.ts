@@ -66,7 +66,12 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
-  const comparisons = compareKmods(kmods, kernel, baseline, beside.unread.length === known);
+  const comparisons = compareKmods(
+    kmods,
+    kernel,
+    baseline,
+    beside.unread.slice(known).map(({ file }) => file),
+  );
   const difference =
     baseline && knownOf(compareKernels(baseline.symbols, kernel.symbols, stable?.symbols), baseline, kernel);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };

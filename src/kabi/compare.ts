@@ -44,6 +44,7 @@ export const CAUSES = {
   'kernel-not-whole': 'the kernel may have what it misses: not all that it exports is known',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
   'kmod-not-read': 'what it misses may be of a kmod that cannot be read',
+  'kmod-untold': 'it needs symbols of a kmod of which nothing tells whether it loads',
   'several-kernels':
     'it holds modules for several kernels, and nothing tells whether those that are for this one fit',
   'untold-requirement': 'it requires of the kernel what nothing tells of this one',
@@ -77,29 +78,36 @@ const IMPORTS_TO_TELL = 20;
 
 /**
  * Compare kmods that are to be loaded together: each may need symbols of the others, and does not load where the one
- * that it has them from does not.
+ * that it has them from does not. Where nothing can be told of that one, nothing can be told of it.
  * @param baseline a kernel in which a kmod that finds nothing in this one may have found all: then it is this kernel
  * that lost it, and not the kmod that is another kernel's
- * @param areAll false where another kmod is to be loaded too, of which nothing is known
+ * @param unread kmods that are to be loaded too, of which not all can be read: by name, those of `kmods` among them
  */
 export function compareKmods(
   kmods: readonly Kmod[],
   kernel: KernelSymbols,
   baseline?: KernelSymbols,
-  areAll = true,
+  unread: readonly string[] = [],
 ): KmodComparison[] {
   const before = baseline ? compareKmods(kmods, baseline) : [];
   let found = kmods.map((kmod, i) => {
-    const now = compareKmod(kmod, kernel, kmods, areAll);
+    const now = compareKmod(kmod, kernel, kmods, unread.length === 0);
     const lost = now.cause === 'nothing-in-common' && before[i]?.answer === 'compatible';
     return lost ? { ...now, answer: 'incompatible' as const, cause: null } : now;
   });
   for (;;) {
-    const broken = new Set(found.flatMap(({ kmod, answer }) => (answer === 'incompatible' ? [kmod] : [])));
+    const answers = new Map(
+      found.map(({ kmod, answer }) => [kmod, unread.includes(kmod) ? 'inconclusive' : answer]),
+    );
     const next = found.map((it) => {
-      const fromBroken = it.fromKmods.filter(({ provider }) => broken.has(provider));
-      if (it.answer !== 'compatible' || fromBroken.length === 0) return it;
-      return { ...it, fromBroken, answer: 'incompatible' as const };
+      const fits = it.answer === 'compatible';
+      if (!fits && it.cause !== 'kmod-untold') return it;
+      const fromBroken = it.fromKmods.filter(({ provider }) => answers.get(provider) === 'incompatible');
+      if (fromBroken.length > 0) return { ...it, fromBroken, answer: 'incompatible' as const, cause: null };
+      const isUntold = it.fromKmods.some(({ provider }) => answers.get(provider) === 'inconclusive');
+      return fits && isUntold
+        ? { ...it, answer: 'inconclusive' as const, cause: 'kmod-untold' as const }
+        : it;
     });
     if (next.every((it, i) => it === found[i])) return found;
     found = next;
@@ -163,8 +171,8 @@ export function compareKmod(
     (isOpen
       ? (unfounded(kmod, kernel, { ...imports, changed }) ??
         (changed.length === 0 && missing.length > 0
-          ? (imports.missing.length === 0 && 'kmod-not-given') ||
-            (!areAll && ofKernel.missing.length === 0 && 'kmod-not-read') ||
+          ? (!areAll && ofKernel.missing.length === 0 && 'kmod-not-read') ||
+            (imports.missing.length === 0 && 'kmod-not-given') ||
             null
           : null))
       : null);

@@ -163,19 +163,24 @@ function compareAll(
       const own = (rpms[i] ?? []).some((rpm) => rpm.arch === arch);
       return own ? kmodOfBuild(nvr, rpms[i] ?? [], kernel, kind) : undefined;
     });
+    const gone = lost.filter((one) => one.arch === arch);
     const found = compareKmods(
       needs.filter((need) => need !== undefined),
       kernel,
+      undefined,
+      gone.map(({ build }) => kmods.find(({ buildId }) => buildId === build)?.nvr ?? ''),
     );
     for (const [i, need] of needs.entries()) {
       const comparison = need && found.find(({ kmod }) => kmod === need.name);
       if (!need || !comparison) continue;
-      const gone = lost.filter((one) => one.arch === arch);
       const own = gone.find(({ build }) => build === kmods[i]?.buildId);
-      // What is had of nobody may be had of a kmod of which nothing can be read.
-      const other = comparison.missing.some(({ symbol }) => !isOfKernel(need, symbol)) ? gone[0] : undefined;
-      const why = own ?? (comparison.changed.length === 0 ? other : undefined);
-      const told = spelled(comparison, tables.get(of), kernel);
+      const other = gone.find(() => comparison.cause === 'kmod-not-read');
+      const why = own ?? other;
+      // What a kmod that cannot be read may give is not gone.
+      const missing = comparison.missing.filter(
+        ({ symbol }) => gone.length === 0 || isOfKernel(need, symbol),
+      );
+      const told = spelled({ ...comparison, missing }, tables.get(of), kernel);
       evidence[i]?.push({ arch, ...(why ? unreadable(told, why) : told) });
     }
   }

@@ -158,6 +158,43 @@ describe('a kmod against a kernel', () => {
     const foreign = { ...q, arch: 'aarch64' };
     expect(told({ ...user, arch: 'x86_64' }, KERNEL, [foreign, p])).toBe('incompatible, shared 6 → 5');
   });
+  test('a kmod that cannot be read: what it may give is not known, and what the kernel lacks is gone all the same', () => {
+    const giver = kmod({ printk: 1 }, { name: 'kmod-giver', own: { given: 5 } });
+    const shown = (...kmods: Kmod[]) =>
+      compareKmods(kmods, KERNEL, undefined, ['kmod-giver']).map(
+        ({ kmod: name, answer, cause }) => `${name} ${answer} ${cause}`,
+      );
+    const user = (kernels: Crcs, kmods: Crcs) => kmod({}, { name: 'kmod-user', kernels, kmods });
+    // Part of it was read, and that gives the symbol.
+    expect(shown(user({ printk: 1 }, { given: 5 }), giver)[0]).toBe('kmod-user inconclusive kmod-untold');
+    expect(shown(user({ printk: 1 }, { other: 6 }), giver)[0]).toBe('kmod-user inconclusive kmod-not-read');
+    expect(shown(user({ printk: 1, nowhere: 3 }, { other: 6 }), giver)[0]).toBe(
+      'kmod-user incompatible null',
+    );
+    expect(shown(user({ printk: 9 }, { other: 6 }), giver)[0]).toBe('kmod-user incompatible null');
+    expect(shown(user({ printk: 1 }, {}), giver)[0]).toBe('kmod-user compatible null');
+  });
+  test('a kernel that is not known whole: what needs a kmod of which it may have all is as unclear', () => {
+    const partial = { ...KERNEL, partial: 'one rpm cannot be read' };
+    const giver = kmod({ printk: 1, nowhere: 3 }, { name: 'kmod-giver', own: { given: 5 } });
+    const user = kmod({ printk: 1 }, { name: 'kmod-user', kmods: { given: 5 } });
+    const shown = compareKmods([user, giver], partial).map(({ answer, cause }) => `${answer} ${cause}`);
+    expect(shown).toEqual(['inconclusive kmod-untold', 'inconclusive kernel-not-whole']);
+    // What is broken for sure breaks it for sure.
+    const broken = { ...giver, imports: [{ symbol: 'printk', crc: 9 }] };
+    const far = kmod({ printk: 1 }, { name: 'kmod-far', kmods: { own: 7 } });
+    const near = kmod(
+      { printk: 1 },
+      { name: 'kmod-near', kmods: { given: 5, of_untold: 8 }, own: { own: 7 } },
+    );
+    const untold = kmod({ printk: 1, nowhere: 3 }, { name: 'kmod-untold', own: { of_untold: 8 } });
+    expect(compareKmods([far, near, broken, untold], partial).map(({ answer }) => answer)).toEqual([
+      'incompatible',
+      'incompatible',
+      'incompatible',
+      'inconclusive',
+    ]);
+  });
   test('a kmod whose provider does not load does not load either, however long the chain', () => {
     const p = kmod({ printk: 9 }, { name: 'kmod-p', own: { of_p: 5 } });
     const q = kmod({ printk: 1 }, { name: 'kmod-q', kmods: { of_p: 5 }, own: { of_q: 6 } });
@@ -169,7 +206,12 @@ describe('a kmod against a kernel', () => {
       ['kmod-p', 'incompatible'],
     ]);
     expect(found[0]?.fromBroken).toEqual([{ symbol: 'of_q', crc: 6, provider: 'kmod-q' }]);
-    expect(compareKmods([r, q, { ...p, imports: [] }], KERNEL)[0]?.answer).toBe('compatible');
+    const untold = compareKmods([r, q, { ...p, imports: [] }], KERNEL);
+    expect(untold.map(({ answer, cause }) => `${answer} ${cause}`)).toEqual([
+      'inconclusive kmod-untold',
+      'inconclusive kmod-untold',
+      'inconclusive no-requirements',
+    ]);
   });
   describe('not one CRC is the same: it does not load, however many it needs', () => {
     const rebuilt = kernel(many(0, 100, 2));
@@ -190,7 +232,7 @@ describe('a kmod against a kernel', () => {
     const shown = (baseline?: KernelSymbols) =>
       compareKmods([small, user], KERNEL, baseline).map(({ answer, cause }) => `${answer} ${cause}`);
     const had = { a: 1, b: 2, printk: 1 };
-    expect(shown()).toEqual(['inconclusive nothing-in-common', 'compatible null']);
+    expect(shown()).toEqual(['inconclusive nothing-in-common', 'inconclusive kmod-untold']);
     expect(shown(kernel({ ...had, b: 3 }))[0]).toBe('inconclusive nothing-in-common');
     expect(shown(kernel({ printk: 1 }))[0]).toBe('inconclusive nothing-in-common');
     expect(shown(kernel(had))).toEqual(['incompatible null', 'incompatible null']);
