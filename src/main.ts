@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CheckError, UnreadError } from './commands/error.ts';
+import { ENDINGS, FORMATS, type Format, formatOfFile } from './commands/formats.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
 import { line, mistakeLines, standardOutput, writeError } from './commands/text.ts';
@@ -34,6 +35,16 @@ function program(setExit: (code: number) => void): Command {
     '--variant <variant>',
     'of builds on the hub, and of folders with several, such as rt or 64k',
   );
+  const severities = new Option(
+    '--severities <file>',
+    "which symbols may change all the same: SUSE's kabi/severities",
+  );
+  const kmodsTag = new Option('--kmods-tag <tag>', 'all kmods in this tag of the hub, inherited ones too');
+  const format = new Option('--format <format>', 'what to print').choices(FORMATS).conflicts('json');
+  const outputs = new Option(
+    '--output <file>',
+    'write a file beside, in the format of its ending (.md, .xml is JUnit, .sarif, .json, .txt); again for more',
+  ).argParser(toOutputs);
   const kmodGate = new Command('kmod-gate')
     .description('Tries third-party kernel modules against a kernel build in Koji before it is released.')
     .version(version)
@@ -192,16 +203,21 @@ function program(setExit: (code: number) => void): Command {
       'symbols that must not change since the baseline, or that have the CRCs of the list',
     )
     .addOption(release)
+    .addOption(severities)
+    .addOption(kmodsTag)
     .addOption(arch)
     .addOption(variant)
     .addOption(config)
     .addOption(json)
+    .addOption(format)
+    .addOption(outputs)
     .description(
       'do kmods load into a kernel? by their symbols; files need no Koji, builds are named by NVR or id',
     )
     .action(async (kmods: string[], options: CheckArguments) => {
       const { check } = await import('./commands/check.ts');
-      if (!(await check(output, { ...options, kmods, ...common(options) }))) setExit(EXIT.no);
+      if (!(await check(output, { ...options, kmods, ...shown(options), ...common(options) })))
+        setExit(EXIT.no);
     });
   kmodGate
     .command('diff')
@@ -209,6 +225,7 @@ function program(setExit: (code: number) => void): Command {
     .argument('<newer>', 'the same')
     .option('--stablelist <file>', 'symbols that must not change')
     .addOption(release)
+    .addOption(severities)
     .addOption(arch)
     .addOption(variant)
     .addOption(config)
@@ -227,13 +244,20 @@ function program(setExit: (code: number) => void): Command {
     )
     .requiredOption('--kernel <file...>', 'the newer kernel, in the same way')
     .option('--symbol <name>', 'show how one exported symbol reaches what changed')
+    .addOption(kmodsTag)
+    .addOption(arch)
+    .addOption(variant)
+    .addOption(config)
     .addOption(json)
+    .addOption(format)
+    .addOption(outputs)
     .description(
       'which changes in the source of a kernel broke kmods? from the types that kernels carry (BTF)',
     )
     .action(async (kmods: string[], options: WhyArguments) => {
       const { why } = await import('./commands/why.ts');
-      if (!(await why(output, { ...options, kmods, json: options.json === true }))) setExit(EXIT.no);
+      if (!(await why(output, { ...options, kmods, ...shown(options), ...common(options) })))
+        setExit(EXIT.no);
     });
   kmodGate
     .command('rehearse')
@@ -276,28 +300,41 @@ function program(setExit: (code: number) => void): Command {
   return kmodGate;
 }
 
-interface WhyArguments {
-  readonly baseline: string[];
-  readonly kernel: string[];
-  readonly symbol?: string;
-  readonly json?: true;
-}
-interface DiffArguments {
+/** What commands take that read files, or builds on the hub. */
+interface ReadArguments {
   readonly config: string;
-  readonly stablelist?: string;
-  readonly release?: string;
   readonly arch?: string;
   readonly variant?: string;
   readonly json?: true;
 }
-interface CheckArguments extends DiffArguments {
+interface ShowArguments {
+  readonly format?: Format;
+  readonly output?: string[];
+}
+interface WhyArguments extends ReadArguments, ShowArguments {
+  readonly baseline: string[];
+  readonly kernel: string[];
+  readonly kmodsTag?: string;
+  readonly symbol?: string;
+}
+interface DiffArguments extends ReadArguments {
+  readonly stablelist?: string;
+  readonly severities?: string;
+  readonly release?: string;
+}
+interface CheckArguments extends DiffArguments, ShowArguments {
   readonly kernel: string[];
   readonly baseline?: string[];
+  readonly kmodsTag?: string;
 }
-/** The configuration is only read when a build on the hub is named. */
-const common = (options: DiffArguments) => ({
+/** The configuration is only read when a build or a tag of the hub is named. */
+const common = (options: ReadArguments) => ({
   json: options.json === true,
   config: () => loadConfig(options.config),
+});
+const shown = ({ format, output }: ShowArguments) => ({
+  ...(format && { format }),
+  ...(output && { outputs: output }),
 });
 
 async function loadConfig(file: string): Promise<Config> {
@@ -312,6 +349,11 @@ function toSeconds(text: string): number {
   if (!/^\d{1,4}$/.test(text))
     throw new InvalidArgumentError('It must be a whole number of seconds, up to 9999.');
   return Number(text);
+}
+
+function toOutputs(file: string, before: readonly string[] = []): string[] {
+  if (formatOfFile(file)) return [...before, file];
+  throw new InvalidArgumentError(`It must end with one of ${Object.values(ENDINGS).join(', ')}.`);
 }
 
 function toUrl(text: string): string {

@@ -13,7 +13,7 @@ export interface Hit {
   readonly causes: readonly number[];
 }
 
-const nameOf = ({ kind, name }: Pick<Cause, 'kind' | 'name'>): string => `${kind} ${name}`;
+export const nameOf = ({ kind, name }: Pick<Cause, 'kind' | 'name'>): string => `${kind} ${name}`;
 
 /** Columns of a terminal. */
 const WIDTH = 100;
@@ -21,22 +21,30 @@ const WIDTH = 100;
 const SHOWN = 8;
 const CHANGES = 4;
 
+/** Causes that are told: of kmods those that hit any, what hits most of them first; without kmods what most exports reach. */
+export function ordered({ causes }: Causes, hits: readonly Hit[]) {
+  const all = causes.map((cause, i) => ({
+    cause,
+    kmods: hits.filter((hit) => hit.causes.includes(i)).length,
+  }));
+  const hitting = hits.length > 0 ? all.filter(({ kmods }) => kmods > 0) : all;
+  return hitting.toSorted((a, b) => b.kmods - a.kmods);
+}
+
 /**
  * The causes first: of kmods what broke most of them, without kmods what most exports reach. Then how each is reached, and
  * which kmod is hit by what.
  */
-export function causesText({ causes, symbols }: Causes, hits: readonly Hit[]): string {
-  const kmodsOf = (cause: number) => hits.filter((hit) => hit.causes.includes(cause)).length;
-  const all = causes.map((cause, i) => ({ i, cause, kmods: kmodsOf(i) }));
-  const hitting = hits.length > 0 ? all.filter(({ kmods }) => kmods > 0) : all;
-  const ordered = hitting.toSorted((a, b) => b.kmods - a.kmods || a.i - b.i);
-  const shown = ordered.slice(0, SHOWN);
+export function causesText(found: Causes, hits: readonly Hit[]): string {
+  const { causes, symbols } = found;
+  const told = ordered(found, hits);
+  const shown = told.slice(0, SHOWN);
   const broken = hits.filter(({ changed }) => changed > 0).length;
   const what =
     hits.length > 0
       ? `breaks ${broken} of ${count(hits.length, 'kmod')}`
       : `changes ${count(symbols.explained, 'exported function')}`;
-  if (ordered.length === 0) return '';
+  if (told.length === 0) return '';
   const heads = ['CAUSE', ...(hits.length > 0 ? ['KMODS'] : []), 'EXPORTS', 'UNCHANGED'];
   const rows = shown.map(({ cause, kmods }) => [
     nameOf(cause),
@@ -44,10 +52,10 @@ export function causesText({ causes, symbols }: Causes, hits: readonly Hit[]): s
     String(cause.symbols),
     String(cause.unchanged),
   ]);
-  const more = ordered.length - shown.length;
-  const elsewhere = all.length - ordered.length;
+  const more = told.length - shown.length;
+  const elsewhere = causes.length - told.length;
   return [
-    `${count(ordered.length, 'declaration')} changed in the kernel, which ${what}:\n`,
+    `${count(told.length, 'declaration')} changed in the kernel, which ${what}:\n`,
     ...shown.map(({ cause }) => changeText(cause)),
     more > 0 ? `  … and ${more} more; --json has them all\n` : '',
     `\n${table([heads, ...rows])}`,
@@ -64,17 +72,24 @@ const count = (number: number, what: string): string => `${number} ${what}${numb
 
 /** On one line if it fits, else a line for each change. */
 function changeText(cause: Cause): string {
-  const { size } = cause;
-  const sizes = size && size.was !== size.now ? ` (${size.now} bytes, was ${size.was})` : '';
+  const sizes = sizesText(cause) && ` (${sizesText(cause)})`;
   const changes = changesText(cause);
   const head = `  ${nameOf(cause)}: `;
-  const short = `${head}${changes.map(({ was, now }) => [was, now].filter(Boolean).join(' → ')).join(', ')}${sizes}`;
+  const short = `${head}${changeLines(cause).join(', ')}${sizes}`;
   if (visible(short).length <= WIDTH) return line(short);
   const lines = changes.flatMap(({ was, now }) =>
     was && now ? [`    ${was}`, `      → ${now}`] : [`    ${was || now}`],
   );
   return [`${head.trimEnd()}${sizes}`, ...lines].map((text) => line(cut(visible(text)))).join('');
 }
+
+/** `752 bytes, was 744`; empty where it is as before. */
+export const sizesText = ({ size }: Cause): string =>
+  size && size.was !== size.now ? `${size.now} bytes, was ${size.was}` : '';
+
+/** The first changes of one, each on a line. */
+export const changeLines = (cause: Cause): string[] =>
+  changesText(cause).map(({ was, now }) => [was, now].filter(Boolean).join(' → '));
 
 const cut = (text: string): string => (text.length > WIDTH ? `${text.slice(0, WIDTH - 1)}…` : text);
 

@@ -1,12 +1,15 @@
 /** The symbols of builds on the hub, kernels and kmods, for `check` and `diff`. */
 import type { Config } from '../config/config.ts';
-import { type KernelKind, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
-import type { KernelSymbols, Kmod } from '../kabi/model.ts';
+import { type KernelKind, type KmodRpm, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
+import { type KernelSymbols, type Kmod, machineOf } from '../kabi/model.ts';
+import { asksForKernel } from '../kabi/requires.ts';
+import { variantsOfBuild } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import type { Hub } from '../koji/hub.ts';
-import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
+import { type Lose, readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
+import { countText, type Kind, type Unread } from './folder.ts';
 
 export interface HubOptions {
   readonly arch: string;
@@ -67,19 +70,85 @@ export async function kmodsOnHub(
     );
     return builds.map(({ nvr }, i) => {
       const of = rpms[i] ?? [];
-      const kmod = kmodOfBuild(nvr, of, { ...against, arch }, kind);
-      if (!kmod)
-        throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
-      if (kind.variant !== null) return kmod;
-      const variants = new Set([...variantsOfRpms(of, []).values()].filter((variant) => variant !== null));
-      if (variants.size <= 1) return kmod;
-      const names = [...variants].map((variant) => variant || 'plain').join(', ');
-      throw new CheckError(
-        `${nvr}: it has rpms for several variants of the kernel (${names}): see --variant`,
-      );
+      const kmod = kmodFor(nvr, of, against, kind, arch);
+      if (kmod) return kmod;
+      throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
     });
   });
 }
+
+/** Undefined where it has no rpm for that architecture. */
+function kmodFor(
+  nvr: string,
+  rpms: readonly KmodRpm[],
+  against: KernelSymbols,
+  kind: KernelKind,
+  arch: string,
+): Kmod | undefined {
+  const kmod = kmodOfBuild(nvr, rpms, { ...against, arch }, kind);
+  if (!kmod || kind.variant !== null) return kmod;
+  const variants = new Set([...variantsOfRpms(rpms, []).values()].filter((variant) => variant !== null));
+  if (variants.size <= 1) return kmod;
+  const names = [...variants].map((variant) => variant || 'plain').join(', ');
+  throw new CheckError(`${nvr}: it has rpms for several variants of the kernel (${names}): see --variant`);
+}
+
+/** The kmods of a tag, and what was found beside. */
+export interface TaggedKmods {
+  readonly kmods: readonly Kmod[];
+  readonly passed: readonly Kind[];
+  readonly unread: readonly Unread[];
+}
+
+/**
+ * All kmods among the latest builds of a tag, inherited ones too: those whose rpms hold modules, need symbols or ask for a
+ * kernel. The headers of all rpms are read, but for those of builds that make kernels.
+ * @param against, kind, options as `kmodsOnHub` has them
+ * @throws CheckError where there is none, or one is for several variants and it is not known which is meant; HubError
+ */
+export async function kmodsOfTag(
+  tag: string,
+  against: KernelSymbols,
+  kind: KernelKind,
+  options: HubOptions,
+): Promise<TaggedKmods> {
+  const { arch } = options;
+  return withHub(options, async (source) => {
+    const builds = await source.hub.read(koji.getLatestBuilds(tag));
+    const lost = new Map<number, string>();
+    const lose: Lose = ({ build_id, nvr, arch: of }, { kind: why, message }) => {
+      if (why !== 'refused' || build_id === null) return false;
+      const isOurs = machineOf(of) === machineOf(arch);
+      if (isOurs) lost.set(build_id, `${nvr}.${of} in ${tag}: cannot be read: ${message}`);
+      return true;
+    };
+    const rpms = await readKmodRpms(
+      source,
+      builds.map(({ build_id }) => build_id),
+      lose,
+      (all) => variantsOfBuild(all).length === 0,
+    );
+    const kmods: Kmod[] = [];
+    const passed: Kind[] = [];
+    const unread: Unread[] = [];
+    for (const [i, { nvr, build_id }] of builds.entries()) {
+      const problem = lost.get(build_id);
+      const isKmod = rpms[i]?.some(isForKernel) === true;
+      const kmod = isKmod ? kmodFor(nvr, rpms[i] ?? [], against, kind, arch) : undefined;
+      if (problem !== undefined) unread.push({ file: nvr, problem });
+      else if (kmod) kmods.push(kmod);
+      else passed.push(isKmod ? 'arch' : 'build');
+    }
+    if (kmods.length > 0 || unread.length > 0) return { kmods, passed, unread };
+    const others = passed.length > 0 ? ` (passed over: ${countText(passed)})` : '';
+    throw new CheckError(`--kmods-tag ${tag}: there is no kmod for ${arch} in it${others}`);
+  });
+}
+
+/** Whether it holds modules, needs symbols, or asks for a kernel. */
+const isForKernel = ({ requires, packaging }: KmodRpm): boolean =>
+  requires.length > 0 ||
+  (packaging !== undefined && (packaging.releases.length > 0 || asksForKernel(packaging)));
 
 const butFor = (arches: readonly string[]): string =>
   arches.length > 0 ? `, but for ${[...new Set(arches)].join(', ')}: see --arch` : '';

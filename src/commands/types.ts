@@ -8,7 +8,7 @@ import type { Kmod, SymbolTable } from '../kabi/model.ts';
 import { KERNEL_FILE, readImage, readModuleBtf } from '../symbols/image.ts';
 import { filesOfRpm } from '../symbols/payload.ts';
 import type { SymbolFile } from '../symbols/read.ts';
-import { causesJson, causesText, type Hit } from './causes.ts';
+import type { Hit } from './causes.ts';
 import { CheckError } from './error.ts';
 
 /** The files of a kernel, and what they export together. */
@@ -41,20 +41,14 @@ export async function explainFiles(
   return { causes, hits: kmods.map((kmod) => hitOf(kmod, exports, causes)) };
 }
 
-/** The same for the beginning of another answer. */
-export async function explainShort(before: KernelFiles, after: KernelFiles, kmods: readonly Kmod[]) {
-  const { causes, hits } = await explainFiles(before, after, kmods);
-  const text = causesText(causes, hits);
-  return { text: text === '' ? '' : `${text}\n`, json: { why: causesJson(causes, hits) } };
-}
-
 const comparedExports = (before: SymbolTable, after: SymbolTable): ComparedExport[] =>
   [...after.values()].flatMap(({ name, crc, provider }) => {
     const was = before.get(name);
     return was ? [{ symbol: name, provider, isChanged: was.crc !== crc }] : [];
   });
 
-const importsOf = ({ kernelImports, imports }: Kmod) => [...kernelImports, ...imports];
+/** What a kmod needs of a kernel. */
+export const importsOf = ({ kernelImports, imports }: Kmod) => [...kernelImports, ...imports];
 
 function neededBy(kmods: readonly Kmod[], symbol: string | undefined): (name: string) => boolean {
   if (symbol !== undefined) return (name) => name === symbol;

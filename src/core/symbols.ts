@@ -91,8 +91,9 @@ export interface SymbolsShown<A = ArchSymbols> {
 /** So many symbols are named in a sentence; a report has them all. */
 const NAMED = 3;
 
+/** In brackets after a space; empty where none is named. */
 const few = (texts: readonly string[], count = texts.length): string =>
-  `(${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
+  texts.length === 0 ? '' : ` (${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
 
 /** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
 export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
@@ -115,7 +116,7 @@ export function describeStablelist(shown: SymbolsShown): string {
     const names = few(listed.map(({ symbol }) => symbol));
     return [
       ...(listed.length > 0
-        ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`]
+        ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch}${names}`]
         : []),
       ...(partial && partial.listed > 0
         ? [`nothing is known of ${plural(partial.listed, 'listed symbol')} on ${arch}: ${partial.why}`]
@@ -165,11 +166,11 @@ export function describeSymbols(found: ArchSymbols): string {
   );
   const parts = [
     ...(missing.count > 0
-      ? [`${of(missing.count)} ${missing.count === 1 ? 'is' : 'are'} gone ${few(gone, missing.count)}`]
+      ? [`${of(missing.count)} ${missing.count === 1 ? 'is' : 'are'} gone${few(gone, missing.count)}`]
       : []),
     ...(changed.count > 0
       ? [
-          `${of(changed.count)} ${changed.count === 1 ? 'has' : 'have'} another CRC ${few(moved, changed.count)}`,
+          `${of(changed.count)} ${changed.count === 1 ? 'has' : 'have'} another CRC${few(moved, changed.count)}`,
         ]
       : []),
     ...fromBroken.first
