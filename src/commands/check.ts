@@ -130,7 +130,11 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
         command: 'check',
         kernel: calledBy(options.kernel),
         baseline: options.baseline ? calledBy(options.baseline) : null,
-        headline: headlineOf(cases, 'do not load into this kernel', 'load into this kernel'),
+        headline: headlineOf(
+          cases,
+          ['does not load into this kernel', 'do not load into this kernel'],
+          'every kmod loads into this kernel',
+        ),
         causes: foundCauses(why),
         cases,
         notes: [

@@ -118,19 +118,23 @@ export const foundCauses = (found: Found | undefined): FoundCause[] =>
       }))
     : [];
 
-/** `2 of 12 kmods do not load, 1 cannot be told`. */
-export function headlineOf(cases: readonly Case[], bad: string, good: string): string {
+/**
+ * `2 of 12 kmods do not load into this kernel, nothing can be said of 1 kmod`.
+ * @param bad what is said of one that is broken, and of several
+ * @param good what is said where all are fine
+ */
+export function headlineOf(cases: readonly Case[], bad: readonly [string, string], good: string): string {
   const kmods = cases.filter(({ kind, outcome }) => kind === 'kmod' && outcome !== 'passed');
   const count = (wanted: Case['outcome']) => kmods.filter(({ outcome }) => outcome === wanted).length;
   const [broken, open] = [count('broken'), count('inconclusive')];
   const promise = cases.find(({ kind }) => kind === 'promise');
   const parts = [
-    ...(broken > 0 ? [`${broken} of ${plural(kmods.length, 'kmod')} ${bad}`] : []),
+    ...(broken > 0 ? [`${broken} of ${plural(kmods.length, 'kmod')} ${broken === 1 ? bad[0] : bad[1]}`] : []),
     ...(open > 0 ? [`nothing can be said of ${plural(open, 'kmod')}`] : []),
-    ...(promise && promise.outcome !== 'fine' ? [`${promise.name} is not kept`] : []),
+    ...(promise && promise.outcome !== 'fine' ? [`${promise.name} is not known to be kept`] : []),
   ];
   if (parts.length > 0) return parts.join(', ');
-  return kmods.length > 0 ? `${plural(kmods.length, 'kmod')} ${good}` : 'nothing speaks against this kernel';
+  return kmods.length > 0 ? `${good} (${kmods.length})` : 'nothing speaks against this kernel';
 }
 
 /** How files are called in a sentence: the first, and how many more. */

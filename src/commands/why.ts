@@ -126,7 +126,11 @@ function findingsOf(
     ...{ command: 'why', kernel, baseline: calledBy(options.baseline) },
     headline:
       all.length > 0
-        ? headlineOf(all, 'need symbols that changed', 'need no symbol that changed')
+        ? headlineOf(
+            all,
+            ['needs symbols that changed', 'need symbols that changed'],
+            'no kmod needs a symbol that changed',
+          )
         : (cases[0]?.why ?? ''),
     causes: foundCauses({ causes, hits }),
     cases,
