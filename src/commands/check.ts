@@ -113,8 +113,8 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
       difference ? changesOf(difference) : [],
     );
   await show(output, options, {
-    text: () =>
-      `${whyText(why)}${checkText(output, kernel, comparisons, others, before, promise)}${besideText(beside)}`,
+    text: (to) =>
+      `${whyText(why)}${checkText(to, kernel, comparisons, others, before, promise)}${besideText(beside)}`,
     json: () => ({
       ...checkJson(kernel, comparisons, others, before),
       ...whyJson(why),
@@ -174,7 +174,7 @@ export async function diff(
   output.write(
     options.json
       ? `${JSON.stringify({ ...diffJson(sizes, difference), ...whyJson(why), ...besideJson(promise, beside) }, null, 2)}\n`
-      : `${whyText(why)}${partialText(before, 'baseline')}${partialText(after)}${differenceText(sizes.before, difference)}${promiseText(promise)}${changesText(difference)}${unlikeListText(promise)}${besideText(beside)}`,
+      : `${whyText(why)}${partialText(before, 'baseline')}${partialText(after)}${differenceText(sizes.before, difference)}${promiseText(promise)}${changesText(difference, promise)}${unlikeListText(promise)}${besideText(beside)}`,
   );
   assertRead(beside);
   const isFine = promised ? isTolerated(promised, before.symbols) : () => false;

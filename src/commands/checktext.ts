@@ -113,7 +113,7 @@ export function checkText(
     partialText(kernel),
     ...(before ? [differenceText(before.symbols.size, before.difference)] : []),
     promiseText(promise),
-    ...(before ? [reexportedText(before.difference)] : []),
+    ...(before ? [reexportedText(before.difference, wordOf(promise))] : []),
     unlikeListText(promise),
     ...(comparisons.length > 0 ? [`\n${shown}`] : []),
     passedOver && line(`Passed over, for other kernels: ${passedOver}`),
@@ -164,7 +164,7 @@ export const partialText = ({ partial }: Kernel, which = 'kernel'): string =>
 
 /** What is not as a list with CRCs has it. */
 export function unlikeListText(promise: Kept | undefined): string {
-  const changes = promise?.sinceList ? changesText(promise.sinceList) : '';
+  const changes = promise?.sinceList ? changesText(promise.sinceList, promise) : '';
   return changes && `\n${line(`Not as ${promise?.promised.list?.name} has it`)}${changes}`;
 }
 
@@ -181,15 +181,18 @@ export const besideJson = (promise: Kept | undefined, { passed, unread }: Beside
 });
 
 /** The first of the symbols that are exported in another way: those that fewer modules may use come first. */
-function reexportedText({ reexported }: KernelDifference): string {
+function reexportedText({ reexported }: KernelDifference, word: string): string {
   if (reexported.length === 0) return '';
   const worstFirst = reexported.toSorted((a, b) => Number(b.narrower) - Number(a.narrower));
   const rows = worstFirst
     .slice(0, NAMED)
-    .map((it) => [it.symbol, reexportText(it), it.provider, it.stable ? 'listed' : '']);
+    .map((it) => [it.symbol, reexportText(it), it.provider, it.stable ? word : '']);
   const heads = ['SYMBOL', 'EXPORTED AS', 'IN', ''];
   return `\nSymbols with the same CRC that are exported in another way\n${table([heads, ...rows])}${andMore(reexported.length)}`;
 }
+
+/** What is said of a symbol that is promised. */
+const wordOf = (promise: Kept | undefined): string => (promise?.promised.list ? 'listed' : 'promised');
 
 /** All changes, each with a mark: first what went. */
 export function changesOf({ removed, changed, reexported, added }: KernelDifference): Change[] {
@@ -211,9 +214,10 @@ interface Change extends Altered {
   readonly stable: boolean;
 }
 
-/** Where the changes are, and the first of them. */
-export function changesText(difference: KernelDifference): string {
-  const all = changesOf(difference);
+/** Where the changes are, and the first of them, promised symbols before others. */
+export function changesText(difference: KernelDifference, promise: Kept | undefined): string {
+  const word = wordOf(promise);
+  const all = changesOf(difference).toSorted((a, b) => Number(b.stable) - Number(a.stable));
   if (all.length === 0) return '';
   const byProvider = new Map<string, number>();
   for (const { provider } of all) byProvider.set(provider, (byProvider.get(provider) ?? 0) + 1);
@@ -224,7 +228,7 @@ export function changesText(difference: KernelDifference): string {
       `${mark} ${symbol}`,
       change,
       provider,
-      stable ? 'listed' : '',
+      stable ? word : '',
     ]);
   const more = andMore(all.length);
   const most = line(`Most are in ${worst.map(([provider, count]) => `${provider} (${count})`).join(', ')}`);

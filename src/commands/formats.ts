@@ -31,7 +31,7 @@ export const formatOfFile = (file: string): Format | undefined =>
 
 /** The same findings in each form. */
 export interface Shown {
-  readonly text: () => string;
+  readonly text: (output: Output) => string;
   /** Plain data. */
   readonly json: () => unknown;
   readonly findings: () => Findings;
@@ -43,12 +43,12 @@ export interface Shown {
  */
 export async function show(output: Output, options: ShowOptions, shown: Shown): Promise<void> {
   const { json, format = json ? 'json' : 'text', outputs = [] } = options;
-  output.write(await textIn(format, shown));
+  output.write(await textIn(format, shown, output));
   for (const file of outputs) {
     const wanted = formatOfFile(file);
     if (!wanted) throw new CheckError(`--output ${file}: its ending tells no format`);
     try {
-      writeFileSync(file, visibleLines(await textIn(wanted, shown)));
+      writeFileSync(file, visibleLines(await textIn(wanted, shown, { ...output, colour: false })));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new CheckError(`--output ${file}: cannot be written: ${why}`);
@@ -56,10 +56,10 @@ export async function show(output: Output, options: ShowOptions, shown: Shown): 
   }
 }
 
-async function textIn(format: Format, { text, json, findings }: Shown): Promise<string> {
+async function textIn(format: Format, { text, json, findings }: Shown, output: Output): Promise<string> {
   switch (format) {
     case 'text':
-      return text();
+      return text(output);
     case 'json':
       return `${JSON.stringify(json(), null, 2)}\n`;
     case 'markdown':

@@ -114,7 +114,8 @@ export async function kmodsOfTag(
 ): Promise<TaggedKmods> {
   const { arch } = options;
   return withHub(options, async (source) => {
-    const builds = await source.hub.read(koji.getLatestBuilds(tag));
+    const tagged = await source.hub.read(koji.getLatestBuilds(tag));
+    const builds = tagged.toSorted((a, b) => (a.nvr < b.nvr ? -1 : 1));
     const lost = new Map<number, string>();
     const lose: Lose = ({ build_id, nvr, arch: of }, { kind: why, message }) => {
       if (why !== 'refused' || build_id === null) return false;

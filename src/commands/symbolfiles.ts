@@ -70,14 +70,8 @@ export async function readArguments(
   isPart?: (file: SymbolFile) => boolean,
 ): Promise<Arguments> {
   const { kernel, baseline = [], kmods } = names;
-  const all = async (some: readonly string[], wanted: Wanted) => {
-    const named: Named[] = [];
-    // One after the other: of rpms only the headers are kept.
-    for (const name of some) named.push(await readArgument(name, wanted));
-    return named;
-  };
   const ofKernel = { own: isPart !== undefined, image: true };
-  const named = { kernel: await all(kernel, ofKernel), baseline: await all(baseline, ofKernel) };
+  const named = { kernel: await readAll(kernel, ofKernel), baseline: await readAll(baseline, ofKernel) };
   const sources = sourcesOf([...named.kernel, ...named.baseline]);
   if (kmods.length === 0) {
     const isOfKernel = (argument: Named, i: number) =>
@@ -95,7 +89,18 @@ export async function readArguments(
   }
   const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument, sources, isPart));
   if (stray) throw new CheckError(`${stray.name}: is a kmod's, not a kernel's; put all kmods behind --`);
-  return { ...named, kmods: await all(kmods, { own: true, image: false }) };
+  return { ...named, kmods: await readKmodArguments(kmods) };
+}
+
+/** Kmods without a kernel. */
+export const readKmodArguments = (names: readonly string[]): Promise<Named[]> =>
+  readAll(names, { own: true, image: false });
+
+/** One after the other: of rpms only the headers are kept. */
+async function readAll(names: readonly string[], wanted: Wanted): Promise<Named[]> {
+  const named: Named[] = [];
+  for (const name of names) named.push(await readArgument(name, wanted));
+  return named;
 }
 
 type Wanted = Parameters<typeof readFolder>[1];

@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
+import { isKept, promiseLines, promiseOf } from '../../src/commands/promise.ts';
 import type { Config } from '../../src/config/config.ts';
+import { compareKernels } from '../../src/kabi/compare.ts';
+import { parseSeverities, parseSymvers } from '../../src/kabi/text.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
@@ -35,8 +38,11 @@ const checked = (options: Partial<CheckOptions> & Pick<CheckOptions, 'kernel'>) 
   run((output) => check(output, { kmods: [], json: false, config: noConfig, ...options }));
 const checkedJson = async (options: Partial<CheckOptions> & Pick<CheckOptions, 'kernel'>) =>
   JSON.parse((await checked({ json: true, ...options })).text);
-const compared = (older: string, newer: string, options: { json?: boolean; stablelist?: string } = {}) =>
-  run((output) => diff(output, [older, newer], { json: false, config: noConfig, ...options }));
+const compared = (
+  older: string,
+  newer: string,
+  options: { json?: boolean; stablelist?: string; severities?: string } = {},
+) => run((output) => diff(output, [older, newer], { json: false, config: noConfig, ...options }));
 
 let folder: string;
 beforeAll(() => {
@@ -408,5 +414,204 @@ describe('builds on the hub', () => {
     expect(await checkedJson(options)).toMatchObject({
       kmods: [{ changed: [{ required: '0x00000bad' }, { required: '0x00000bad' }] }],
     });
+  });
+});
+
+describe('the kmods of a tag', () => {
+  /** With a tag that inherits the kmods, a build of tools alone, and kernels; and one of kernels alone. */
+  const withTags = (small: Scenario): Scenario => ({
+    ...small,
+    tags: small.tags.flatMap((tag) => {
+      if (tag.name === 'kmods9s-release') return { ...tag, packages: [...tag.packages, 'tools'] };
+      if (tag.name !== 'c9s-frozen') return tag;
+      const open = { ...tag, packages: [], locked: false };
+      return [
+        { ...open, name: 'all', inherits: ['kmods9s-release', 'c9s-build'] },
+        { ...open, name: 'kernels', inherits: ['c9s-build'] },
+      ];
+    }),
+    kmods: small.kmods.flatMap((of) =>
+      of.name === 'kmod-alpha' ? [of, { ...of, name: 'tools', imports: [] }] : of,
+    ),
+  });
+  const serve = async (change: (world: ReturnType<typeof createWorld>) => void = () => {}) => {
+    const world = createWorld(withTags(loadScenario(SMALL)));
+    change(world);
+    const server = await serveWorld(world);
+    const config = async () =>
+      ({ koji: { server: server.url, authtype: 'noauth', timeout: 2_000 } }) as unknown as Config;
+    return { server, config };
+  };
+  const NEW_SYMBOLS = fileURLToPath(new URL('../sim/small/6.1.176.symvers', import.meta.url));
+
+  test('are all builds whose rpms need symbols, inherited ones too, asked for in few requests', async () => {
+    const { server, config } = await serve();
+    try {
+      const options = { kernel: [NEW_SYMBOLS], kmodsTag: 'all', config };
+      const { kmods, passed_over } = await checkedJson(options);
+      expect(kmods).toMatchObject([
+        { name: 'kmod-alpha-1.0-1.el9', outcome: 'compatible' },
+        { name: 'kmod-beta-2.1-3.el9', outcome: 'incompatible' },
+        { name: 'kmod-gamma-0.8-1.el9', outcome: 'incompatible' },
+      ]);
+      // The kernel, and the tools.
+      expect(passed_over).toEqual({ 'builds that are no kmods': 2 });
+      expect(server.requests.map(({ method }) => method)).toEqual([
+        'getLatestBuilds',
+        'multiCall',
+        'multiCall',
+      ]);
+    } finally {
+      await server.close();
+    }
+  });
+  test('stand beside those that are named, each once', async () => {
+    const { server, config } = await serve();
+    try {
+      const result = await checkedJson({
+        ...{ kernel: [OLD], kmods: [JOOL, 'kmod-beta-2.1-3.el9'], kmodsTag: 'kmods9s-release', config },
+      });
+      expect(result.kmods.map(({ name }: { name: string }) => name)).toEqual([
+        ...[
+          'kmod-jool-dkms-4.1.9-1.el9',
+          'kmod-beta-2.1-3.el9',
+          'kmod-alpha-1.0-1.el9',
+          'kmod-gamma-0.8-1.el9',
+        ],
+      ]);
+    } finally {
+      await server.close();
+    }
+  });
+  test('of which an rpm cannot be read are told, and are not fine', async () => {
+    const { server, config } = await serve(({ state }) => {
+      const i = state.rpms.findIndex(({ name, arch }) => name === 'kmod-alpha' && arch === 'x86_64');
+      const rpm = state.rpms[i];
+      if (rpm) state.rpms[i] = { ...rpm, provides: [] };
+    });
+    try {
+      let text = '';
+      const write = (more: string) => {
+        text += more;
+      };
+      const options = { kernel: [NEW_SYMBOLS], kmods: [], kmodsTag: 'all', json: true, config };
+      await expect(check({ write, colour: false }, options)).rejects.toThrow(
+        /^kmod-alpha-1\.0-1\.el9\.x86_64 in all: cannot be read: .*the hub has no file of/,
+      );
+      const { kmods, unread } = JSON.parse(text);
+      expect(kmods.map(({ name }: { name: string }) => name)).toEqual([
+        'kmod-beta-2.1-3.el9',
+        'kmod-gamma-0.8-1.el9',
+      ]);
+      expect(unread).toMatchObject([{ file: 'kmod-alpha-1.0-1.el9' }]);
+    } finally {
+      await server.close();
+    }
+  });
+  test('a tag without any, and one that is not there, are told', async () => {
+    const { server, config } = await serve();
+    try {
+      const options = { kernel: [NEW_SYMBOLS], config };
+      await expect(checked({ ...options, kmodsTag: 'kernels' })).rejects.toThrow(
+        '--kmods-tag kernels: there is no kmod for x86_64 in it (passed over: 1 build that is no kmod)',
+      );
+      await expect(checked({ ...options, kmodsTag: 'nowhere' })).rejects.toThrow(
+        /getLatestBuilds: .*nowhere/,
+      );
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('severities', () => {
+  const file = (name: string, ...lines: string[]) => {
+    writeFileSync(join(folder, name), lines.map((line) => `${line}\n`).join(''));
+    return join(folder, name);
+  };
+  const symvers =
+    (name: string, ...lines: string[]) =>
+    () =>
+      file(`${name}.symvers`, ...lines.map((line) => `${line}\tEXPORT_SYMBOL\t`));
+  const older = symvers(
+    'then',
+    '0x1\tkfree\tvmlinux',
+    '0x2\tkvm_get\tvirt/kvm/kvm',
+    '0x3\tgone_kvm\tvirt/kvm/kvm',
+  );
+  const newer = symvers('now', '0x1\tkfree\tvmlinux', '0x9\tkvm_get\tvirt/kvm/kvm');
+  const needsKvm = () => file('needs-kvm.modversions', '0x1\tkfree', '0x2\tkvm_get');
+
+  test('what they let change breaks no promise, and a kmod that needs it is broken all the same', async () => {
+    const severities = file('kvm', 'virt/kvm/* PASS');
+    const options = { kernel: [newer()], baseline: [older()], severities };
+    const { answer, text } = await checked(options);
+    expect(text).toContain('Severities: kept; 2 changed or went that may\n');
+    expect(answer).toBe(true);
+    const kmods = [needsKvm()];
+    expect((await checked({ ...options, kmods })).answer).toBe(false);
+    expect(await checkedJson({ ...options, kmods })).toMatchObject({
+      kmods: [{ outcome: 'incompatible' }],
+      severities: { broken: [], tolerated: ['gone_kvm', 'kvm_get'], untold: [] },
+    });
+    expect((await compared(older(), newer(), { severities })).answer).toBe(true);
+    expect((await compared(older(), newer())).answer).toBe(false);
+  });
+  test('without a rule that matches a change is none that may be', async () => {
+    const severities = file('get', 'kvm_* PASS');
+    const { answer, text } = await compared(older(), newer(), { severities });
+    expect(answer).toBe(false);
+    expect(text).toMatch(/^- gone_kvm .* promised$/m);
+    expect(text).toMatch(/^! kvm_get .*virt\/kvm\/kvm$/m);
+    expect(text).toContain(
+      'Severities: 1 symbols changed or went that must not: gone_kvm; 1 changed or went that may',
+    );
+    expect((await checked({ kernel: [newer()], baseline: [older()], severities })).answer).toBe(false);
+  });
+  test('beside a stablelist they speak of what is listed', async () => {
+    const severities = file('get', 'kvm_* PASS');
+    const options = { kernel: [newer()], baseline: [older()], severities };
+    const stablelist = file('kvm-list', '[list]', '\tkfree', '\tkvm_get');
+    expect((await checked({ ...options, stablelist })).answer).toBe(true);
+    expect(
+      (await checked({ ...options, stablelist: file('gone-list', '[list]', '\tgone_kvm') })).answer,
+    ).toBe(false);
+    // A list with CRCs needs no baseline.
+    const { answer, text } = await checked({
+      kernel: [newer()],
+      stablelist: older(),
+      severities: file('kvm', 'virt/* PASS'),
+    });
+    expect(text).toContain('Stablelist: kept; 2 changed or went that may');
+    expect(answer).toBe(true);
+  });
+  test('where nothing tells which module a symbol is of, that is said, and is no yes', async () => {
+    const [then, now] = [older(), newer()].map((path) => parseSymvers(readFileSync(path, 'utf8'), path));
+    const ofRpm = new Map(
+      [...(then ?? [])].map(([name, { crc }]) => [name, { name, crc, provider: 'kernel-core' }]),
+    );
+    const symbols = now ?? new Map();
+    const kept = promiseOf(
+      { severities: parseSeverities('virt/kvm/* PASS', 'kvm') },
+      { arch: null, variant: null, symbols },
+      { symbols: ofRpm, difference: compareKernels(ofRpm, symbols) },
+    );
+    expect(kept).toMatchObject({ broken: [], tolerated: [], untold: ['gone_kvm', 'kvm_get'] });
+    expect(isKept(kept)).toBe(false);
+    expect(promiseLines(kept)).toEqual([
+      'Severities: nothing that must not is known to have changed; 0 changed or went that may',
+      'Severities: nothing tells whether 2 that changed or went may, since only Module.symvers names modules and namespaces: gone_kvm, kvm_get',
+    ]);
+  });
+  test('without a baseline, and with a bad line, it is told what to do', async () => {
+    const severities = file('bad', 'kfree PASS', 'kfree NO');
+    const options = { kernel: [newer()], severities };
+    await expect(checked(options)).rejects.toThrow(/bad: line 2: "kfree NO" is not a pattern/);
+    await expect(checked({ ...options, severities: file('good', 'kfree PASS') })).rejects.toThrow(
+      '--severities tells what must not change: name with --baseline since when',
+    );
+    await expect(checked({ ...options, severities: join(folder, 'nowhere') })).rejects.toThrow(
+      /nowhere: cannot be read: ENOENT/,
+    );
   });
 });
