@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import { type KernelKind, type KmodRpm, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
 import { type KernelSymbols, type Kmod, machineOf } from '../kabi/model.ts';
 import { asksForKernel } from '../kabi/requires.ts';
-import { variantsOfBuild } from '../kabi/rpm.ts';
+import { variantOf } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import type { Hub } from '../koji/hub.ts';
@@ -127,7 +127,7 @@ export async function kmodsOfTag(
       source,
       builds.map(({ build_id }) => build_id),
       lose,
-      (all) => variantsOfBuild(all).length === 0,
+      (all) => !all.some(isOfKernel),
     );
     const kmods: Kmod[] = [];
     const passed: Kind[] = [];
@@ -145,6 +145,10 @@ export async function kmodsOfTag(
     throw new CheckError(`--kmods-tag ${tag}: there is no kmod for ${arch} in it${others}`);
   });
 }
+
+/** Whether it is a kernel's by its name. A kmod's may begin with `kernel-` too, and must not be taken for one. */
+const isOfKernel = ({ name }: Pick<koji.Rpm, 'name'>): boolean =>
+  variantOf(name) !== null || /^kernel[\d.]*$/.test(name);
 
 /** Whether it holds modules, needs symbols, or asks for a kernel. */
 const isForKernel = ({ requires, packaging }: KmodRpm): boolean =>

@@ -2,27 +2,28 @@
 import { visible } from '../report/visible.ts';
 import type { Altered, Case, Findings, FoundCause } from './findings.ts';
 
-/** So much is shown, since GitHub takes 65,536 characters. `--format json` has all. */
-const SHOWN = { causes: 10, kmods: 200, kmodsWithSymbols: 20, symbols: 20 };
+/** So much is shown. `--format json` has all. */
+const SHOWN = { causes: 10, kmods: 100, symbols: 20 };
+/** GitHub takes 65,536 characters in a comment: beyond this no more kmods' symbols are added. */
+const LONGEST = 50_000;
 
 export function markdown({ command, kernel, baseline, headline, causes, cases, notes, unread }: Findings) {
   const bad = cases.filter(({ outcome }) => outcome === 'broken' || outcome === 'inconclusive');
   const fine = cases.filter(({ outcome }) => outcome === 'fine');
   const passed = cases.filter(({ outcome }) => outcome === 'passed');
   const since = baseline === null ? '' : ` since ${code(baseline)}`;
-  return [
+  const parts = [
     `### kmod-gate ${command}: ${inline(headline)}`,
     `Kernel ${code(kernel)}${since}.`,
-    ...unread.map(({ problem }) => `**Could not be read:** ${code(problem)}`),
+    ...unread.slice(0, SHOWN.kmods).map(({ problem }) => `**Could not be read:** ${code(problem)}`),
+    ...more(unread.length, SHOWN.kmods, ''),
     ...(causes.length > 0 ? [causesPart(causes)] : []),
     ...(bad.length > 0 ? [caseTable(bad)] : []),
     ...(fine.length > 0 ? [folded(`${fine.length} fine`, list(fine))] : []),
     ...(passed.length > 0 ? [folded(`${passed.length} passed over, for other kernels`, list(passed))] : []),
-    ...symbolParts(bad),
     ...(notes.length > 0 ? [folded('More', fenced(notes.join('\n')))] : []),
-  ]
-    .map((part) => `${part}\n`)
-    .join('\n');
+  ];
+  return `${[...parts, ...symbolParts(bad, LONGEST - parts.join('').length)].join('\n\n')}\n`;
 }
 
 function causesPart(causes: readonly FoundCause[]): string {
@@ -55,13 +56,19 @@ const tableLines = (heads: readonly string[], rows: readonly (readonly string[])
   ...rows.map(row),
 ];
 
-/** Of each that has any, folded. */
-function symbolParts(cases: readonly Case[]): string[] {
+/** Of each that has any, folded; as many as there is room for. */
+function symbolParts(cases: readonly Case[], room: number): string[] {
   const having = cases.filter(({ symbols }) => symbols.length > 0);
-  const parts = having
-    .slice(0, SHOWN.kmodsWithSymbols)
-    .map(({ name, symbols }) => folded(`Symbols of ${html(name)} (${symbols.length})`, symbolTable(symbols)));
-  return [...parts, ...more(having.length, SHOWN.kmodsWithSymbols, '')];
+  const parts: string[] = [];
+  let left = room;
+  for (const { name, symbols } of having) {
+    const part = folded(`Symbols of ${html(name)} (${symbols.length})`, symbolTable(symbols));
+    left -= part.length;
+    if (left < 0) break;
+    parts.push(part);
+  }
+  const rest = having.length - parts.length;
+  return rest > 0 ? [...parts, `The symbols of ${rest} more are left out.`] : parts;
 }
 
 const symbolTable = (symbols: readonly Altered[]): string => {

@@ -43,7 +43,7 @@ export function addSymbolCommands(
     json: options.json === true,
     config: () => loadConfig(options.config),
   });
-  kmodGate
+  const check = kmodGate
     .command('check')
     .argument(
       '[kmod...]',
@@ -60,13 +60,6 @@ export function addSymbolCommands(
     )
     .addOption(release)
     .addOption(severities)
-    .addOption(kmodsTag)
-    .addOption(arch)
-    .addOption(variant)
-    .addOption(config)
-    .addOption(json)
-    .addOption(format)
-    .addOption(outputs)
     .description(
       'do kmods load into a kernel? by their symbols; files need no Koji, builds are named by NVR or id',
     )
@@ -74,23 +67,19 @@ export function addSymbolCommands(
       const { check } = await import('./check.ts');
       if (!(await check(output, { ...options, kmods, ...shown(options), ...common(options) }))) sayNo();
     });
-  kmodGate
+  const diff = kmodGate
     .command('diff')
     .argument('<older>', 'a Module.symvers, an rpm, a folder with them, or a build on the hub')
     .argument('<newer>', 'the same')
     .option('--stablelist <file>', 'symbols that must not change')
     .addOption(release)
     .addOption(severities)
-    .addOption(arch)
-    .addOption(variant)
-    .addOption(config)
-    .addOption(json)
     .description('what changed between the symbols of two kernels')
     .action(async (older: string, newer: string, options: DiffArguments) => {
       const { diff } = await import('./check.ts');
       if (!(await diff(output, [older, newer], { ...options, ...common(options) }))) sayNo();
     });
-  kmodGate
+  const why = kmodGate
     .command('why')
     .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
     .requiredOption(
@@ -99,13 +88,6 @@ export function addSymbolCommands(
     )
     .requiredOption('--kernel <file...>', 'the newer kernel, in the same way')
     .option('--symbol <name>', 'show how one exported symbol reaches what changed')
-    .addOption(kmodsTag)
-    .addOption(arch)
-    .addOption(variant)
-    .addOption(config)
-    .addOption(json)
-    .addOption(format)
-    .addOption(outputs)
     .description(
       'which changes in the source of a kernel broke kmods? from the types that kernels carry (BTF)',
     )
@@ -113,7 +95,7 @@ export function addSymbolCommands(
       const { why } = await import('./why.ts');
       if (!(await why(output, { ...options, kmods, ...shown(options), ...common(options) }))) sayNo();
     });
-  kmodGate
+  const suggest = kmodGate
     .command('stablelist')
     .description('lists of symbols that a kernel promises to keep')
     .command('suggest')
@@ -121,11 +103,6 @@ export function addSymbolCommands(
     .option('--stablelist <file>', 'the list that there is: what it has is not suggested')
     .addOption(release)
     .option('--kernel <file...>', 'a kernel, as check takes it: only what it exports is suggested')
-    .addOption(kmodsTag)
-    .addOption(arch)
-    .addOption(variant)
-    .addOption(config)
-    .addOption(json)
     .addOption(
       new Option('--format <format>', 'what to print; list: lines for a stablelist')
         .choices(['text', 'json', 'list'])
@@ -137,6 +114,10 @@ export function addSymbolCommands(
       const { format = options.json ? 'json' : 'text' } = options;
       await suggest(output, { ...options, kmods, ...common(options), format });
     });
+  for (const command of [check, why, suggest]) command.addOption(kmodsTag);
+  for (const command of [check, diff, why, suggest])
+    for (const option of [arch, variant, config, json]) command.addOption(option);
+  for (const command of [check, why]) command.addOption(format).addOption(outputs);
 }
 
 /** What commands take that read files, or builds on the hub. */

@@ -23,7 +23,7 @@ export interface WhyOptions extends ShowOptions {
   readonly symbol?: string;
   /** A tag of the hub, all kmods of which are looked at too. */
   readonly kmodsTag?: string;
-  /** Of the kmods of the tag, as `check` has them. */
+  /** Of folders with several, and of the kmods of the tag. */
   readonly arch?: string;
   readonly variant?: string;
   /** Read for a tag. */
@@ -43,9 +43,10 @@ export async function why(output: Output, options: WhyOptions): Promise<boolean>
   const young = filesOf(named.kernel, '--kernel');
   filesOf(named.kmods, 'kmod');
   const beside: Beside = { passed: [], unread: [] };
-  const was = await kernelOf(named.baseline, FILES, beside, named.kmods, isPart);
-  const is = await kernelOf(named.kernel, FILES, beside, named.kmods, isPart);
-  const kmods = await kmodsOf(named.kmods, is, { ...FILES, ...options }, beside);
+  const told = { ...FILES, ...options };
+  const was = await kernelOf(named.baseline, told, beside, named.kmods, isPart);
+  const is = await kernelOf(named.kernel, told, beside, named.kmods, isPart);
+  const kmods = await kmodsOf(named.kmods, is, told, beside);
   const before = { files: old, symbols: was.symbols };
   const after = { files: young, symbols: is.symbols };
   const symbol = options.symbol;
@@ -64,7 +65,9 @@ export async function why(output: Output, options: WhyOptions): Promise<boolean>
 }
 
 /** All that is named is a file by now. */
-const FILES: Told = { config: () => Promise.reject(new CheckError('builds on the hub are not read here')) };
+const FILES: Told = {
+  config: () => Promise.reject(new CheckError('--kmods-tag: no configuration says of which hub')),
+};
 
 function filesOf(named: readonly Named[], what: string): SymbolFile[] {
   return named.flatMap(({ name, files }) => {

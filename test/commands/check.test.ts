@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
 import { isKept, promiseLines, promiseOf } from '../../src/commands/promise.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -12,7 +12,7 @@ import { compareKernels } from '../../src/kabi/compare.ts';
 import { parseSeverities, parseSymvers } from '../../src/kabi/text.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
-import { createWorld } from '../../src/sim/world.ts';
+import { createWorld, type World } from '../../src/sim/world.ts';
 import { OLD, SMALL } from '../scenarios/stage.ts';
 
 const DEMO = fileURLToPath(new URL('../../config/demo/', import.meta.url));
@@ -434,93 +434,71 @@ describe('the kmods of a tag', () => {
       of.name === 'kmod-alpha' ? [of, { ...of, name: 'tools', imports: [] }] : of,
     ),
   });
-  const serve = async (change: (world: ReturnType<typeof createWorld>) => void = () => {}) => {
-    const world = createWorld(withTags(loadScenario(SMALL)));
-    change(world);
-    const server = await serveWorld(world);
-    const config = async () =>
-      ({ koji: { server: server.url, authtype: 'noauth', timeout: 2_000 } }) as unknown as Config;
-    return { server, config };
-  };
+  let world: World;
+  let server: WorldServer;
+  beforeEach(async () => {
+    world = createWorld(withTags(loadScenario(SMALL)));
+    server = await serveWorld(world);
+    return () => server.close();
+  });
+  const config = async () =>
+    ({ koji: { server: server.url, authtype: 'noauth', timeout: 2_000 } }) as unknown as Config;
   const NEW_SYMBOLS = fileURLToPath(new URL('../sim/small/6.1.176.symvers', import.meta.url));
 
   test('are all builds whose rpms need symbols, inherited ones too, asked for in few requests', async () => {
-    const { server, config } = await serve();
-    try {
-      const options = { kernel: [NEW_SYMBOLS], kmodsTag: 'all', config };
-      const { kmods, passed_over } = await checkedJson(options);
-      expect(kmods).toMatchObject([
-        { name: 'kmod-alpha-1.0-1.el9', outcome: 'compatible' },
-        { name: 'kmod-beta-2.1-3.el9', outcome: 'incompatible' },
-        { name: 'kmod-gamma-0.8-1.el9', outcome: 'incompatible' },
-      ]);
-      // The kernel, and the tools.
-      expect(passed_over).toEqual({ 'builds that are no kmods': 2 });
-      expect(server.requests.map(({ method }) => method)).toEqual([
-        'getLatestBuilds',
-        'multiCall',
-        'multiCall',
-      ]);
-    } finally {
-      await server.close();
-    }
+    const options = { kernel: [NEW_SYMBOLS], kmodsTag: 'all', config };
+    const { kmods, passed_over } = await checkedJson(options);
+    expect(kmods).toMatchObject([
+      { name: 'kmod-alpha-1.0-1.el9', outcome: 'compatible' },
+      { name: 'kmod-beta-2.1-3.el9', outcome: 'incompatible' },
+      { name: 'kmod-gamma-0.8-1.el9', outcome: 'incompatible' },
+    ]);
+    // The kernel, and the tools.
+    expect(passed_over).toEqual({ 'builds that are no kmods': 2 });
+    expect(server.requests.map(({ method }) => method)).toEqual([
+      'getLatestBuilds',
+      'multiCall',
+      'multiCall',
+    ]);
   });
   test('stand beside those that are named, each once', async () => {
-    const { server, config } = await serve();
-    try {
-      const result = await checkedJson({
-        ...{ kernel: [OLD], kmods: [JOOL, 'kmod-beta-2.1-3.el9'], kmodsTag: 'kmods9s-release', config },
-      });
-      expect(result.kmods.map(({ name }: { name: string }) => name)).toEqual([
-        ...[
-          'kmod-jool-dkms-4.1.9-1.el9',
-          'kmod-beta-2.1-3.el9',
-          'kmod-alpha-1.0-1.el9',
-          'kmod-gamma-0.8-1.el9',
-        ],
-      ]);
-    } finally {
-      await server.close();
-    }
+    const result = await checkedJson({
+      ...{ kernel: [OLD], kmods: [JOOL, 'kmod-beta-2.1-3.el9'], kmodsTag: 'kmods9s-release', config },
+    });
+    expect(result.kmods.map(({ name }: { name: string }) => name)).toEqual([
+      ...[
+        'kmod-jool-dkms-4.1.9-1.el9',
+        'kmod-beta-2.1-3.el9',
+        'kmod-alpha-1.0-1.el9',
+        'kmod-gamma-0.8-1.el9',
+      ],
+    ]);
   });
   test('of which an rpm cannot be read are told, and are not fine', async () => {
-    const { server, config } = await serve(({ state }) => {
-      const i = state.rpms.findIndex(({ name, arch }) => name === 'kmod-alpha' && arch === 'x86_64');
-      const rpm = state.rpms[i];
-      if (rpm) state.rpms[i] = { ...rpm, provides: [] };
-    });
-    try {
-      let text = '';
-      const write = (more: string) => {
-        text += more;
-      };
-      const options = { kernel: [NEW_SYMBOLS], kmods: [], kmodsTag: 'all', json: true, config };
-      await expect(check({ write, colour: false }, options)).rejects.toThrow(
-        /^kmod-alpha-1\.0-1\.el9\.x86_64 in all: cannot be read: .*the hub has no file of/,
-      );
-      const { kmods, unread } = JSON.parse(text);
-      expect(kmods.map(({ name }: { name: string }) => name)).toEqual([
-        'kmod-beta-2.1-3.el9',
-        'kmod-gamma-0.8-1.el9',
-      ]);
-      expect(unread).toMatchObject([{ file: 'kmod-alpha-1.0-1.el9' }]);
-    } finally {
-      await server.close();
-    }
+    const i = world.state.rpms.findIndex(({ name, arch }) => name === 'kmod-alpha' && arch === 'x86_64');
+    const rpm = world.state.rpms[i];
+    if (rpm) world.state.rpms[i] = { ...rpm, provides: [] };
+    let text = '';
+    const write = (more: string) => {
+      text += more;
+    };
+    const options = { kernel: [NEW_SYMBOLS], kmods: [], kmodsTag: 'all', json: true, config };
+    await expect(check({ write, colour: false }, options)).rejects.toThrow(
+      /^kmod-alpha-1\.0-1\.el9\.x86_64 in all: cannot be read: .*the hub has no file of/,
+    );
+    const { kmods, unread } = JSON.parse(text);
+    expect(kmods.map(({ name }: { name: string }) => name)).toEqual([
+      'kmod-beta-2.1-3.el9',
+      'kmod-gamma-0.8-1.el9',
+    ]);
+    expect(unread).toMatchObject([{ file: 'kmod-alpha-1.0-1.el9' }]);
   });
   test('a tag without any, and one that is not there, are told', async () => {
-    const { server, config } = await serve();
-    try {
-      const options = { kernel: [NEW_SYMBOLS], config };
-      await expect(checked({ ...options, kmodsTag: 'kernels' })).rejects.toThrow(
-        '--kmods-tag kernels: there is no kmod for x86_64 in it (passed over: 1 build that is no kmod)',
-      );
-      await expect(checked({ ...options, kmodsTag: 'nowhere' })).rejects.toThrow(
-        /getLatestBuilds: .*nowhere/,
-      );
-    } finally {
-      await server.close();
-    }
+    const options = { kernel: [NEW_SYMBOLS], config };
+    await expect(checked({ ...options, kmodsTag: 'kernels' })).rejects.toThrow(
+      '--kmods-tag kernels: there is no kmod for x86_64 in it (passed over: 1 build that is no kmod)',
+    );
+    await expect(checked({ ...options, kmodsTag: 'nowhere' })).rejects.toThrow(/getLatestBuilds: .*nowhere/);
   });
 });
 

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SaxesParser } from 'saxes';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type CheckOptions, check } from '../../src/commands/check.ts';
 import { UnreadError } from '../../src/commands/error.ts';
 import { why } from '../../src/commands/why.ts';
 import { BTF } from '../btf/kernels.ts';
+import { type Node, readXml } from '../sim/xmlshape.ts';
 import { runProgram } from './program.ts';
 
 const DEMO = fileURLToPath(new URL('../../config/demo/', import.meta.url));
@@ -56,33 +56,11 @@ const LOST = file('lost.modversions', lines('0x7\tgone'));
 const kmods = [FINE, BROKEN, LOST];
 const severities = file('severities', 'SYMBOL printk FAIL\n');
 
-interface Element {
-  readonly name: string;
-  readonly attributes: Record<string, string>;
-  text: string;
-}
-
 /** All elements of a document in their order; throws where it is not well-formed. */
-function elementsOf(xml: string): Element[] {
-  const found: Element[] = [];
-  const open: Element[] = [];
-  const parser = new SaxesParser();
-  parser.on('error', (error) => {
-    throw error;
-  });
-  parser.on('opentag', ({ name, attributes }) => {
-    const element = { name, attributes, text: '' };
-    found.push(element);
-    open.push(element);
-  });
-  parser.on('text', (text) => {
-    const last = open.at(-1);
-    if (last) last.text += text;
-  });
-  parser.on('closetag', () => void open.pop());
-  parser.write(xml).close();
-  return found;
-}
+const elementsOf = (xml: string): Node[] => {
+  const all = (node: Node): Node[] => node.children.flatMap((child) => [child, ...all(child)]);
+  return all(readXml(xml));
+};
 
 describe('JUnit XML', () => {
   test('a test case for each kmod: broken is a failure, inconclusive an error', async () => {
@@ -186,6 +164,19 @@ describe('Markdown', () => {
       '| `` `<b>\\|x@all" &amp;]]>\\u001b[2J\ufffe\\u202e#1 `` | broken | 1 of its 2 symbols has another CRC |',
     );
     expect(text).toContain('<code>&#96;&#60;b&#62;|x@all&#34; &#38;amp;]]&#62;\\u001b[2J');
+  });
+  test('of many kmods it is no longer than GitHub takes, and says what is left out', async () => {
+    const many = mkdtempSync(join(folder, 'many-'));
+    const needs = Array.from({ length: 60 }, (_, i) => `0x2\tprintk_of_a_rather_long_name_${i}`);
+    const symbols = (crc: string) => needs.map((it) => `${it.replace('0x2', crc)}\tvmlinux\tEXPORT_SYMBOL`);
+    for (let i = 0; i < 150; i++) writeFileSync(join(many, `kmod-number-${i}.modversions`), lines(...needs));
+    const text = await printed({
+      ...{ kernel: [file('many-now.symvers', lines(...symbols('0x3')))], kmods: [many], format: 'markdown' },
+    });
+    expect(text.length).toBeLessThan(65_536);
+    expect(text).toContain('\n\nand 50 more\n');
+    expect(text).toMatch(/The symbols of \d+ more are left out\.\n$/);
+    expect(text.match(/<details>/g)).toHaveLength(text.match(/^<\/details>$/gm)?.length ?? 0);
   });
   test('of a fine kernel', async () => {
     const text = await printed({ ...small, kmods: [FINE], format: 'markdown' });
