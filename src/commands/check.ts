@@ -87,13 +87,14 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
       `${promised.list ? '--stablelist' : '--severities'} tells what must not change: name with --baseline since when`,
     );
   const baseline = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
+  const known = beside.unread.length;
   const found = await kmodsOf(named.kmods, kernel, options, beside);
   const { kmods, others } = forKernel(found, kernel);
   if (kmods.length === 0 && !baseline && !promised && beside.unread.length === 0)
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
-  const comparisons = compareKmods(kmods, kernel, baseline);
+  const comparisons = compareKmods(kmods, kernel, baseline, beside.unread.length === known);
   const before = baseline && {
     symbols: baseline.symbols,
     difference: knownOf(

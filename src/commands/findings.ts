@@ -1,11 +1,12 @@
 /** What `check` and `why` found, as the formats of pipelines show it. */
-import type { Causes } from '../btf/causes.ts';
+import type { Cause, Causes } from '../btf/causes.ts';
+import { type Hit, nameOf, ranked } from '../btf/told.ts';
 import { describeSymbols, summarize } from '../core/symbols.ts';
 import { plural } from '../core/wording.ts';
 import { CAUSES, type KmodComparison } from '../kabi/compare.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { Kmod, Target } from '../kabi/model.ts';
-import { changeLines, type Hit, nameOf, namesOf, ordered, sizesText } from './causes.ts';
+import { changeLines, namesOf } from './causes.ts';
 import type { Unread } from './folder.ts';
 
 export interface Findings {
@@ -27,8 +28,7 @@ export interface FoundCause {
   readonly name: string;
   /** A change each, in words. */
   readonly changes: readonly string[];
-  /** `752 bytes, was 744`, or empty. */
-  readonly sizes: string;
+  readonly size: Cause['size'];
   readonly kmods: number;
   readonly exports: number;
 }
@@ -109,10 +109,10 @@ export const passedCase = ({ name, arch }: Pick<Kmod, 'name' | 'arch'>): Case =>
 /** Causes in the order in which they are shown. */
 export const foundCauses = (found: Found | undefined): FoundCause[] =>
   found
-    ? ordered(found.causes, found.hits).map(({ cause, kmods }) => ({
+    ? ranked(found.causes.causes, found.hits).map(({ cause, kmods }) => ({
         name: nameOf(cause),
         changes: changeLines(cause),
-        sizes: sizesText(cause),
+        size: cause.size,
         kmods,
         exports: cause.symbols,
       }))

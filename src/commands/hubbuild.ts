@@ -14,6 +14,8 @@ import { countText, type Kind, type Unread } from './folder.ts';
 export interface HubOptions {
   readonly arch: string;
   readonly config: () => Promise<Config>;
+  /** Gets the rpms for that architecture that the hub does not give. */
+  readonly unread: Unread[];
 }
 
 /** A build id, or an NVR; and what is named as files are. */
@@ -21,7 +23,7 @@ const BUILD = /^(\d+|[^/\s]+-[^-/\s]+-[^-/\s]+)$/;
 const FILE = /\.(rpm|ko|gz|xz|zst|bz2|lzma|symvers|modversions)$/;
 
 /**
- * What a kernel build provides for one architecture, from its rpms' headers.
+ * What a kernel build provides for one architecture, from its rpms' headers; partial where one cannot be read.
  * @param ref NVR or build id
  * @param options.variant '' is the plain kernel
  * @throws CheckError where there is none, HubError
@@ -35,11 +37,13 @@ export async function kernelOnHub(
   return withHub(options, async (source) => {
     const build = await buildOf(source.hub, ref);
     const kernel = { id: build.build_id, name: build.name, variant };
-    const { tables, rpms, variant: own, siblings } = await readKernel(source, kernel);
-    const symbols = tables.get(arch);
-    const beside = rpms.get(arch);
-    if (symbols && symbols.size > 0)
-      return { arch, variant: own, siblings, symbols, ...(beside && { rpms: beside }) };
+    const read = await readKernel(source, kernel, noting(options));
+    const { tables, variant: own, siblings } = read;
+    const [symbols, rpms, partial] = [tables.get(arch), read.rpms.get(arch), read.partial.get(arch)];
+    const beside = { ...(rpms && { rpms }), ...(partial !== undefined && { partial }) };
+    if (symbols && symbols.size > 0) return { arch, variant: own, siblings, symbols, ...beside };
+    if (partial !== undefined)
+      throw new CheckError(`${ref}: nothing tells its symbols for ${arch}: ${partial}`);
     const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);
     throw new CheckError(
       `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${butFor(there)}`,
@@ -48,7 +52,8 @@ export async function kernelOnHub(
 }
 
 /**
- * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel and its variant.
+ * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel and its variant;
+ * without the builds of which an rpm cannot be read.
  * @param refs NVRs or build ids
  * @param against the kernel that they are to be compared with
  * @throws CheckError where one is not there, has nothing for that architecture, or is for several variants and it is
@@ -64,17 +69,37 @@ export async function kmodsOnHub(
   for (const ref of refs) assertBuild(ref);
   return withHub(options, async (source) => {
     const builds = await Promise.all(refs.map((ref) => buildOf(source.hub, ref)));
-    const rpms = await readKmodRpms(
-      source,
-      builds.map(({ build_id }) => build_id),
-    );
-    return builds.map(({ nvr }, i) => {
-      const of = rpms[i] ?? [];
+    const rpms = await rpmsOf(source, builds, options);
+    return builds.flatMap(({ nvr }, i) => {
+      const of = rpms[i];
+      if (!of) return [];
       const kmod = kmodFor(nvr, of, against, kind, arch);
       if (kmod) return kmod;
       throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
     });
   });
+}
+
+/**
+ * What the rpms of kmods' builds have, in the order of the builds; null of a build of which one for that architecture cannot
+ * be read.
+ * @param isWanted see `readKmodRpms`
+ */
+async function rpmsOf(
+  source: SymbolSource,
+  builds: readonly koji.Build[],
+  options: HubOptions,
+  isWanted?: (rpms: readonly koji.Rpm[]) => boolean,
+): Promise<(readonly KmodRpm[] | null)[]> {
+  const lost = new Set<number | null>();
+  const note = noting(options);
+  const ids = builds.map(({ build_id }) => build_id);
+  const lose: Lose = (rpm, error) => {
+    if (isFor(rpm, options.arch)) lost.add(rpm.build_id);
+    return note(rpm, error);
+  };
+  const rpms = await readKmodRpms(source, ids, lose, isWanted);
+  return ids.map((id, i) => (lost.has(id) ? null : (rpms[i] ?? [])));
 }
 
 /** Undefined where it has no rpm for that architecture. */
@@ -93,54 +118,36 @@ function kmodFor(
   throw new CheckError(`${nvr}: it has rpms for several variants of the kernel (${names}): see --variant`);
 }
 
-/** The kmods of a tag, and what was found beside. */
-export interface TaggedKmods {
-  readonly kmods: readonly Kmod[];
-  readonly passed: readonly Kind[];
-  readonly unread: readonly Unread[];
-}
-
 /**
  * All kmods among the latest builds of a tag, inherited ones too: those whose rpms hold modules, need symbols or ask for a
- * kernel. The headers of all rpms are read, but for those of builds that make kernels.
+ * kernel; without the builds of which an rpm cannot be read. The headers of all rpms are read, but for those of builds that
+ * make kernels.
  * @param against, kind, options as `kmodsOnHub` has them
+ * @param options.passed gets what else is in the tag
  * @throws CheckError where there is none, or one is for several variants and it is not known which is meant; HubError
  */
 export async function kmodsOfTag(
   tag: string,
   against: KernelSymbols,
   kind: KernelKind,
-  options: HubOptions,
-): Promise<TaggedKmods> {
+  options: HubOptions & { readonly passed: Kind[] },
+): Promise<Kmod[]> {
   const { arch } = options;
   return withHub(options, async (source) => {
     const tagged = await source.hub.read(koji.getLatestBuilds(tag));
     const builds = tagged.toSorted((a, b) => (a.nvr < b.nvr ? -1 : 1));
-    const lost = new Map<number, string>();
-    const lose: Lose = ({ build_id, nvr, arch: of }, { kind: why, message }) => {
-      if (why !== 'refused' || build_id === null) return false;
-      const isOurs = machineOf(of) === machineOf(arch);
-      if (isOurs) lost.set(build_id, `${nvr}.${of} in ${tag}: cannot be read: ${message}`);
-      return true;
-    };
-    const rpms = await readKmodRpms(
-      source,
-      builds.map(({ build_id }) => build_id),
-      lose,
-      (all) => !all.some(isOfKernel),
-    );
-    const kmods: Kmod[] = [];
+    const rpms = await rpmsOf(source, builds, options, (all) => !all.some(isOfKernel));
     const passed: Kind[] = [];
-    const unread: Unread[] = [];
-    for (const [i, { nvr, build_id }] of builds.entries()) {
-      const problem = lost.get(build_id);
-      const isKmod = rpms[i]?.some(isForKernel) === true;
-      const kmod = isKmod ? kmodFor(nvr, rpms[i] ?? [], against, kind, arch) : undefined;
-      if (problem !== undefined) unread.push({ file: nvr, problem });
-      else if (kmod) kmods.push(kmod);
-      else passed.push(isKmod ? 'arch' : 'build');
-    }
-    if (kmods.length > 0 || unread.length > 0) return { kmods, passed, unread };
+    const kmods = builds.flatMap(({ nvr }, i) => {
+      const of = rpms[i];
+      if (!of) return [];
+      const isKmod = of.some(isForKernel);
+      const kmod = isKmod ? kmodFor(nvr, of, against, kind, arch) : undefined;
+      if (!kmod) passed.push(isKmod ? 'arch' : 'build');
+      return kmod ?? [];
+    });
+    options.passed.push(...passed);
+    if (kmods.length > 0 || rpms.includes(null)) return kmods;
     const others = passed.length > 0 ? ` (passed over: ${countText(passed)})` : '';
     throw new CheckError(`--kmods-tag ${tag}: there is no kmod for ${arch} in it${others}`);
   });
@@ -154,6 +161,18 @@ const isOfKernel = ({ name }: Pick<koji.Rpm, 'name'>): boolean =>
 const isForKernel = ({ requires, packaging }: KmodRpm): boolean =>
   requires.length > 0 ||
   (packaging !== undefined && (packaging.releases.length > 0 || asksForKernel(packaging)));
+
+/** Whether an rpm is for an architecture, or for a level of it. */
+const isFor = (rpm: koji.Rpm, arch: string): boolean => machineOf(rpm.arch) === machineOf(arch);
+
+/** Bears with what the hub has no file of, or will not give, and notes it where that is for the wanted architecture. */
+const noting =
+  ({ arch, unread }: HubOptions): Lose =>
+  (rpm, { kind, message }) => {
+    if (kind !== 'refused') return false;
+    if (isFor(rpm, arch)) unread.push({ file: `${rpm.nvr}.${rpm.arch}.rpm`, problem: message });
+    return true;
+  };
 
 const butFor = (arches: readonly string[]): string =>
   arches.length > 0 ? `, but for ${[...new Set(arches)].join(', ')}: see --arch` : '';

@@ -1,4 +1,5 @@
 /** Findings as Markdown (GitHub's and GitLab's), for a comment on a merge request: causes first, symbols folded. */
+import { sizesOf } from '../report/causes.ts';
 import { visible } from '../report/visible.ts';
 import type { Altered, Case, Findings, FoundCause } from './findings.ts';
 
@@ -27,9 +28,9 @@ export function markdown({ command, kernel, baseline, headline, causes, cases, n
 }
 
 function causesPart(causes: readonly FoundCause[]): string {
-  const shown = causes.slice(0, SHOWN.causes).map(({ name, changes, sizes, kmods, exports }) => {
+  const shown = causes.slice(0, SHOWN.causes).map(({ name, changes, size, kmods, exports }) => {
     const hits = [...(kmods > 0 ? [`${kmods} kmods`] : []), `${exports} exports`].join(', ');
-    return `- ${code(name)}: ${changes.map(code).join(', ')}${sizes && ` (${inline(sizes)})`} – ${hits}`;
+    return `- ${code(name)}: ${changes.map(code).join(', ')}${sizesOf({ size })} – ${hits}`;
   });
   return [
     'What changed in the source of the kernel:',

@@ -1,9 +1,9 @@
 /** What a kernel promises to keep, as the command line names it, and what became of that. */
 import { readFileSync } from 'node:fs';
-import { compareKernels, type KernelDifference } from '../kabi/compare.ts';
+import type { KernelDifference } from '../kabi/compare.ts';
 import type { KernelSymbols, Stablelist, SymbolTable } from '../kabi/model.ts';
 import { isPromised, mayChange, type Promised } from '../kabi/severities.ts';
-import { isOfArch, listsOfRelease, releasesOf } from '../kabi/stablelist.ts';
+import { isOfArch, listsOfRelease, releasesOf, sinceList, tellsMost } from '../kabi/stablelist.ts';
 import { parseSeverities } from '../kabi/text.ts';
 import { stablelistsOf } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
@@ -67,8 +67,7 @@ async function readStablelist(path: string, arch: string | null, release?: strin
       `${path}: holds no list of release ${release}, but of ${releases || 'none that is named'}`,
     );
   const fit = lists.length === 1 ? lists : lists.filter((list) => arch !== null && isOfArch(list, arch));
-  // The list with CRCs tells more than that of the same symbols without.
-  const best = fit.find(({ exports }) => exports) ?? fit[0];
+  const best = tellsMost(fit);
   if (best) return best;
   const names = lists.map(({ name }) => name).join(', ');
   throw new CheckError(`${path}: holds several lists (${names}); name one of their files, or --arch`);
@@ -112,22 +111,18 @@ export const alteredIn = ({ removed, changed, reexported }: KernelDifference) =>
   ...reexported.filter(({ narrower }) => narrower),
 ];
 
+/** A list with CRCs tells by itself what the kernel must have; without one, what was promised must be as in the baseline. */
 export function promiseOf(promised: Promised, kernel: KernelSymbols, since: Since | undefined): Kept {
   const { list, severities } = promised;
   const exports = list?.exports;
-  const ofList = exports && compareKernels(exports, kernel.symbols, promisedIn(promised, exports));
-  const sinceList = ofList && {
-    ...ofList,
-    added: [],
-    removed: kernel.partial === undefined ? ofList.removed : [],
+  const ofList = exports && {
+    symbols: exports,
+    difference: sinceList(exports, kernel, promisedIn(promised, exports)),
   };
-  const altered = new Map([
-    ...(since ? alteredIn(since.difference).map(({ symbol }) => [symbol, since.symbols] as const) : []),
-    ...(sinceList ? alteredIn(sinceList).map(({ symbol }) => [symbol, exports] as const) : []),
-  ]);
-  const answers = [...altered].map(([name, table]) => ({
+  const measure = ofList ?? since;
+  const answers = (measure ? alteredIn(measure.difference) : []).map(({ symbol: name }) => ({
     name,
-    answer: isPromised(promised, table?.get(name) ?? { name }),
+    answer: isPromised(promised, measure?.symbols.get(name) ?? { name }),
   }));
   const of = (wanted: boolean | null) =>
     answers.filter(({ answer }) => answer === wanted).map(({ name }) => name);
@@ -136,7 +131,7 @@ export function promiseOf(promised: Promised, kernel: KernelSymbols, since: Sinc
     broken: of(true),
     tolerated: severities ? of(false).filter((name) => !list || list.symbols.has(name)) : [],
     untold: of(null),
-    sinceList,
+    sinceList: ofList?.difference,
   };
 }
 

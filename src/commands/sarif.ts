@@ -40,8 +40,8 @@ export function sarif({ cases, unread, causes }: Findings) {
         ],
         results: cases.flatMap((it) => resultOf(it) ?? []),
         properties: {
-          causes: causes.map(({ name, changes, sizes, kmods, exports }) => ({
-            ...{ name: visible(name), changes: changes.map(visible), sizes, kmods, exports },
+          causes: causes.map(({ name, changes, size, kmods, exports }) => ({
+            ...{ name: visible(name), changes: changes.map(visible), size, kmods, exports },
           })),
         },
       },

@@ -184,7 +184,8 @@ export async function kernelOf(
   const [build] = named.filter(({ files }) => !files);
   if (build && named.length === 1) {
     const { kernelOnHub } = await hubBuilds();
-    return kernelOnHub(build.name, { arch: arch ?? ARCH, variant: variant ?? '', config });
+    const { unread } = beside;
+    return kernelOnHub(build.name, { arch: arch ?? ARCH, variant: variant ?? '', config, unread });
   }
   if (build) throw new CheckError(`${build.name}: there is no such file`);
   const all = named.flatMap(({ files = [] }) => files);
@@ -343,13 +344,12 @@ export async function kmodsOf(
   const variant = kernel.variant ?? told.variant ?? null;
   const kind = { variant, siblings: kernel.siblings ?? (variant === null ? [] : [variant]) };
   const { kmodsOfTag, kmodsOnHub } = await hubBuilds();
-  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
+  const { config, kmodsTag } = told;
+  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config, ...beside };
   const onHub = builds.length > 0 ? await kmodsOnHub(builds, kernel, kind, options) : [];
-  const tagged = told.kmodsTag === undefined ? null : await kmodsOfTag(told.kmodsTag, kernel, kind, options);
-  beside.passed.push(...(tagged?.passed ?? []));
-  beside.unread.push(...(tagged?.unread ?? []));
+  const tagged = kmodsTag === undefined ? [] : await kmodsOfTag(kmodsTag, kernel, kind, options);
   const isNamed = new Set([...inFiles, ...onHub].map(({ name }) => name));
-  return [...inFiles, ...onHub, ...(tagged?.kmods ?? []).filter(({ name }) => !isNamed.has(name))];
+  return [...inFiles, ...onHub, ...tagged.filter(({ name }) => !isNamed.has(name))];
 }
 
 /** Why a file is no kmod's; null where it is one. */

@@ -1,10 +1,11 @@
 /** `kmod-gate why`: which changes in a kernel's source broke the kmods, from its types and symbols. No Koji is needed. */
 import type { Causes } from '../btf/causes.ts';
+import type { Hit } from '../btf/told.ts';
 import type { Config } from '../config/config.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { Kmod, SymbolTable } from '../kabi/model.ts';
 import type { SymbolFile } from '../symbols/read.ts';
-import { causesJson, causesText, coverageText, type Hit, hitsText, namesOf, waysText } from './causes.ts';
+import { causesJson, causesText, coverageText, hitsText, namesOf, waysText } from './causes.ts';
 import { assertRead } from './check.ts';
 import { besideJson, besideText } from './checktext.ts';
 import { CheckError } from './error.ts';

@@ -5,7 +5,7 @@ import type { Stablelist } from '../core/model.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import type { Stablelist as List } from '../kabi/model.ts';
 import { isPromised, type Severities } from '../kabi/severities.ts';
-import { isOfArch, listsOfRelease } from '../kabi/stablelist.ts';
+import { isOfArch, listsOfRelease, tellsMost } from '../kabi/stablelist.ts';
 import { parseSeverities } from '../kabi/text.ts';
 import { readStablelistsNow } from '../symbols/read.ts';
 import { expandHome } from './home.ts';
@@ -19,7 +19,9 @@ export class StablelistError extends Error {
 const ARCH = '{arch}';
 
 /**
- * The symbols of each architecture that must not change.
+ * The symbols of each architecture that must not change, and the CRCs of those that the file has with them. A file with
+ * CRCs is for one architecture: that in its name as `Module.kabi_ARCH` has it, or that of its folder as in SUSE's
+ * `kabi/ARCH/`.
  * @param path a file for every architecture, one an architecture with `{arch}` in its name, or a package with lists for
  * several, of which the current release counts
  * @param severities which of the listed ones may change all the same
@@ -29,12 +31,19 @@ export function readStablelists(
   path: string,
   env: NodeJS.ProcessEnv,
   severities?: Severities,
-): Stablelist['symbols'] {
+): Omit<Stablelist, 'effect'> {
   return orUnusable(() => {
     const at = expandHome(path, env);
     const files = filesOf(at);
     if (files.length === 0) throw new StablelistError(`no file ${at} for any architecture`);
-    return Object.fromEntries(files.flatMap(([arch, file]) => listsOf(file, arch, severities)));
+    const lists = files.flatMap(([arch, file]) => listsOf(file, arch, severities));
+    const exports = lists.flatMap(([arch, list]) =>
+      list.exports ? [[arch === '*' ? archOf(list, at) : arch, list.exports] as const] : [],
+    );
+    return {
+      symbols: Object.fromEntries(lists.map(([arch, { symbols }]) => [arch, [...symbols]])),
+      ...(exports.length > 0 && { exports: Object.fromEntries(exports) }),
+    };
   });
 }
 
@@ -55,33 +64,49 @@ function orUnusable<T>(read: () => T): T {
   }
 }
 
+/** SUSE's `kabi/ARCH/symvers-FLAVOUR`. */
+const IN_FOLDER = /(?:^|\/)kabi\/([^/]+)\/[^/]+$/;
+/** `Module.kabi_dup_ARCH` is that of driver updates. */
+const archOf = ({ arch }: List, file: string): string =>
+  arch?.replace(/^dup_/, '') ?? IN_FOLDER.exec(file)?.[1] ?? '*';
+
 /** The lists of a file by architecture; that of a file with one list is for all that the file is for. */
 function listsOf(
   file: string,
   arch: string,
   severities: Severities | undefined,
-): [arch: string, symbols: string[]][] {
+): [arch: string, list: List][] {
   const lists = listsOfRelease(readStablelistsNow(readFileSync(file), file));
   const [first] = lists;
   if (!first) throw new StablelistError(`${file}: holds no stablelist`);
-  const only = lists.length === 1 ? [first] : lists.filter((list) => isOfArch(list, arch));
-  if (only[0]) return [[arch, promisedOf(only[0], file, severities)]];
-  return lists.map((list) => {
-    if (list.arch === undefined)
+  const promised = (list: List) => (severities ? promisedOf(list, file, severities) : list);
+  const only = lists.length === 1 ? first : tellsMost(lists.filter((list) => isOfArch(list, arch)));
+  if (only) return [[arch, promised(only)]];
+  const arches = new Set(
+    lists.map((list) => {
+      if (list.arch !== undefined) return list.arch;
       throw new StablelistError(`${file}: does not tell whose its list ${list.name} is`);
-    return [list.arch, promisedOf(list, file, severities)];
+    }),
+  );
+  return [...arches].flatMap((each) => {
+    const best = tellsMost(lists.filter((list) => list.arch === each));
+    return best ? [[each, promised(best)]] : [];
   });
 }
 
-/** The listed symbols that severities do not let change: all that they ask for must be told, since rpms do not tell it either. */
-function promisedOf(list: List, file: string, severities: Severities | undefined): string[] {
-  return [...list.symbols].filter((name) => {
-    const promised = isPromised({ list, ...(severities && { severities }) }, { name });
-    if (promised !== null) return promised;
-    throw new StablelistError(
-      `${file}: does not tell of which module and namespace ${name} is, and ${severities?.file} asks for that: take Module.kabi_ARCH, or SUSE's kabi/ARCH/symvers-FLAVOUR`,
-    );
-  });
+/** A list without what severities let change: all that they ask for must be told, since rpms do not tell it either. */
+function promisedOf(list: List, file: string, severities: Severities): List {
+  const symbols = new Set(
+    [...list.symbols].filter((name) => {
+      const promised = isPromised({ list, severities }, { name });
+      if (promised !== null) return promised;
+      throw new StablelistError(
+        `${file}: does not tell of which module and namespace ${name} is, and ${severities.file} asks for that: take Module.kabi_ARCH, or SUSE's kabi/ARCH/symvers-FLAVOUR`,
+      );
+    }),
+  );
+  const exports = list.exports && new Map([...list.exports].filter(([name]) => symbols.has(name)));
+  return { ...list, symbols, ...(exports && { exports }) };
 }
 
 function filesOf(path: string): [arch: string, file: string][] {

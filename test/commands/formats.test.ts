@@ -130,7 +130,7 @@ describe('SARIF', () => {
     expect(results[0].message.text).toMatch(/^Changed by .*struct device/m);
     expect(properties.causes[0]).toMatchObject({
       ...{ name: 'struct device', changes: ['+ unsigned long flags[1]'] },
-      ...{ sizes: '752 bytes, was 744', kmods: 12, exports: 6143 },
+      ...{ size: { was: 744, now: 752 }, kmods: 12, exports: 6143 },
     });
     const prints = results.map((it: { partialFingerprints: object }) =>
       JSON.stringify(it.partialFingerprints),
