@@ -8,6 +8,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { CheckError, UnreadError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
+import { addSymbolCommands } from './commands/symbolcommands.ts';
 import { line, mistakeLines, standardOutput, writeError } from './commands/text.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/error.ts';
@@ -25,15 +26,6 @@ function program(setExit: (code: number) => void): Command {
   const output = standardOutput();
   const config = new Option('-c, --config <file>', 'configuration file').default('kmod-gate.toml');
   const json = new Option('--json', 'print JSON');
-  const release = new Option(
-    '--release <release>',
-    'whose stablelist counts, such as 9.4, where a package has several',
-  );
-  const arch = new Option('--arch <arch>', 'of builds on the hub, and of folders with several');
-  const variant = new Option(
-    '--variant <variant>',
-    'of builds on the hub, and of folders with several, such as rt or 64k',
-  );
   const kmodGate = new Command('kmod-gate')
     .description('Tries third-party kernel modules against a kernel build in Koji before it is released.')
     .version(version)
@@ -176,65 +168,7 @@ function program(setExit: (code: number) => void): Command {
       const healthy = await doctor(await loadConfig(config), output, { json, listen: 1_000 * listen });
       if (!healthy) setExit(EXIT.no);
     });
-  kmodGate
-    .command('check')
-    .argument(
-      '[kmod...]',
-      'rpms, modules (.ko), lists of modversions, folders with them, or builds on the hub',
-    )
-    .requiredOption(
-      '--kernel <file...>',
-      'Module.symvers, rpms that form one kernel, a folder with them, /lib/modules/VERSION, or a build on the hub',
-    )
-    .option('--baseline <file...>', 'an older kernel, to tell what changed')
-    .option(
-      '--stablelist <file>',
-      'symbols that must not change since the baseline, or that have the CRCs of the list',
-    )
-    .addOption(release)
-    .addOption(arch)
-    .addOption(variant)
-    .addOption(config)
-    .addOption(json)
-    .description(
-      'do kmods load into a kernel? by their symbols; files need no Koji, builds are named by NVR or id',
-    )
-    .action(async (kmods: string[], options: CheckArguments) => {
-      const { check } = await import('./commands/check.ts');
-      if (!(await check(output, { ...options, kmods, ...common(options) }))) setExit(EXIT.no);
-    });
-  kmodGate
-    .command('diff')
-    .argument('<older>', 'a Module.symvers, an rpm, a folder with them, or a build on the hub')
-    .argument('<newer>', 'the same')
-    .option('--stablelist <file>', 'symbols that must not change')
-    .addOption(release)
-    .addOption(arch)
-    .addOption(variant)
-    .addOption(config)
-    .addOption(json)
-    .description('what changed between the symbols of two kernels')
-    .action(async (older: string, newer: string, options: DiffArguments) => {
-      const { diff } = await import('./commands/check.ts');
-      if (!(await diff(output, [older, newer], { ...options, ...common(options) }))) setExit(EXIT.no);
-    });
-  kmodGate
-    .command('why')
-    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
-    .requiredOption(
-      '--baseline <file...>',
-      'the older kernel: its vmlinuz or rpms, with a Module.symvers or without',
-    )
-    .requiredOption('--kernel <file...>', 'the newer kernel, in the same way')
-    .option('--symbol <name>', 'show how one exported symbol reaches what changed')
-    .addOption(json)
-    .description(
-      'which changes in the source of a kernel broke kmods? from the types that kernels carry (BTF)',
-    )
-    .action(async (kmods: string[], options: WhyArguments) => {
-      const { why } = await import('./commands/why.ts');
-      if (!(await why(output, { ...options, kmods, json: options.json === true }))) setExit(EXIT.no);
-    });
+  addSymbolCommands(kmodGate, { output, config, json, loadConfig, sayNo: () => setExit(EXIT.no) });
   kmodGate
     .command('rehearse')
     .description('play a gate on a Koji in memory, a day in seconds: what would it do? asks no hub')
@@ -275,30 +209,6 @@ function program(setExit: (code: number) => void): Command {
     });
   return kmodGate;
 }
-
-interface WhyArguments {
-  readonly baseline: string[];
-  readonly kernel: string[];
-  readonly symbol?: string;
-  readonly json?: true;
-}
-interface DiffArguments {
-  readonly config: string;
-  readonly stablelist?: string;
-  readonly release?: string;
-  readonly arch?: string;
-  readonly variant?: string;
-  readonly json?: true;
-}
-interface CheckArguments extends DiffArguments {
-  readonly kernel: string[];
-  readonly baseline?: string[];
-}
-/** The configuration is only read when a build on the hub is named. */
-const common = (options: DiffArguments) => ({
-  json: options.json === true,
-  config: () => loadConfig(options.config),
-});
 
 async function loadConfig(file: string): Promise<Config> {
   const config = await import('./config/config.ts');

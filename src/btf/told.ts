@@ -62,6 +62,23 @@ export function hitOf({ kmod, symbols }: Need, exports: readonly ComparedExport[
   return { kmod, changed: changed.length, causes: ordered.map(([cause]) => cause) };
 }
 
+/** A cause, its number in Causes.causes, and how many kmods it hits. */
+export interface Ranked {
+  readonly cause: Cause;
+  readonly number: number;
+  readonly kmods: number;
+}
+
+/** Of kmods the causes that hit any, what hits most of them first; without kmods all, as they are. */
+export function ranked(causes: readonly Cause[], hits: readonly Hit[]): Ranked[] {
+  const all = causes.map((cause, number) => ({
+    ...{ cause, number },
+    kmods: hits.filter((hit) => hit.causes.includes(number)).length,
+  }));
+  const hitting = hits.length > 0 ? all.filter(({ kmods }) => kmods > 0) : all;
+  return hitting.toSorted((a, b) => b.kmods - a.kmods);
+}
+
 /** So many causes are kept, and so many changed members of each. */
 const KEPT = { causes: 20, members: 12 };
 
@@ -72,14 +89,13 @@ export function tellCauses(
   exports: readonly ComparedExport[],
 ): Omit<ToldCauses, 'arch' | 'baseline' | 'why'> {
   const hits = needs.map((need) => hitOf(need, exports, causes));
-  const counts = causes.causes.map((_, i) => hits.filter((hit) => hit.causes.includes(i)).length);
-  const all = causes.causes.map((_, i) => i).filter((i) => hits.length === 0 || (counts[i] ?? 0) > 0);
-  const ordered = all.toSorted((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0) || a - b);
-  const kept = ordered.slice(0, KEPT.causes);
+  const all = ranked(causes.causes, hits);
+  const told = all.slice(0, KEPT.causes);
+  const kept = told.map(({ number }) => number);
   return {
     symbols: causes.symbols,
-    causes: kept.flatMap((i) => causes.causes[i] ?? []).map(shorten),
-    more: ordered.length - kept.length,
+    causes: told.map(({ cause }) => shorten(cause)),
+    more: all.length - told.length,
     kmods: hits.map((hit, i) => ({
       ...hit,
       causes: hit.causes.flatMap((cause) => (kept.includes(cause) ? [kept.indexOf(cause)] : [])),

@@ -1,6 +1,6 @@
 /** Causes as people read them: which declarations changed, what that hits, and how. */
 import type { Cause, Causes } from '../btf/causes.ts';
-import { type Hit, nameOf } from '../btf/told.ts';
+import { type Hit, nameOf, ranked } from '../btf/told.ts';
 import { describeUnsure, isUnsure, sizesOf, wordsOf } from '../report/causes.ts';
 import { visible } from '../report/visible.ts';
 import { line, table } from './text.ts';
@@ -18,17 +18,14 @@ export function causesText(
   { causes, symbols }: Pick<Causes, 'causes' | 'symbols'>,
   hits: readonly Hit[],
 ): string {
-  const kmodsOf = (cause: number) => hits.filter((hit) => hit.causes.includes(cause)).length;
-  const all = causes.map((cause, i) => ({ i, cause, kmods: kmodsOf(i) }));
-  const hitting = hits.length > 0 ? all.filter(({ kmods }) => kmods > 0) : all;
-  const ordered = hitting.toSorted((a, b) => b.kmods - a.kmods || a.i - b.i);
-  const shown = ordered.slice(0, SHOWN);
+  const told = ranked(causes, hits);
+  const shown = told.slice(0, SHOWN);
   const broken = hits.filter(({ changed }) => changed > 0).length;
   const what =
     hits.length > 0
       ? `breaks ${broken} of ${count(hits.length, 'kmod')}`
       : `changes ${count(symbols.explained, 'exported function')}`;
-  if (ordered.length === 0) return '';
+  if (told.length === 0) return '';
   const heads = ['CAUSE', ...(hits.length > 0 ? ['KMODS'] : []), 'EXPORTS', 'UNCHANGED'];
   const rows = shown.map(({ cause, kmods }) => [
     nameOf(cause),
@@ -36,10 +33,10 @@ export function causesText(
     String(cause.symbols),
     String(cause.unchanged),
   ]);
-  const more = ordered.length - shown.length;
-  const elsewhere = all.length - ordered.length;
+  const more = told.length - shown.length;
+  const elsewhere = causes.length - told.length;
   return [
-    `${count(ordered.length, 'declaration')} changed in the kernel, which ${what}:\n`,
+    `${count(told.length, 'declaration')} changed in the kernel, which ${what}:\n`,
     ...shown.map(({ cause }) => changeText(cause)),
     more > 0 ? `  … and ${more} more; --json has them all\n` : '',
     `\n${table([heads, ...rows])}`,
@@ -59,13 +56,17 @@ function changeText(cause: Cause): string {
   const sizes = sizesOf(cause);
   const changes = wordsOf(cause);
   const head = `  ${nameOf(cause)}: `;
-  const short = `${head}${changes.map(({ was, now }) => [was, now].filter(Boolean).join(' → ')).join(', ')}${sizes}`;
+  const short = `${head}${changeLines(cause).join(', ')}${sizes}`;
   if (visible(short).length <= WIDTH) return line(short);
   const lines = changes.flatMap(({ was, now }) =>
     was && now ? [`    ${was}`, `      → ${now}`] : [`    ${was || now}`],
   );
   return [`${head.trimEnd()}${sizes}`, ...lines].map((text) => line(cut(visible(text)))).join('');
 }
+
+/** The first changes of one, each on a line. */
+export const changeLines = (cause: Cause): string[] =>
+  wordsOf(cause).map(({ was, now }) => [was, now].filter(Boolean).join(' → '));
 
 const cut = (text: string): string => (text.length > WIDTH ? `${text.slice(0, WIDTH - 1)}…` : text);
 

@@ -17,6 +17,7 @@ export const KINDS = {
   kernel: ["kernel's rpm", "kernel's rpms"],
   arch: ['rpm for another architecture', 'rpms for other architectures'],
   variant: ['rpm of another variant', 'rpms of other variants'],
+  build: ['build that is no kmod', 'builds that are no kmods'],
   own: ["module of the kernel's own", "modules of the kernel's own"],
   foreign: ["module that is not the kernel's own", "modules that are not the kernel's own"],
   lists: ['list of symbols', 'lists of symbols'],

@@ -1,13 +1,15 @@
 /** The symbols of builds on the hub, kernels and kmods, for `check` and `diff`. */
 import type { Config } from '../config/config.ts';
-import { type KernelKind, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
+import { type KernelKind, type KmodRpm, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
 import { type KernelSymbols, type Kmod, machineOf } from '../kabi/model.ts';
+import { asksForKernel } from '../kabi/requires.ts';
+import { variantOf } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import type { Hub } from '../koji/hub.ts';
 import { type Lose, readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
-import type { Unread } from './folder.ts';
+import { countText, type Kind, type Unread } from './folder.ts';
 
 export interface HubOptions {
   readonly arch: string;
@@ -67,32 +69,98 @@ export async function kmodsOnHub(
   for (const ref of refs) assertBuild(ref);
   return withHub(options, async (source) => {
     const builds = await Promise.all(refs.map((ref) => buildOf(source.hub, ref)));
-    const lost = new Set<number | null>();
-    const note = noting(options);
-    const rpms = await readKmodRpms(
-      source,
-      builds.map(({ build_id }) => build_id),
-      (rpm, error) => {
-        if (isFor(rpm, arch)) lost.add(rpm.build_id);
-        return note(rpm, error);
-      },
-    );
-    return builds.flatMap(({ build_id, nvr }, i) => {
-      if (lost.has(build_id)) return [];
-      const of = rpms[i] ?? [];
-      const kmod = kmodOfBuild(nvr, of, { ...against, arch }, kind);
-      if (!kmod)
-        throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
-      if (kind.variant !== null) return kmod;
-      const variants = new Set([...variantsOfRpms(of, []).values()].filter((variant) => variant !== null));
-      if (variants.size <= 1) return kmod;
-      const names = [...variants].map((variant) => variant || 'plain').join(', ');
-      throw new CheckError(
-        `${nvr}: it has rpms for several variants of the kernel (${names}): see --variant`,
-      );
+    const rpms = await rpmsOf(source, builds, options);
+    return builds.flatMap(({ nvr }, i) => {
+      const of = rpms[i];
+      if (!of) return [];
+      const kmod = kmodFor(nvr, of, against, kind, arch);
+      if (kmod) return kmod;
+      throw new CheckError(`${nvr}: it has no rpm for ${arch}${butFor(of.map((rpm) => rpm.arch))}`);
     });
   });
 }
+
+/**
+ * What the rpms of kmods' builds have, in the order of the builds; null of a build of which one for that architecture cannot
+ * be read.
+ * @param isWanted see `readKmodRpms`
+ */
+async function rpmsOf(
+  source: SymbolSource,
+  builds: readonly koji.Build[],
+  options: HubOptions,
+  isWanted?: (rpms: readonly koji.Rpm[]) => boolean,
+): Promise<(readonly KmodRpm[] | null)[]> {
+  const lost = new Set<number | null>();
+  const note = noting(options);
+  const ids = builds.map(({ build_id }) => build_id);
+  const lose: Lose = (rpm, error) => {
+    if (isFor(rpm, options.arch)) lost.add(rpm.build_id);
+    return note(rpm, error);
+  };
+  const rpms = await readKmodRpms(source, ids, lose, isWanted);
+  return ids.map((id, i) => (lost.has(id) ? null : (rpms[i] ?? [])));
+}
+
+/** Undefined where it has no rpm for that architecture. */
+function kmodFor(
+  nvr: string,
+  rpms: readonly KmodRpm[],
+  against: KernelSymbols,
+  kind: KernelKind,
+  arch: string,
+): Kmod | undefined {
+  const kmod = kmodOfBuild(nvr, rpms, { ...against, arch }, kind);
+  if (!kmod || kind.variant !== null) return kmod;
+  const variants = new Set([...variantsOfRpms(rpms, []).values()].filter((variant) => variant !== null));
+  if (variants.size <= 1) return kmod;
+  const names = [...variants].map((variant) => variant || 'plain').join(', ');
+  throw new CheckError(`${nvr}: it has rpms for several variants of the kernel (${names}): see --variant`);
+}
+
+/**
+ * All kmods among the latest builds of a tag, inherited ones too: those whose rpms hold modules, need symbols or ask for a
+ * kernel; without the builds of which an rpm cannot be read. The headers of all rpms are read, but for those of builds that
+ * make kernels.
+ * @param against, kind, options as `kmodsOnHub` has them
+ * @param options.passed gets what else is in the tag
+ * @throws CheckError where there is none, or one is for several variants and it is not known which is meant; HubError
+ */
+export async function kmodsOfTag(
+  tag: string,
+  against: KernelSymbols,
+  kind: KernelKind,
+  options: HubOptions & { readonly passed: Kind[] },
+): Promise<Kmod[]> {
+  const { arch } = options;
+  return withHub(options, async (source) => {
+    const tagged = await source.hub.read(koji.getLatestBuilds(tag));
+    const builds = tagged.toSorted((a, b) => (a.nvr < b.nvr ? -1 : 1));
+    const rpms = await rpmsOf(source, builds, options, (all) => !all.some(isOfKernel));
+    const passed: Kind[] = [];
+    const kmods = builds.flatMap(({ nvr }, i) => {
+      const of = rpms[i];
+      if (!of) return [];
+      const isKmod = of.some(isForKernel);
+      const kmod = isKmod ? kmodFor(nvr, of, against, kind, arch) : undefined;
+      if (!kmod) passed.push(isKmod ? 'arch' : 'build');
+      return kmod ?? [];
+    });
+    options.passed.push(...passed);
+    if (kmods.length > 0 || rpms.includes(null)) return kmods;
+    const others = passed.length > 0 ? ` (passed over: ${countText(passed)})` : '';
+    throw new CheckError(`--kmods-tag ${tag}: there is no kmod for ${arch} in it${others}`);
+  });
+}
+
+/** Whether it is a kernel's by its name. A kmod's may begin with `kernel-` too, and must not be taken for one. */
+const isOfKernel = ({ name }: Pick<koji.Rpm, 'name'>): boolean =>
+  variantOf(name) !== null || /^kernel[\d.]*$/.test(name);
+
+/** Whether it holds modules, needs symbols, or asks for a kernel. */
+const isForKernel = ({ requires, packaging }: KmodRpm): boolean =>
+  requires.length > 0 ||
+  (packaging !== undefined && (packaging.releases.length > 0 || asksForKernel(packaging)));
 
 /** Whether an rpm is for an architecture, or for a level of it. */
 const isFor = (rpm: koji.Rpm, arch: string): boolean => machineOf(rpm.arch) === machineOf(arch);

@@ -4,10 +4,9 @@ import type { Config } from '../config/config.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import { combineKernel, kernelOfModules } from '../kabi/kernel.ts';
 import type { KernelKind } from '../kabi/kmod.ts';
-import { type KernelSymbols, type Kmod, machineOf, type Stablelist } from '../kabi/model.ts';
+import { type KernelSymbols, type Kmod, machineOf } from '../kabi/model.ts';
 import { variantOf, variantOfRpm } from '../kabi/rpm.ts';
-import { isOfArch, listsOfRelease, releasesOf, tellsMost } from '../kabi/stablelist.ts';
-import { type SymbolFile, stablelistsOf } from '../symbols/read.ts';
+import type { SymbolFile } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
 import {
   countText,
@@ -25,7 +24,9 @@ import {
 export interface Told {
   readonly arch?: string;
   readonly variant?: string;
-  /** Read when something is named that is no file. */
+  /** A tag of the hub, all kmods of which count too. */
+  readonly kmodsTag?: string;
+  /** Read when something is named that is no file, and for a tag. */
   readonly config: () => Promise<Config>;
 }
 
@@ -69,14 +70,8 @@ export async function readArguments(
   isPart?: (file: SymbolFile) => boolean,
 ): Promise<Arguments> {
   const { kernel, baseline = [], kmods } = names;
-  const all = async (some: readonly string[], wanted: Wanted) => {
-    const named: Named[] = [];
-    // One after the other: of rpms only the headers are kept.
-    for (const name of some) named.push(await readArgument(name, wanted));
-    return named;
-  };
   const ofKernel = { own: isPart !== undefined, image: true };
-  const named = { kernel: await all(kernel, ofKernel), baseline: await all(baseline, ofKernel) };
+  const named = { kernel: await readAll(kernel, ofKernel), baseline: await readAll(baseline, ofKernel) };
   const sources = sourcesOf([...named.kernel, ...named.baseline]);
   if (kmods.length === 0) {
     const isOfKernel = (argument: Named, i: number) =>
@@ -94,12 +89,26 @@ export async function readArguments(
   }
   const stray = [...named.kernel, ...named.baseline].find((argument) => !isKernel(argument, sources, isPart));
   if (stray) throw new CheckError(`${stray.name}: is a kmod's, not a kernel's; put all kmods behind --`);
-  return { ...named, kmods: await all(kmods, { own: true, image: false }) };
+  return { ...named, kmods: await readKmodArguments(kmods) };
+}
+
+/** Kmods without a kernel. */
+export const readKmodArguments = (names: readonly string[]): Promise<Named[]> =>
+  readAll(names, { own: true, image: false });
+
+/** One after the other: of rpms only the headers are kept. */
+async function readAll(names: readonly string[], wanted: Wanted): Promise<Named[]> {
+  const named: Named[] = [];
+  for (const name of names) named.push(await readArgument(name, wanted));
+  return named;
 }
 
 type Wanted = Parameters<typeof readFolder>[1];
 
-async function readArgument(name: string, wanted: Wanted = { own: false, image: false }): Promise<Named> {
+export async function readArgument(
+  name: string,
+  wanted: Wanted = { own: false, image: false },
+): Promise<Named> {
   if (!existsSync(name)) return { name };
   if (statSync(name).isDirectory()) {
     const found = await readFolder(name, wanted);
@@ -303,7 +312,7 @@ const hubBuilds = () => import('./hubbuild.ts');
 /** Of a build on the hub, where nothing tells. */
 const ARCH = 'x86_64';
 
-/** Kmods of files, and those of the hub that are for this kernel. Throws CheckError, HubError. */
+/** Kmods of files, and those of the hub that are for this kernel: builds that are named, and a tag's. Throws CheckError, HubError. */
 export async function kmodsOf(
   named: readonly Named[],
   kernel: Kernel,
@@ -331,13 +340,16 @@ export async function kmodsOf(
     beside,
   );
   const builds = named.filter((argument) => !argument.files).map(({ name }) => name);
-  if (builds.length === 0) return inFiles;
+  if (builds.length === 0 && told.kmodsTag === undefined) return inFiles;
   const variant = kernel.variant ?? told.variant ?? null;
-  const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
-  const { kmodsOnHub } = await hubBuilds();
-  const { config } = told;
-  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config, unread: beside.unread };
-  return [...inFiles, ...(await kmodsOnHub(builds, kernel, { variant, siblings }, options))];
+  const kind = { variant, siblings: kernel.siblings ?? (variant === null ? [] : [variant]) };
+  const { kmodsOfTag, kmodsOnHub } = await hubBuilds();
+  const { config, kmodsTag } = told;
+  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config, ...beside };
+  const onHub = builds.length > 0 ? await kmodsOnHub(builds, kernel, kind, options) : [];
+  const tagged = kmodsTag === undefined ? [] : await kmodsOfTag(kmodsTag, kernel, kind, options);
+  const isNamed = new Set([...inFiles, ...onHub].map(({ name }) => name));
+  return [...inFiles, ...onHub, ...tagged.filter(({ name }) => !isNamed.has(name))];
 }
 
 /** Why a file is no kmod's; null where it is one. */
@@ -360,36 +372,4 @@ function silentKind(file: SymbolFile): Kind | null {
   if (needsSymbols(file) || exports.size > 0 || rpm.hasModules || rpm.isForKernel) return null;
   if (/-(devel|headers)(-|$)/.test(rpm.name)) return 'devel';
   return rpm.arch === 'noarch' ? 'noarch' : 'silent';
-}
-
-// ---- stablelists ------------------------------------------------------------------------------------
-
-/**
- * The list of an architecture; a package of stablelists has one for each, by release of the distribution.
- * @param arch null where it is not known
- * @throws CheckError, SymbolFileError
- */
-export async function readStablelist(
-  path: string | undefined,
-  arch: string | null,
-  release?: string,
-): Promise<Stablelist | undefined> {
-  if (path === undefined) return undefined;
-  const { files, found } = await readArgument(path);
-  if (!files) throw new CheckError(`${path}: there is no such file`);
-  const [broken] = found?.unread ?? [];
-  if (broken) throw new CheckError(broken.problem);
-  const all = files.flatMap(stablelistsOf);
-  if (all.length === 0) throw new CheckError(`${path}: holds no stablelist`);
-  const lists = listsOfRelease(all, release);
-  const releases = releasesOf(all).join(', ');
-  if (lists.length === 0)
-    throw new CheckError(
-      `${path}: holds no list of release ${release}, but of ${releases || 'none that is named'}`,
-    );
-  const fit = lists.length === 1 ? lists : lists.filter((list) => arch !== null && isOfArch(list, arch));
-  const best = tellsMost(fit);
-  if (best) return best;
-  const names = lists.map(({ name }) => name).join(', ');
-  throw new CheckError(`${path}: holds several lists (${names}); name one of their files, or --arch`);
 }

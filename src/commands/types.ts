@@ -9,7 +9,6 @@ import type { Kmod, SymbolTable } from '../kabi/model.ts';
 import { KERNEL_FILE, readImage, readModuleBtf } from '../symbols/image.ts';
 import { filesOfRpm } from '../symbols/payload.ts';
 import type { SymbolFile } from '../symbols/read.ts';
-import { causesJson, causesText } from './causes.ts';
 import { CheckError } from './error.ts';
 
 /** The files of a kernel, and what they export together. */
@@ -42,19 +41,13 @@ export async function explainFiles(
   return { causes, hits: kmods.map((kmod) => hitOf(needOf(kmod), exports, causes)) };
 }
 
-/** The same for the beginning of another answer. */
-export async function explainShort(before: KernelFiles, after: KernelFiles, kmods: readonly Kmod[]) {
-  const { causes, hits } = await explainFiles(before, after, kmods);
-  const text = causesText(causes, hits);
-  return { text: text === '' ? '' : `${text}\n`, json: { why: causesJson(causes, hits) } };
-}
-
 const needOf = (kmod: Kmod): Need => ({
   kmod: kmod.name,
   symbols: new Set(importsOf(kmod).map(({ symbol }) => symbol)),
 });
 
-const importsOf = ({ kernelImports, imports }: Kmod) => [...kernelImports, ...imports];
+/** What a kmod needs of a kernel. */
+export const importsOf = ({ kernelImports, imports }: Kmod) => [...kernelImports, ...imports];
 
 function neededBy(kmods: readonly Kmod[], symbol: string | undefined): (name: string) => boolean {
   if (symbol !== undefined) return (name) => name === symbol;

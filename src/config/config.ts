@@ -10,7 +10,7 @@ import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin, checkPlaintext } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
-import { readStablelists, StablelistError } from './stablelist.ts';
+import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
 
 export { ConfigError, formatMistakes, type Mistake } from './error.ts';
 
@@ -143,15 +143,17 @@ export function parseConfig(
     ...(http && { http: http.listen }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
-    gates: gates.map(({ on_stablelist: effect, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
-      ...gate,
-      on_pass,
-      rebuild: rebuild ? rebuilding(rebuild) : null,
-      build: gate.build ?? null,
-      arches: gate.arches ?? null,
-      baseline: gate.baseline ?? null,
-      stablelist: stablelists[i] ? { effect, ...stablelists[i] } : null,
-    })),
+    gates: gates.map(
+      ({ on_stablelist: effect, severities: _, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
+        ...gate,
+        on_pass,
+        rebuild: rebuild ? rebuilding(rebuild) : null,
+        build: gate.build ?? null,
+        arches: gate.arches ?? null,
+        baseline: gate.baseline ?? null,
+        stablelist: stablelists[i] ? { effect, ...stablelists[i] } : null,
+      }),
+    ),
   };
 }
 
@@ -175,23 +177,27 @@ function findProfile(
   }
 }
 
-/** The stablelist of each gate, and what is wrong with those that cannot be read. */
+/** What each gate's stablelist and severities promise, and what is wrong with those that cannot be read. */
 function findStablelists(
   document: unknown,
   env: NodeJS.ProcessEnv,
 ): { stablelists: (Omit<Stablelist, 'effect'> | undefined)[]; findings: Finding[] } {
   const gates = valueAt(document, ['gate']);
   const findings: Finding[] = [];
-  const stablelists = (Array.isArray(gates) ? gates : []).map((_, i) => {
-    const path = ['gate', i, 'stablelist'];
-    const named = valueAt(document, path);
+  const orFinding = <T>(gate: number, key: string, read: (file: string) => T): T | undefined => {
+    const path = ['gate', gate, key];
+    const file = valueAt(document, path);
     try {
-      return typeof named === 'string' && named !== '' ? readStablelists(named, env) : undefined;
+      return typeof file === 'string' && file !== '' ? read(file) : undefined;
     } catch (error) {
       if (!(error instanceof StablelistError)) throw error;
       findings.push({ path, message: error.message });
       return undefined;
     }
+  };
+  const stablelists = (Array.isArray(gates) ? gates : []).map((_, i) => {
+    const severities = orFinding(i, 'severities', (file) => readSeveritiesNow(file, env));
+    return orFinding(i, 'stablelist', (file) => readStablelists(file, env, severities));
   });
   return { stablelists, findings };
 }

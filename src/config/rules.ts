@@ -16,8 +16,17 @@ export function checkGates(document: unknown): Finding[] {
     ...checkTagChanges(gate, ['gate', index]),
     ...checkRebuild(gate, ['gate', index]),
     ...checkProof(gate, ['gate', index]),
+    ...checkPromise(gate, ['gate', index]),
   ]);
   return [...each, ...sharedNames(gates), ...sharedKernels(gates), ...undoneBlocks(gates)];
+}
+
+/** Rpms tell neither module nor namespace of a symbol, which severities ask for: only a list may. */
+function checkPromise(gate: unknown, path: KeyPath): Finding[] {
+  if (valueAt(gate, ['severities']) === undefined || valueAt(gate, ['stablelist']) !== undefined) return [];
+  const message =
+    "needs a stablelist that tells modules and namespaces: SUSE's kabi/ARCH/symvers-FLAVOUR, or Module.kabi_ARCH";
+  return [{ path: [...path, 'severities'], message }];
 }
 
 /** Nothing passes of which no required kmod was tried and is fine: what can never have one is a mistake. */

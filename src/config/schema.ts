@@ -206,6 +206,7 @@ const gate = z.strictObject(
     strategy: choice('rebuild', 'symbols', 'symbols-then-rebuild', 'symbols-and-rebuild').default('rebuild'),
     variant: matching(/^[a-z0-9-]*$/, 'a variant of the kernel, such as "rt" or "64k"').default(''),
     stablelist: nonEmpty.optional(),
+    severities: nonEmpty.optional(),
     on_stablelist: choice('block', 'warn').default('block'),
     arches: arches.optional(),
     baseline: matching(

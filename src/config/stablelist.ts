@@ -4,7 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import type { Stablelist } from '../core/model.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import type { Stablelist as List } from '../kabi/model.ts';
+import { isPromised, type Severities } from '../kabi/severities.ts';
 import { isOfArch, listsOfRelease, tellsMost } from '../kabi/stablelist.ts';
+import { parseSeverities } from '../kabi/text.ts';
 import { readStablelistsNow } from '../symbols/read.ts';
 import { expandHome } from './home.ts';
 
@@ -17,18 +19,24 @@ export class StablelistError extends Error {
 const ARCH = '{arch}';
 
 /**
- * The symbols of each architecture, and the CRCs of those that the file has with them. A file with CRCs is for one
- * architecture: that in its name as `Module.kabi_ARCH` has it, or that of its folder as in SUSE's `kabi/ARCH/`.
+ * The symbols of each architecture that must not change, and the CRCs of those that the file has with them. A file with
+ * CRCs is for one architecture: that in its name as `Module.kabi_ARCH` has it, or that of its folder as in SUSE's
+ * `kabi/ARCH/`.
  * @param path a file for every architecture, one an architecture with `{arch}` in its name, or a package with lists for
  * several, of which the current release counts
- * @throws StablelistError
+ * @param severities which of the listed ones may change all the same
+ * @throws StablelistError, also where the list does not tell what the severities ask for
  */
-export function readStablelists(path: string, env: NodeJS.ProcessEnv): Omit<Stablelist, 'effect'> {
-  const at = expandHome(path, env);
-  try {
+export function readStablelists(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  severities?: Severities,
+): Omit<Stablelist, 'effect'> {
+  return orUnusable(() => {
+    const at = expandHome(path, env);
     const files = filesOf(at);
     if (files.length === 0) throw new StablelistError(`no file ${at} for any architecture`);
-    const lists = files.flatMap(([arch, file]) => listsOf(file, arch));
+    const lists = files.flatMap(([arch, file]) => listsOf(file, arch, severities));
     const exports = lists.flatMap(([arch, list]) =>
       list.exports ? [[arch === '*' ? archOf(list, at) : arch, list.exports] as const] : [],
     );
@@ -36,6 +44,19 @@ export function readStablelists(path: string, env: NodeJS.ProcessEnv): Omit<Stab
       symbols: Object.fromEntries(lists.map(([arch, { symbols }]) => [arch, [...symbols]])),
       ...(exports.length > 0 && { exports: Object.fromEntries(exports) }),
     };
+  });
+}
+
+/** SUSE's `kabi/severities`. Throws StablelistError. */
+export const readSeveritiesNow = (path: string, env: NodeJS.ProcessEnv): Severities =>
+  orUnusable(() => {
+    const at = expandHome(path, env);
+    return parseSeverities(readFileSync(at, 'latin1'), at);
+  });
+
+function orUnusable<T>(read: () => T): T {
+  try {
+    return read();
   } catch (cause) {
     if (cause instanceof StablelistError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -50,12 +71,17 @@ const archOf = ({ arch }: List, file: string): string =>
   arch?.replace(/^dup_/, '') ?? IN_FOLDER.exec(file)?.[1] ?? '*';
 
 /** The lists of a file by architecture; that of a file with one list is for all that the file is for. */
-function listsOf(file: string, arch: string): [arch: string, list: List][] {
+function listsOf(
+  file: string,
+  arch: string,
+  severities: Severities | undefined,
+): [arch: string, list: List][] {
   const lists = listsOfRelease(readStablelistsNow(readFileSync(file), file));
   const [first] = lists;
   if (!first) throw new StablelistError(`${file}: holds no stablelist`);
+  const promised = (list: List) => (severities ? promisedOf(list, file, severities) : list);
   const only = lists.length === 1 ? first : tellsMost(lists.filter((list) => isOfArch(list, arch)));
-  if (only) return [[arch, only]];
+  if (only) return [[arch, promised(only)]];
   const arches = new Set(
     lists.map((list) => {
       if (list.arch !== undefined) return list.arch;
@@ -64,8 +90,23 @@ function listsOf(file: string, arch: string): [arch: string, list: List][] {
   );
   return [...arches].flatMap((each) => {
     const best = tellsMost(lists.filter((list) => list.arch === each));
-    return best ? [[each, best]] : [];
+    return best ? [[each, promised(best)]] : [];
   });
+}
+
+/** A list without what severities let change: all that they ask for must be told, since rpms do not tell it either. */
+function promisedOf(list: List, file: string, severities: Severities): List {
+  const symbols = new Set(
+    [...list.symbols].filter((name) => {
+      const promised = isPromised({ list, severities }, { name });
+      if (promised !== null) return promised;
+      throw new StablelistError(
+        `${file}: does not tell of which module and namespace ${name} is, and ${severities.file} asks for that: take Module.kabi_ARCH, or SUSE's kabi/ARCH/symvers-FLAVOUR`,
+      );
+    }),
+  );
+  const exports = list.exports && new Map([...list.exports].filter(([name]) => symbols.has(name)));
+  return { ...list, symbols, ...(exports && { exports }) };
 }
 
 function filesOf(path: string): [arch: string, file: string][] {

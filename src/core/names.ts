@@ -1,34 +1,11 @@
 /** Names and versions as Koji and RPM treat them. */
 import { rpmvercmp } from '../kabi/evr.ts';
+import { matchesGlob } from '../kabi/glob.ts';
 import type { KernelBuild } from './model.ts';
 
 /** A shell pattern (`*` any run of characters, `?` any one) as a test of whole names. */
 export function matcher(patterns: readonly string[]): (name: string) => boolean {
   return (name) => patterns.some((pattern) => matchesGlob(pattern, name));
-}
-
-/**
- * Goes back to the last `*` alone: what an earlier one could take more of, the last one can too. So the time is the product of
- * both lengths at most, where a regular expression takes for ever on a pattern of many stars.
- */
-function matchesGlob(pattern: string, name: string): boolean {
-  let at = 0;
-  let star = -1;
-  let taken = 0;
-  for (let i = 0; i < name.length; ) {
-    if (pattern[at] === '*') {
-      star = at++;
-      taken = i;
-    } else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[i])) {
-      at++;
-      i++;
-    } else if (star >= 0) {
-      at = star + 1;
-      i = ++taken;
-    } else return false;
-  }
-  while (pattern[at] === '*') at++;
-  return at === pattern.length;
 }
 
 /**

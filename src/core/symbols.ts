@@ -96,8 +96,9 @@ export interface SymbolsShown<A = ArchSymbols> {
 /** So many symbols are named in a sentence; a report has them all. */
 const NAMED = 3;
 
+/** In brackets after a space; empty where none is named. */
 const few = (texts: readonly string[], count = texts.length): string =>
-  `(${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
+  texts.length === 0 ? '' : ` (${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
 
 /** Whether a symbol that a kmod needs, or that is listed, has another CRC. */
 export const hasChanged = ({ kmods, change }: SymbolsShown): boolean =>
@@ -133,7 +134,7 @@ function describeSince({ baseline, unreadable, arches }: KernelChange): string[]
     const names = few(listed.map(({ symbol }) => symbol));
     return [
       ...(listed.length > 0
-        ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`]
+        ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch}${names}`]
         : []),
       ...describeUntold(arch, partial),
     ];
@@ -155,7 +156,7 @@ function describeUnlike({ arch, listed, partial }: ListChange): string[] {
   const [are, them] = crcs.length === 1 ? ['is', 'it'] : ['are', 'them'];
   return [
     ...(crcs.length > 0
-      ? [`${plural(crcs.length, 'listed symbol')} ${are} not as the list has ${them} on ${arch} ${few(crcs)}`]
+      ? [`${plural(crcs.length, 'listed symbol')} ${are} not as the list has ${them} on ${arch}${few(crcs)}`]
       : []),
     ...describeUntold(arch, partial),
   ];
@@ -200,11 +201,11 @@ export function describeSymbols(found: ArchSymbols): string {
   );
   const parts = [
     ...(missing.count > 0
-      ? [`${of(missing.count)} ${missing.count === 1 ? 'is' : 'are'} gone ${few(gone, missing.count)}`]
+      ? [`${of(missing.count)} ${missing.count === 1 ? 'is' : 'are'} gone${few(gone, missing.count)}`]
       : []),
     ...(changed.count > 0
       ? [
-          `${of(changed.count)} ${changed.count === 1 ? 'has' : 'have'} another CRC ${few(moved, changed.count)}`,
+          `${of(changed.count)} ${changed.count === 1 ? 'has' : 'have'} another CRC${few(moved, changed.count)}`,
         ]
       : []),
     ...fromBroken.first

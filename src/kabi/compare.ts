@@ -361,12 +361,12 @@ const EVERYTHING_FROM = 1000;
 
 /**
  * What changed between two kernels of one architecture and variant.
- * @param stablelist symbols that are promised to stay as they are
+ * @param stablelist symbols that are promised to stay as they are; asked for those that are not as they were
  */
 export function compareKernels(
   baseline: SymbolTable,
   kernel: SymbolTable,
-  stablelist: ReadonlySet<string> = new Set(),
+  stablelist: Pick<ReadonlySet<string>, 'has'> = new Set(),
 ): KernelDifference {
   const lone = ({ name, crc, provider }: ExportedSymbol): LoneSymbol => ({
     symbol: name,

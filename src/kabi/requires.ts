@@ -88,6 +88,10 @@ const UNAME = '-uname-r';
 /** What kmods that keep to the kABI provide, and may require: VERSION is a kernel's that has that kABI. */
 const KABI = 'kabi-modules';
 
+/** Whether an rpm requires a kernel by what only kernels provide. */
+export const asksForKernel = ({ requires }: Packaging): boolean =>
+  requires.some(({ name }) => name.endsWith(UNAME) || name === KABI);
+
 /** A requirement of a kernel: `provided` is what the kernel has of it; null: nothing tells. */
 export interface Requirement {
   readonly requires: string;

@@ -32,12 +32,14 @@ export const tellsMost = (lists: readonly Stablelist[]): Stablelist | undefined 
 /**
  * What a kernel does not export as a list with CRCs has it: `before` is the list's. A kernel of which not all is known may
  * export what it seems to lack.
+ * @param stable those of them that must be so
  */
 export function sinceList(
   list: SymbolTable,
   { symbols, partial }: Pick<KernelSymbols, 'symbols' | 'partial'>,
+  stable: Pick<ReadonlySet<string>, 'has'> = list,
 ): KernelDifference {
-  const found = compareKernels(list, symbols, new Set(list.keys()));
+  const found = compareKernels(list, symbols, stable);
   return { ...found, added: [], removed: partial === undefined ? found.removed : [] };
 }
 

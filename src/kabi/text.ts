@@ -8,6 +8,7 @@ import {
   SYMBOL,
   type SymbolTable,
 } from './model.ts';
+import { KINDS_OF_RULES, type Severities, type SeverityRule, VERDICTS } from './severities.ts';
 
 const EXPORT_TYPE = /^EXPORT_(UNUSED_)?SYMBOL/;
 
@@ -99,6 +100,40 @@ export function parseStablelist(text: string, file: string): Stablelist {
   throw new SymbolFileError(file, null, 'it is empty', 'take a kabi_stablelist file');
 }
 
+/**
+ * SUSE's `kabi/severities`: a rule a line, `[KIND] PATTERN VERDICT`, and comments from a `#` on. Without a kind, a pattern with
+ * a slash, and `vmlinux`, is of modules, one without a small letter is of namespaces, any other of symbols (SUSE:
+ * suse-kabi-tools(5), "kABI severity rules"). What that tool and kernel-source's rpm/kabi.pl read in two ways is refused.
+ * @param file the name to blame in errors
+ * @throws SymbolFileError with the line
+ */
+export function parseSeverities(text: string, file: string): Severities {
+  const rules: SeverityRule[] = [];
+  eachLine(text, (start, end, line) => {
+    const words = text.slice(start, end).replace(/#.*/, '').split(/\s+/).filter(Boolean);
+    if (words.length === 0) return;
+    const [first = '', pattern = first] = words.slice(0, -1);
+    const kind = words.length === 3 ? KINDS_OF_RULES.find((it) => it === first) : kindOf(first);
+    const verdict = VERDICTS.find((it) => it === words.at(-1));
+    if (words.length > 3 || !kind || !verdict || !PATTERN.test(pattern)) {
+      const expected =
+        'a pattern (* and ?) and PASS or FAIL, with SYMBOL, MODULE or NAMESPACE before it at most';
+      throw lineError(file, line, text.slice(start, end), expected, 'mend the line');
+    }
+    rules.push({ kind, pattern, verdict, line });
+  });
+  if (rules.length > 0) return { file, rules };
+  throw new SymbolFileError(file, null, 'there is no rule in it', 'take a kabi/severities file');
+}
+
+/** Of brackets and backslashes SUSE's two programs make different things. */
+const PATTERN = /^[^[\]\\]+$/;
+
+function kindOf(pattern: string): SeverityRule['kind'] {
+  if (pattern.includes('/') || pattern === 'vmlinux') return 'MODULE';
+  return pattern === pattern.toUpperCase() ? 'NAMESPACE' : 'SYMBOL';
+}
+
 /** Call `visit` for each line that is not empty, with where it starts and ends and its number from 1. */
 function eachLine(text: string, visit: (start: number, end: number, number: number) => void): void {
   for (let start = 0, number = 1; start < text.length; number++) {
@@ -110,12 +145,13 @@ function eachLine(text: string, visit: (start: number, end: number, number: numb
   }
 }
 
-function lineError(file: string, line: number, found: string, expected: string): SymbolFileError {
+function lineError(
+  file: string,
+  line: number,
+  found: string,
+  expected: string,
+  mend = 'take an unchanged copy of the file',
+): SymbolFileError {
   const shown = JSON.stringify(found.length > 60 ? `${found.slice(0, 60)}…` : found);
-  return new SymbolFileError(
-    file,
-    { line },
-    `${shown} is not ${expected}`,
-    'take an unchanged copy of the file',
-  );
+  return new SymbolFileError(file, { line }, `${shown} is not ${expected}`, mend);
 }

@@ -18,6 +18,9 @@ import type { RpmDependencies, Store } from '../store/store.ts';
 /** Replies about a kernel's rpm have a megabyte and more: so many are asked for at a time. */
 const KERNEL_RPMS = 8;
 
+/** Those about a kmod's are small, but a whole tag may have tens of thousands. */
+const KMOD_RPMS = 1000;
+
 /** Where symbols come from: the hub, and what was kept of it. */
 export interface SymbolSource {
   readonly hub: Pick<Hub, 'read' | 'readAll'>;
@@ -123,16 +126,21 @@ export const archesOf = (rpms: readonly Pick<koji.Rpm, 'arch'>[]): string[] => [
 /**
  * What the rpms of kmods' builds offer and need, in the order of the builds.
  * @param lose is told of an rpm that cannot be read, and why, and whether that is to be borne; without it, none is
+ * @param isWanted by all rpms of a build, whether its kmod is wanted; of one that is not, no header is read, and it has none
  * @throws HubError
  */
 export async function readKmodRpms(
   source: SymbolSource,
   builds: readonly number[],
   lose?: Lose,
+  isWanted: (rpms: readonly koji.Rpm[]) => boolean = () => true,
 ): Promise<KmodRpm[][]> {
   const answers = await source.hub.readAll(builds.map((id) => koji.listBuildRPMs(id)));
-  const rpms = answers.map((answer) => unwrap(answer).filter(isModulesRpm));
-  const known = await symbolsOf(source, rpms.flat(), { lose });
+  const rpms = answers.map((answer) => {
+    const all = unwrap(answer);
+    return isWanted(all) ? all.filter(isModulesRpm) : [];
+  });
+  const known = await symbolsOf(source, rpms.flat(), { atATime: KMOD_RPMS, lose });
   const none: RpmDependencies = { provides: [], requires: [] };
   return rpms.map((of) => of.map(({ id, name, arch }) => ({ name, arch, ...(known.get(id) ?? none) })));
 }

@@ -117,4 +117,36 @@ describe('a stablelist', () => {
     write('garbage', '[list]\n\tkfree\n\tnot a symbol\n');
     expect(stablelistOf('stablelist = "~/garbage"')).toMatch(/garbage: line 3: .* is not one symbol/);
   });
+
+  describe('with severities', () => {
+    const both = 'stablelist = "~/symvers-default"\nseverities = "~/severities"';
+    beforeEach(() => {
+      const exports = ['kfree\tvmlinux', 'load_pdptrs\tarch/x86/kvm/kvm', 'kvm_x86_ops\tarch/x86/kvm/kvm'];
+      write('symvers-default', exports.map((it) => `0x1\t${it}\tEXPORT_SYMBOL\t\n`).join(''));
+      write('severities', 'kvm_x86_ops FAIL\narch/x86/kvm/* PASS\n');
+    });
+    it('what they let change is not promised', () => {
+      const list = stablelistOf(both);
+      expect(list).toMatchObject({ effect: 'block', symbols: { '*': ['kfree', 'kvm_x86_ops'] } });
+      const exports = typeof list === 'object' ? list?.exports?.['*'] : undefined;
+      expect([...(exports?.keys() ?? [])]).toEqual(['kfree', 'kvm_x86_ops']);
+    });
+    it('a list that does not tell modules is refused, where they ask for them', () => {
+      write('list', '[list]\n\tkfree\n');
+      expect(stablelistOf('stablelist = "~/list"\nseverities = "~/severities"')).toMatch(
+        /gate\[0\]\.stablelist: .*list: does not tell of which module and namespace kfree is, and .*severities asks/,
+      );
+      write('severities', 'kmalloc* PASS\n');
+      expect(stablelistOf('stablelist = "~/list"\nseverities = "~/severities"')).toMatchObject({
+        symbols: { '*': ['kfree'] },
+      });
+    });
+    it('a bad line is told with its number, and a missing list with what to take', () => {
+      write('severities', 'kfree PASS\nkfree MAYBE\n');
+      expect(stablelistOf(both)).toMatch(/gate\[0\]\.severities: .*severities: line 2: "kfree MAYBE" is not/);
+      expect(stablelistOf('severities = "~/severities"')).toMatch(
+        /gate\[0\]\.severities: needs a stablelist that tells modules and namespaces/,
+      );
+    });
+  });
 });

@@ -6,7 +6,7 @@ export type Shape = string | Shape[] | { [name: string]: Shape };
 
 /** The shape of a `<methodResponse>`. */
 export function shapeOf(xml: string): Shape {
-  const root = tree(xml);
+  const root = descend(readXml(xml), 'methodResponse');
   const fault = root.children.find((child) => child.name === 'fault');
   if (fault) return `fault ${/<faultCode>|<name>faultCode<\/name>\s*<value><int>(\d+)/.exec(xml)?.[1]}`;
   return valueShape(descend(root, 'params', 'param', 'value'));
@@ -53,18 +53,21 @@ function memberDifferences(
   });
 }
 
-interface Node {
+/** An element of a document. */
+export interface Node {
   readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
   text: string;
   readonly children: Node[];
 }
 
-function tree(xml: string): Node {
-  const root: Node = { name: '', text: '', children: [] };
+/** The document's element is the only child. Throws where it is not well-formed. */
+export function readXml(xml: string): Node {
+  const root: Node = { name: '', attributes: {}, text: '', children: [] };
   const open = [root];
   const parser = new SaxesParser();
-  parser.on('opentag', ({ name }) => {
-    const node = { name, text: '', children: [] };
+  parser.on('opentag', ({ name, attributes }) => {
+    const node = { name, attributes, text: '', children: [] };
     open.at(-1)?.children.push(node);
     open.push(node);
   });
@@ -74,7 +77,7 @@ function tree(xml: string): Node {
   });
   parser.on('closetag', () => void open.pop());
   parser.write(xml).close();
-  return descend(root, 'methodResponse');
+  return root;
 }
 
 function descend(node: Node, ...names: string[]): Node {
