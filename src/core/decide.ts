@@ -46,13 +46,14 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   if (superseded) return superseded;
   const kmods = standings(gate, run, now);
   const over = endOf(gate, run);
-  const late = isLate(gate, run, now) || isOut(gate, seen);
+  const late = isLate(gate, run, now);
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread && !late) return { state: 'reads symbols', writes: [], wantsSymbols: true };
-  if (late || kmods.every((kmod) => kmod.state === 'judged')) {
+  const isOver = late || isOut(gate, seen);
+  if (isOver || kmods.every((kmod) => kmod.state === 'judged')) {
     const found = verdictOf(gate, run, now, kmods);
     // A stablelist may be broken, kmod or no kmod.
-    if (kmods.length === 0 && found.verdict !== 'block' && !late)
+    if (kmods.length === 0 && found.verdict !== 'block' && !isOver)
       return wait(
         `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
         over,

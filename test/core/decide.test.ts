@@ -345,6 +345,20 @@ describe('a person wins', () => {
     const alice = history([left('gate', 'alice', 9)]);
     expect(told(decide(only, { poll: POLL }, seen({}, { ...alice, otherGates })))).toContain('by alice');
   });
+  test('one that only looks on waits for symbols also where another gate has moved the kernel on, until its time is over', () => {
+    const only: Gate = {
+      ...{ ...GATE, mode: 'observe', strategy: 'symbols-then-rebuild' },
+      policy: { ...GATE.policy, longest_run: 900_000 },
+    };
+    const otherGates = [strict({ kind: 'tag', tag: 'elsewhere', from: 'gate' })];
+    const gone = history([came('elsewhere', 'kmod-gate', 9), left('gate', 'kmod-gate', 9)]);
+    const world = { ...gone, otherGates, buildTag: { name: 'try-build', latest: null, leaves: false } };
+    const at = (startedAt: number) =>
+      decide(only, { poll: POLL }, seen({ strategy: 'symbols-then-rebuild', startedAt }, world));
+    expect(at(900_000)).toMatchObject({ state: 'reads symbols', wantsSymbols: true });
+    expect(at(900_000).verdict).toBeUndefined();
+    expect(at(100_000).verdict?.verdict).toBe('hold');
+  });
   test('a person is not taken for another gate that has tagged it before', () => {
     const otherGates = [strict({ kind: 'tag', tag: 'blocked' })];
     const at = (...moves: TagMove[]) => told(ask(seen({}, { ...history(moves), otherGates })));
