@@ -2,6 +2,7 @@
  * rpm files, version 3 to 6 of the format (rpm: docs/manual/format_v4.md and format_v6.md, include/rpm/rpmtag.h). Of what
  * is read here, 6 has only the payload in another way.
  */
+import type { ChangelogEntry } from '../changelog/lines.ts';
 import type { DependencyArrays, RpmSymbols } from '../kabi/rpm.ts';
 import { type Bytes, bytesOf } from './bytes.ts';
 
@@ -39,6 +40,9 @@ const TAG = {
   REQUIREFLAGS: 1048,
   REQUIRENAME: 1049,
   REQUIREVERSION: 1050,
+  CHANGELOGTIME: 1080,
+  CHANGELOGNAME: 1081,
+  CHANGELOGTEXT: 1082,
   FILEINODES: 1096,
   PROVIDEFLAGS: 1112,
   PROVIDEVERSION: 1113,
@@ -108,6 +112,23 @@ export function readRpmFiles(data: Uint8Array, file: string): RpmFile[] {
       throw header.bytes.fail(header.start, `the rpm's header does not tell all of file ${i}, ${name}`);
     return { path: `${folder}${name}`, size, mode, inode };
   });
+}
+
+/**
+ * The changelog of an rpm, as the packager left it: builds may cut off what is old (`%_changelog_trimtime`).
+ * @throws SymbolFileError
+ */
+export function readRpmChangelog(data: Uint8Array, file: string): ChangelogEntry[] {
+  const header = mainHeader(data, file);
+  const [authors, texts] = [stringsOf(header, 'CHANGELOGNAME'), stringsOf(header, 'CHANGELOGTEXT')];
+  const times = numbersOf(header, 'CHANGELOGTIME');
+  if (authors.length !== times.length || texts.length !== times.length)
+    throw header.bytes.fail(
+      header.start,
+      `a changelog of ${times.length} times, ${authors.length} names and ${texts.length} texts`,
+    );
+  const utf8 = (text = '') => Buffer.from(text, 'latin1').toString();
+  return times.map((at, i) => ({ at, author: utf8(authors[i]), text: utf8(texts[i]) }));
 }
 
 /**
