@@ -227,14 +227,15 @@ function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
       rpmOf(build, `${prefix}-${rpm}`, arch, exported(symbols.filter((symbol) => symbol.rpm === rpm))),
     );
     const rest = symbols.filter(({ rpm }) => rpm === undefined);
-    if (single) return [rpmOf(build, prefix, arch, [...exported(rest), itself]), ...apart];
+    const files = [`/lib/modules/${uname.version}/vmlinuz`];
+    if (single) return [{ ...rpmOf(build, prefix, arch, [...exported(rest), itself]), files }, ...apart];
     const [core, modules] = [true, false].map((vmlinux) =>
       exported(rest.filter((symbol) => symbol.vmlinux === vmlinux)),
     );
     return [
       ...apart,
       rpmOf(build, `${prefix}-modules`, arch, modules ?? []),
-      rpmOf(build, `${prefix}-core`, arch, [...(core ?? []), itself]),
+      { ...rpmOf(build, `${prefix}-core`, arch, [...(core ?? []), itself]), files },
     ];
   };
   return [

@@ -107,6 +107,16 @@ export const BUILD_METHODS: Methods = {
       list(arg(args, 'headers')).map((name) => [String(name), rpmHeader(rpm, String(name))]),
     );
   },
+  'getChangelogEntries buildID? taskID? filepath? author? before? after? queryOpts? strict?': (
+    { state },
+    args,
+  ) => {
+    const { nvr } = buildOf(state, arg(args, 'buildID'));
+    const written = state.scenario.kernels.find((kernel) => kernel.nvr === nvr)?.changelog ?? [];
+    const date = (at: number) => new Date(1000 * at).toISOString().slice(0, 19).replace('T', ' ');
+    const entries = written.map(({ at, author, text }) => ({ date: date(at), date_ts: at, author, text }));
+    return query(entries, arg(args, 'queryOpts'));
+  },
   'queryHistory tables? build? tag? package? active? queryOpts?': ({ state }, args) => {
     const tables = list(arg(args, 'tables'));
     if (tables.length !== 1 || tables[0] !== 'tag_listing') {
@@ -149,9 +159,13 @@ function tagged(state: State, args: Args, query: TaggedQuery): XmlStruct[] {
 
 const FIELDS = { NAME: 'name', VERSION: 'version', FLAGS: 'flags' } as const;
 
-/** A header of an rpm file, in the few that speak of symbols. No rpm has files here. */
+/** A header of an rpm file, in the few that speak of symbols and of names of files. */
 function rpmHeader(rpm: Rpm, header: string): XmlValue {
-  if (header.toUpperCase() === 'DIRNAMES') return [];
+  const files = (rpm.files ?? []).map((path) => /^(.*\/)([^/]*)$/.exec(path) ?? []);
+  const folders = [...new Set(files.map(([, folder = '']) => folder))];
+  if (header.toUpperCase() === 'DIRNAMES') return folders;
+  if (header.toUpperCase() === 'BASENAMES') return files.map(([, , name = '']) => name);
+  if (header.toUpperCase() === 'DIRINDEXES') return files.map(([, folder = '']) => folders.indexOf(folder));
   const match = /^(PROVIDE|REQUIRE)(NAME|VERSION|FLAGS)$/.exec(header.toUpperCase());
   if (match === null) throw new Fault(FAULT.GENERIC, `No such rpm header field: ${header}`);
   const deps = match[1] === 'PROVIDE' ? rpm.provides : rpm.requires;

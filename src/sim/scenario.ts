@@ -38,6 +38,8 @@ export interface Kernel extends Nvr {
   readonly single: boolean;
   /** Names of more rpms that the build makes, and that hold no kernel: `kernel-headers`, `kernel-tools-libs-devel`. */
   readonly others?: readonly string[];
+  /** Of its source rpm, the newest entry first, times in seconds; absent: none. */
+  readonly changelog?: readonly { readonly at: number; readonly author: string; readonly text: string }[];
 }
 
 /** A built third-party module package. */

@@ -120,6 +120,8 @@ export interface Rpm {
   readonly buildtime: number;
   readonly provides: readonly Dep[];
   readonly requires: readonly Dep[];
+  /** Paths of its files; absent: none that matters. */
+  readonly files?: readonly string[];
 }
 
 /** The build root of one buildArch attempt. */

@@ -19,8 +19,8 @@ const PAYLOAD_MAX = 4 * 1024 ** 3;
 const FILE_MAX = 256 * 1024 * 1024;
 
 /**
- * The wanted files of an rpm, in their order. What is not asked for after one is neither read nor unpacked, and nothing
- * of the payload where the header has none of them.
+ * The wanted files of an rpm, in their order. What is not asked for after one, and what is behind the last of them, is
+ * neither read nor unpacked.
  * @param isWanted by name, of regular files that are not empty
  * @throws SymbolFileError
  */
@@ -31,15 +31,18 @@ export async function* filesOfRpm(
   const headers = await headersOfRpm(rpm);
   const { payload } = readRpm(headers, rpm.file);
   const files = readRpmFiles(headers, rpm.file);
-  if (!files.some(({ path }) => isWanted(path))) return;
+  let missing = files.filter(({ path, size, isGhost }) => size > 0 && !isGhost && isWanted(path)).length;
+  if (missing === 0) return;
   const packed = sourceWithin(rpm, payload.offset, `${rpm.file}: payload`);
   const archive = createArchive(unpackInParts(packed, payload.compressor), packed.file, files);
   try {
     for (;;) {
       const { name, kind, size, isLast } = await archive.next();
       if (isLast) return;
-      if (kind === 'file' && size > 0 && isWanted(name)) yield { name, data: await archive.take(size) };
-      else await archive.skip(size);
+      if (kind === 'file' && size > 0 && isWanted(name)) {
+        yield { name, data: await archive.take(size) };
+        if (--missing === 0) return;
+      } else await archive.skip(size);
     }
   } finally {
     await archive.close();

@@ -35,6 +35,7 @@ const TAG = {
   ARCH: 1022,
   FILESIZES: 1028,
   FILEMODES: 1030,
+  FILEFLAGS: 1037,
   SOURCERPM: 1044,
   PROVIDENAME: 1047,
   REQUIREFLAGS: 1048,
@@ -91,7 +92,12 @@ export interface RpmFile {
   readonly mode: number;
   /** The same for names of one file. */
   readonly inode: number;
+  /** It is only named (`%ghost`): the payload does not have it. */
+  readonly isGhost: boolean;
 }
+
+/** rpm: RPMFILE_GHOST. */
+const GHOST = 1 << 6;
 
 /**
  * The files of an rpm by its header, in the order that a payload without names counts them in.
@@ -105,12 +111,13 @@ export function readRpmFiles(data: Uint8Array, file: string): RpmFile[] {
   const sizes = long.length > 0 ? long : numbersOf(header, 'FILESIZES');
   const modes = numbersOf(header, 'FILEMODES', 'INT16');
   const inodes = numbersOf(header, 'FILEINODES');
+  const flags = numbersOf(header, 'FILEFLAGS');
   return stringsOf(header, 'BASENAMES').map((name, i) => {
     const folder = folders[folderOf[i] ?? -1];
     const [size, mode, inode] = [sizes[i], modes[i], inodes[i]];
     if (folder === undefined || size === undefined || mode === undefined || inode === undefined)
       throw header.bytes.fail(header.start, `the rpm's header does not tell all of file ${i}, ${name}`);
-    return { path: `${folder}${name}`, size, mode, inode };
+    return { path: `${folder}${name}`, size, mode, inode, isGhost: ((flags[i] ?? 0) & GHOST) !== 0 };
   });
 }
 
