@@ -220,20 +220,24 @@ function program(setExit: (code: number) => void): Command {
     });
   kmodGate
     .command('why')
-    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
+    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, folders of them, or builds on the hub')
     .requiredOption(
       '--baseline <file...>',
-      'the older kernel: its vmlinuz or rpms, with a Module.symvers or without',
+      'the older kernel: its vmlinuz or rpms, with a Module.symvers or without, or a build on the hub',
     )
     .requiredOption('--kernel <file...>', 'the newer kernel, in the same way')
     .option('--symbol <name>', 'show how one exported symbol reaches what changed')
+    .option('--log <file...>', 'build.log of a kmod that failed: what its errors name, as it was and is')
+    .addOption(arch)
+    .addOption(variant)
+    .addOption(config)
     .addOption(json)
     .description(
       'which changes in the source of a kernel broke kmods? from the types that kernels carry (BTF)',
     )
-    .action(async (kmods: string[], options: WhyArguments) => {
+    .action(async (kmods: string[], { log: logs = [], ...options }: WhyArguments) => {
       const { why } = await import('./commands/why.ts');
-      if (!(await why(output, { ...options, kmods, json: options.json === true }))) setExit(EXIT.no);
+      if (!(await why(output, { ...options, logs, kmods, ...common(options) }))) setExit(EXIT.no);
     });
   kmodGate
     .command('rehearse')
@@ -276,11 +280,11 @@ function program(setExit: (code: number) => void): Command {
   return kmodGate;
 }
 
-interface WhyArguments {
+interface WhyArguments extends Omit<DiffArguments, 'stablelist' | 'release'> {
   readonly baseline: string[];
   readonly kernel: string[];
   readonly symbol?: string;
-  readonly json?: true;
+  readonly log?: string[];
 }
 interface DiffArguments {
   readonly config: string;
@@ -295,7 +299,7 @@ interface CheckArguments extends DiffArguments {
   readonly baseline?: string[];
 }
 /** The configuration is only read when a build on the hub is named. */
-const common = (options: DiffArguments) => ({
+const common = (options: Pick<DiffArguments, 'config' | 'json'>) => ({
   json: options.json === true,
   config: () => loadConfig(options.config),
 });

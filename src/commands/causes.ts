@@ -73,10 +73,14 @@ function changeText(cause: Cause): string {
   const lines = changes.flatMap(({ was, now }) =>
     was && now ? [`    ${was}`, `      → ${now}`] : [`    ${was || now}`],
   );
-  return [`${head.trimEnd()}${sizes}`, ...lines].map((text) => line(cut(visible(text)))).join('');
+  return [`${head.trimEnd()}${sizes}`, ...lines].map((text) => line(fitted(text))).join('');
 }
 
-const cut = (text: string): string => (text.length > WIDTH ? `${text.slice(0, WIDTH - 1)}…` : text);
+/** A line as a terminal shows it, and no longer. */
+export const fitted = (text: string): string => {
+  const shown = visible(text);
+  return shown.length > WIDTH ? `${shown.slice(0, WIDTH - 1)}…` : shown;
+};
 
 /** The first changes; of values of an enum that only have other numbers, how many they are. */
 function changesText({ kind, members }: Cause): { was: string; now: string }[] {
@@ -153,7 +157,7 @@ export function waysText(causes: Causes, symbol: string): string {
       : '';
   });
   const more = ways.length > SHOWN ? `  … and ${ways.length - SHOWN} more; --json has them all\n` : '';
-  return `${line(cut(visible(declared)))}${shown.join('')}${more}`;
+  return `${line(fitted(declared))}${shown.join('')}${more}`;
 }
 
 /** What was looked at, and what was not. */

@@ -1,10 +1,13 @@
-/** The symbols of builds on the hub, kernels and kmods, for `check` and `diff`. */
-import type { Config } from '../config/config.ts';
+/** Builds on the hub, kernels and kmods: their symbols, types and changelogs, for `check`, `diff` and `why`. */
+import type { ChangelogEntry } from '../changelog/lines.ts';
+import type { Config, KojiSettings } from '../config/config.ts';
 import { type KernelKind, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod } from '../kabi/model.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
-import type { Hub } from '../koji/hub.ts';
+import { createFetch } from '../koji/download.ts';
+import { type Hub, HubError } from '../koji/hub.ts';
+import { type KernelTypes, typesOfBuild } from '../reconciler/kerneltypes.ts';
 import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
 
@@ -81,18 +84,49 @@ export async function kmodsOnHub(
   });
 }
 
+/**
+ * The types of a kernel build's vmlinux, or why they cannot be had.
+ * @throws CheckError where there is no such build, HubError
+ */
+export function typesOnHub(
+  ref: string,
+  options: HubOptions & { readonly variant: string },
+): Promise<KernelTypes> {
+  const { arch, variant } = options;
+  return withHub(options, async ({ hub }, settings) => {
+    const build = await buildOf(hub, ref);
+    const files = { topurl: settings.topurl, fetch: createFetch(settings) };
+    return typesOfBuild(hub, files, build, { name: build.name, variant, arch });
+  });
+}
+
+/** The changelog of a build, which the hub reads from its source rpm, or why it cannot be had. Throws CheckError, HubError. */
+export function changelogOnHub(
+  ref: string,
+  options: Pick<HubOptions, 'config'>,
+): Promise<readonly ChangelogEntry[] | { readonly why: string }> {
+  return withHub(options, async ({ hub }) => {
+    const { build_id } = await buildOf(hub, ref);
+    return hub.read(koji.getChangelogEntries(build_id)).catch((error: unknown) => {
+      if (error instanceof HubError) return { why: `${ref}: ${error.message}` };
+      throw error;
+    });
+  });
+}
+
 const butFor = (arches: readonly string[]): string =>
   arches.length > 0 ? `, but for ${[...new Set(arches)].join(', ')}: see --arch` : '';
 
 /** Ask the hub, and keep nothing. Anybody may read. */
 async function withHub<T>(
-  { config }: HubOptions,
-  ask: (source: SymbolSource & { readonly hub: Hub }) => Promise<T>,
+  { config }: Pick<HubOptions, 'config'>,
+  ask: (source: SymbolSource & { readonly hub: Hub }, settings: KojiSettings) => Promise<T>,
 ): Promise<T> {
   const { koji: settings } = await config();
   const hub = connectHub({ ...settings, authtype: 'noauth' });
   try {
-    return await ask({ hub, store: { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} } });
+    const store = { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} };
+    return await ask({ hub, store }, settings);
   } finally {
     await hub.close();
   }
