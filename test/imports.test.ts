@@ -10,7 +10,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 const MAY_IMPORT: Record<string, readonly string[]> = {
   core: ['kabi'],
   logs: ['core', 'btf'],
-  report: ['core', 'kabi'],
+  report: ['core', 'kabi', 'btf'],
   kabi: [],
   changelog: [],
   symbols: ['kabi', 'changelog'],
@@ -18,9 +18,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ['core', 'kabi', 'symbols'],
   koji: [],
   bus: ['core'],
-  store: ['core', 'kabi', 'report'],
-  http: ['core', 'report'],
-  reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'symbols'],
+  store: ['core', 'kabi', 'report', 'btf/told.ts'],
+  http: ['core', 'report', 'btf/told.ts'],
+  reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols'],
   sim: [
     'core/names.ts',
     'koji/xmlrpc.ts',

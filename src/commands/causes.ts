@@ -1,31 +1,23 @@
 /** Causes as people read them: which declarations changed, what that hits, and how. */
 import type { Cause, Causes } from '../btf/causes.ts';
-import type { MemberChange } from '../btf/changes.ts';
+import { type Hit, nameOf } from '../btf/told.ts';
+import { describeUnsure, isUnsure, sizesOf, wordsOf } from '../report/causes.ts';
 import { visible } from '../report/visible.ts';
 import { line, table } from './text.ts';
 
-/** A kmod, and what broke it. */
-export interface Hit {
-  readonly kmod: string;
-  /** How many symbols that it needs changed. */
-  readonly changed: number;
-  /** In Causes.causes: what most of those symbols reach first, of equals what is nearer. */
-  readonly causes: readonly number[];
-}
-
-const nameOf = ({ kind, name }: Pick<Cause, 'kind' | 'name'>): string => `${kind} ${name}`;
-
 /** Columns of a terminal. */
 const WIDTH = 100;
-/** How many causes, and changes of each, are shown. */
+/** How many causes are shown. */
 const SHOWN = 8;
-const CHANGES = 4;
 
 /**
  * The causes first: of kmods what broke most of them, without kmods what most exports reach. Then how each is reached, and
  * which kmod is hit by what.
  */
-export function causesText({ causes, symbols }: Causes, hits: readonly Hit[]): string {
+export function causesText(
+  { causes, symbols }: Pick<Causes, 'causes' | 'symbols'>,
+  hits: readonly Hit[],
+): string {
   const kmodsOf = (cause: number) => hits.filter((hit) => hit.causes.includes(cause)).length;
   const all = causes.map((cause, i) => ({ i, cause, kmods: kmodsOf(i) }));
   const hitting = hits.length > 0 ? all.filter(({ kmods }) => kmods > 0) : all;
@@ -64,9 +56,8 @@ const count = (number: number, what: string): string => `${number} ${what}${numb
 
 /** On one line if it fits, else a line for each change. */
 function changeText(cause: Cause): string {
-  const { size } = cause;
-  const sizes = size && size.was !== size.now ? ` (${size.now} bytes, was ${size.was})` : '';
-  const changes = changesText(cause);
+  const sizes = sizesOf(cause);
+  const changes = wordsOf(cause);
   const head = `  ${nameOf(cause)}: `;
   const short = `${head}${changes.map(({ was, now }) => [was, now].filter(Boolean).join(' → ')).join(', ')}${sizes}`;
   if (visible(short).length <= WIDTH) return line(short);
@@ -82,40 +73,17 @@ export const fitted = (text: string): string => {
   return shown.length > WIDTH ? `${shown.slice(0, WIDTH - 1)}…` : shown;
 };
 
-/** The first changes; of values of an enum that only have other numbers, how many they are. */
-function changesText({ kind, members }: Cause): { was: string; now: string }[] {
-  const isNumber = ({ was, now }: MemberChange) =>
-    kind === 'enum' && was !== null && now !== null && was !== now;
-  const numbers = members.filter(isNumber);
-  const others = numbers.length > 1 ? members.filter((it) => !isNumber(it)) : members;
-  const shown = others.slice(0, CHANGES).map(({ was, now }) => {
-    if (was === null) return { was: '', now: `+ ${now}` };
-    if (now === null) return { was: `- ${was}`, now: '' };
-    return was === now ? { was: `${was} has moved`, now: '' } : { was, now };
-  });
-  const rest = others.length - shown.length;
-  return [
-    ...shown,
-    ...(numbers.length > 1 ? [{ was: `${numbers.length} values are other numbers`, now: '' }] : []),
-    ...(rest > 0 ? [{ was: `and ${rest} more`, now: '' }] : []),
-  ];
-}
-
-/** From this share of exports on that reach a cause and did not change, it is less sure. */
-const UNSURE = 1 / 4;
-
-/** Whether so many exports could see it and have not changed that it may not be what changed the others. */
-const isUnsure = ({ symbols, unchanged }: Cause): boolean => unchanged >= UNSURE * (symbols + unchanged);
-
 function unsureText(causes: readonly Cause[]): string {
   const unsure = causes.filter(isUnsure);
   if (unsure.length === 0) return '';
-  const which = unsure.length === causes.length ? 'These are' : `${unsure.length} of these are`;
-  return `${which} less sure: many exports reach them by their types and did not change, since\ntheir source files do not see these declarations. At least one of the causes of an export is right.\n`;
+  return `${folded(describeUnsure(unsure.length, causes.length))}\n`;
 }
 
+/** In lines that fit. */
+const folded = (text: string): string => text.replace(/(.{1,99})(?: |$)/g, '$1\n').trimEnd();
+
 /** Which kmod is hit, by how much, and by what. */
-export function hitsText({ causes }: Causes, hits: readonly Hit[]): string {
+export function hitsText({ causes }: Pick<Causes, 'causes'>, hits: readonly Hit[]): string {
   if (hits.length === 0) return '';
   const rows = hits.map(({ kmod, changed, causes: those }) => {
     const names = those.flatMap((i) => causes[i] ?? []).map(nameOf);

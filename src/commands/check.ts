@@ -13,6 +13,7 @@ import { formatCrc } from '../kabi/crc.ts';
 import { forKernel } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod, Stablelist } from '../kabi/model.ts';
 import { describeRemark } from '../kabi/remark.ts';
+import { sinceList } from '../kabi/stablelist.ts';
 import { spellSymbols } from '../report/report.ts';
 import { CheckError, UnreadError } from './error.ts';
 import { countKinds, countText, KINDS, type Kind } from './folder.ts';
@@ -58,13 +59,14 @@ export async function check(output: Output, options: CheckOptions): Promise<bool
   if (stable && !stable.exports && !options.baseline)
     throw new CheckError('--stablelist tells what must not change: name with --baseline since when');
   const baseline = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
+  const known = beside.unread.length;
   const found = await kmodsOf(named.kmods, kernel, options, beside);
   const { kmods, others } = forKernel(found, kernel);
   if (kmods.length === 0 && !baseline && !stable)
     throw new CheckError(
       'no kmod to check: name rpms, modules, lists of modversions, a folder of them, or builds on the hub',
     );
-  const comparisons = compareKmods(kmods, kernel, baseline);
+  const comparisons = compareKmods(kmods, kernel, baseline, beside.unread.length === known);
   const difference =
     baseline && knownOf(compareKernels(baseline.symbols, kernel.symbols, stable?.symbols), baseline, kernel);
   const before = baseline && difference && { symbols: baseline.symbols.size, difference };
@@ -134,17 +136,16 @@ interface Kept {
   readonly sinceList: KernelDifference | undefined;
 }
 
+/** A list with CRCs tells by itself what the kernel must have; any other one, what must not change. */
 function promiseOf(
-  { name, symbols, exports }: Stablelist,
+  { name, exports }: Stablelist,
   kernel: Kernel,
   difference: KernelDifference | undefined,
 ): Kept {
-  const ofList =
-    exports &&
-    knownOf(compareKernels(exports, kernel.symbols, symbols), { ...kernel, symbols: exports }, kernel);
-  const sinceList = ofList && { ...ofList, added: [] };
-  const broken = [difference, sinceList].flatMap((it) => (it ? brokenPromises(it) : []));
-  return { name, broken: [...new Set(broken.map(({ symbol }) => symbol))], sinceList };
+  const ofList = exports && sinceList(exports, kernel);
+  const measure = ofList ?? difference;
+  const broken = measure ? brokenPromises(measure) : [];
+  return { name, broken: broken.map(({ symbol }) => symbol), sinceList: ofList };
 }
 
 /**

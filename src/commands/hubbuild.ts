@@ -2,18 +2,22 @@
 import type { ChangelogEntry } from '../changelog/lines.ts';
 import type { Config, KojiSettings } from '../config/config.ts';
 import { type KernelKind, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
-import type { KernelSymbols, Kmod } from '../kabi/model.ts';
+import { type KernelSymbols, type Kmod, machineOf } from '../kabi/model.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
 import { createFetch } from '../koji/download.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
-import { type KernelTypes, typesOfBuild } from '../reconciler/kerneltypes.ts';
-import { readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
+import type { KernelTypes } from '../reconciler/context.ts';
+import { typesOfBuild } from '../reconciler/kerneltypes.ts';
+import { type Lose, readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
+import type { Unread } from './folder.ts';
 
 export interface HubOptions {
   readonly arch: string;
   readonly config: () => Promise<Config>;
+  /** Gets the rpms for that architecture that the hub does not give. */
+  readonly unread: Unread[];
 }
 
 /** A build id, or an NVR; and what is named as files are. */
@@ -21,7 +25,7 @@ const BUILD = /^(\d+|[^/\s]+-[^-/\s]+-[^-/\s]+)$/;
 const FILE = /\.(rpm|ko|gz|xz|zst|bz2|lzma|symvers|modversions)$/;
 
 /**
- * What a kernel build provides for one architecture, from its rpms' headers.
+ * What a kernel build provides for one architecture, from its rpms' headers; partial where one cannot be read.
  * @param ref NVR or build id
  * @param options.variant '' is the plain kernel
  * @throws CheckError where there is none, HubError
@@ -35,11 +39,13 @@ export async function kernelOnHub(
   return withHub(options, async (source) => {
     const build = await buildOf(source.hub, ref);
     const kernel = { id: build.build_id, name: build.name, variant };
-    const { tables, rpms, variant: own, siblings } = await readKernel(source, kernel);
-    const symbols = tables.get(arch);
-    const beside = rpms.get(arch);
-    if (symbols && symbols.size > 0)
-      return { arch, variant: own, siblings, symbols, ...(beside && { rpms: beside }) };
+    const read = await readKernel(source, kernel, noting(options));
+    const { tables, variant: own, siblings } = read;
+    const [symbols, rpms, partial] = [tables.get(arch), read.rpms.get(arch), read.partial.get(arch)];
+    const beside = { ...(rpms && { rpms }), ...(partial !== undefined && { partial }) };
+    if (symbols && symbols.size > 0) return { arch, variant: own, siblings, symbols, ...beside };
+    if (partial !== undefined)
+      throw new CheckError(`${ref}: nothing tells its symbols for ${arch}: ${partial}`);
     const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);
     throw new CheckError(
       `${ref}: its ${variant && `${variant} `}rpms provide no symbol for ${arch}${butFor(there)}`,
@@ -48,7 +54,8 @@ export async function kernelOnHub(
 }
 
 /**
- * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel and its variant.
+ * What kmod builds need and offer for one architecture, each of those of its rpms that are for the kernel and its variant;
+ * without the builds of which an rpm cannot be read.
  * @param refs NVRs or build ids
  * @param against the kernel that they are to be compared with
  * @throws CheckError where one is not there, has nothing for that architecture, or is for several variants and it is
@@ -64,11 +71,18 @@ export async function kmodsOnHub(
   for (const ref of refs) assertBuild(ref);
   return withHub(options, async (source) => {
     const builds = await Promise.all(refs.map((ref) => buildOf(source.hub, ref)));
+    const lost = new Set<number | null>();
+    const note = noting(options);
     const rpms = await readKmodRpms(
       source,
       builds.map(({ build_id }) => build_id),
+      (rpm, error) => {
+        if (isFor(rpm, arch)) lost.add(rpm.build_id);
+        return note(rpm, error);
+      },
     );
-    return builds.map(({ nvr }, i) => {
+    return builds.flatMap(({ build_id, nvr }, i) => {
+      if (lost.has(build_id)) return [];
       const of = rpms[i] ?? [];
       const kmod = kmodOfBuild(nvr, of, { ...against, arch }, kind);
       if (!kmod)
@@ -90,13 +104,13 @@ export async function kmodsOnHub(
  */
 export function typesOnHub(
   ref: string,
-  options: HubOptions & { readonly variant: string },
+  options: Pick<HubOptions, 'arch' | 'config'> & { readonly variant: string },
 ): Promise<KernelTypes> {
   const { arch, variant } = options;
   return withHub(options, async ({ hub }, settings) => {
     const build = await buildOf(hub, ref);
     const files = { topurl: settings.topurl, fetch: createFetch(settings) };
-    return typesOfBuild(hub, files, build, { name: build.name, variant, arch });
+    return typesOfBuild(hub, files, { id: build.build_id, name: build.name, variant, arch });
   });
 }
 
@@ -113,6 +127,18 @@ export function changelogOnHub(
     });
   });
 }
+
+/** Whether an rpm is for an architecture, or for a level of it. */
+const isFor = (rpm: koji.Rpm, arch: string): boolean => machineOf(rpm.arch) === machineOf(arch);
+
+/** Bears with what the hub has no file of, or will not give, and notes it where that is for the wanted architecture. */
+const noting =
+  ({ arch, unread }: HubOptions): Lose =>
+  (rpm, { kind, message }) => {
+    if (kind !== 'refused') return false;
+    if (isFor(rpm, arch)) unread.push({ file: `${rpm.nvr}.${rpm.arch}.rpm`, problem: message });
+    return true;
+  };
 
 const butFor = (arches: readonly string[]): string =>
   arches.length > 0 ? `, but for ${[...new Set(arches)].join(', ')}: see --arch` : '';

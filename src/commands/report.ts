@@ -31,6 +31,7 @@ import {
 import { visibleIn } from '../report/visible.ts';
 import { withStore } from '../store/open.ts';
 import type { RunSummary, Store } from '../store/store.ts';
+import { causesText, hitsText } from './causes.ts';
 import { dateTime, line, type Output, paint, table } from './text.ts';
 
 /** Pages of Koji's web interface below `weburl`. */
@@ -117,7 +118,8 @@ async function report(
   const gate = gates.find(({ name }) => name === run.gate) ?? UNKNOWN_GATE;
   const ahead = await store.ahead();
   const said = await store.lastSaid(run.gate, run.kernel.id);
-  const whole = reportOf(gate, run, said, links, now() - ahead, detail);
+  const causes = await store.causesOf(run);
+  const whole = reportOf(gate, run, said, links, now() - ahead, causes, detail);
   const prunedAt = await store.prunedAt(run.id);
   const kept = prunedAt === null ? whole : asRecorded(whole, prunedAt, await store.judgedIn(run));
   return byCalendar(kept, ahead);
@@ -202,6 +204,7 @@ function runText(output: Output, report: RunReport): string {
   if (report.reasons.length > 0) {
     lines.push('\nWhy\n', ...report.reasons.map((reason, i) => `  ${i + 1}. ${reason}\n`));
   }
+  lines.push(...causeText(report));
   const notes = outcomeNotes(report).map((note) => `  ${note}\n`);
   lines.push('\nKmods\n', indent(kmodTable(output, report)), ...notes);
   lines.push(...errorText(report), ...blameText(report));
@@ -288,6 +291,19 @@ function errorText(report: RunReport): string[] {
       lines.push(`  ${nvr}\n`, ...own.map((error) => `    ${error.arch}  ${describeError(error)}\n`));
   }
   return lines.length > 0 ? ['\nFirst errors of build.log\n', ...lines] : [];
+}
+
+/** What changed in the kernel's source, an architecture after the other. */
+function causeText({ causes = [] }: RunReport): string[] {
+  return causes.flatMap((told) => {
+    const head = `\nWhat changed in the kernel's source since ${told.baseline} (${told.arch})\n`;
+    if (told.why !== null) return [head, `  cannot be told: ${told.why}\n`];
+    const text = `${causesText(told, told.kmods)}${hitsText(
+      told,
+      told.kmods.filter(({ changed }) => changed > 0),
+    )}`;
+    return [head, text === '' ? '  no declaration is found that did\n' : indent(text)];
+  });
 }
 
 function blameText({ blame = [] }: RunReport): string[] {

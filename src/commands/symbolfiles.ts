@@ -6,7 +6,7 @@ import { combineKernel, kernelOfModules } from '../kabi/kernel.ts';
 import type { KernelKind } from '../kabi/kmod.ts';
 import { type KernelSymbols, type Kmod, machineOf, type Stablelist } from '../kabi/model.ts';
 import { variantOf, variantOfRpm } from '../kabi/rpm.ts';
-import { isOfArch, listsOfRelease, releasesOf } from '../kabi/stablelist.ts';
+import { isOfArch, listsOfRelease, releasesOf, tellsMost } from '../kabi/stablelist.ts';
 import { type SymbolFile, stablelistsOf } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
 import {
@@ -175,7 +175,8 @@ export async function kernelOf(
   const [build] = named.filter(({ files }) => !files);
   if (build && named.length === 1) {
     const { kernelOnHub } = await hubBuilds();
-    return kernelOnHub(build.name, { arch: arch ?? ARCH, variant: variant ?? '', config });
+    const { unread } = beside;
+    return kernelOnHub(build.name, { arch: arch ?? ARCH, variant: variant ?? '', config, unread });
   }
   if (build) throw new CheckError(`${build.name}: there is no such file`);
   const all = named.flatMap(({ files = [] }) => files);
@@ -334,7 +335,8 @@ export async function kmodsOf(
   const variant = kernel.variant ?? told.variant ?? null;
   const siblings = kernel.siblings ?? (variant === null ? [] : [variant]);
   const { kmodsOnHub } = await hubBuilds();
-  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config: told.config };
+  const { config } = told;
+  const options = { arch: told.arch ?? kernel.arch ?? ARCH, config, unread: beside.unread };
   return [...inFiles, ...(await kmodsOnHub(builds, kernel, { variant, siblings }, options))];
 }
 
@@ -386,8 +388,7 @@ export async function readStablelist(
       `${path}: holds no list of release ${release}, but of ${releases || 'none that is named'}`,
     );
   const fit = lists.length === 1 ? lists : lists.filter((list) => arch !== null && isOfArch(list, arch));
-  // The list with CRCs tells more than that of the same symbols without.
-  const best = fit.find(({ exports }) => exports) ?? fit[0];
+  const best = tellsMost(fit);
   if (best) return best;
   const names = lists.map(({ name }) => name).join(', ');
   throw new CheckError(`${path}: holds several lists (${names}); name one of their files, or --arch`);

@@ -4,13 +4,14 @@ import { basename } from 'node:path';
 import { type Causes, type ComparedExport, findCauses, moduleName } from '../btf/causes.ts';
 import type { BtfPair, KernelBtfs } from '../btf/graph.ts';
 import { type Btf, readBtf } from '../btf/reader.ts';
+import { comparedExports, type Hit, hitOf, type Need } from '../btf/told.ts';
 import type { Kmod, SymbolTable } from '../kabi/model.ts';
 import { readModuleBtf } from '../symbols/image.ts';
 import { imageOfRpm } from '../symbols/kernelrpm.ts';
 import { filesOfRpm } from '../symbols/payload.ts';
 import type { SymbolFile } from '../symbols/read.ts';
 import { fileSource } from '../symbols/source.ts';
-import { causesJson, causesText, type Hit } from './causes.ts';
+import { causesJson, causesText } from './causes.ts';
 import { CheckError } from './error.ts';
 
 /** The files of a kernel, and what they export together. */
@@ -46,7 +47,7 @@ export async function explainFiles(
   const wanted = exports.filter((it) => it.isChanged && isNeeded(it.symbol));
   const btfs = await readTypes(before, after, wanted);
   const causes = findCauses(btfs, exports);
-  return { causes, hits: kmods.map((kmod) => hitOf(kmod, exports, causes)), btfs, wanted };
+  return { causes, hits: kmods.map((kmod) => hitOf(needOf(kmod), exports, causes)), btfs, wanted };
 }
 
 /** The same for the beginning of another answer. */
@@ -56,11 +57,10 @@ export async function explainShort(before: KernelFiles, after: KernelFiles, kmod
   return { text: text === '' ? '' : `${text}\n`, json: { why: causesJson(causes, hits) } };
 }
 
-const comparedExports = (before: SymbolTable, after: SymbolTable): ComparedExport[] =>
-  [...after.values()].flatMap(({ name, crc, provider }) => {
-    const was = before.get(name);
-    return was ? [{ symbol: name, provider, isChanged: was.crc !== crc }] : [];
-  });
+const needOf = (kmod: Kmod): Need => ({
+  kmod: kmod.name,
+  symbols: new Set(importsOf(kmod).map(({ symbol }) => symbol)),
+});
 
 const importsOf = ({ kernelImports, imports }: Kmod) => [...kernelImports, ...imports];
 
@@ -136,18 +136,4 @@ async function readModules(
 function moduleOfPath(path: string): string | null {
   const name = /([^/]+)\.ko(\.\w+)?$/.exec(path)?.[1];
   return name === undefined ? null : moduleName(name);
-}
-
-// ---- kmods ------------------------------------------------------------------------------------------
-
-function hitOf(kmod: Kmod, exports: readonly ComparedExport[], causes: Causes): Hit {
-  const needed = new Set(importsOf(kmod).map(({ symbol }) => symbol));
-  const changed = exports.filter(({ symbol, isChanged }) => isChanged && needed.has(symbol));
-  const weights = new Map<number, { count: number; distance: number }>();
-  for (const { cause, distance } of changed.flatMap(({ symbol }) => causes.reached(symbol))) {
-    const known = weights.get(cause) ?? { count: 0, distance: 0 };
-    weights.set(cause, { count: known.count + 1, distance: known.distance + distance });
-  }
-  const ordered = [...weights].sort(([, a], [, b]) => b.count - a.count || a.distance - b.distance);
-  return { kmod: kmod.name, changed: changed.length, causes: ordered.map(([cause]) => cause) };
 }

@@ -3,12 +3,13 @@
  * changelog; and what the errors of a failed build name. Of files, no Koji is needed.
  */
 import type { Causes } from '../btf/causes.ts';
+import type { Hit } from '../btf/told.ts';
 import { partsOfKernel } from '../changelog/rank.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { SymbolTable } from '../kabi/model.ts';
 import { type ExplainedError, explainErrors } from '../logs/subject.ts';
 import type { SymbolFile } from '../symbols/read.ts';
-import { causesJson, causesText, coverageText, type Hit, hitsText, namesOf, waysText } from './causes.ts';
+import { causesJson, causesText, coverageText, hitsText, namesOf, waysText } from './causes.ts';
 import {
   type Changelog,
   changelogJson,

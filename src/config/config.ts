@@ -152,7 +152,7 @@ export function parseConfig(
       build: gate.build ?? null,
       arches: gate.arches ?? null,
       baseline: gate.baseline ?? null,
-      stablelist: stablelists[i] ? { effect, symbols: stablelists[i] } : null,
+      stablelist: stablelists[i] ? { effect, ...stablelists[i] } : null,
     })),
   };
 }
@@ -181,7 +181,7 @@ function findProfile(
 function findStablelists(
   document: unknown,
   env: NodeJS.ProcessEnv,
-): { stablelists: (Stablelist['symbols'] | undefined)[]; findings: Finding[] } {
+): { stablelists: (Omit<Stablelist, 'effect'> | undefined)[]; findings: Finding[] } {
   const gates = valueAt(document, ['gate']);
   const findings: Finding[] = [];
   const stablelists = (Array.isArray(gates) ? gates : []).map((_, i) => {
@@ -352,10 +352,12 @@ function describePolicy({ longest_build, longest_run, longest_hold, after_hold, 
   return parts.join('; ');
 }
 
-function describeStablelist({ effect, symbols }: Stablelist): string {
-  const lists = Object.entries(symbols).map(
-    ([arch, list]) => `${plural(list.length, 'symbol')}${arch === '*' ? '' : ` of ${arch}`}`,
-  );
+function describeStablelist({ effect, symbols, exports = {} }: Stablelist): string {
+  const of = (arch: string) => (arch === '*' ? '' : ` of ${arch}`);
+  const lists = [
+    ...Object.entries(symbols).map(([arch, list]) => `${plural(list.length, 'symbol')}${of(arch)}`),
+    ...Object.entries(exports).map(([arch, list]) => `${plural(list.size, 'CRC')}${of(arch)}`),
+  ];
   return `stablelist, ${lists.join(', ')}: a change ${effect === 'block' ? 'blocks' : 'is only told'}`;
 }
 

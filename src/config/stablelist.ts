@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Stablelist } from '../core/model.ts';
 import { SymbolFileError } from '../kabi/error.ts';
-import { isOfArch, listsOfRelease } from '../kabi/stablelist.ts';
+import type { Stablelist as List } from '../kabi/model.ts';
+import { isOfArch, listsOfRelease, tellsMost } from '../kabi/stablelist.ts';
 import { readStablelistsNow } from '../symbols/read.ts';
 import { expandHome } from './home.ts';
 
@@ -16,17 +17,25 @@ export class StablelistError extends Error {
 const ARCH = '{arch}';
 
 /**
- * The symbols of each architecture.
+ * The symbols of each architecture, and the CRCs of those that the file has with them. A file with CRCs is for one
+ * architecture: that in its name as `Module.kabi_ARCH` has it, or that of its folder as in SUSE's `kabi/ARCH/`.
  * @param path a file for every architecture, one an architecture with `{arch}` in its name, or a package with lists for
  * several, of which the current release counts
  * @throws StablelistError
  */
-export function readStablelists(path: string, env: NodeJS.ProcessEnv): Stablelist['symbols'] {
+export function readStablelists(path: string, env: NodeJS.ProcessEnv): Omit<Stablelist, 'effect'> {
   const at = expandHome(path, env);
   try {
     const files = filesOf(at);
     if (files.length === 0) throw new StablelistError(`no file ${at} for any architecture`);
-    return Object.fromEntries(files.flatMap(([arch, file]) => listsOf(file, arch)));
+    const lists = files.flatMap(([arch, file]) => listsOf(file, arch));
+    const exports = lists.flatMap(([arch, list]) =>
+      list.exports ? [[arch === '*' ? archOf(list, at) : arch, list.exports] as const] : [],
+    );
+    return {
+      symbols: Object.fromEntries(lists.map(([arch, { symbols }]) => [arch, [...symbols]])),
+      ...(exports.length > 0 && { exports: Object.fromEntries(exports) }),
+    };
   } catch (cause) {
     if (cause instanceof StablelistError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -34,17 +43,28 @@ export function readStablelists(path: string, env: NodeJS.ProcessEnv): Stablelis
   }
 }
 
+/** SUSE's `kabi/ARCH/symvers-FLAVOUR`. */
+const IN_FOLDER = /(?:^|\/)kabi\/([^/]+)\/[^/]+$/;
+/** `Module.kabi_dup_ARCH` is that of driver updates. */
+const archOf = ({ arch }: List, file: string): string =>
+  arch?.replace(/^dup_/, '') ?? IN_FOLDER.exec(file)?.[1] ?? '*';
+
 /** The lists of a file by architecture; that of a file with one list is for all that the file is for. */
-function listsOf(file: string, arch: string): [arch: string, symbols: string[]][] {
+function listsOf(file: string, arch: string): [arch: string, list: List][] {
   const lists = listsOfRelease(readStablelistsNow(readFileSync(file), file));
   const [first] = lists;
   if (!first) throw new StablelistError(`${file}: holds no stablelist`);
-  const only = lists.length === 1 ? [first] : lists.filter((list) => isOfArch(list, arch));
-  if (only[0]) return [[arch, [...only[0].symbols]]];
-  return lists.map((list) => {
-    if (list.arch === undefined)
+  const only = lists.length === 1 ? first : tellsMost(lists.filter((list) => isOfArch(list, arch)));
+  if (only) return [[arch, only]];
+  const arches = new Set(
+    lists.map((list) => {
+      if (list.arch !== undefined) return list.arch;
       throw new StablelistError(`${file}: does not tell whose its list ${list.name} is`);
-    return [list.arch, [...list.symbols]];
+    }),
+  );
+  return [...arches].flatMap((each) => {
+    const best = tellsMost(lists.filter((list) => list.arch === each));
+    return best ? [[each, best]] : [];
   });
 }
 

@@ -1,4 +1,5 @@
 /** A gate as the configuration file has it. Durations are milliseconds, null: no end. */
+import type { SymbolTable } from '../kabi/model.ts';
 
 /** Tags to put a build into and to take it out of. */
 export interface TagChange {
@@ -72,6 +73,8 @@ export interface Stablelist {
   readonly effect: 'block' | 'warn';
   /** The symbols of each architecture; `*` stands for any. */
   readonly symbols: Readonly<Record<string, readonly string[]>>;
+  /** The same with the CRCs that they must have, where the list tells them. */
+  readonly exports?: Readonly<Record<string, SymbolTable>>;
 }
 
 /** A gate: one named policy, spelled as in the configuration file. */

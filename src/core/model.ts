@@ -339,6 +339,7 @@ export interface Entry {
     | 'kernel'
     | 'run'
     | 'symbols'
+    | 'causes'
     | 'asked'
     | 'answered'
     | 'ended'

@@ -76,12 +76,17 @@ export interface ArchChange {
     | null;
 }
 
+/** The same by the list itself, where that has CRCs: `before` is the list's. */
+export type ListChange = Pick<ArchChange, 'arch' | 'listed' | 'partial'>;
+
 /** What symbols show of a run. */
 export interface SymbolsShown<A = ArchSymbols> {
   /** Empty with the strategy `rebuild`. */
   readonly kmods: readonly SymbolEvidence<A>[];
   /** Null where no kernel has passed yet. */
   readonly change: KernelChange | null;
+  /** What is not as the stablelist has it, on each architecture for which it has CRCs; absent: on none. */
+  readonly sinceList?: readonly ListChange[];
   /** What a change of a listed symbol does; null for a gate without a stablelist. */
   readonly stablelist: Stablelist['effect'] | null;
 }
@@ -94,22 +99,35 @@ const NAMED = 3;
 const few = (texts: readonly string[], count = texts.length): string =>
   `(${texts.slice(0, NAMED).join(', ')}${count > NAMED ? ', …' : ''})`;
 
+/** Whether a symbol that a kmod needs, or that is listed, has another CRC. */
+export const hasChanged = ({ kmods, change }: SymbolsShown): boolean =>
+  kmods.some(({ arches }) => arches.some(({ changed }) => changed.count > 0)) ||
+  (change?.arches ?? []).some(({ listed }) => listed?.some(({ after }) => after !== null));
+
 /** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
-export function keepsPromise({ change, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
-  if (!stablelist || !change) return 'kept';
-  if (change.arches.some(({ listed }) => listed !== null && listed.length > 0)) return 'broken';
-  return change.unreadable !== null ||
-    change.arches.some(({ listed, partial }) => listed === null || (partial && partial.listed > 0))
+export function keepsPromise({ change, sinceList, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
+  if (!stablelist) return 'kept';
+  const told: readonly ListChange[] = [...(change?.arches ?? []), ...(sinceList ?? [])];
+  if (told.some(({ listed }) => listed !== null && listed.length > 0)) return 'broken';
+  return (change && change.unreadable !== null) ||
+    told.some(({ listed, partial }) => listed === null || (partial && partial.listed > 0))
     ? 'unclear'
     : 'kept';
 }
 
 /** The same in a sentence. */
-export function describeStablelist(shown: SymbolsShown): string {
-  const { change, stablelist } = shown;
-  if (!change) return 'stablelist: no kernel has passed yet to compare with';
-  const { baseline, unreadable, arches } = change;
-  if (unreadable !== null) return `stablelist: ${baseline.nvr} cannot be compared with: ${unreadable}`;
+export function describeStablelist({ change, sinceList = [], stablelist }: SymbolsShown): string {
+  const unlike = sinceList.flatMap(describeUnlike);
+  const since = change ? describeSince(change) : [];
+  if (unlike.length + since.length > 0)
+    return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: ${[...since, ...unlike].join(', ')}`;
+  if (sinceList.length > 0) return 'stablelist: kept, with the CRCs that it has';
+  return `stablelist: ${change ? `kept since ${change.baseline.nvr}` : 'no kernel has passed yet to compare with'}`;
+}
+
+/** Listed symbols that are not as they were; none: all are. */
+function describeSince({ baseline, unreadable, arches }: KernelChange): string[] {
+  if (unreadable !== null) return [`${baseline.nvr} cannot be compared with: ${unreadable}`];
   const parts = arches.flatMap(({ arch, listed, partial }) => {
     if (listed === null) return [`there is no list for ${arch}`];
     const names = few(listed.map(({ symbol }) => symbol));
@@ -117,13 +135,30 @@ export function describeStablelist(shown: SymbolsShown): string {
       ...(listed.length > 0
         ? [`${plural(listed.length, 'listed symbol')} changed or went on ${arch} ${names}`]
         : []),
-      ...(partial && partial.listed > 0
-        ? [`nothing is known of ${plural(partial.listed, 'listed symbol')} on ${arch}: ${partial.why}`]
-        : []),
+      ...describeUntold(arch, partial),
     ];
   });
-  if (parts.length === 0) return `stablelist: kept since ${baseline.nvr}`;
-  return `stablelist${stablelist === 'warn' ? ' (warning)' : ''}: since ${baseline.nvr} ${parts.join(', ')}`;
+  return parts.map((part, i) => (i === 0 ? `since ${baseline.nvr} ${part}` : part));
+}
+
+const describeUntold = (arch: string, partial: ListChange['partial']): string[] =>
+  partial && partial.listed > 0
+    ? [`nothing is known of ${plural(partial.listed, 'listed symbol')} on ${arch}: ${partial.why}`]
+    : [];
+
+/** `1 listed symbol is not as the list has it on x86_64 (seq_printf: listed CRC 0x00000001, kernel's 0x00000002)`. */
+function describeUnlike({ arch, listed, partial }: ListChange): string[] {
+  const crcs = (listed ?? []).map(
+    ({ symbol, before, after }) =>
+      `${symbol}: listed CRC ${formatCrc(before)}, ${after === null ? 'gone' : `kernel's ${formatCrc(after)}`}`,
+  );
+  const [are, them] = crcs.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  return [
+    ...(crcs.length > 0
+      ? [`${plural(crcs.length, 'listed symbol')} ${are} not as the list has ${them} on ${arch} ${few(crcs)}`]
+      : []),
+    ...describeUntold(arch, partial),
+  ];
 }
 
 /** One sentence in place of thousands of symbols; undefined where the code changed and not everything. */

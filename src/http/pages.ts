@@ -1,7 +1,9 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
 
+import { nameOf, type ToldCauses } from '../btf/told.ts';
 import type { Entry, Verdict } from '../core/model.ts';
 import { describeError, moment, plural, span } from '../core/wording.ts';
+import { isUnsure, sizesOf, type Wording, wordsOf } from '../report/causes.ts';
 import { briefly } from '../report/journal.ts';
 import {
   BLAME_SHOWN,
@@ -158,7 +160,7 @@ function busLine({ bus }: Health, now: number): Content {
 }
 
 function runSection(report: RunReport, now: number): Html {
-  const { started_at, ended_at, reasons, tag_changes, rebuilds, blame = [] } = report;
+  const { started_at, ended_at, reasons, tag_changes, rebuilds, blame = [], causes = [] } = report;
   const length = span((ended_at ?? now) - started_at);
   return html`<section>
 <h2>Gate ${report.gate} ${report.verdict && word(report.verdict)} ${word(report.status)}</h2>
@@ -168,6 +170,7 @@ ${report.pruned_at !== undefined && html`<p class="quiet">${describePruned(repor
     report.baseline ? `baseline ${report.baseline.nvr}` : 'no baseline: no kernel had passed'
   }</p>
 ${reasons.length > 0 && html`<h3>Why</h3><ol>${reasons.map((reason) => html`<li>${reason}</li>`)}</ol>`}
+${causes.map(causeSection)}
 <h3>Kmods</h3>
 ${report.kmods.length > 0 ? kmodTable(report) : html`<p>None was found to try.</p>`}
 ${outcomeNotes(report).map((note) => html`<p class="quiet">${note}</p>`)}
@@ -225,6 +228,39 @@ function errorList({ errors, cause }: KmodReport): Content {
   );
   return html`<ol class="errors">${items}</ol>`;
 }
+
+/** Which declarations changed since the baseline, on one architecture, and which kmods that hits. */
+function causeSection({ arch, baseline, why, causes, more, kmods }: ToldCauses): Html {
+  const head = html`<h3>What changed in the kernel's source since ${baseline} (${arch})</h3>`;
+  if (why !== null) return html`${head}<p class="quiet">It cannot be told: ${why}</p>`;
+  if (causes.length === 0) return html`${head}<p class="quiet">No declaration is found that did.</p>`;
+  const rows = causes.slice(0, CAUSES_SHOWN).map((cause, i) => [
+    html`<b class="tight">${nameOf(cause)}</b>`,
+    html`<div>${wordsOf(cause).map(changeLine)}<span class="quiet">${sizesOf(cause)}</span></div>`,
+    kmods
+      .filter((kmod) => kmod.causes.includes(i))
+      .map(({ kmod }) => kmod)
+      .join(', '),
+    `${cause.symbols}${isUnsure(cause) ? `, and ${cause.unchanged} that did not change` : ''}`,
+  ]);
+  const rest = causes.length - rows.length + more;
+  const ways = kmods.flatMap(({ kmod, way, causes: [first] }) => {
+    const cause = causes[first ?? -1];
+    return way && cause
+      ? [html`<li><b>${kmod}</b>: <code>${[way.symbol, ...way.steps, nameOf(cause)].join(' → ')}</code></li>`]
+      : [];
+  });
+  const heads = ['Declaration', 'Change', 'Hits', 'Exports'];
+  return html`${head}${table('Declarations that changed, those that hit most kmods first', heads, rows)}
+${rest > 0 && html`<p class="quiet">and ${rest} more, in the JSON</p>`}
+${ways.length > 0 && html`<details><summary>How each kmod reaches them</summary><ul>${ways}</ul></details>`}`;
+}
+
+/** So many causes are shown in a page. */
+const CAUSES_SHOWN = 8;
+
+const changeLine = ({ was, now }: Wording): Html =>
+  html`<div><code>${was}${was !== '' && now !== '' && ' → '}${now}</code></div>`;
 
 function blameTable(blame: readonly BlameReport[]): Html {
   const rows = blame

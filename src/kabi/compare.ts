@@ -43,6 +43,7 @@ export const CAUSES = {
     'not one CRC fits: it was built for another kernel or variant, or by another compiler or generator of CRCs',
   'kernel-not-whole': 'the kernel may have what it misses: not all that it exports is known',
   'kmod-not-given': 'it needs symbols of another kmod, which is not among those given',
+  'kmod-not-read': 'what it misses may be of a kmod that cannot be read',
   'several-kernels':
     'it holds modules for several kernels, and nothing tells whether those that are for this one fit',
   'untold-requirement': 'it requires of the kernel what nothing tells of this one',
@@ -79,15 +80,17 @@ const IMPORTS_TO_TELL = 20;
  * that it has them from does not.
  * @param baseline a kernel in which a kmod that finds nothing in this one may have found all: then it is this kernel
  * that lost it, and not the kmod that is another kernel's
+ * @param areAll false where another kmod is to be loaded too, of which nothing is known
  */
 export function compareKmods(
   kmods: readonly Kmod[],
   kernel: KernelSymbols,
   baseline?: KernelSymbols,
+  areAll = true,
 ): KmodComparison[] {
   const before = baseline ? compareKmods(kmods, baseline) : [];
   let found = kmods.map((kmod, i) => {
-    const now = compareKmod(kmod, kernel, kmods);
+    const now = compareKmod(kmod, kernel, kmods, areAll);
     const lost = now.cause === 'nothing-in-common' && before[i]?.answer === 'compatible';
     return lost ? { ...now, answer: 'incompatible' as const, cause: null } : now;
   });
@@ -113,6 +116,7 @@ export function compareKmod(
   kmod: Kmod,
   kernel: KernelSymbols,
   otherKmods: readonly Kmod[] = [],
+  areAll = true,
 ): KmodComparison {
   const givers = otherKmods.filter(
     (other) => other !== kmod && exportsAny(other) && unlike(other, kmod) === null,
@@ -136,7 +140,8 @@ export function compareKmod(
   };
   const either = finder('either');
   const weak = kmod.loading && new Set(kmod.loading.weak);
-  const imports = together(settle(kmod.kernelImports, finder('kernel')), settle(kmod.imports, either, weak));
+  const ofKernel = settle(kmod.kernelImports, finder('kernel'));
+  const imports = together(ofKernel, settle(kmod.imports, either, weak));
   const kmodImports = settle(kmod.kmodImports, finder('kmod'));
   const missing = [...imports.missing, ...kmodImports.missing];
   const changed = [...imports.changed, ...kmodImports.changed];
@@ -157,8 +162,10 @@ export function compareKmod(
     other ??
     (isOpen
       ? (unfounded(kmod, kernel, { ...imports, changed }) ??
-        (changed.length === 0 && imports.missing.length === 0 && missing.length > 0
-          ? 'kmod-not-given'
+        (changed.length === 0 && missing.length > 0
+          ? (imports.missing.length === 0 && 'kmod-not-given') ||
+            (!areAll && ofKernel.missing.length === 0 && 'kmod-not-read') ||
+            null
           : null))
       : null);
   const fits = missing.length === 0 && changed.length === 0 && isOpen;

@@ -1,5 +1,6 @@
-/** Which of several stablelists counts. */
-import type { Stablelist } from './model.ts';
+/** Which of several stablelists counts, and whether a kernel keeps to one with CRCs. */
+import { compareKernels, type KernelDifference } from './compare.ts';
+import type { KernelSymbols, Stablelist, SymbolTable } from './model.ts';
 
 /** A release as people write it: `kabi-rhel94`, `rhel94`, `9.4`. */
 const digits = (release: string): string => release.replace(/\D/g, '');
@@ -23,6 +24,22 @@ export function listsOfRelease(lists: readonly Stablelist[], release?: string): 
 }
 
 const orderOf = ({ release = '' }: Stablelist): string => release;
+
+/** Of lists of the same symbols: that with CRCs tells more than one without. */
+export const tellsMost = (lists: readonly Stablelist[]): Stablelist | undefined =>
+  lists.find(({ exports }) => exports) ?? lists[0];
+
+/**
+ * What a kernel does not export as a list with CRCs has it: `before` is the list's. A kernel of which not all is known may
+ * export what it seems to lack.
+ */
+export function sinceList(
+  list: SymbolTable,
+  { symbols, partial }: Pick<KernelSymbols, 'symbols' | 'partial'>,
+): KernelDifference {
+  const found = compareKernels(list, symbols, new Set(list.keys()));
+  return { ...found, added: [], removed: partial === undefined ? found.removed : [] };
+}
 
 /** Whether a list is of that architecture, by its file's name or its own. */
 export const isOfArch = ({ arch, name }: Stablelist, wanted: string): boolean =>

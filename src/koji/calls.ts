@@ -248,7 +248,12 @@ export const listBuildRPMs = (build: number): Call<Rpm[]> => call('listBuildRPMs
 export const listRPMs = (where: { readonly componentBuildrootID: number }): Call<Rpm[]> =>
   call('listRPMs', rpms, [], where);
 
-const texts = z.array(z.string()).default([]);
+/** Where the hub's rpm is an old one, a text that is no UTF-8 comes as its bytes (koji.get_header_field). */
+const headerText = z.union([
+  z.string(),
+  z.instanceof(Uint8Array).transform((bytes) => Buffer.from(bytes).toString('latin1')),
+]);
+const texts = z.array(headerText).default([]);
 const numbers = z.array(z.int()).default([]);
 const rpmHeaders = z.object({
   PROVIDENAME: texts,

@@ -9,6 +9,12 @@ import { replyTo, routeFor, words } from './route.ts';
 /** A file that cannot be had; the message says which, why, and what to do. */
 export class DownloadError extends Error {
   override readonly name = 'DownloadError';
+  /** Whether another try, later, may have it. */
+  readonly passes: boolean;
+  constructor(message: string, passes = false) {
+    super(message);
+    this.passes = passes;
+  }
 }
 
 /** A file on its way. Its parts throw DownloadError; `close` ends it at any time. */
@@ -47,14 +53,16 @@ export function createFetch(
     try {
       return await replyTo({ ...to, method: 'GET', agent: route.agent(false), headers }, '', stop.signal);
     } catch (error) {
-      if (stop.signal.aborted) throw new DownloadError(words(stop.signal.reason));
-      throw new DownloadError(`${url.href}: ${route.problem(error, words)}; check topurl in [koji]`);
+      if (stop.signal.aborted) throw stop.signal.reason;
+      throw new DownloadError(`${url.href}: ${route.problem(error, words)}; check topurl in [koji]`, true);
     }
   };
   return async (first) => {
     const stop = new AbortController();
     const patience = createPatience(timeout, () =>
-      stop.abort(new DownloadError(`${first}: nothing came within ${timeout} ms; try again, or see timeout`)),
+      stop.abort(
+        new DownloadError(`${first}: nothing came within ${timeout} ms; try again, or see timeout`, true),
+      ),
     );
     patience.begin();
     try {
@@ -104,7 +112,7 @@ function redirectOf(reply: IncomingMessage, url: URL): URL | null {
     throw new DownloadError(`${url.href}: leads to ${next.href}, which ${other}`);
   }
   const why = status === 404 ? 'there is no such file (HTTP 404)' : `HTTP ${status} ${statusMessage}`;
-  throw new DownloadError(`${url.href}: ${why}; check topurl in [koji]`);
+  throw new DownloadError(`${url.href}: ${why}; check topurl in [koji]`, status >= 500 || status === 429);
 }
 
 async function* partsOf(
@@ -129,7 +137,7 @@ async function* partsOf(
   } catch (error) {
     if (error instanceof DownloadError) throw error;
     if (signal.reason instanceof DownloadError) throw signal.reason;
-    throw new DownloadError(`${name}: broke off after ${size} bytes: ${words(error)}; try again`);
+    throw new DownloadError(`${name}: broke off after ${size} bytes: ${words(error)}; try again`, true);
   } finally {
     close();
   }

@@ -2,15 +2,29 @@
 import type { Gate } from '../core/model.ts';
 import type { Hub } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
+import type { KernelOfBuild } from './rpms.ts';
+
+/** The types (BTF) of a kernel as they are in its vmlinux, or why they cannot be had, on one line. */
+export type KernelTypes =
+  | { readonly btf: Uint8Array; readonly file: string }
+  /** `later`: that may pass. */
+  | { readonly btf: null; readonly why: string; readonly later: boolean };
+
+/** Fetches the types of a kernel build for an architecture. */
+export type TypesOf = (kernel: KernelOfBuild & { readonly arch: string }) => Promise<KernelTypes>;
 
 export interface Context {
   readonly gates: readonly Gate[];
   readonly hub: Hub;
+  /** Its reads, for what every look asks: those that looks ask for at the same time go in one request. */
+  readonly together: Pick<Hub, 'readAll'>;
   readonly store: Store;
   /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;
   /** How far the machine's clock is ahead of that, in ms. */
   readonly ahead: () => number;
+  /** Absent: there is nowhere to have them from. */
+  readonly typesOf?: TypesOf;
   /** Id of the hub's user that the gate is logged in as. */
   readonly user: () => Promise<number>;
   /** In ms: between looks at running tasks, and for a write without an answer to arrive. */

@@ -10,6 +10,7 @@ import {
 } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { HubError, unwrap } from '../koji/hub.ts';
+import { wantCauses } from './causes.ts';
 import type { Context } from './context.ts';
 import { hasEnded, readEvidence } from './evidence.ts';
 import { runKey } from './keys.ts';
@@ -40,7 +41,10 @@ export async function followTask(context: Context, id: number, tries: number): P
     if (task && !hasEnded(task.state)) return;
     const ending = task ? await endingOf(context, gate, run, intent, task, isLastTry(tries)) : gone;
     // Somebody else may have been faster: no fact is recorded twice.
-    if (ending && !(await isOver(context, run, intent))) await store.end(run, intent, ending);
+    if (ending && !(await isOver(context, run, intent))) {
+      await store.end(run, intent, ending);
+      if (ending.how === 'failed') wantCauses(context);
+    }
   }
   want(runKey(owner.gate, owner.build));
 }

@@ -8,11 +8,8 @@ import { DownloadError, type Fetch, rpmUrl } from '../koji/download.ts';
 import { type Hub, HubError, SettingsError, unwrap } from '../koji/hub.ts';
 import { holdsKernel, imageOfRpm } from '../symbols/kernelrpm.ts';
 import { streamSource } from '../symbols/source.ts';
-
-/** A kernel's types as they are to be kept, or why they cannot be had, on one line. */
-export type KernelTypes =
-  | { readonly btf: Uint8Array; readonly file: string }
-  | { readonly btf: null; readonly why: string };
+import type { KernelTypes } from './context.ts';
+import type { KernelOfBuild } from './rpms.ts';
 
 /** Where files are fetched from: `topurl` of the configuration. */
 export interface FileServer {
@@ -22,18 +19,18 @@ export interface FileServer {
 
 /**
  * The types of a kernel of a build for one architecture. The rpm is told by its list of files, and fetched up to the end of
- * the kernel in it; nothing is kept.
- * @param kernel its package and variant, as `readKernel` has them
+ * the kernel in it; nothing is kept. With its first two arguments given, it is a `TypesOf`.
  */
 export async function typesOfBuild(
   hub: Pick<Hub, 'read' | 'readAll'>,
   files: FileServer,
-  build: Build,
-  kernel: KernelName & { readonly arch: string },
+  kernel: KernelOfBuild & { readonly arch: string },
 ): Promise<KernelTypes> {
-  if (files.topurl === undefined)
-    return { btf: null, why: "topurl in [koji] does not say where the hub's files are" };
+  const none = (why: string, later = false) => ({ btf: null, why, later });
+  if (files.topurl === undefined) return none("topurl in [koji] does not say where the hub's files are");
   try {
+    const build = await hub.read(koji.getBuild(kernel.id));
+    if (!build) return none(`the hub has no build ${kernel.id}`);
     const rpms = await kernelRpms(hub, build, kernel);
     let without: string | null = null;
     for (const rpm of rpms) {
@@ -44,10 +41,12 @@ export async function typesOfBuild(
     const why = without
       ? `${without} was built without types (CONFIG_DEBUG_INFO_BTF)`
       : `none of its rpms for ${kernel.arch} holds a kernel that is known here`;
-    return { btf: null, why };
+    return none(why);
   } catch (error) {
     if (!isExpected(error)) throw error;
-    return { btf: null, why: error.message };
+    const passes =
+      error instanceof DownloadError ? error.passes : error instanceof HubError && error.kind !== 'refused';
+    return none(error.message, passes);
   }
 }
 

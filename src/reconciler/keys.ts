@@ -5,6 +5,8 @@
 
 /** Look at all that any lost message would have told. */
 export const SWEEP = 'sweep';
+/** Look for why kernels break kmods. */
+export const CAUSES = 'causes';
 /** Look at what persons have said. */
 export const PEOPLE = 'people';
 /** Look at which kernels stand in a watched tag, or at who builds in a build tag. */
@@ -23,7 +25,7 @@ export const repoKey = (gate: string, build: number, baseline: number): string =
 
 /** A key in its parts; names may have spaces. */
 export type Key =
-  | { readonly kind: 'sweep' | 'people' }
+  | { readonly kind: 'sweep' | 'people' | 'causes' }
   | { readonly kind: 'tag'; readonly name: string }
   | { readonly kind: 'build' | 'task'; readonly id: number }
   | { readonly kind: 'run' | 'symbols'; readonly build: number; readonly gate: string }
@@ -35,6 +37,7 @@ export function parseKey(key: string): Key {
   switch (kind) {
     case 'sweep':
     case 'people':
+    case 'causes':
       return { kind };
     case 'tag':
       return { kind, name: rest };

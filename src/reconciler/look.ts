@@ -12,6 +12,7 @@ import { HubError, unwrap } from '../koji/hub.ts';
 import { OvertakenError } from '../store/error.ts';
 import { act } from './act.ts';
 import { findBaselineRepo } from './baseline.ts';
+import { wantCauses } from './causes.ts';
 import { choose } from './choose.ts';
 import type { Context } from './context.ts';
 import { isLastTry } from './follow.ts';
@@ -233,6 +234,7 @@ export async function readRunSymbols(
   const { gate, run } = live;
   const shown = await readSymbols(context, gate, run, isLastTry(tries));
   await store.showSymbols(run, shown, now());
+  wantCauses(context);
   want(runKey(name, build));
 }
 

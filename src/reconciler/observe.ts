@@ -54,10 +54,10 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
 const DAY = 24 * 3_600_000;
 
 /** All in one request, by the build tag that the gate's target had before; where it has another one, once more. */
-async function askHub({ hub, user, buildTags }: Context, gate: Gate, run: Run) {
+async function askHub({ together, user, buildTags }: Context, gate: Gate, run: Run) {
   const { id, name } = run.kernel;
   const ask = async (known: string | undefined) => {
-    const { history, targets, latest, sideTags } = await readGroups(hub, {
+    const { history, targets, latest, sideTags } = await readGroups(together, {
       history: [koji.queryTagHistory(id)],
       targets: gate.build ? [koji.getBuildTarget(gate.build.target)] : [],
       latest: known === undefined ? [] : [koji.getLatestBuilds(known, { package: name })],

@@ -6,8 +6,10 @@ import type { Logger } from 'pino';
 import type { Gate, Hint } from '../core/model.ts';
 import * as koji from '../koji/calls.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
+import { shareReads } from '../koji/share.ts';
 import type { Store } from '../store/store.ts';
-import type { Context } from './context.ts';
+import { createExplainer } from './causes.ts';
+import type { Context, TypesOf } from './context.ts';
 import { followTask } from './follow.ts';
 import { buildKey, PEOPLE, parseKey, runKey, SWEEP, tagKey, taskKey } from './keys.ts';
 import { findRepo, lookAt, readRunSymbols } from './look.ts';
@@ -20,6 +22,8 @@ export interface ReconcilerOptions {
   readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
   readonly hub: Hub;
   readonly store: Store;
+  /** Where kernels' types come from. Default: from nowhere, and nobody is told why symbols changed. */
+  readonly typesOf?: TypesOf;
   readonly log: Logger;
   /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;
@@ -27,7 +31,7 @@ export interface ReconcilerOptions {
   readonly ahead?: () => number;
   /** In [0, 1); spreads retries. */
   readonly random: () => number;
-  /** So many keys are at work at a time; one: each in its turn. Default: 8. */
+  /** So many keys are at work at a time; one: each in its turn. Default: 24. */
   readonly lanes?: number;
   /** Called when work on a key is over: then `turn` may have more to do. */
   readonly onFree?: () => void;
@@ -52,7 +56,8 @@ export interface Reconciler {
   step(signal?: AbortSignal): Promise<number>;
 }
 
-const LANES = 8;
+/** Looks that are at work at the same time share their requests, so more of them cost the hub less. */
+const LANES = 24;
 /** More keys than these are not kept: then a sweep finds what they would have told. */
 const KEYS_MOST = 50_000;
 
@@ -62,11 +67,14 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const unread = new Map<string, string>();
   const context: Context = {
     ...{ gates, hub, store, now, ahead, pace, unread },
+    together: { readAll: shareReads(hub) },
+    ...(options.typesOf && { typesOf: options.typesOf }),
     user: userOf(hub),
     buildTags: new Map(),
     want: (key, due = now()) => queue.add(key, due),
   };
   const visits = createVisits(context);
+  const explain = createExplainer(context);
   const working = new Set<Promise<void>>();
   queue.add(SWEEP, now());
 
@@ -79,6 +87,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         return visits.sweep();
       case 'people':
         return visits.people();
+      case 'causes':
+        return explain();
       case 'tag':
         return visits.tag(key.name);
       case 'build':

@@ -91,10 +91,10 @@ export async function readKernel(
 const MANY = 1000;
 
 /**
- * The same kernel, partial also where an rpm gives no symbol whose namesake of a baseline gave thousands. Those that other
- * rpms give now have only moved.
+ * The same kernel, partial also where an rpm gives no symbol whose namesake of another kernel gives thousands. Those that
+ * other rpms give here have only moved.
  */
-export function besideBaseline(
+export function besideAnother(
   kernel: BuiltKernel,
   { tables }: BuiltKernel,
   { nvr }: Pick<KernelRef, 'nvr'>,
@@ -103,10 +103,10 @@ export function besideBaseline(
   for (const [arch, names] of kernel.names) {
     const now = kernel.tables.get(arch) ?? new Map();
     const giving = new Set([...now.values()].map(({ provider }) => provider));
-    const before = [...(tables.get(arch)?.values() ?? [])];
+    const others = [...(tables.get(arch)?.values() ?? [])];
     for (const name of names) {
       if (giving.has(name) || partial.has(arch)) continue;
-      const gave = before.filter(({ provider }) => provider === name);
+      const gave = others.filter(({ provider }) => provider === name);
       const moved = gave.filter((symbol) => now.has(symbol.name)).length;
       if (gave.length >= MANY && moved < gave.length / 2)
         partial.set(arch, `${name} provides no symbol, and that of ${nvr} provided ${gave.length}`);

@@ -39,9 +39,9 @@ function isDoneByReply({ kind }: Write): boolean {
 }
 
 /** Tasks that have ended, or of which the hub does not say so, want to be read. */
-async function findEnded({ hub, want }: Context, open: readonly Intent[]): Promise<void> {
+async function findEnded({ together, want }: Context, open: readonly Intent[]): Promise<void> {
   const running = open.flatMap(({ receipt }) => receipt?.task ?? []);
-  const answers = await hub.readAll(running.map((task) => koji.getTaskInfo(task)));
+  const answers = await together.readAll(running.map((task) => koji.getTaskInfo(task)));
   for (const [i, id] of running.entries()) {
     const answer = answers[i];
     if (!answer?.ok || !answer.value || hasEnded(answer.value.state)) want(taskKey(id));

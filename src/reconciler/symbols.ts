@@ -8,21 +8,29 @@ import type {
   KernelChange,
   KernelRef,
   Kmod,
+  ListChange,
   LogError,
   Run,
   Stablelist,
   SymbolEvidence,
   SymbolsShown,
 } from '../core/model.ts';
-import { CAUSES, compareKernels, compareKmods, type KmodComparison } from '../kabi/compare.ts';
+import {
+  CAUSES,
+  compareKernels,
+  compareKmods,
+  type KernelDifference,
+  type KmodComparison,
+} from '../kabi/compare.ts';
 import { type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
 import { machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
+import { sinceList } from '../kabi/stablelist.ts';
 import { type HubError, isUnknown } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import {
   archesOf,
   type BuiltKernel,
-  besideBaseline,
+  besideAnother,
   type Lose,
   readKernel,
   readKmodRpms,
@@ -43,15 +51,24 @@ export async function readSymbols(
   last = false,
 ): Promise<SymbolsShown<ArchDetail>> {
   const { id, name } = run.kernel;
-  const read = baselineReader(context, gate, run, last);
   // All kmods are measured by it, so it is waited for, and with it the files of a build that was only just made.
   const lose: Lose = (_, { kind }) => last && kind === 'refused';
   const own = await readKernel(context, { id, name, variant: gate.variant }, lose);
+  const read = baselineReader(context, gate, run, last, own);
   const before = await read(run.baseline);
-  const kernel = before?.kernel ? besideBaseline(own, before.kernel, before.ref) : own;
+  // A damage that a waiver has let through once is seen beside a kernel from before it.
+  const others = run.strategy === 'rebuild' ? [] : run.kmods.flatMap((kmod) => measuredBy(kmod, run));
+  let kernel = own;
+  for (const ref of [run.baseline, ...others]) {
+    const other = await read(ref);
+    if (other?.kernel) kernel = besideAnother(kernel, other.kernel, other.ref);
+  }
   return {
     kmods: run.strategy === 'rebuild' ? [] : await readKmods(context, run, kernel, read, last),
     change: before && changeSince(before, kernel, gate.stablelist),
+    ...(gate.stablelist?.exports && {
+      sinceList: changesSinceList(gate.stablelist.exports, kernel, before?.kernel),
+    }),
     stablelist: gate.stablelist?.effect ?? null,
   };
 }
@@ -228,14 +245,23 @@ interface Baseline {
 
 type BaselineReader = (ref: KernelRef | null) => Promise<Baseline | null>;
 
-/** @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own */
-function baselineReader(context: Context, { variant }: Gate, { kernel }: Run, last = false): BaselineReader {
+/**
+ * @param now the run's kernel: where thousands of its symbols are in an rpm that gave none before, that one was damaged
+ * @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own
+ */
+function baselineReader(
+  context: Context,
+  { variant }: Gate,
+  { kernel }: Run,
+  last = false,
+  now?: BuiltKernel,
+): BaselineReader {
   const lose: Lose = (_, error) => isBearable(error, last);
   const known = new Map<number, Baseline>();
   const readAnew = async (ref: KernelRef): Promise<Baseline> => {
     try {
       const read = await readKernel(context, { id: ref.id, name: kernel.name, variant }, lose);
-      return { ref, kernel: read, unreadable: null };
+      return { ref, kernel: now ? besideAnother(read, now, kernel) : read, unreadable: null };
     } catch (error) {
       // Old builds and their files are removed in time: that is no reason to judge nothing.
       if (!isUnknown(error)) throw error;
@@ -314,7 +340,7 @@ interface Side {
 
 /** What is not in a table that may not be all of it is neither new nor gone. */
 function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelist | null): ArchChange {
-  const list = stablelist ? (stablelist.symbols[arch] ?? stablelist.symbols['*']) : [];
+  const list = stablelist ? listedOn(arch, stablelist) : [];
   const found = compareKernels(before.table, after.table, new Set(list));
   const { common, changed, everythingChanged } = found;
   const added = before.partial === undefined ? found.added : [];
@@ -324,7 +350,6 @@ function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelis
     before.table.has(symbol)
       ? after.partial !== undefined && !after.table.has(symbol)
       : before.partial !== undefined;
-  const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
   return {
     arch,
     common,
@@ -333,10 +358,39 @@ function changeOf(arch: string, before: Side, after: Side, stablelist: Stablelis
     changed: changed.length,
     everything: everythingChanged,
     ...(why !== undefined && { partial: { why, listed: list?.filter(isUntold).length ?? 0 } }),
-    listed: list
-      ? [...gone, ...changed]
-          .filter(({ stable }) => stable)
-          .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }))
-      : null,
+    listed: list ? listedIn({ removed, changed }) : null,
   };
+}
+
+/** Listed symbols that went or changed. */
+function listedIn({ removed, changed }: Pick<KernelDifference, 'removed' | 'changed'>) {
+  const gone = removed.map(({ crc, ...lone }) => ({ ...lone, before: crc, after: null }));
+  return [...gone, ...changed]
+    .filter(({ stable }) => stable)
+    .map(({ symbol, before, after, provider }) => ({ symbol, before, after, provider }));
+}
+
+/** Of the architecture, or of any. */
+const onArch = <T>(arch: string, of: Readonly<Record<string, T>>): T | undefined => of[arch] ?? of['*'];
+
+/** What must not change on an architecture: nothing where the list tells by itself how all of it must be. */
+const listedOn = (arch: string, { symbols, exports = {} }: Stablelist): readonly string[] | undefined =>
+  onArch(arch, exports) ? [] : onArch(arch, symbols);
+
+/** What is not as a list with CRCs has it, on each architecture that the kernel or the one before it is built for. */
+function changesSinceList(
+  exports: NonNullable<Stablelist['exports']>,
+  kernel: BuiltKernel,
+  before: BuiltKernel | null | undefined,
+): ListChange[] {
+  const arches = new Set([...kernel.tables.keys(), ...(before?.tables.keys() ?? [])]);
+  return [...arches].flatMap((arch) => {
+    const list = onArch(arch, exports);
+    if (!list) return [];
+    const symbols = kernel.tables.get(arch) ?? new Map();
+    const why = kernel.partial.get(arch);
+    const untold = why === undefined ? [] : [...list.keys()].filter((symbol) => !symbols.has(symbol));
+    const listed = listedIn(sinceList(list, { symbols, ...(why !== undefined && { partial: why }) }));
+    return [{ arch, listed, ...(why !== undefined && { partial: { why, listed: untold.length } }) }];
+  });
 }

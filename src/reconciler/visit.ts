@@ -4,6 +4,7 @@ import { isDraft } from '../core/names.ts';
 import { reopens } from '../core/verdict.ts';
 import * as koji from '../koji/calls.ts';
 import { unwrap } from '../koji/hub.ts';
+import { wantCauses } from './causes.ts';
 import type { Context } from './context.ts';
 import { buildKey, PEOPLE, runKey, tagKey } from './keys.ts';
 import { isWantedAgain } from './look.ts';
@@ -33,6 +34,7 @@ export function createVisits(context: Context) {
     /** All that any lost message would have told. */
     async sweep(): Promise<void> {
       want(PEOPLE);
+      wantCauses(context);
       for (const tag of watched) want(tagKey(tag));
       await wantLive();
     },

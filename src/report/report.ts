@@ -1,5 +1,6 @@
 /** A run as people and programs read it: derived from its facts alone. */
 
+import type { ToldCauses } from '../btf/told.ts';
 import type { Outcome } from '../core/cell.ts';
 import { type Judging, type KmodStanding, standings } from '../core/judge.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type Intent,
   type KernelChange,
   type KernelRef,
+  type ListChange,
   type LogError,
   type Run,
   type SymbolEvidence,
@@ -115,11 +117,15 @@ export interface RunReport {
   readonly needs_rebuild: readonly string[];
   /** What changed in the kernel's symbols since the newest one that passed; null where that was not looked at. */
   readonly kernel_change: KernelChange | null;
+  /** What is not as the gate's stablelist has it, by architecture, `before` being the list's CRC; absent: it has none. */
+  readonly since_list?: readonly ListChange[];
   /**
    * Symbols that broke kmods, worst first, by architecture; empty with the strategy `rebuild`, absent where each
    * symbol was not read.
    */
   readonly blame?: readonly BlameReport[];
+  /** Which declarations changed in the kernel's source, by architecture; absent: nobody has looked. */
+  readonly causes?: readonly ToldCauses[];
   /** What the gate did to tags, in order. */
   readonly tag_changes: readonly {
     readonly change: string;
@@ -195,6 +201,7 @@ export interface Explanation {
  * @param gate as the configuration has it
  * @param said the last state line of the journal
  * @param now which waivers of an undecided run hold
+ * @param causes what was found of why symbols changed
  * @param detail every symbol that was compared; without it the report has no `symbols` of kmods and no `blame`
  */
 export function reportOf(
@@ -203,6 +210,7 @@ export function reportOf(
   said: string | undefined,
   links: Links,
   now: number,
+  causes: readonly ToldCauses[] = [],
   detail?: readonly SymbolEvidence<ArchDetail>[],
 ): RunReport {
   const url = links.build(run.kernel.id);
@@ -223,7 +231,9 @@ export function reportOf(
     held_by: hold ? { by: hold.by, at: hold.at, reason: hold.reason } : null,
     needs_rebuild: needRebuild(run, kmods),
     kernel_change: run.symbols?.change ?? null,
+    ...(run.symbols?.sinceList && { since_list: run.symbols.sinceList }),
     ...(detail && { blame: blameReport(run, detail) }),
+    ...(causes.length > 0 && { causes }),
     tag_changes: run.intents
       .filter(({ write }) => write.kind === 'tag' || write.kind === 'untag')
       .map((intent) => tagReport(intent, links)),
@@ -422,7 +432,7 @@ function blameReport({ symbols }: Run, detail: readonly SymbolEvidence<ArchDetai
   const all = detail.flatMap(({ kmod, arches }) => arches.map((of) => ({ kmod, ...of })));
   const arches = [...new Set(all.map(({ arch }) => arch))];
   const listed = new Set(
-    symbols?.change?.arches.flatMap(({ arch, listed }) =>
+    [...(symbols?.change?.arches ?? []), ...(symbols?.sinceList ?? [])].flatMap(({ arch, listed }) =>
       (listed ?? []).map(({ symbol }) => `${arch} ${symbol}`),
     ),
   );

@@ -1,20 +1,19 @@
-/** Finished builds of kernels and kmods: their tasks, their rpms, and what those provide and require. */
+/** Finished builds of kernels and kmods: their tasks, and their rpms. */
 import { Fault, type XmlValue } from '../koji/xmlrpc.ts';
 import { addRpm } from './buildroot.ts';
 import { rootLog, writtenLog } from './logs.ts';
 import { finishRepo, initRepo } from './repos.ts';
+import { importsFor, type NewRpm, rpmOf, rpmsOf, sourceRpm } from './rpms.ts';
 import type { Kernel, Kmod, Scenario } from './scenario.ts';
 import { buildInfo, taskNews, userInfo } from './shapes.ts';
 import {
   BUILD,
   type Build,
-  type Dep,
   digest,
   FAULT,
   findBuild,
   newEvent,
   packageId,
-  type Rpm,
   row,
   type State,
   TASK,
@@ -25,11 +24,6 @@ import {
 } from './state.ts';
 import { tagsOf } from './tags.ts';
 import { makeTask, tellTask, upload } from './tasks.ts';
-
-/** rpm's dependency flags: EQUAL; the same found by a generator; LESS|EQUAL on a feature of rpm. */
-const EQUAL = 8;
-const FOUND_REQUIRES = 16392;
-const RPMLIB = 16777226;
 
 /** Let a build be complete: build task, rpms, messages, all at this moment and on behalf of `owner`. */
 export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Build {
@@ -56,12 +50,12 @@ export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Bui
   };
   state.builds.push(build);
   tell(state, { kind: 'build', old: null, build: buildInfo(state, build), task: taskNews(task) });
-  addRpm(state, rpmOf(build, spec.name, 'src', []));
+  addTo(state, build, sourceRpm(spec));
   const arches = ('imports' in spec && spec.arches) || state.scenario.arches;
   for (const arch of arches) buildArch(state, owner, task, spec, build, arch);
   // 32-bit tools beside 64-bit modules, as multilib repositories want them.
   const others = 'imports' in spec ? (spec.userspace ?? []).filter((arch) => !arches.includes(arch)) : [];
-  for (const arch of others) addRpm(state, rpmOf(build, `${spec.name}-tools`, arch, []));
+  for (const arch of others) addTo(state, build, rpmOf(spec, `${spec.name}-tools`, arch));
   build.state = BUILD.COMPLETE;
   build.completion = state.now;
   tell(state, { kind: 'build', old: BUILD.BUILDING, build: buildInfo(state, build), task: taskNews(task) });
@@ -80,8 +74,10 @@ function buildArch(
   const request = [parent.request[0] ?? null, spec.tags[0] ?? 'none', arch, true, {}];
   const task = makeTask(state, { method: 'buildArch', request, owner: owner.id, parent, label: arch, arch });
   runNow(state, task);
-  const rpms = 'symbols' in spec ? kernelRpms(spec, build, arch) : kmodRpms(spec, build, arch);
-  const names = rpms.map((rpm) => `${addRpm(state, rpm).name}-${build.version}-${build.release}.${arch}.rpm`);
+  const rpms = rpmsOf(spec, arch, state.scenario.kernels);
+  const names = rpms.map(
+    (rpm) => `${addTo(state, build, rpm).name}-${build.version}-${build.release}.${arch}.rpm`,
+  );
   const files = Object.fromEntries([...names, `${build.nvr}.src.rpm`].map((name) => [name, 'rpm']));
   const paths = upload(state, task, {
     'build.log': writtenLog(names, arch),
@@ -122,11 +118,12 @@ export function importReal(
     state: BUILD.COMPLETE,
   };
   state.builds.push(build);
-  addRpm(state, rpmOf(build, name, 'src', []));
+  addTo(state, build, sourceRpm(build));
   for (const { arch, kernel } of built) {
-    const crcs = new Map(kernel?.symbols.map((symbol) => [symbol.name, symbol.crc]));
-    const imports = kmod.imports.map((of) => ({ ...of, crc: crcs.get(of.name) ?? of.crc }));
-    for (const rpm of kmodRpms({ ...kmod, imports }, build, arch)) addRpm(state, rpm);
+    const built_for = kernel && kmod.built_for?.length ? [kernel.nvr] : [];
+    const imports = importsFor(kmod, kernel);
+    const spec = { ...kmod, release, imports, built_for, unreadable: [] };
+    for (const rpm of rpmsOf(spec, arch, state.scenario.kernels)) addTo(state, build, rpm);
   }
   tell(state, {
     kind: 'build',
@@ -167,6 +164,8 @@ export function promoteBuild(state: State, user: User, draft: Build): Build {
   return build;
 }
 
+const addTo = (state: State, { id }: Build, rpm: NewRpm) => addRpm(state, { ...rpm, build_id: id });
+
 /** A repo of the tag as it is now, with the task that made it. */
 export function importRepo(state: State, owner: User, tag: Tag): void {
   const task = makeTask(state, { method: 'newRepo', request: [tag.name], owner: owner.id });
@@ -189,79 +188,6 @@ function closeNow(state: State, task: Task, value: XmlValue): void {
   if (task.awaited) task.awaited = false;
   state.live.delete(task);
   tellTask(state, task, TASK.OPEN);
-}
-
-type NewRpm = Omit<Rpm, 'id' | 'buildtime'>;
-
-function rpmOf(
-  build: Build,
-  name: string,
-  arch: string,
-  provides: readonly Dep[],
-  requires: readonly Dep[] = [],
-): NewRpm {
-  const { id, version } = build;
-  const release = build.release.replace(/,draft_\d+$/, '');
-  const own = arch === 'src' ? [] : selfProvides(name, `${version}-${release}`, arch);
-  return { build_id: id, name, version, release, arch, provides: [...provides, ...own], requires };
-}
-
-/** What rpm itself makes every package provide: its name, and its name with the ISA. */
-function selfProvides(name: string, version: string, arch: string): Dep[] {
-  const isa = arch.replace('x86_64', 'x86-64').replace('aarch64', 'aarch-64');
-  return [name, `${name}(${isa})`].map((provided) => ({ name: provided, version, flags: EQUAL }));
-}
-
-/**
- * vmlinux's exports are in -core, those of modules in -modules, unless all are one rpm, and some in an rpm of their own;
- * and so for each variant.
- */
-function kernelRpms(kernel: Kernel, build: Build, arch: string): NewRpm[] {
-  const { name, version, release, variants, single, others } = kernel;
-  const uname = { version: `${version}-${release}.${arch}`, flags: EQUAL };
-  const partsOf = (prefix: string, symbols: Kernel['symbols']) => {
-    const exported = (from: Kernel['symbols']) =>
-      from.map((symbol) => ({ name: `kernel(${symbol.name})`, version: symbol.crc, flags: EQUAL }));
-    const itself = { name: 'kernel-uname-r', ...uname };
-    const apart = [...new Set(symbols.flatMap(({ rpm }) => rpm ?? []))].map((rpm) =>
-      rpmOf(build, `${prefix}-${rpm}`, arch, exported(symbols.filter((symbol) => symbol.rpm === rpm))),
-    );
-    const rest = symbols.filter(({ rpm }) => rpm === undefined);
-    const files = [`/lib/modules/${uname.version}/vmlinuz`];
-    if (single) return [{ ...rpmOf(build, prefix, arch, [...exported(rest), itself]), files }, ...apart];
-    const [core, modules] = [true, false].map((vmlinux) =>
-      exported(rest.filter((symbol) => symbol.vmlinux === vmlinux)),
-    );
-    return [
-      ...apart,
-      rpmOf(build, `${prefix}-modules`, arch, modules ?? []),
-      { ...rpmOf(build, `${prefix}-core`, arch, [...(core ?? []), itself]), files },
-    ];
-  };
-  return [
-    ...partsOf(name, kernel.symbols),
-    ...(single ? [] : [rpmOf(build, name, arch, [])]),
-    rpmOf(build, `${name}-devel`, arch, [{ name: `${name}-devel-uname-r`, ...uname }]),
-    ...Object.entries(variants).flatMap(([variant, symbols]) => partsOf(`${name}-${variant}`, symbols)),
-    ...(others ?? []).map((other) => rpmOf(build, other, arch, [])),
-  ];
-}
-
-function kmodRpms({ name, imports, variants, exports, needs }: Kmod, build: Build, arch: string): NewRpm[] {
-  const ksyms = (symbols: Kmod['exports'], flags: number) =>
-    Object.entries(symbols).map(([symbol, version]) => ({ name: `ksym(${symbol})`, version, flags }));
-  const rpmlib = { name: 'rpmlib(CompressedFileNames)', version: '3.0.4-1', flags: RPMLIB };
-  const importing = (rpm: string, symbols: Kmod['imports']) => {
-    const found = symbols.map(({ name: symbol, crc }) => ({
-      name: `kernel(${symbol})`,
-      version: crc,
-      flags: FOUND_REQUIRES,
-    }));
-    const others = ksyms(needs, FOUND_REQUIRES);
-    return rpmOf(build, rpm, arch, ksyms(exports, EQUAL), [...found, ...others, rpmlib]);
-  };
-  const others = Object.entries(variants).map(([variant, own]) => importing(`${name}-${variant}`, own));
-  return [importing(name, imports), ...others];
 }
 
 /** The kernel of that NVR in the scenario. Throws an Error that lists the others. */

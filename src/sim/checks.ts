@@ -1,6 +1,7 @@
 /** Whether a scenario goes together: its names, and what its tags take. */
 import { type Finding, unknownName } from '../config/mistakes.ts';
-import type { Scenario, ScenarioFile } from './scenario.ts';
+import { rpmsOf } from './rpms.ts';
+import type { Kernel, Kmod, Scenario, ScenarioFile } from './scenario.ts';
 
 /** Whatever a scenario names must be there, once: a typing error would otherwise show as odd behaviour. */
 export function checkNames(scenario: Scenario): Finding[] {
@@ -31,6 +32,11 @@ export function checkNames(scenario: Scenario): Finding[] {
     pattern === undefined || /[*?]/.test(pattern) || known.includes(pattern)
       ? []
       : [unknownName(path, '', what, pattern, known)];
+  const unreadable = (build: Kernel | Kmod, path: Finding['path']) => {
+    const rpms = scenario.arches.flatMap((arch) => rpmsOf(build, arch, kernels));
+    const made = new Set(rpms.flatMap(({ name, arch }) => [name, `${name}.${arch}`]));
+    return lacks([...made], 'rpm', build.nvr, [...path, 'unreadable'], build.unreadable ?? []);
+  };
   return [
     ...twice(['users'], people),
     ...twice(['tags'], tags),
@@ -61,6 +67,12 @@ export function checkNames(scenario: Scenario): Finding[] {
       ),
     ),
     ...builds.flatMap(({ build, path }) => lacks(tags, 'tag', build.nvr, path, build.tags)),
+    ...kmods.flatMap(({ nvr, built_for = [] }, i) => {
+      const known = kernels.map((kernel) => kernel.nvr);
+      return lacks(known, 'kernel', nvr, ['kmods', i, 'built_for'], built_for);
+    }),
+    ...[...kernels.entries()].flatMap(([i, it]) => unreadable(it, ['kernels', i])),
+    ...[...kmods.entries()].flatMap(([i, it]) => unreadable(it, ['kmods', i])),
     ...lacks(tags, 'tag', '', ['broken_repos'], broken_repos),
     ...Object.keys(policy.tag)
       .filter((user) => !people.includes(user))

@@ -12,6 +12,7 @@ import {
   query,
 } from './arguments.ts';
 import { promoteBuild } from './builds.ts';
+import { rpmHeader } from './rpms.ts';
 import { buildInfo, buildRow, buildrootInfo, listingInfo, rpmInfo, rpmRow, taggedInfo } from './shapes.ts';
 import { buildOf, FAULT, findBuild, python, type Rpm, row, type State, tagOf, userOf } from './state.ts';
 import { type TaggedQuery, taggedBuilds } from './tags.ts';
@@ -101,8 +102,14 @@ export const BUILD_METHODS: Methods = {
     return query(deps, arg(args, 'queryOpts'));
   },
   'getRPMHeaders rpmID? taskID? filepath? headers? strict?': ({ state }, args) => {
-    const rpm = state.rpms[integer(args, 'rpmID') - 1];
-    if (rpm === undefined || rpm.build_id === null) return {};
+    const id = integer(args, 'rpmID');
+    const rpm = state.rpms[id - 1];
+    const why =
+      (!rpm && `No such rpm: ${id}`) ||
+      (rpm?.build_id === null && `External rpm: ${id}`) ||
+      (rpm?.isLost && `Missing rpm file: ${rpm.name}-${rpm.version}-${rpm.release}.${rpm.arch}.rpm`);
+    if (why && arg(args, 'strict') === true) throw new Fault(FAULT.GENERIC, why);
+    if (!rpm || why) return {};
     return Object.fromEntries(
       list(arg(args, 'headers')).map((name) => [String(name), rpmHeader(rpm, String(name))]),
     );
@@ -155,22 +162,6 @@ function tagged(state: State, args: Args, query: TaggedQuery): XmlStruct[] {
     package: name === null ? null : String(name),
   };
   return taggedBuilds(state, tagOf(state, arg(args, 'tag')), full).map((each) => taggedInfo(state, each));
-}
-
-const FIELDS = { NAME: 'name', VERSION: 'version', FLAGS: 'flags' } as const;
-
-/** A header of an rpm file, in the few that speak of symbols and of names of files. */
-function rpmHeader(rpm: Rpm, header: string): XmlValue {
-  const files = (rpm.files ?? []).map((path) => /^(.*\/)([^/]*)$/.exec(path) ?? []);
-  const folders = [...new Set(files.map(([, folder = '']) => folder))];
-  if (header.toUpperCase() === 'DIRNAMES') return folders;
-  if (header.toUpperCase() === 'BASENAMES') return files.map(([, , name = '']) => name);
-  if (header.toUpperCase() === 'DIRINDEXES') return files.map(([, folder = '']) => folders.indexOf(folder));
-  const match = /^(PROVIDE|REQUIRE)(NAME|VERSION|FLAGS)$/.exec(header.toUpperCase());
-  if (match === null) throw new Fault(FAULT.GENERIC, `No such rpm header field: ${header}`);
-  const deps = match[1] === 'PROVIDE' ? rpm.provides : rpm.requires;
-  const field = FIELDS[match[2] as keyof typeof FIELDS];
-  return deps.map((dep) => dep[field]);
 }
 
 /** Rows of tag_listing as queryHistory has them; `active` is true or null, never false. */

@@ -58,7 +58,7 @@ export function madeOf(state: State, task: Task, tag: Tag, opts: XmlStruct): Mad
 
 /**
  * The hub's policies for what a build names: a repo, a source rpm that is to be imported. Throws fault 1004. Koji's own
- * rules let admins; a hub's rules bind them like everybody.
+ * rules let admins; a hub's rules bind them like everybody, unless they say otherwise.
  */
 export function assertBuildPolicies(state: State, task: Task, opts: XmlStruct): void {
   const { policy } = state.scenario;
@@ -68,7 +68,8 @@ export function assertBuildPolicies(state: State, task: Task, opts: XmlStruct): 
   function assertPolicy(name: string, users: Scenario['policy']['repo_id']): void {
     const owner = userOf(state, task.owner);
     const isDefault = users.length === 0;
-    if (isDefault ? hasPerm(owner, 'admin') : users.includes(owner.name)) return;
+    if ((isDefault || policy.admins) && hasPerm(owner, 'admin')) return;
+    if (users.includes(owner.name)) return;
     const why = isDefault ? ': Only admin can do this via default policy' : '';
     throw new Fault(FAULT.NOT_ALLOWED, `policy violation (${name})${why}`);
   }

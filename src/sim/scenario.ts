@@ -21,7 +21,7 @@ export interface KernelSymbol {
   readonly name: string;
   readonly crc: string;
   readonly vmlinux: boolean;
-  /** Where the rpm with its module ends neither in -core nor in -modules: `kvm`, `extra`. */
+  /** The rpm with its module, where that is neither -core nor -modules: `kernel-rt-kvm`, `kernel-uek-modules-wireless`. */
   readonly rpm?: string;
 }
 
@@ -36,10 +36,14 @@ export interface Kernel extends Nvr {
   readonly variants: Readonly<Record<string, readonly KernelSymbol[]>>;
   /** Each kernel is one rpm, as SUSE's are and EL's were; else it is one of -core and one of -modules. */
   readonly single: boolean;
-  /** Names of more rpms that the build makes, and that hold no kernel: `kernel-headers`, `kernel-tools-libs-devel`. */
+  /** Names of more rpms that the build makes: `kernel-headers`, `kernel-tools-libs-devel`. */
   readonly others?: readonly string[];
   /** Of its source rpm, the newest entry first, times in seconds; absent: none. */
   readonly changelog?: readonly { readonly at: number; readonly author: string; readonly text: string }[];
+  /** SUSE's: what it exports is provided as `ksym(FLAVOUR:SYM)`. */
+  readonly flavour?: string | null;
+  /** Rpms, as NAME or NAME.ARCH, of which the hub has no file any more. */
+  readonly unreadable?: readonly string[];
 }
 
 /** A built third-party module package. */
@@ -52,6 +56,17 @@ export interface Kmod extends Nvr {
   readonly needs: Readonly<Record<string, string>>;
   /** What other rpms of the same build, `NAME-VARIANT`, import. */
   readonly variants: Readonly<Record<string, Kmod['imports']>>;
+  /**
+   * NVRs of kernels that it is built for, with an rpm for each, as kmodtool makes them, and with the CRCs that these
+   * have; absent or empty: it is one rpm that asks for no kernel.
+   */
+  readonly built_for?: readonly string[];
+  /** The modules for all of those are in one rpm. */
+  readonly one_rpm?: boolean;
+  /** SUSE's: its rpm is `NAME-kmp-FLAVOUR`, and requires `ksym(FLAVOUR:SYM)`. */
+  readonly flavour?: string | null;
+  /** Rpms, as NAME or NAME.ARCH, of which the hub has no file any more. */
+  readonly unreadable?: readonly string[];
   /** The package whose `-devel` it builds against. */
   readonly kernel: string;
   /** NVR of the one kernel that its spec file asks for, whatever else is there. */
@@ -138,8 +153,10 @@ export interface Scenario {
     readonly password: string | null;
     readonly perms: readonly string[];
   }[];
-  /** Where a policy names nobody, admins may, as Koji's own rules have it; where it does, it binds admins too. */
+  /** Where a policy names nobody, admins may, as Koji's own rules have it. */
   readonly policy: {
+    /** Each policy begins with `has_perm admin :: allow`, as Koji's own do; absent: one that names users binds admins too. */
+    readonly admins?: boolean;
     /** User to patterns of tags that they may tag into and untag from. */
     readonly tag: Readonly<Record<string, readonly string[]>>;
     /** Users who may build with `repo_id` (policy build_from_repo_id). */
@@ -193,15 +210,21 @@ export function readScenario(file: string): ScenarioFile {
   const completed = new Set(entries.flatMap(({ complete }) => complete ?? []));
   const scenario: Scenario = {
     ...rest,
-    kernels: kernels.map(({ nvr, symvers, symbols, variants, built, ...kernel }, i) => {
+    kernels: kernels.map(({ nvr, symvers, symbols, variants, rpms, others, built, ...kernel }, i) => {
       const path = ['kernels', i];
-      const own = beside.one(path, nvr, { symbols, symvers }, parseSymvers, inlineSymbols);
-      const others = beside.all([...path, 'variants'], variants, parseSymvers, inlineSymbols);
-      const exports = new Set(own.map((symbol) => symbol.name));
+      const apart = Object.entries(beside.all([...path, 'rpms'], rpms, parseSymvers, inlineSymbols));
+      const own = [
+        ...beside.one(path, nvr, { symbols, symvers }, parseSymvers, inlineSymbols),
+        ...apart.flatMap(([rpm, those]) => those.map((it) => ({ ...it, vmlinux: false, rpm }))),
+      ];
       return {
         ...kernel,
         ...splitNvr(nvr),
-        ...{ symbols: own, exports, variants: others, built: built ?? !completed.has(nvr) },
+        symbols: own,
+        exports: new Set(own.map((symbol) => symbol.name)),
+        variants: beside.all([...path, 'variants'], variants, parseSymvers, inlineSymbols),
+        others: [...others, ...Object.keys(rpms)],
+        built: built ?? !completed.has(nvr),
       };
     }),
     kmods: kmods.map(({ nvr, modversions, imports, variants, ...kmod }, i) => {

@@ -67,9 +67,10 @@ const crcs = z.record(nonEmpty, crc, { error: 'a table of symbols with their CRC
 const symbols = z.union([nonEmpty, crcs], {
   error: 'a file beside the scenario, or a table of symbols with their CRCs, such as {a = "0x1"}',
 });
-const variants = z
-  .record(nonEmpty, symbols, { error: 'a table from variants, such as "rt", to their symbols' })
-  .default({});
+const symbolsOf = (what: string) =>
+  z.record(nonEmpty, symbols, { error: `a table from ${what} to their symbols` }).default({});
+const variants = symbolsOf('variants, such as "rt",');
+const flavour = nonEmpty.nullable().default(null);
 
 const timing = table(
   {
@@ -116,7 +117,10 @@ const kernel = table(
     single: bool(false),
     tags: names('tags'),
     built: z.boolean({ error: 'true or false' }).optional(),
+    rpms: symbolsOf('names of rpms, such as "kernel-modules-extra",'),
     others: names('names of rpms'),
+    flavour,
+    unreadable: names('names of rpms'),
   },
   'a [[kernels]] table',
 );
@@ -133,6 +137,10 @@ const kmod = table(
     kernel: nonEmpty.default('kernel'),
     pins: nvr.nullable().default(null),
     also: names('names of rpms'),
+    built_for: names('NVRs of kernels'),
+    one_rpm: bool(false),
+    flavour,
+    unreadable: names('names of rpms'),
     build_time: seconds(0).nullable().default(null),
     arches: list(nonEmpty, 'a list of architectures')
       .min(1, { error: 'one architecture or more' })
@@ -208,6 +216,7 @@ export const ScenarioToml = z.strictObject({
           error: 'a table from users to patterns of tags',
         })
         .default({}),
+      admins: bool(false),
       repo_id: names('users'),
       srpm: names('users'),
     },

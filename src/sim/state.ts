@@ -120,8 +120,10 @@ export interface Rpm {
   readonly buildtime: number;
   readonly provides: readonly Dep[];
   readonly requires: readonly Dep[];
-  /** Paths of its files; absent: none that matters. */
+  /** Paths of its files; a byte that is no UTF-8 is a lone surrogate, as Python reads it. Absent: none. */
   readonly files?: readonly string[];
+  /** The hub has no file of it any more. */
+  readonly isLost?: boolean;
 }
 
 /** The build root of one buildArch attempt. */

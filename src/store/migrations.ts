@@ -393,6 +393,31 @@ const migrations: Record<string, Migration> = {
       await db.schema.alterTable('baseline_repo').addColumn('event', 'integer').execute();
     },
   },
+  '012-causes': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .alterTable('run')
+        .addColumn('unexplained', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      await sql`CREATE INDEX run_unexplained ON run (fact) WHERE unexplained = 1`.execute(db);
+      await db.schema
+        .createTable('explanation')
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addColumn('fact', 'integer', (c) => c.notNull())
+        .addColumn('causes', 'blob', (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex('explanation_run').on('explanation').columns(['run_id', 'fact']).execute();
+      await db.schema
+        .createTable('kernel_types')
+        .addColumn('build_id', 'integer', (c) => c.notNull())
+        .addColumn('arch', 'text', (c) => c.notNull())
+        .addColumn('used_at', 'bigint', (c) => c.notNull())
+        .addColumn('types', 'blob', (c) => c.notNull())
+        .addPrimaryKeyConstraint('kernel_types_once', ['build_id', 'arch'])
+        .execute();
+    },
+  },
 };
 
 /** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */

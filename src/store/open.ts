@@ -4,6 +4,7 @@ import { CompiledQuery, Kysely, Migrator, type SqliteDatabase, SqliteDialect, sq
 import Database from 'libsql';
 import type { Entry } from '../core/model.ts';
 import { createCache } from './cache.ts';
+import { causeFacts } from './causes.ts';
 import { StoreError } from './error.ts';
 import { assertOwn, lockFor, realFile } from './file.ts';
 import { journalFacts } from './journal.ts';
@@ -126,6 +127,7 @@ export function storeOver(
     ...writeFacts(base),
     ...summaryFacts(base),
     ...symbolFacts(base),
+    ...causeFacts(base),
     ...peopleFacts(base),
     ...journalFacts(base),
     close,

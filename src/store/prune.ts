@@ -13,7 +13,7 @@ const STEPS = 50;
 const RPMS_A_STEP = 20;
 
 /** What only they were for who looked at a run while it was young: what was asked, answered, seen. */
-const DETAILS = sql`('asked', 'answered', 'ended', 'symbols', 'state')`;
+const DETAILS = sql`('asked', 'answered', 'ended', 'symbols', 'causes', 'state')`;
 /** Tags and side tags stay: whose hand moved a kernel is asked of all runs that it ever had. Rebuilds are what came of it. */
 const TRIES = sql`('scratch-build', 'cancel', 'request-repo')`;
 
@@ -53,13 +53,14 @@ export function pruning(
     await record(
       [],
       async (tx) => {
-        await sql`UPDATE run SET pruned_at = ${now} WHERE id = ${id}`.execute(tx);
+        await sql`UPDATE run SET pruned_at = ${now}, unexplained = 0 WHERE id = ${id}`.execute(tx);
         const tries = sql`(SELECT id FROM intent WHERE run_id = ${id} AND kind IN ${TRIES})`;
         await sql`DELETE FROM receipt WHERE intent_id IN ${tries}`.execute(tx);
         await sql`DELETE FROM ending WHERE intent_id IN ${tries}`.execute(tx);
         await sql`DELETE FROM intent WHERE run_id = ${id} AND kind IN ${TRIES}`.execute(tx);
         await sql`DELETE FROM symbol_evidence WHERE run_id = ${id}`.execute(tx);
         await sql`DELETE FROM baseline_repo WHERE run_id = ${id}`.execute(tx);
+        await sql`DELETE FROM explanation WHERE run_id = ${id}`.execute(tx);
         await sql`DELETE FROM journal WHERE build_id = ${build} AND run_id = ${id} AND kind IN ${DETAILS}`.execute(
           tx,
         );
@@ -101,6 +102,15 @@ export function pruning(
     return numAffectedRows > 0n;
   }
 
+  /** Whether there were any; megabytes each. */
+  async function pruneTypes(before: number, needed: ReadonlySet<number>): Promise<boolean> {
+    const { numAffectedRows = 0n } = await sql`DELETE FROM kernel_types WHERE rowid IN (
+      SELECT rowid FROM kernel_types WHERE used_at < ${before}
+        AND build_id NOT IN (SELECT value FROM json_each(${JSON.stringify([...needed])}))
+      LIMIT 1)`.execute(db);
+    return numAffectedRows > 0n;
+  }
+
   /** Pack an rpm's symbols that an older kmod-gate wrote as text. Whether there was one. */
   async function packRpm(): Promise<boolean> {
     const { rows } = await sql<{ rpm_id: number; symbols: string }>`
@@ -124,10 +134,12 @@ export function pruning(
         return done !== false;
       };
       for (const run of await oldRuns(now - keep)) if (goesOn()) await step(pruneRun(run, now));
-      const { rows } = await sql`SELECT 1 FROM rpm_symbols
-        WHERE used_at < ${now - keep} AND build_id IS NOT NULL LIMIT 1`.execute(db);
+      const { rows } =
+        await sql`SELECT 1 FROM rpm_symbols WHERE used_at < ${now - keep} AND build_id IS NOT NULL
+        UNION ALL SELECT 1 FROM kernel_types WHERE used_at < ${now - keep} LIMIT 1`.execute(db);
       const needed = rows.length > 0 ? await neededBuilds() : undefined;
       while (needed && goesOn() && (await step(pruneRpms(now - keep, needed))));
+      while (needed && goesOn() && (await step(pruneTypes(now - keep, needed))));
       while (goesOn() && (await step(packRpm())));
       return steps === STEPS;
     },

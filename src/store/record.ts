@@ -1,5 +1,5 @@
 /** Recording: every fact is inserted together with its line in the journal, or not at all. */
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Entry, Run } from '../core/model.ts';
 import type { RunCache } from './cache.ts';
 import { query } from './query.ts';
@@ -53,6 +53,11 @@ export function createRecorder(
     entries.forEach(onEntry);
     return inserted;
   };
+}
+
+/** What is recorded of a run a change in the kernel's source may explain. */
+export async function wantExplained(tx: Tx, run: string): Promise<void> {
+  await sql`UPDATE run SET unexplained = 1 WHERE id = ${run}`.execute(tx);
 }
 
 /** Facts that concern every run. */

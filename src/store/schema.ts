@@ -49,6 +49,8 @@ export interface Tables {
      * gate let the kernel through, once a live one has changed tags.
      */
     passed: Generated<number | null>;
+    /** Mark: 1 while the newest that a change in the kernel's source may explain was recorded after `explanation`. */
+    unexplained: Generated<number>;
     /** When what only it needs was taken away; null: it has all. */
     pruned_at: Generated<number | null>;
   };
@@ -105,6 +107,10 @@ export interface Tables {
    * `build_id` is null where nobody knows which build made it; `used_at` is the day, or nearly, on which it was last read.
    */
   rpm_symbols: { rpm_id: number; symbols: Uint8Array | string; build_id: number | null; used_at: number };
+  /** Why symbols changed that a run's kmods need: packed, the newest counts. */
+  explanation: { run_id: string; at: number; fact: number; causes: Uint8Array };
+  /** The types (BTF) of a kernel, packed; they can be had from the hub again. `used_at` as of `rpm_symbols`. */
+  kernel_types: { build_id: number; arch: string; types: Uint8Array; used_at: number };
   /** The kmods of a run, and how many. An empty choice is made again. */
   selection: { run_id: string; at: number; fact: number; kmods: string; size: number };
   /** What was asked of the hub, recorded before it was sent. `seq` keeps their order. */

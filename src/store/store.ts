@@ -1,4 +1,5 @@
 /** What a store of facts can tell, and how facts come into it; `open.ts` makes one. */
+import type { ToldCauses } from '../btf/told.ts';
 import type { Judgement, LastJudged } from '../core/baseline.ts';
 import type { Outcome } from '../core/cell.ts';
 import type {
@@ -107,6 +108,10 @@ export interface Store {
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
   /** Record whether a repo holds a baseline of the run. */
   findBaseline(run: Run, baseline: KernelRef, found: BaselineRepo, at: number): Promise<void>;
+  /** Record why symbols changed that a run's kmods need; the newest counts. With none, nothing more is said. */
+  explain(run: Run, told: readonly ToldCauses[], at: number): Promise<void>;
+  /** Keep the types (BTF) of a kernel build for an architecture; again is harmless. */
+  keepKernelTypes(build: number, arch: string, types: Uint8Array, at: number): Promise<void>;
   /** Record a verdict in place of the one before, and what it says of each kmod. Throws OvertakenError as `closeRun` does. */
   judge(run: Run, verdict: Found, kmods: readonly Judgement[], at: number): Promise<void>;
   /** Throws OvertakenError where a person has asked something of the run since it was read. */
@@ -147,6 +152,12 @@ export interface Store {
   }): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
+  /** Runs of which something was recorded since that a change in the kernel's source may explain; newest first. */
+  unexplained(): Promise<{ id: string; gate: string; build: number }[]>;
+  /** What was last found of a run, by architecture. */
+  causesOf(run: Pick<Run, 'id'>): Promise<ToldCauses[]>;
+  /** The types of a kernel build, which are kept as long as somebody asks for them. */
+  kernelTypes(build: number, arch: string, at: number): Promise<Uint8Array | undefined>;
   /** All waivers, newest first. */
   waivers(): Promise<Waiver[]>;
   /**
@@ -201,8 +212,8 @@ export interface Store {
   /** The newest message of a queue that a gate on this store kept. */
   lastHeard(queue: string): Promise<Heard | undefined>;
   /**
-   * Take away what nobody needs any more: the tries, logs and symbols of runs that have long been over, and symbols of rpms
-   * that were long not used. What was decided stays, what shows how a kmod does with a kernel, and all of which a live run,
+   * Take away what nobody needs any more: the tries, logs, symbols and causes of runs that have long been over, and symbols of
+   * rpms and types of kernels that were long not used. What was decided stays, what shows how a kmod does with a kernel, and all of which a live run,
    * a baseline, or a waiver that comes late may ask.
    * @param now ms since the epoch
    * @param keep for how long, in ms, everything stays

@@ -3,10 +3,10 @@ import { promisify } from 'node:util';
 import { brotliCompress, brotliCompressSync, brotliDecompress, brotliDecompressSync } from 'node:zlib';
 import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
-import { summarize } from '../core/symbols.ts';
+import { hasChanged, summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
 import { PACKING, pack, unpack } from './pack.ts';
-import { type Base, of } from './record.ts';
+import { type Base, of, wantExplained } from './record.ts';
 import type { Tables } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';
 
@@ -29,9 +29,10 @@ export function symbolFacts({ db, record }: Base) {
         evidence: JSON.stringify(summary),
         detail: pack(shown.kmods),
       };
-      await record([{ at, kind: 'symbols', ...of(run), text: describeShown(summary) }], (tx) =>
-        tx.insertInto('symbol_evidence').values(row).execute(),
-      );
+      await record([{ at, kind: 'symbols', ...of(run), text: describeShown(summary) }], async (tx) => {
+        await tx.insertInto('symbol_evidence').values(row).execute();
+        if (hasChanged(summary)) await wantExplained(tx, run.id);
+      });
     },
     async symbolDetail({ id, symbols }) {
       if (!symbols) return [];

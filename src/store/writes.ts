@@ -8,7 +8,7 @@ import { describeEnding, describeReceipt } from '../report/journal.ts';
 import { OvertakenError } from './error.ts';
 import { assertHeard } from './people.ts';
 import { query } from './query.ts';
-import { type Base, of, type Tx } from './record.ts';
+import { type Base, of, type Tx, wantExplained } from './record.ts';
 import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 
@@ -108,6 +108,7 @@ export function writeFacts({ db, record }: Base) {
             .values({ ...row, fact })
             .execute();
           if (trials.length > 0) await tx.insertInto('trial').values(trials).execute();
+          if (hasErrors(ending)) await wantExplained(tx, run.id);
         },
         // It is in the past of those that are measured by this kernel.
         ({ id, kmods, baseline }) =>
@@ -209,6 +210,11 @@ function trialsOf(run: Run, { write }: Intent, ending: Ending): Tables['trial'][
     return [{ kmod_build, kernel_build, arch, target, shows, proof, at, run_id: run.id, repo }];
   });
 }
+
+/** Whether a compiler found something wrong, which the kernel's source may explain. */
+const hasErrors = (ending: Ending): boolean =>
+  ending.how === 'failed' &&
+  (ending.build?.arches ?? []).some(({ errors }) => errors.some(({ kind }) => kind === 'source'));
 
 /** Which kmod build a write tries against which kernel build. */
 function pairOf({ kmods, kernel }: Run, write: Write) {

@@ -6,11 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CheckOptions, check, diff } from '../../src/commands/check.ts';
+import { CheckError, UnreadError } from '../../src/commands/error.ts';
+import type { Output } from '../../src/commands/text.ts';
 import type { Config } from '../../src/config/config.ts';
-import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
+import { type Kernel, type Kmod, loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
-import { OLD, SMALL } from '../scenarios/stage.ts';
+import { NEW, OLD, SMALL } from '../scenarios/stage.ts';
 
 const DEMO = fileURLToPath(new URL('../../config/demo/', import.meta.url));
 const kernel = (version: string) => join(DEMO, `${version}.symvers.gz`);
@@ -408,5 +410,140 @@ describe('builds on the hub', () => {
     expect(await checkedJson(options)).toMatchObject({
       kmods: [{ changed: [{ required: '0x00000bad' }, { required: '0x00000bad' }] }],
     });
+  });
+});
+
+describe('a build on the hub of which an rpm cannot be read', () => {
+  const WIFI = 'kernel-modules-wireless';
+  const wifi = ['wifi_scan', 'wifi_stop'].map((name) => ({
+    ...{ name, crc: '0x0000beef', vmlinux: false, rpm: WIFI },
+  }));
+  /** kmod-gamma needs wifi_scan too. */
+  const scenario = (change: (kernel: Kernel) => Partial<Kernel>, gamma: Partial<Kmod> = {}) => {
+    const small = loadScenario(SMALL);
+    const more = small.kernels.map((kernel) => ({
+      ...kernel,
+      built: true,
+      tags: [],
+      symbols: [...kernel.symbols, ...wifi],
+    }));
+    return {
+      ...small,
+      arches: ['x86_64', 'aarch64'],
+      kernels: more.map((kernel) => ({ ...kernel, ...change(kernel) })),
+      kmods: small.kmods.map((kmod) => {
+        const imports = [...kmod.imports, { name: 'wifi_scan', crc: '0x0000beef' }];
+        return kmod.name === 'kmod-gamma' ? { ...kmod, imports, ...gamma } : kmod;
+      }),
+    };
+  };
+  async function told(
+    world: Scenario,
+    command: (output: Output, config: () => Promise<Config>) => Promise<boolean>,
+  ) {
+    const server = await serveWorld(createWorld(world));
+    const koji = { server: server.url, authtype: 'noauth', timeout: 2_000 };
+    try {
+      let text = '';
+      const write = (more: string) => {
+        text += more;
+      };
+      const output = { write, colour: false } as const;
+      const error = await command(output, async () => ({ koji }) as unknown as Config).then(
+        () => null,
+        (it: unknown) => it,
+      );
+      return { text, error };
+    } finally {
+      await server.close();
+    }
+  }
+  const ofKernel = (nvr: string) => scenario((kernel) => (kernel.nvr === nvr ? { unreadable: [WIFI] } : {}));
+  const checking = (options: Partial<CheckOptions>) => (output: Output, config: () => Promise<Config>) =>
+    check(output, { kernel: [OLD], kmods: [GAMMA, ALPHA], json: false, config, ...options });
+  const [GAMMA, ALPHA] = ['kmod-gamma-0.8-1.el9', 'kmod-alpha-1.0-1.el9'] as const;
+  const PROBLEM = new RegExp(`^getRPMHeaders: the hub has no file of ${WIFI}-6\\.1\\.170-47\\.el9\\.x86_64 `);
+
+  test('the kernel: what can be told is, and what may be in that rpm is not gone', async () => {
+    const { text, error } = await told(ofKernel(OLD), checking({}));
+    expect(error).toBeInstanceOf(UnreadError);
+    expect((error as UnreadError).problems).toEqual([expect.stringMatching(PROBLEM)]);
+    expect(text).toMatch(
+      /^The kernel may export more than that: 1 of its rpms cannot be read: getRPMHeaders/m,
+    );
+    expect(text).toMatch(/^kmod-alpha-1\.0-1\.el9 .* compatible *$/m);
+    expect(text).toMatch(
+      /^kmod-gamma-0\.8-1\.el9 +4 +1 +0 +inconclusive +the kernel may have what it misses: not all/m,
+    );
+    expect(text).not.toContain('gone');
+  });
+  test('what changed has changed all the same, and what is not there is not known', async () => {
+    const imports = [
+      { name: 'seq_printf', crc: '0x00000bad' },
+      { name: 'wifi_scan', crc: '0x0000beef' },
+    ];
+    const world = ofKernel(OLD);
+    const kmods = world.kmods.map((kmod) => ({ ...kmod, imports }));
+    const { text } = await told({ ...world, kmods }, checking({ kmods: [GAMMA] }));
+    expect(text).toMatch(/^kmod-gamma-0\.8-1\.el9 +2 +1 +1 +incompatible *$/m);
+    expect(text).toMatch(/^wifi_scan +0x0000beef → not known +- +kmod-gamma/m);
+  });
+  test('as JSON it is among what is unread', async () => {
+    const { text } = await told(ofKernel(OLD), checking({ json: true }));
+    expect(JSON.parse(text)).toMatchObject({
+      kernel: { partial: expect.stringMatching(/^1 of its rpms cannot be read/) },
+      kmods: [{ outcome: 'inconclusive' }, { outcome: 'compatible' }],
+      unread: [{ file: `${WIFI}-6.1.170-47.el9.x86_64.rpm`, problem: expect.stringMatching(PROBLEM) }],
+    });
+  });
+  test.each([
+    [OLD, 'baseline', /^The baseline may export more than that: 1 of its rpms/m, ' 0 added, 1 removed,'],
+    [NEW, 'kernel', /^The kernel may export more than that: 1 of its rpms/m, ' 0 added, 0 removed,'],
+  ])('diff, %s is the %s: what is not known is neither new nor gone', async (nvr, _, partial, counts) => {
+    const options = { json: false, arch: 'x86_64' };
+    const { text, error } = await told(ofKernel(nvr), (output, config) =>
+      diff(output, [OLD, NEW], { ...options, config }),
+    );
+    expect(error).toBeInstanceOf(UnreadError);
+    expect(text).toMatch(partial);
+    expect(text).toContain(counts);
+    expect(text).not.toContain('wifi_');
+  });
+  test('none for an architecture can be read: that is said, and not that it is for others', async () => {
+    const parts = ['kernel-core', 'kernel-modules', WIFI].map((name) => `${name}.x86_64`);
+    const world = scenario(() => ({ unreadable: parts }));
+    const { error } = await told(world, checking({}));
+    expect(error).toBeInstanceOf(CheckError);
+    expect(String(error)).toMatch(
+      /kernel-6\.1\.170-47\.el9: nothing tells its symbols for x86_64: 3 of its rpms cannot be read: getRPMHeaders: /,
+    );
+    // What is damaged for another architecture is nobody's trouble here.
+    const { text } = await told(world, checking({ arch: 'aarch64' }));
+    expect(text).toMatch(/^kmod-gamma-0\.8-1\.el9 .* compatible *$/m);
+  });
+  test('a kmod: the others are compared, and it is told last', async () => {
+    const world = scenario(() => ({}), { unreadable: ['kmod-gamma'] });
+    const { text, error } = await told(world, checking({}));
+    expect((error as UnreadError).problems).toEqual([
+      expect.stringMatching(/^getRPMHeaders: the hub has no file of kmod-gamma-0\.8-1\.el9\.x86_64 /),
+    ]);
+    expect(text).toMatch(/^kmod-alpha-1\.0-1\.el9 .* compatible *$/m);
+    expect(text).not.toContain('kmod-gamma');
+  });
+  test('a kmod: what another one has of nobody may be had of it', async () => {
+    const world = scenario(() => ({}), { unreadable: ['kmod-gamma'] });
+    const list = (name: string, symbol: string) => {
+      const file = join(folder, `${name}.modversions`);
+      writeFileSync(file, `0x00000001\t${symbol}\n0x160c03af\tmodule_layout\n`);
+      return file;
+    };
+    const kmods = [GAMMA, list('needs-gamma', 'gamma_has_it'), list('changed', 'seq_printf')];
+    const { text } = await told(world, checking({ kmods }));
+    expect(text).toMatch(
+      /^needs-gamma +2 +1 +0 +inconclusive +what it misses may be of a kmod that cannot be/m,
+    );
+    expect(text).toMatch(/^changed +2 +0 +1 +incompatible *$/m);
+    const all = await told(world, checking({ kmods: kmods.slice(1) }));
+    expect(all.text).toMatch(/^needs-gamma +2 +1 +0 +incompatible *$/m);
   });
 });

@@ -270,6 +270,78 @@ describe('a kernel', () => {
   });
 });
 
+describe('the layouts of makers, by their symbols', () => {
+  const SYMBOLS = gateOf('strategy = "symbols"');
+  /** More keys of the kernel that comes, and of kmod-a. */
+  const world = (kernel: string, kmod = '') =>
+    KOJI.replace(`nvr = "${NEW}",`, `nvr = "${NEW}", ${kernel},`).replace(
+      'imports = { a = "0x1" },',
+      `imports = { a = "0x1" }, ${kmod}`,
+    ) + COMES;
+  const wifi = world('rpms = { kernel-modules-wireless = { wifi = "0x7" } }').replace(
+    'imports = { a = "0x1" }',
+    'imports = { a = "0x1", wifi = "0x7" }',
+  );
+
+  test('a kernel in many rpms is one kernel', async () => {
+    expect(inShort(await play(wifi, SYMBOLS))).toEqual([`${NEW}: promote, done, in c9s-candidate`]);
+  });
+  test('of which one cannot be read is held for what may be in it, and the rest of it is judged', async () => {
+    const unread = wifi.replace('rpms = {', 'unreadable = ["kernel-modules-wireless.aarch64"], rpms = {');
+    const [run] = (await play(unread, SYMBOLS)).runs;
+    expect(run).toMatchObject({
+      verdict: 'hold',
+      kmods: [
+        { name: 'kmod-a', arches: { x86_64: 'ok', aarch64: 'inconclusive' } },
+        { name: 'kmod-b', arches: { x86_64: 'ok', aarch64: 'ok' } },
+      ],
+    });
+    expect(run?.reasons[0]).toContain('has no file of kernel-modules-wireless-5.14.0-2.el9.aarch64');
+    expect(run?.reasons[0]).not.toContain('gone');
+  });
+  test('a kmod with an rpm for each kernel: that for this one counts', async () => {
+    const both = world('single = true', `built_for = ["${OUT}", "${NEW}"],`);
+    expect(inShort(await play(both, SYMBOLS))).toEqual([`${NEW}: promote, done, in c9s-candidate`]);
+  });
+  test('and where there is none for it, those are named that there are', async () => {
+    const OLDER = 'kernel-5.14.0-0.el9';
+    const older = world('single = true', `built_for = ["${OLDER}", "${OUT}"],`).replace(
+      'kernels = [',
+      `kernels = [\n  { nvr = "${OLDER}", symbols = { a = "0x1", b = "0xABCD" } },`,
+    );
+    const [run] = (await play(older, SYMBOLS)).runs;
+    expect(run).toMatchObject({ verdict: 'block', kmods: [{ name: 'kmod-a', outcome: 'broken' }, {}] });
+    expect(run?.reasons[0]).toContain(
+      'it is built for 5.14.0-0.el9.x86_64 and 5.14.0-1.el9.x86_64, and not for this kernel',
+    );
+  });
+  test('a kmod whose rpm cannot be read stops no other', async () => {
+    const [run] = (await play(world('single = true', 'unreadable = ["kmod-a"],'), SYMBOLS)).runs;
+    expect(run).toMatchObject({
+      verdict: 'hold',
+      kmods: [{ name: 'kmod-a', outcome: 'inconclusive' }, { outcome: 'ok' }],
+    });
+  });
+  test('SUSE’s kernel and its KMPs', async () => {
+    const suse = world('single = true, flavour = "default"', 'flavour = "default",')
+      .replace('imports = { b', 'flavour = "default", imports = { b')
+      .replaceAll('"kernel"', '"kernel-default"')
+      .replaceAll('kernel-5', 'kernel-default-5')
+      .replaceAll('nvr = "kmod', 'kernel = "kernel-default", nvr = "kmod');
+    const gate = SYMBOLS.replace('"kernel"', '"kernel-default"');
+    const named = NEW.replace('kernel', 'kernel-default');
+    expect(inShort(await play(suse, gate))).toEqual([`${named}: promote, done, in c9s-candidate`]);
+    const changed = suse.replace(
+      'flavour = "default", symbols = { a = "0x1"',
+      'flavour = "default", symbols = { a = "0x9"',
+    );
+    const [run] = (await play(changed, gate)).runs;
+    expect(run?.reasons[0]).toMatch(
+      /^kmod-a-1\.0-1\.el9: does not load on \S+: .*0x00000009, in kernel-default\)/,
+    );
+  });
+});
+
 describe('time', () => {
   test('a rule ends: what failed in the first six hours builds when it is tried again', async () => {
     const passing = FAILS.replace('log =', 'after = "0s"\nbefore = "6h"\nlog =');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -50,11 +50,32 @@ describe('a stablelist', () => {
       'Module.kabi_x86_64.bz2',
       execFileSync('bzip2', { input: '0x1\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n' }),
     );
-    expect(stablelistOf('stablelist = "~/Module.kabi_x86_64.bz2"')).toMatchObject({
+    const kfree = { name: 'kfree', crc: 1, provider: 'vmlinux', exportType: 'EXPORT_SYMBOL', namespace: '' };
+    const exports = new Map([['kfree', kfree]]);
+    expect(stablelistOf('stablelist = "~/Module.kabi_x86_64.bz2"')).toEqual({
+      effect: 'block',
       symbols: { '*': ['kfree'] },
+      exports: { x86_64: exports },
     });
-    write('symvers-default', '0x1\tkfree\tvmlinux\tEXPORT_SYMBOL\n');
-    expect(stablelistOf('stablelist = "~/symvers-default"')).toMatchObject({ symbols: { '*': ['kfree'] } });
+    const config = parse('stablelist = "~/Module.kabi_x86_64.bz2"');
+    expect(typeof config === 'string' ? config : describeConfig(config)).toMatch(
+      /^ {2}kABI {5}stablelist, 1 symbol, 1 CRC of x86_64: a change blocks$/m,
+    );
+    const symvers = '0x1\tkfree\tvmlinux\tEXPORT_SYMBOL\n';
+    write('symvers-default', symvers);
+    expect(stablelistOf('stablelist = "~/symvers-default"')).toMatchObject({
+      symbols: { '*': ['kfree'] },
+      exports: { '*': exports },
+    });
+    mkdirSync(join(folder, 'kabi/s390x'), { recursive: true });
+    write('kabi/s390x/symvers-default', symvers);
+    write('Module.kabi_dup_aarch64', symvers);
+    for (const [file, arch] of [
+      ['kabi/s390x/symvers-default', 's390x'],
+      ['Module.kabi_dup_aarch64', 'aarch64'],
+      ['Module.kabi_dup_{arch}', 'aarch64'],
+    ])
+      expect(stablelistOf(`stablelist = "~/${file}"`)).toMatchObject({ exports: { [arch ?? '']: exports } });
     const list = (arch: string, symbol: string) => `[rhel9_${arch}_stablelist]\n\t${symbol}\n`;
     const spec = {
       name: 'kernel-abi-stablelists',

@@ -158,6 +158,20 @@ describe('the page of a kernel', () => {
     );
   });
 
+  test('shows what changed in the source, which kmods that hits and how they reach it, or why that cannot be told', async () => {
+    const page = await pageOf('/kernel/4711');
+    expect(page).toContain("What changed in the kernel's source since kernel-6.12.0-140.el10 (x86_64)");
+    expect(rowWith(page, 'struct genl_ops')).toBe(
+      'struct genl_ops + int (*pre_doit)(const struct genl_split_ops *) u8 flags → unsigned long flags (72 bytes, was 64) kmod-jool 14',
+    );
+    expect(rowWith(page, 'function genlmsg_put')).toMatch(/kmod-jool 1, and 3 that did not change$/);
+    expect(page).toContain('genl_register_family → genl_family.ops → struct genl_ops');
+    expect(page).toContain('and 12 more, in the JSON');
+    expect(page).toContain('It cannot be told: HTTP 404 &lt;packages&gt;');
+    // Nobody has looked at this one.
+    expect(await pageOf('/kernel/4720')).not.toContain('What changed in the kernel');
+  });
+
   test('shows whose failure it is, who waived it, what is to be rebuilt and what was broken before', async () => {
     const page = await pageOf('/kernel/4730');
     const cells = (nvr: string) => rowWith(page.slice(page.indexOf('<h3>Kmods')), nvr);

@@ -119,6 +119,43 @@ function blockedRun(now: number): RunReport {
         kmods: [{ name: 'kmod-jool', required: '0x9e8d7c6b' }],
       },
     ],
+    causes: [
+      {
+        ...{ arch: 'x86_64', baseline: 'kernel-6.12.0-140.el10', why: null, more: 12 },
+        symbols: { changed: 8_905, functions: 3_108, explained: 3_106, variables: 140, modules: 5_657 },
+        causes: [
+          {
+            ...{ kind: 'struct', name: 'genl_ops', symbols: 14, unchanged: 0, size: { was: 64, now: 72 } },
+            members: [
+              { name: 'pre_doit', was: null, now: 'int (*pre_doit)(const struct genl_split_ops *)' },
+              { name: 'flags', was: 'u8 flags', now: 'unsigned long flags' },
+            ],
+          },
+          {
+            ...{ kind: 'function', name: 'genlmsg_put', symbols: 1, unchanged: 3, size: null },
+            members: [
+              {
+                name: 'genlmsg_put',
+                was: 'void *genlmsg_put(struct sk_buff *, u32, u32, const struct genl_family *, int, u8)',
+                now: 'void *genlmsg_put(struct sk_buff *, u32, const struct genl_family *, int, u8)',
+              },
+            ],
+          },
+        ],
+        kmods: [
+          {
+            ...{ kmod: 'kmod-jool', changed: 2, causes: [0, 1] },
+            way: { symbol: 'genl_register_family', steps: ['genl_family.ops'] },
+          },
+          { kmod: 'kmod-zfs', changed: 0, causes: [], way: null },
+        ],
+      },
+      {
+        ...{ arch: 'aarch64', baseline: 'kernel-6.12.0-140.el10', why: 'HTTP 404 <packages>', more: 0 },
+        symbols: { changed: 0, functions: 0, explained: 0, variables: 0, modules: 0 },
+        ...{ causes: [], kmods: [] },
+      },
+    ],
     tag_changes: [
       {
         change: `move ${nvr} from kernels-el10-gate to kernels-el10-blocked`,
@@ -152,6 +189,7 @@ function runningRun(now: number): RunReport {
         : { ...kmod, ...open, outcome: 'waiting' as const, tasks: [] };
     }),
     blame: [],
+    causes: [],
     tag_changes: [],
     started_at: now - 4 * MINUTE,
     ended_at: null,

@@ -161,8 +161,10 @@ export function reading(subject: Subject): void {
         rpms.find((rpm) => rpm.name === `${name}-core`),
         `the kernel has no rpm ${name}-core`,
       );
-      const { PROVIDENAME: names, PROVIDEVERSION: versions } = await hub.read(koji.getRPMHeaders(core.id));
+      const headers = await hub.read(koji.getRPMHeaders(core.id));
+      const { PROVIDENAME: names, PROVIDEVERSION: versions, DIRNAMES: folders } = headers;
       expect(versions).toHaveLength(names.length);
+      expect(folders.filter((folder) => !/^\/(.*\/)?$/.test(folder))).toEqual([]);
       const symbols = parseDependencies({ names, versions });
       need(skip, symbols[0], 'the kernel provides no kernel(SYMBOL): only "rebuild" will do');
       expect(symbols.every(({ from }) => from !== 'kmod')).toBe(true);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import * as koji from '../../src/koji/calls.ts';
 import type { Call } from '../../src/koji/hub.ts';
 import { decodeCall, decodeResponse, encodeCall, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
+import { encodeResponse } from '../../src/sim/replies.ts';
 
 const recordings = new URL('../recordings/koji/', import.meta.url);
 const files = readdirSync(recordings);
@@ -166,6 +167,16 @@ test('repo.request answers with a repo alone where there is one', () => {
   const { repo } = replyOf(koji.repoCheckRequest(3), '056');
   const { reply } = koji.repoRequest('kmods9s-build');
   expect(reply.parse({ repo, request: null, duplicate: false })).toEqual({ repo, request: null });
+});
+
+test('a folder of an rpm whose name is no UTF-8 comes as bytes from an old hub, and hides no other', () => {
+  const DIRNAMES = ['/lib/modules/1/', Buffer.from('/usr/share/caf\xe9/', 'latin1')];
+  const answer = decodeResponse(encodeResponse({ DIRNAMES, PROVIDENAME: ['a'] }));
+  expect(koji.getRPMHeaders(1).reply.parse(answer)).toMatchObject({
+    DIRNAMES: ['/lib/modules/1/', '/usr/share/caf\u00e9/'],
+    PROVIDENAME: ['a'],
+    REQUIREFLAGS: [],
+  });
 });
 
 describe('faultIn', () => {

@@ -91,6 +91,14 @@ describe('no file', () => {
   });
 });
 
+test.each<[string, Answer, boolean]>([
+  ['is busy', (response) => response.writeHead(503).end(), true],
+  ['does not let us', (response) => response.writeHead(403).end(), false],
+])('a server that %s: whether that may pass', async (_, answer, passes) => {
+  const server = await serving({ '/a.rpm': answer });
+  await expect(all(`${server.url}/a.rpm`)).rejects.toMatchObject({ passes });
+});
+
 test('through the proxy of the environment', async () => {
   const asked = 'http://files.example.org/a.rpm';
   const proxy = await serving({ [asked]: Buffer.from('by proxy') });

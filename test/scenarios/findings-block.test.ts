@@ -320,7 +320,7 @@ describe('symbols of modules that stand in an rpm of their own', () => {
       scenario: all(wanting, (small) => ({
         ...small,
         kernels: small.kernels.map((kernel) => {
-          const symbol = kernel.nvr === OLD ? more : { ...more, rpm: 'kvm' };
+          const symbol = kernel.nvr === OLD ? more : { ...more, rpm: 'kernel-rt-kvm' };
           return { ...kernel, variants: { rt: [...kernel.symbols, symbol] } };
         }),
       })),
@@ -330,7 +330,7 @@ describe('symbols of modules that stand in an rpm of their own', () => {
   });
 
   // B22
-  test.each(['extra', 'optional'])('are not gone: kernel-default-%s', async (rpm) => {
+  test.each(['kernel-default-extra', 'kernel-default-optional'])('are not gone: %s', async (rpm) => {
     const named = (nvr: string) => nvr.replace(/^kernel-/, 'kernel-default-');
     await set({
       gate: { strategy: 'symbols', kernels: ['kernel-default'], ...only('kmod-alpha') },

@@ -14,6 +14,7 @@ import {
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
+import type { TypesOf } from '../../src/reconciler/context.ts';
 import { createReconciler } from '../../src/reconciler/reconciler.ts';
 import { busMessage } from '../../src/sim/messages.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
@@ -56,6 +57,8 @@ export interface StageOptions {
   readonly lanes?: number;
   /** Deadline of one call of a gate process, in milliseconds. */
   readonly timeout?: number;
+  /** Where gate processes have the types of kernels from. */
+  readonly typesOf?: TypesOf;
   /** Asked for each gate process: what it has in place of its hub and store. */
   readonly around?: (parts: Parts) => Parts;
 }
@@ -94,7 +97,7 @@ export async function setStage(options: StageOptions = {}) {
   const log = pino({ level: 'silent' });
 
   /** A gate process; a second one is what starts after the first was killed: same store, nothing else. */
-  function start(gates: readonly Gate[] = [...(options.others ?? []), gate]) {
+  function start(gates: readonly Gate[] = [...(options.others ?? []), gate], typesOf = options.typesOf) {
     const hub = connectHub({ server: url, ...account, timeout, random: () => 0.5 });
     const pace = { every: 5 * MINUTE, poll: 30_000, settle: 10_000 };
     const reconciler = createReconciler({
@@ -105,6 +108,7 @@ export async function setStage(options: StageOptions = {}) {
       now: () => world.now(),
       random: () => 0.5,
       ...(options.lanes && { lanes: options.lanes }),
+      ...(typesOf && { typesOf }),
     });
     return { hub, reconciler };
   }
@@ -155,9 +159,9 @@ export async function setStage(options: StageOptions = {}) {
       }
     },
     /** Forget all but the store, as a killed process does, and start again. */
-    async restart(gates?: readonly Gate[]): Promise<void> {
+    async restart(gates?: readonly Gate[], typesOf?: TypesOf): Promise<void> {
       await process.hub.close();
-      process = start(gates);
+      process = start(gates, typesOf);
     },
     buildId: (nvr: string): number => {
       const build = world.build(nvr);

@@ -7,14 +7,14 @@ import { explain, newestReports } from '../../src/commands/report.ts';
 import type { Gate, Run, Strategy } from '../../src/core/model.ts';
 import type { Call } from '../../src/koji/hub.ts';
 import { reportOf } from '../../src/report/report.ts';
-import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
+import { type Kernel, loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { GATE, NEW, OLD, SMALL, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
 const LINKS = { task: () => undefined, build: () => undefined };
 /** As `explain` has it, with every symbol. */
 const report = async (run: Run) =>
-  reportOf(GATE, run, undefined, LINKS, 0, await stage.store.symbolDetail(run));
+  reportOf(GATE, run, undefined, LINKS, 0, [], await stage.store.symbolDetail(run));
 afterEach(async () => stage.end());
 
 /** The whole way of NEW through a gate of that strategy. */
@@ -239,7 +239,7 @@ const withRpms =
   });
 
 describe('a kernel of which not all is known', () => {
-  const wifi = { wifi_a: 'modules-wireless', wifi_b: 'modules-wireless' };
+  const wifi = { wifi_a: 'kernel-modules-wireless', wifi_b: 'kernel-modules-wireless' };
   const both = { [OLD]: { symbols: wifi }, [NEW]: { symbols: wifi } };
   const without = (nvr: string) => withoutFilesOf(nvr, 'kernel-modules-wireless');
   test('as an rpm cannot be read: what that may export is not gone, what changed has changed', async () => {
@@ -311,13 +311,15 @@ describe('a kernel of which not all is known', () => {
     [
       'they have moved to another rpm: one that is not there is gone',
       1000,
-      Object.fromEntries(Object.entries(many('modules-other', 1000)).filter(([name]) => name !== 'm_7')),
+      Object.fromEntries(
+        Object.entries(many('kernel-modules-other', 1000)).filter(([name]) => name !== 'm_7'),
+      ),
       'broken',
       /1 of its \d+ symbols is gone \(m_7\)/,
     ],
   ])('%s', async (_, count, now, outcome, reason) => {
     const kernels = {
-      [OLD]: { symbols: many('modules-extra', count) },
+      [OLD]: { symbols: many('kernel-modules-extra', count) },
       [NEW]: { symbols: now, others: ['kernel-modules-extra'] },
     };
     const { outcomes, reasons } = await play(
@@ -326,6 +328,46 @@ describe('a kernel of which not all is known', () => {
       { scenario: withRpms(kernels, ['m_7']) },
     );
     expect([outcomes, reasons[0]]).toEqual([[`kmod-alpha ${outcome}`], expect.stringMatching(reason)]);
+  });
+  test('the same damage, once it was let through: what is not there is not gone', async () => {
+    const damaged = { symbols: {}, others: ['kernel-modules-extra'] };
+    const again = 'kernel-6.1.177-50.el9';
+    stage = await setStage({
+      gate: { strategy: 'symbols', ...FITTING },
+      scenario: (small) => {
+        const kernels = small.kernels.flatMap((kernel) =>
+          kernel.nvr === NEW ? [kernel, { ...kernel, nvr: again, version: '6.1.177' }] : [kernel],
+        );
+        const rpms = {
+          [OLD]: { symbols: many('kernel-modules-extra', 1000) },
+          [NEW]: damaged,
+          [again]: damaged,
+        };
+        return withRpms(rpms, ['m_7'])({ ...small, kernels });
+      },
+    });
+    await stage.waive({ kmod: 'kmod-alpha' });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('promote');
+    stage.world.completeKernel(again, { tag: GATE.watch });
+    await stage.until('a verdict', async () => (await stage.run(again))?.verdict);
+    const run = (await stage.run(again)) as Run;
+    expect(run.baseline?.nvr).toBe(NEW);
+    expect(run.verdict?.verdict).toBe('hold');
+    expect(run.verdict?.reasons[0]).toContain(`kernel-modules-extra provides no symbol, and that of ${OLD}`);
+  });
+  test('a baseline whose rpm is damaged: what is gone now was not gone before', async () => {
+    const kernels = {
+      [OLD]: { others: ['kernel-modules-extra'] },
+      [NEW]: { symbols: many('kernel-modules-extra', 1001) },
+    };
+    const { outcomes, reasons } = await play(
+      'symbols',
+      { mode: 'observe', ...FITTING },
+      { scenario: withRpms(kernels, ['gone_since']) },
+    );
+    expect(outcomes).toEqual(['kmod-alpha unattributed']);
+    expect(reasons[0]).toContain('gone_since');
   });
 });
 
@@ -698,6 +740,84 @@ describe('a stablelist', () => {
     expect((await stage.run(NEW))?.verdict).toMatchObject({
       verdict: 'hold',
       reasons: [`stablelist: since ${OLD} there is no list for x86_64`, expect.any(String)],
+    });
+  });
+  describe('with CRCs', () => {
+    const [THEN, NOW] = [0xac8427d8, 0x2529ebe1];
+    const withCrcs = (crcs: Readonly<Record<string, number>>, arch = 'x86_64') => ({
+      effect: 'block' as const,
+      symbols: { '*': Object.keys(crcs) },
+      exports: {
+        [arch]: new Map(
+          Object.entries(crcs).map(([name, crc]) => [name, { name, crc, provider: 'vmlinux' }] as const),
+        ),
+      },
+    });
+    const KFREE = 0x037a0cba;
+    /** Nothing has passed before. */
+    const FIRST = { on_pass: { tag: ['kmods9s-gate-dest'], untag: [] }, mode: 'observe' } as const;
+
+    test('is kept by the CRCs that it has, with no kernel to compare with', async () => {
+      const stablelist = withCrcs({ kfree: KFREE, seq_printf: NOW });
+      const first = await play('rebuild', { stablelist, ...FIRST, ...FITTING });
+      expect([first.verdict, first.reasons[0]]).toEqual([
+        'promote',
+        'stablelist: kept, with the CRCs that it has',
+      ]);
+    });
+    test('is kept where a kernel is as it has it again, though the last one was not', async () => {
+      const stablelist = withCrcs({ kfree: KFREE, seq_printf: NOW });
+      const { verdict, reasons } = await play('rebuild', { stablelist, ...FITTING });
+      expect([verdict, reasons[0]]).toEqual(['promote', 'stablelist: kept, with the CRCs that it has']);
+    });
+    test('is broken by another CRC and by what is gone, and both CRCs are told', async () => {
+      const stablelist = withCrcs({ kfree: 1, seq_printf: NOW, never_was_there: 2 });
+      const { verdict, reasons, run } = await play('rebuild', { stablelist, ...FIRST, ...FITTING });
+      expect([verdict, reasons[0]]).toEqual([
+        'block',
+        "stablelist: 2 listed symbols are not as the list has them on x86_64 (never_was_there: listed CRC 0x00000002, gone, kfree: listed CRC 0x00000001, kernel's 0x037a0cba)",
+      ]);
+      expect((await report(run)).since_list).toEqual([
+        {
+          arch: 'x86_64',
+          listed: [
+            { symbol: 'never_was_there', before: 2, after: null, provider: 'vmlinux' },
+            { symbol: 'kfree', before: 1, after: KFREE, provider: 'kernel-core' },
+          ],
+        },
+      ]);
+    });
+    test('is named in the report of the symbols that hit kmods', async () => {
+      const { run } = await play('symbols', { stablelist: withCrcs({ seq_printf: THEN }) });
+      const { blame } = await report(run);
+      expect(blame?.flatMap(({ symbol, listed }) => (listed ? symbol : []))).toEqual(['seq_printf']);
+    });
+    test('on another architecture counts there alone: here what changes since the baseline does', async () => {
+      const stablelist = withCrcs({ seq_printf: THEN }, 's390x');
+      const { verdict, reasons } = await play('rebuild', { stablelist, ...FITTING });
+      expect([verdict, reasons[0]]).toEqual([
+        'block',
+        `stablelist: since ${OLD} 1 listed symbol changed or went on x86_64 (seq_printf)`,
+      ]);
+    });
+    test('tells nothing of what an rpm may have that cannot be read', async () => {
+      const wifi = { wifi_a: 'kernel-modules-wireless' };
+      const unread = (change: Partial<Kernel>) => (small: Scenario) => {
+        const world = withRpms({ [OLD]: { symbols: wifi }, [NEW]: { symbols: wifi } }, [])(small);
+        const kernels = world.kernels.map((it) => (it.nvr === NEW ? { ...it, ...change } : it));
+        return { ...world, kernels };
+      };
+      const scenario = unread({ unreadable: ['kernel-modules-wireless'] });
+      const stablelist = withCrcs({ kfree: KFREE, wifi_a: 1 });
+      const { verdict, reasons } = await play(
+        'symbols',
+        { mode: 'observe', stablelist, ...FITTING },
+        { scenario },
+      );
+      expect(verdict).toBe('hold');
+      expect(reasons[0]).toMatch(
+        /^stablelist: nothing is known of 1 listed symbol on x86_64: 1 of its rpms cannot be read: /,
+      );
     });
   });
   test('blocks with no kmod at all', async () => {

@@ -79,7 +79,7 @@ it('a kmod may have more in its build root than the kernel-devel that it pins', 
 });
 
 it('symbols of a kernel may stand in an rpm of their own', () => {
-  const symbol = { name: 'kvm_x', crc: '0x00000001', vmlinux: false, rpm: 'kvm' };
+  const symbol = { name: 'kvm_x', crc: '0x00000001', vmlinux: false, rpm: 'kernel-rt-kvm' };
   const world = createWorld({
     ...small,
     kernels: small.kernels.map((kernel) => ({ ...kernel, variants: { rt: [...kernel.symbols, symbol] } })),

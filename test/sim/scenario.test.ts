@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -127,6 +127,61 @@ describe('symbols in the scenario itself', () => {
     ],
   ])('are refused where there are %s', (_what, instead, message) => {
     expect(() => load(SMALL.replace('symbols = { a = "0x1" }', instead))).toThrow(message);
+  });
+});
+
+describe('the layouts of makers', () => {
+  const KOJI = SMALL.replace('users =', 'arches = ["x86_64"]\nusers =');
+  const wanting = (kernel: string, kmod = '') =>
+    KOJI.replace('symbols = { a = "0x1" }', `symbols = { a = "0x1" }${kernel}`).replace(
+      'imports = { a',
+      `${kmod}imports = { a`,
+    );
+
+  it('in the documentation can be read', () => {
+    const text = readFileSync(new URL('../../docs/rehearse.md', import.meta.url), 'utf8');
+    const blocks = [...text.matchAll(/```toml\n(\[\[kernels\]\][^`]+)```/g)].map(([, block]) => block);
+    expect(blocks.length).toBe(1);
+    const { kernels } = load(`kmods = []\ntags = []\n${USERS}${blocks.join('')}`);
+    expect(kernels.map(({ name, symbols }) => [name, symbols.flatMap(({ rpm }) => rpm ?? [])])).toEqual([
+      ['kernel', ['kernel-modules-extra']],
+      ['kernel-uek', ['kernel-uek-modules-wireless']],
+      ['kernel6.12', ['kernel6.12-modules-extra']],
+      ['kernel-default', ['kernel-default-extra', 'cluster-md-kmp-default']],
+    ]);
+  });
+  it('are of symbols in the file, or beside it; an rpm may have none', () => {
+    const rpms = ', rpms = { kernel-kvm = "kvm", kernel-modules-extra = {} }';
+    const { kernels } = load(wanting(rpms), { kvm: '0x0000000b\tb\tkvm\tEXPORT_SYMBOL\t\n' });
+    expect(kernels[1]).toMatchObject({
+      exports: new Set(['a', 'b']),
+      symbols: [{ name: 'a' }, { name: 'b', crc: '0x0000000b', vmlinux: false, rpm: 'kernel-kvm' }],
+      others: ['kernel-kvm', 'kernel-modules-extra'],
+    });
+  });
+  it.each([
+    [
+      'an rpm that is not made',
+      wanting(', unreadable = ["kernel-extra"]'),
+      /:6: kernels\[1\]\.unreadable\[0\]: kernel-6\.1-2: no such rpm: kernel-extra; there is kernel-modules, /,
+    ],
+    [
+      'an rpm for an architecture that is not built',
+      wanting(', unreadable = ["kernel-core.s390x"]'),
+      /no such rpm: kernel-core\.s390x; there is .*kernel-core\.x86_64/,
+    ],
+    [
+      'a kernel that is not there',
+      wanting('', 'built_for = ["kernel-6.1-3"], '),
+      /:8: kmods\[0\]\.built_for\[0\]: kmod-a-1-1: no such kernel: kernel-6\.1-3; there is kernel-6\.1-1, /,
+    ],
+    [
+      'rpms that are no table',
+      wanting(', rpms = ["kernel-kvm"]'),
+      /:6: kernels\[1\]\.rpms: .* expected a table from names of rpms, such as "kernel-modules-extra", to their symbols/,
+    ],
+  ])('%s is told', (_, text, message) => {
+    expect(() => load(text)).toThrow(message);
   });
 });
 

@@ -285,17 +285,35 @@ describe('repos and build roots', () => {
     expect(faultOf(() => result(world, id))).toEqual([1004, `policy violation (build_from_repo_id)${why}`]);
   });
 
-  it('binds admins by a policy that names others', () => {
-    const world = createWorld({
-      ...small,
-      policy: { tag: { 'kmod-gate': ['c9s-*'] }, repo_id: ['kmod-gate'] },
+  describe('and a policy that names others', () => {
+    const play = (admins?: boolean) => {
+      const policy = { tag: { 'kmod-gate': ['c9s-*'] }, repo_id: ['kmod-gate'], srpm: ['kmod-gate'] };
+      const world = createWorld({ ...small, policy: { ...policy, ...(admins !== undefined && { admins }) } });
+      const src = '../packages/kmod-alpha/1.0/1.el9/src/kmod-alpha-1.0-1.el9.src.rpm';
+      const build = (user: string, opts: XmlStruct) => {
+        const id = Number(world.as(user).call('build', src, 'kmods9s-gate', opts));
+        world.tick(MINUTE);
+        return faultOf(() => result(world, id)).slice(0, 2);
+      };
+      return { world, build, kernel: world.completeKernel(NEW) };
+    };
+
+    it('binds admins', () => {
+      const { world, build, kernel } = play();
+      expect(faultOf(() => world.as('kojiadmin').tagBuild('c9s-candidate', kernel))[0]).toBe(1004);
+      const pinned = build('kojiadmin', { scratch: true, repo_id: 1 });
+      expect(pinned).toEqual([1004, 'policy violation (build_from_repo_id)']);
     });
-    const admin = world.as('kojiadmin');
-    expect(faultOf(() => admin.tagBuild('c9s-candidate', world.completeKernel(NEW)))[0]).toBe(1004);
-    const src = '../packages/kmod-alpha/1.0/1.el9/src/kmod-alpha-1.0-1.el9.src.rpm';
-    const id = Number(admin.call('build', src, 'kmods9s-gate', { scratch: true, repo_id: 1 }));
-    world.tick(MINUTE);
-    expect(faultOf(() => result(world, id))).toEqual([1004, 'policy violation (build_from_repo_id)']);
+    it('lets them where it begins with that, as Koji’s own do, and nobody else', () => {
+      const { world, build, kernel } = play(true);
+      world.as('kojiadmin').tagBuild('c9s-candidate', kernel);
+      world.as('kojiadmin').untagBuild('c9s-candidate', kernel);
+      expect(faultOf(() => world.as('release-manager').tagBuild('c9s-candidate', kernel))[0]).toBe(1004);
+      for (const opts of [{ scratch: true, repo_id: 1 }, {}]) {
+        expect(build('kojiadmin', opts).join()).not.toContain('policy violation');
+        expect(build('release-manager', opts).join()).toContain('policy violation');
+      }
+    });
   });
 
   it('gives a side tag a build root of its own', () => {

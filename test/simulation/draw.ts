@@ -142,7 +142,7 @@ function drawKernels(random: Random): Kernel[] {
       );
     }
     // Some makers have rpms of other names for some of their modules.
-    const apart = random.chance(0.15) ? random.pick(['kvm', 'extra', 'modules-wireless']) : undefined;
+    const apart = random.chance(0.15) ? random.pick(PARTS) : undefined;
     const symbols = [...crcs].map(([name, crc], n) => ({
       name,
       crc: hex(crc),
@@ -162,6 +162,8 @@ function drawKernels(random: Random): Kernel[] {
     };
   });
 }
+
+const PARTS = ['kernel-kvm', 'kernel-extra', 'kernel-modules-wireless'];
 
 const hex = (crc: number): string => `0x${crc.toString(16).padStart(8, '0')}`;
 

@@ -26,9 +26,9 @@ afterAll(async () => {
 
 /** Tables that hold what is over too: nobody goes through one from end to end, or through all runs of a gate. */
 const HISTORY =
-  /^(SCAN (run|kernel_build|judgement|intent|ending|receipt|trial|verdict|closing|journal|selection|symbol_evidence|rpm_symbols|run_order|one)\b|SEARCH run .*\(gate=\?\)$)/;
+  /^(SCAN (run|kernel_build|judgement|intent|ending|receipt|trial|verdict|closing|journal|selection|symbol_evidence|explanation|kernel_types|rpm_symbols|run_order|one)\b|SEARCH run .*\(gate=\?\)$)/;
 /** But for indexes that have only what is alive in them. */
-const ALIVE = /USING (COVERING )?INDEX (run_live|intent_again|intent_side_tag)\b/;
+const ALIVE = /USING (COVERING )?INDEX (run_live|run_unexplained|intent_again|intent_side_tag)\b/;
 
 const QUERIES: Record<string, (store: Store) => Promise<unknown>> = {
   liveKernels: (store) => store.liveKernels(),
@@ -48,6 +48,9 @@ const QUERIES: Record<string, (store: Store) => Promise<unknown>> = {
   wordsOfPersons: (store) => store.wordsOfPersons(),
   runsWaived: (store) => store.runsWaived(0),
   ahead: (store) => store.ahead(),
+  unexplained: (store) => store.unexplained(),
+  causesOf: (store) => store.causesOf({ id: runOf(1) }),
+  kernelTypes: (store) => store.kernelTypes(buildOf(1), 'x86_64', begun(LAST)),
 };
 
 test.each(Object.entries(QUERIES))('%s goes through no history', async (_, ask) => {

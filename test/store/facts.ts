@@ -6,6 +6,8 @@ export const FACTS: ReadonlySet<string> = new Set<keyof Store>([
   'beginRun',
   'select',
   'showSymbols',
+  'explain',
+  'keepKernelTypes',
   'keepRpmSymbols',
   'findBaseline',
   'intend',

@@ -189,6 +189,19 @@ describe('symbols of rpms', () => {
     expect(await known(...ids, 9)).toEqual([2, 3, 4, 5, 6, 9]);
   });
 
+  test('and so do types of kernels, which the hub has still', async () => {
+    await open({});
+    const types = Buffer.from('types');
+    // Of a kernel long ago, the newest that passed, and the live run's.
+    for (const n of [20, 39, 41]) await store.keepKernelTypes(buildOf(n), 'x86_64', types, begun(n));
+    expect(await store.kernelTypes(buildOf(20), 's390x', begun(41))).toBeUndefined();
+    await store.prune(begun(42 + 48), KEEP);
+    const kept = await Promise.all(
+      [20, 39, 41].map((n) => store.kernelTypes(buildOf(n), 'x86_64', begun(90))),
+    );
+    expect(kept.map((one) => one && Buffer.from(one).toString())).toEqual([undefined, 'types', 'types']);
+  });
+
   test('that an older kmod-gate wrote as text are packed, and stay what they were', async () => {
     await open({});
     await store.close();

@@ -1,5 +1,5 @@
 /** Where kernels have their types: in images of every architecture, and in a real one. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import { unpack } from '../../src/symbols/unpack.ts';
 import { bpftool, differences } from '../btf/bpftool.ts';
 import { int, struct, writeBtf } from '../btf/write.ts';
 import { installed } from '../services.ts';
+import { kernelWith } from './debian.ts';
 import { bzImage, PACKERS, pack, rawImage, SMALL_BTF, s390Image, vmlinux, zboot } from './images.ts';
 import { mutated } from './mutate.ts';
 
@@ -120,11 +121,8 @@ describe.runIf(tools)('lz4', () => {
 });
 
 /** A Debian kernel's own file beside its modules, where .ci/run puts it with the Module.symvers of its headers. */
-const MODULES = '/usr/lib/modules';
-const version = existsSync(MODULES)
-  ? (readdirSync(MODULES).find((it) => existsSync(`${MODULES}/${it}/vmlinuz`)) ?? 'VERSION')
-  : 'VERSION';
-const VMLINUZ = `${MODULES}/${version}/vmlinuz`;
+const KERNEL = kernelWith('x86_64', 'vmlinuz');
+const VMLINUZ = join(KERNEL, 'vmlinuz');
 
 describe.runIf(installed(VMLINUZ, "vmlinuz of Debian's linux-image, see .ci/run"))(
   'a real kernel',
@@ -139,7 +137,7 @@ describe.runIf(installed(VMLINUZ, "vmlinuz of Debian's linux-image, see .ci/run"
       expect(['task_struct', 'device', 'module', 'sk_buff'].filter((name) => !names.has(name))).toEqual([]);
     });
 
-    const SYMVERS = `${MODULES}/${version}/Module.symvers`;
+    const SYMVERS = `${KERNEL}/Module.symvers`;
     test.runIf(installed(SYMVERS, "Module.symvers of Debian's linux-headers, see .ci/run"))(
       'exports what its headers say, with the same CRCs, types and namespaces',
       () => {
@@ -151,7 +149,7 @@ describe.runIf(installed(VMLINUZ, "vmlinuz of Debian's linux-image, see .ci/run"
     );
 
     test('has modules whose types go on from its own, and tell of what they export', async () => {
-      const folder = `${MODULES}/${version}/kernel/net`;
+      const folder = `${KERNEL}/kernel/net`;
       const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' });
       const modules = paths.filter((path) => /\.ko/.test(path)).sort();
       expect(modules.length).toBeGreaterThan(20);
@@ -174,7 +172,7 @@ describe.runIf(installed(VMLINUZ, "vmlinuz of Debian's linux-image, see .ci/run"
       expect(told.functions).toBeGreaterThan(0.7 * told.exports);
     });
     test.runIf(bpftool())('and bpftool reads the same in a module', async () => {
-      const folder = `${MODULES}/${version}/kernel/net/vmw_vsock`;
+      const folder = `${KERNEL}/kernel/net/vmw_vsock`;
       const file = join(folder, readdirSync(folder).find((name) => name.startsWith('vsock.ko')) ?? '');
       const data = await unpack(readFileSync(file), file);
       const types = await readModuleBtf(data, file);
