@@ -92,9 +92,14 @@ export function namesIn(btf: Btf, id: number): number[] {
 
 /** DWARF's names of integers, as C programmers write them. */
 const INTS: Readonly<Record<string, string>> = {
-  ...{ 'long unsigned int': 'unsigned long', 'long int': 'long', 'short unsigned int': 'unsigned short' },
-  ...{ 'short int': 'short', 'long long unsigned int': 'unsigned long long', 'long long int': 'long long' },
+  ...{ 'long long unsigned int': 'unsigned long long', 'long long int': 'long long' },
+  ...{ 'long unsigned int': 'unsigned long', 'long int': 'long' },
+  ...{ 'short unsigned int': 'unsigned short', 'short int': 'short' },
 };
+/** The same in a type that a compiler prints. */
+export const plainInts = (text: string): string =>
+  Object.entries(INTS).reduce((plain, [long, short]) => plain.replaceAll(long, short), text);
+
 /** A spelling is for people: deeper and longer than that it is cut. */
 const SPELL_STEPS = 60;
 const SPELL_MAX = 240;

@@ -61,14 +61,18 @@ function changeText(cause: Cause): string {
   const lines = changes.flatMap(({ was, now }) =>
     was && now ? [`    ${was}`, `      → ${now}`] : [`    ${was || now}`],
   );
-  return [`${head.trimEnd()}${sizes}`, ...lines].map((text) => line(cut(visible(text)))).join('');
+  return [`${head.trimEnd()}${sizes}`, ...lines].map((text) => line(fitted(text))).join('');
 }
 
 /** The first changes of one, each on a line. */
 export const changeLines = (cause: Cause): string[] =>
   wordsOf(cause).map(({ was, now }) => [was, now].filter(Boolean).join(' → '));
 
-const cut = (text: string): string => (text.length > WIDTH ? `${text.slice(0, WIDTH - 1)}…` : text);
+/** A line as a terminal shows it, and no longer. */
+export const fitted = (text: string): string => {
+  const shown = visible(text);
+  return shown.length > WIDTH ? `${shown.slice(0, WIDTH - 1)}…` : shown;
+};
 
 function unsureText(causes: readonly Cause[]): string {
   const unsure = causes.filter(isUnsure);
@@ -122,7 +126,7 @@ export function waysText(causes: Causes, symbol: string): string {
       : '';
   });
   const more = ways.length > SHOWN ? `  … and ${ways.length - SHOWN} more; --json has them all\n` : '';
-  return `${line(cut(visible(declared)))}${shown.join('')}${more}`;
+  return `${line(fitted(declared))}${shown.join('')}${more}`;
 }
 
 /** What was looked at, and what was not. */

@@ -1,12 +1,16 @@
-/** The symbols of builds on the hub, kernels and kmods, for `check` and `diff`. */
-import type { Config } from '../config/config.ts';
+/** Builds on the hub, kernels and kmods: their symbols, types and changelogs, for `check`, `diff` and `why`. */
+import type { ChangelogEntry } from '../changelog/lines.ts';
+import type { Config, KojiSettings } from '../config/config.ts';
 import { type KernelKind, type KmodRpm, kmodOfBuild, variantsOfRpms } from '../kabi/kmod.ts';
 import { type KernelSymbols, type Kmod, machineOf } from '../kabi/model.ts';
 import { asksForKernel } from '../kabi/requires.ts';
 import { variantOf } from '../kabi/rpm.ts';
 import * as koji from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
-import type { Hub } from '../koji/hub.ts';
+import { createFetch } from '../koji/download.ts';
+import { type Hub, HubError } from '../koji/hub.ts';
+import type { KernelTypes } from '../reconciler/context.ts';
+import { typesOfBuild } from '../reconciler/kerneltypes.ts';
 import { type Lose, readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
 import { countText, type Kind, type Unread } from './folder.ts';
@@ -162,6 +166,36 @@ const isForKernel = ({ requires, packaging }: KmodRpm): boolean =>
   requires.length > 0 ||
   (packaging !== undefined && (packaging.releases.length > 0 || asksForKernel(packaging)));
 
+/**
+ * The types of a kernel build's vmlinux, or why they cannot be had.
+ * @throws CheckError where there is no such build, HubError
+ */
+export function typesOnHub(
+  ref: string,
+  options: Pick<HubOptions, 'arch' | 'config'> & { readonly variant: string },
+): Promise<KernelTypes> {
+  const { arch, variant } = options;
+  return withHub(options, async ({ hub }, settings) => {
+    const build = await buildOf(hub, ref);
+    const files = { topurl: settings.topurl, fetch: createFetch(settings) };
+    return typesOfBuild(hub, files, { id: build.build_id, name: build.name, variant, arch });
+  });
+}
+
+/** The changelog of a build, which the hub reads from its source rpm, or why it cannot be had. Throws CheckError, HubError. */
+export function changelogOnHub(
+  ref: string,
+  options: Pick<HubOptions, 'config'>,
+): Promise<readonly ChangelogEntry[] | { readonly why: string }> {
+  return withHub(options, async ({ hub }) => {
+    const { build_id } = await buildOf(hub, ref);
+    return hub.read(koji.getChangelogEntries(build_id)).catch((error: unknown) => {
+      if (error instanceof HubError) return { why: `${ref}: ${error.message}` };
+      throw error;
+    });
+  });
+}
+
 /** Whether an rpm is for an architecture, or for a level of it. */
 const isFor = (rpm: koji.Rpm, arch: string): boolean => machineOf(rpm.arch) === machineOf(arch);
 
@@ -179,13 +213,14 @@ const butFor = (arches: readonly string[]): string =>
 
 /** Ask the hub, and keep nothing. Anybody may read. */
 async function withHub<T>(
-  { config }: HubOptions,
-  ask: (source: SymbolSource & { readonly hub: Hub }) => Promise<T>,
+  { config }: Pick<HubOptions, 'config'>,
+  ask: (source: SymbolSource & { readonly hub: Hub }, settings: KojiSettings) => Promise<T>,
 ): Promise<T> {
   const { koji: settings } = await config();
   const hub = connectHub({ ...settings, authtype: 'noauth' });
   try {
-    return await ask({ hub, store: { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} } });
+    const store = { rpmSymbols: async () => new Map(), keepRpmSymbols: async () => {} };
+    return await ask({ hub, store }, settings);
   } finally {
     await hub.close();
   }

@@ -81,19 +81,20 @@ export function addSymbolCommands(
     });
   const why = kmodGate
     .command('why')
-    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, or folders of them')
+    .argument('[kmod...]', 'rpms, modules (.ko), lists of modversions, folders of them, or builds on the hub')
     .requiredOption(
       '--baseline <file...>',
-      'the older kernel: its vmlinuz or rpms, with a Module.symvers or without',
+      'the older kernel: its vmlinuz or rpms, with a Module.symvers or without, or a build on the hub',
     )
     .requiredOption('--kernel <file...>', 'the newer kernel, in the same way')
     .option('--symbol <name>', 'show how one exported symbol reaches what changed')
+    .option('--log <file...>', 'build.log of a kmod that failed: what its errors name, as it was and is')
     .description(
       'which changes in the source of a kernel broke kmods? from the types that kernels carry (BTF)',
     )
-    .action(async (kmods: string[], options: WhyArguments) => {
+    .action(async (kmods: string[], { log: logs = [], ...options }: WhyArguments) => {
       const { why } = await import('./why.ts');
-      if (!(await why(output, { ...options, kmods, ...shown(options), ...common(options) }))) sayNo();
+      if (!(await why(output, { ...options, logs, kmods, ...shown(options), ...common(options) }))) sayNo();
     });
   const suggest = kmodGate
     .command('stablelist')
@@ -136,6 +137,7 @@ interface WhyArguments extends ReadArguments, ShowArguments {
   readonly kernel: string[];
   readonly kmodsTag?: string;
   readonly symbol?: string;
+  readonly log?: string[];
 }
 interface DiffArguments extends ReadArguments {
   readonly stablelist?: string;

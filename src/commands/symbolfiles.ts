@@ -310,7 +310,7 @@ function onlyArch(named: readonly Named[]): string | undefined {
 const hubBuilds = () => import('./hubbuild.ts');
 
 /** Of a build on the hub, where nothing tells. */
-const ARCH = 'x86_64';
+export const ARCH = 'x86_64';
 
 /** Kmods of files, and those of the hub that are for this kernel: builds that are named, and a tag's. Throws CheckError, HubError. */
 export async function kmodsOf(

@@ -6,21 +6,28 @@ import type { BtfPair, KernelBtfs } from '../btf/graph.ts';
 import { type Btf, readBtf } from '../btf/reader.ts';
 import { comparedExports, type Hit, hitOf, type Need } from '../btf/told.ts';
 import type { Kmod, SymbolTable } from '../kabi/model.ts';
-import { KERNEL_FILE, readImage, readModuleBtf } from '../symbols/image.ts';
+import { readModuleBtf } from '../symbols/image.ts';
+import { imageOfRpm } from '../symbols/kernelrpm.ts';
 import { filesOfRpm } from '../symbols/payload.ts';
 import type { SymbolFile } from '../symbols/read.ts';
+import { fileSource } from '../symbols/source.ts';
 import { CheckError } from './error.ts';
 
 /** The files of a kernel, and what they export together. */
 export interface KernelFiles {
   readonly files: readonly SymbolFile[];
   readonly symbols: SymbolTable;
+  /** The types of vmlinux, where they are not among the files: of a build on the hub. */
+  readonly types?: { readonly btf: Uint8Array; readonly file: string };
 }
 
 export interface Explained {
   readonly causes: Causes;
   /** In the order of the kmods. */
   readonly hits: readonly Hit[];
+  readonly btfs: KernelBtfs;
+  /** Exports that changed and are asked for. */
+  readonly wanted: readonly ComparedExport[];
 }
 
 /**
@@ -37,8 +44,9 @@ export async function explainFiles(
   const exports = comparedExports(before.symbols, after.symbols);
   const isNeeded = neededBy(kmods, symbol);
   const wanted = exports.filter((it) => it.isChanged && isNeeded(it.symbol));
-  const causes = findCauses(await readTypes(before.files, after.files, wanted), exports);
-  return { causes, hits: kmods.map((kmod) => hitOf(needOf(kmod), exports, causes)) };
+  const btfs = await readTypes(before, after, wanted);
+  const causes = findCauses(btfs, exports);
+  return { causes, hits: kmods.map((kmod) => hitOf(needOf(kmod), exports, causes)), btfs, wanted };
 }
 
 const needOf = (kmod: Kmod): Need => ({
@@ -59,12 +67,13 @@ function neededBy(kmods: readonly Kmod[], symbol: string | undefined): (name: st
 
 /** The types of vmlinux, which must be there, and of the modules whose exports are asked for, if they are there. */
 async function readTypes(
-  old: readonly SymbolFile[],
-  young: readonly SymbolFile[],
+  old: KernelFiles,
+  young: KernelFiles,
   wanted: readonly ComparedExport[],
 ): Promise<KernelBtfs> {
   const [before, after] = [await readVmlinux(old, '--baseline'), await readVmlinux(young, '--kernel')];
-  const [were, are] = [await readModules(old, wanted, before), await readModules(young, wanted, after)];
+  const were = await readModules(old.files, wanted, before);
+  const are = await readModules(young.files, wanted, after);
   const modules = new Map<string, BtfPair>();
   for (const [name, is] of are) {
     const was = were.get(name);
@@ -73,17 +82,14 @@ async function readTypes(
   return { before, after, modules };
 }
 
-async function readVmlinux(files: readonly SymbolFile[], option: string): Promise<Btf> {
-  for (const { btf, file } of files) if (btf) return readBtf(btf, file);
+async function readVmlinux({ files, types }: KernelFiles, option: string): Promise<Btf> {
+  for (const { btf, file } of types ? [types] : files) if (btf) return readBtf(btf, file);
   const without: string[] = files.filter(({ format }) => format === 'image').map(({ file }) => file);
-  for (const { file, format } of files)
-    if (format === 'rpm')
-      for await (const { name, data } of filesOfRpm(readFileSync(file), file, (it) => KERNEL_FILE.test(it))) {
-        const inside = `${file}: ${basename(name)}`;
-        const image = await readImage(data, inside);
-        if (image?.btf) return readBtf(image.btf, inside);
-        without.push(inside);
-      }
+  for (const { file, format } of files) {
+    const image = format === 'rpm' ? await imageOfRpm(fileSource(file)) : null;
+    if (image?.btf) return readBtf(image.btf, image.file);
+    if (image) without.push(image.file);
+  }
   throw new CheckError(
     without.length > 0
       ? `${option}: ${without[0]} has no types (BTF): it was built without CONFIG_DEBUG_INFO_BTF`
@@ -114,7 +120,7 @@ async function readModules(
       const module = moduleOfPath(path);
       return module !== null && (isOfRpm || names.has(module));
     };
-    for await (const it of filesOfRpm(readFileSync(file), file, isWanted))
+    for await (const it of filesOfRpm(fileSource(file), isWanted))
       await add(moduleOfPath(it.name) ?? '', it.data, `${file}: ${basename(it.name)}`);
   }
   return found;

@@ -1,60 +1,86 @@
-/** `kmod-gate why`: which changes in a kernel's source broke the kmods, from its types and symbols. No Koji is needed. */
+/**
+ * `kmod-gate why`: which changes in a kernel's source broke the kmods, from its types and symbols; who made them, from its
+ * changelog; and what the errors of a failed build name. Of files, no Koji is needed.
+ */
 import type { Causes } from '../btf/causes.ts';
 import type { Hit } from '../btf/told.ts';
-import type { Config } from '../config/config.ts';
+import { partsOfKernel } from '../changelog/rank.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import type { Kmod, SymbolTable } from '../kabi/model.ts';
+import { type ExplainedError, explainErrors } from '../logs/subject.ts';
 import type { SymbolFile } from '../symbols/read.ts';
 import { causesJson, causesText, coverageText, hitsText, namesOf, waysText } from './causes.ts';
+import {
+  type Changelog,
+  changelogJson,
+  changelogOfFiles,
+  changelogText,
+  compareChangelogs,
+  type Told as ToldChangelog,
+} from './changelog.ts';
 import { assertRead } from './check.ts';
 import { besideJson, besideText } from './checktext.ts';
 import { CheckError } from './error.ts';
+import { errorsJson, errorsText, readLogs } from './errors.ts';
 import { type Altered, type Case, calledBy, type Findings, foundCauses, headlineOf } from './findings.ts';
 import { type ShowOptions, show } from './formats.ts';
-import { type Beside, kernelOf, kmodsOf, type Named, readArguments, type Told } from './symbolfiles.ts';
+import {
+  ARCH,
+  type Beside,
+  type Kernel,
+  kernelOf,
+  kmodsOf,
+  type Named,
+  readArguments,
+  type Told,
+} from './symbolfiles.ts';
 import { line, type Output } from './text.ts';
-import { explainFiles, importsOf } from './types.ts';
+import { type Explained, explainFiles, importsOf, type KernelFiles } from './types.ts';
 
-export interface WhyOptions extends ShowOptions {
-  /** Files that form the older kernel, folders of such: with its symbols and its types. */
+export interface WhyOptions extends Told, ShowOptions {
+  /** Files that form the older kernel, folders of such, or a build on the hub: with its symbols and its types. */
   readonly baseline: readonly string[];
   readonly kernel: readonly string[];
+  /** Files, folders of such, or builds on the hub. */
   readonly kmods: readonly string[];
+  /** Build logs of kmods that failed with the newer kernel. */
+  readonly logs?: readonly string[];
   /** Show the ways from this export. */
   readonly symbol?: string;
-  /** A tag of the hub, all kmods of which are looked at too. */
-  readonly kmodsTag?: string;
-  /** Of folders with several, and of the kmods of the tag. */
-  readonly arch?: string;
-  readonly variant?: string;
-  /** Read for a tag. */
-  readonly config?: () => Promise<Config>;
 }
 
 /**
  * Tell why symbols changed that kmods need.
  * @returns whether no kmod needs a symbol that changed; without kmods, whether none changed
- * @throws CheckError, UnreadError once all else is shown, SymbolFileError
+ * @throws CheckError, UnreadError once all else is shown, SymbolFileError, HubError
  */
 export async function why(output: Output, options: WhyOptions): Promise<boolean> {
   // The kernel's own modules are parts of it here: their types tell why their exports changed.
   const isPart = (file: SymbolFile) => file.isInTree === true;
+  const errors = await readLogs(options.logs ?? []);
   const named = await readArguments(options, isPart);
-  const old = filesOf(named.baseline, '--baseline');
-  const young = filesOf(named.kernel, '--kernel');
-  filesOf(named.kmods, 'kmod');
   const beside: Beside = { passed: [], unread: [] };
-  const told = { ...FILES, ...options };
-  const was = await kernelOf(named.baseline, told, beside, named.kmods, isPart);
-  const is = await kernelOf(named.kernel, told, beside, named.kmods, isPart);
-  const kmods = await kmodsOf(named.kmods, is, told, beside);
-  const before = { files: old, symbols: was.symbols };
-  const after = { files: young, symbols: is.symbols };
+  const was = await kernelOf(named.baseline, options, beside, named.kmods, isPart);
+  const is = await kernelOf(named.kernel, options, beside, named.kmods, isPart);
+  const kmods = await kmodsOf(named.kmods, is, options, beside);
   const symbol = options.symbol;
-  if (symbol !== undefined && !(before.symbols.has(symbol) && after.symbols.has(symbol)))
+  if (symbol !== undefined && !(was.symbols.has(symbol) && is.symbols.has(symbol)))
     throw new CheckError(`--symbol ${symbol}: is not exported by both kernels`);
-  const { causes, hits } = await explainFiles(before, after, kmods, symbol);
-  const answer: Answer = { before: before.symbols, after: after.symbols, causes, hits, symbol };
+  const before = await sideOf(named.baseline, '--baseline', was, options);
+  const after = await sideOf(named.kernel, '--kernel', is, options);
+  const explained = await explainFiles(before, after, kmods, symbol);
+  const { causes, hits, btfs, wanted } = explained;
+  const sought = {
+    causes: soughtCauses(explained, symbol),
+    symbols: wanted.map((it) => it.symbol),
+    // Without kmods every part of the kernel would count.
+    parts: kmods.length > 0 ? partsOfKernel(wanted) : [],
+  };
+  const answer: Answer = {
+    ...{ before: before.symbols, after: after.symbols, causes, hits, symbol },
+    errors: explainErrors(errors, btfs),
+    changelog: compareChangelogs(before.changelog, after.changelog, sought),
+  };
   await show(output, options, {
     text: () => `${whyText(answer)}${besideText(beside)}`,
     json: () => ({ ...whyJson(answer), ...besideJson(undefined, beside) }),
@@ -65,16 +91,34 @@ export async function why(output: Output, options: WhyOptions): Promise<boolean>
   return kmods.length > 0 ? hits.every(({ changed }) => changed === 0) : causes.symbols.changed === 0;
 }
 
-/** All that is named is a file by now. */
-const FILES: Told = {
-  config: () => Promise.reject(new CheckError('--kmods-tag: no configuration says of which hub')),
-};
+/** A kernel with its types, as far as they are not read from files, and its changelog. */
+interface Side extends KernelFiles {
+  readonly changelog: ToldChangelog;
+}
 
-function filesOf(named: readonly Named[], what: string): SymbolFile[] {
-  return named.flatMap(({ name, files }) => {
-    if (!files) throw new CheckError(`${what}: ${name}: there is no such file`);
-    return files;
-  });
+async function sideOf(
+  named: readonly Named[],
+  option: string,
+  { symbols, arch }: Kernel,
+  told: Told,
+): Promise<Side> {
+  const files = named.flatMap(({ files: those = [] }) => those);
+  const build = named.find(({ files: those }) => !those)?.name;
+  if (build === undefined) return { files, symbols, changelog: await changelogOfFiles(files) };
+  const { changelogOnHub, typesOnHub } = await import('./hubbuild.ts');
+  const { config, variant = '' } = told;
+  const types = await typesOnHub(build, { arch: arch ?? ARCH, variant, config });
+  if (types.btf === null)
+    throw new CheckError(`${option}: ${build}: its types (BTF) cannot be had: ${types.why}`);
+  return { files, symbols, types, changelog: await changelogOnHub(build, { config }) };
+}
+
+/** Of an export those that it reaches, of kmods those that hit them, else all. */
+function soughtCauses({ causes, hits }: Explained, symbol: string | undefined): Causes['causes'] {
+  const all =
+    symbol === undefined ? hits.flatMap((hit) => hit.causes) : causes.reached(symbol).map((it) => it.cause);
+  if (symbol === undefined && hits.length === 0) return causes.causes;
+  return [...new Set(all)].flatMap((i) => causes.causes[i] ?? []);
 }
 
 // ---- what is shown ----------------------------------------------------------------------------------
@@ -85,11 +129,15 @@ interface Answer {
   readonly causes: Causes;
   readonly hits: readonly Hit[];
   readonly symbol: string | undefined;
+  readonly errors: readonly ExplainedError[];
+  readonly changelog: Changelog | null;
 }
 
-function whyJson({ causes, hits, symbol }: Answer) {
+function whyJson({ causes, hits, symbol, errors, changelog }: Answer) {
   return {
+    ...(errors.length > 0 && { errors: errorsJson(errors) }),
     ...causesJson(causes, hits),
+    changelog: changelogJson(changelog),
     ...(symbol !== undefined && {
       symbol: {
         name: symbol,
@@ -173,14 +221,14 @@ function kernelCase(answer: Answer, kernel: string, arch: string | null): Case {
   };
 }
 
-function whyText({ before, after, causes, hits, symbol }: Answer): string {
+function whyText({ before, after, causes, hits, symbol, errors, changelog }: Answer): string {
+  const [first, last] = [errorsText(errors), changelogText(changelog)];
   if (symbol !== undefined) {
     const [was, now] = [before, after].map((symbols) => formatCrc(symbols.get(symbol)?.crc ?? 0));
     const change = was === now ? `${now}, as before` : `${was} → ${now}`;
-    return `${line(`${symbol}: ${change}`)}${waysText(causes, symbol)}`;
+    return `${first}${line(`${symbol}: ${change}`)}${waysText(causes, symbol)}${last}`;
   }
   const found = causesText(causes, hits);
-  return [found, hitsText(causes, hits), found === '' ? '' : '\n', coverageText(causes, before.size)].join(
-    '',
-  );
+  const coverage = coverageText(causes, before.size);
+  return [first, found, hitsText(causes, hits), found === '' ? '' : '\n', coverage, last].join('');
 }

@@ -31,6 +31,8 @@ export interface KojiSettings {
   readonly server: string;
   /** Koji's web pages, for links; without a slash at the end. */
   readonly weburl?: string;
+  /** Where the hub's files are, for what only the rpms themselves hold. */
+  readonly topurl?: string;
   readonly authtype: (typeof AUTHTYPES)[number];
   /** With `authtype` password, `user` and `password` are always there; with ssl, `cert`. */
   readonly user?: string;
@@ -209,7 +211,7 @@ function kojiSettings(
   env: NodeJS.ProcessEnv,
 ): KojiSettings {
   const both = { ...profile, ...koji };
-  const { server, weburl, user, password, principal, no_ssl_verify, timeout = 60_000 } = both;
+  const { server, weburl, topurl, user, password, principal, no_ssl_verify, timeout = 60_000 } = both;
   if (server === undefined) throw new TypeError('koji.server: neither in the file nor in the profile');
   const files = (['cert', 'key', 'serverca', 'keytab'] as const).flatMap((name) => {
     const file = name === 'key' ? koji.key : both[name];
@@ -219,6 +221,7 @@ function kojiSettings(
   return {
     server,
     ...(weburl !== undefined && { weburl: weburl.replace(/\/+$/, '') }),
+    ...(topurl !== undefined && { topurl }),
     authtype: authtypeOf(both.authtype, koji.profile !== undefined, user, named),
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
@@ -263,6 +266,7 @@ export function describeConfig(config: Config): string {
       : []),
     ...(koji.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
     ['weburl', koji.weburl === undefined ? 'none: no links to tasks and builds' : maskUrl(koji.weburl)],
+    ...(koji.topurl === undefined ? [] : [['topurl', maskUrl(koji.topurl)] as [string, string]]),
     ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
     ...(bus?.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
     ['store', `${maskUrl(store.url)}, keeps all of a run ${describeKeep(store.keep)}`],

@@ -12,6 +12,7 @@ const optionalText = z.string().optional();
 const Profile = z.object({
   server: httpUrl,
   weburl: httpUrl.optional(),
+  topurl: httpUrl.optional(),
   authtype: optionalText,
   user: optionalText,
   password: optionalText,

@@ -92,6 +92,7 @@ const koji = z.strictObject(
     profile: nonEmpty.optional(),
     server: httpUrl.optional(),
     weburl: httpUrl.optional(),
+    topurl: httpUrl.optional(),
     authtype: z
       .enum(AUTHTYPES, {
         error: '"ssl", "kerberos", "password" or "noauth"',

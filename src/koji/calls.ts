@@ -273,6 +273,26 @@ export type RpmHeaders = z.infer<typeof rpmHeaders>;
 export const getRPMHeaders = (rpmID: number): Call<RpmHeaders> =>
   call('getRPMHeaders', rpmHeaders, [], { rpmID, headers: Object.keys(rpmHeaders.shape) });
 
+const rpmFiles = z
+  .object({ BASENAMES: texts, DIRINDEXES: numbers, DIRNAMES: texts })
+  .transform(({ BASENAMES, DIRINDEXES, DIRNAMES }) =>
+    BASENAMES.map((name, i) => `${DIRNAMES[DIRINDEXES[i] ?? -1] ?? ''}${name}`),
+  );
+
+/** The paths of an rpm's files, in shorter words than `listRPMFiles` has. Empty where the hub has no such file. */
+export const getRPMFiles = (rpmID: number): Call<string[]> =>
+  call('getRPMHeaders', rpmFiles, [], { rpmID, headers: ['BASENAMES', 'DIRINDEXES', 'DIRNAMES'] });
+
+const changelog = z.array(
+  z
+    .object({ date_ts: z.number(), author: z.string().nullish(), text: z.string().nullish() })
+    .transform(({ date_ts: at, author, text }) => ({ at, author: author ?? '', text: text ?? '' })),
+);
+
+/** The changelog of a build's source rpm, the newest entry first; `at` in seconds. Empty where the hub has no such file. */
+export const getChangelogEntries = (build: number): Call<z.infer<typeof changelog>> =>
+  call('getChangelogEntries', changelog, [build]);
+
 const buildroot = z.object({
   id,
   arch: z.string(),

@@ -1,11 +1,10 @@
 /** XML-RPC over HTTP: one POST in, the text of the reply out, within a deadline. */
-import http, { type IncomingMessage } from 'node:http';
-import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type https from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
-import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { unzip } from 'node:zlib';
-import { proxyAddress, proxyAuthorization, type TunnelledRequest, tunnelAgent } from './proxy.ts';
+import { replyTo, routeFor, words } from './route.ts';
 
 export interface TransportOptions {
   /** The hub's URL, such as `https://koji.example.org/kojihub`. */
@@ -63,27 +62,14 @@ export function createTransport(options: TransportOptions): Transport {
     throw new TypeError(`server: ${JSON.stringify(options.server)} is not an http or https URL`);
   }
   const { timeout, userAgent, maxReply = 64 * 2 ** 20, maxSockets = 8, proxy, tls = {} } = options;
-  const secure = url.protocol === 'https:';
+  const route = routeFor(url, tls, proxy);
   const closed = new Error('the client is closed');
   let closing = false;
   const underWay = new Set<AbortController>();
   const inTurn = turns(maxSockets);
   let skew: number | undefined;
 
-  // Without a limit of its own: an agent that fails to make a connection leaves those in its queue there.
-  const agentFor = (keepAlive: boolean): http.Agent => {
-    // What is told of the hub's certificate is no word on a proxy's.
-    const settings = { keepAlive, ...(secure && tls) };
-    if (secure && proxy) return tunnelAgent(proxy, settings);
-    return secure || proxy?.protocol === 'https:' ? new https.Agent(settings) : new http.Agent(settings);
-  };
-  const agent = agentFor(true);
-  /** Where a request goes: a proxy is asked in place of an http server, with the whole URL as the path. */
-  const routeTo = (to: URL): https.RequestOptions => {
-    if (secure || !proxy) return { ...urlToHttpOptions(to), ...tls };
-    return { ...proxyAddress(proxy), path: to.href, headers: proxyAuthorization(proxy) };
-  };
-
+  const agent = route.agent(true);
   const way = proxy ? `connection through the proxy ${proxy.host}` : 'connection';
   const requestOf = (
     body: string,
@@ -91,13 +77,13 @@ export function createTransport(options: TransportOptions): Transport {
     fresh: boolean,
     query: URLSearchParams | undefined,
   ): https.RequestOptions => {
-    const route = routeTo(query ? new URL(`?${query}`, url) : url);
+    const to = route.to(query ? new URL(`?${query}`, url) : url);
     return {
-      ...route,
+      ...to,
       method: 'POST',
-      agent: fresh ? agentFor(false) : agent,
+      agent: fresh ? route.agent(false) : agent,
       headers: {
-        ...route.headers,
+        ...to.headers,
         Host: url.host,
         'User-Agent': userAgent,
         'Content-Type': 'text/xml',
@@ -133,8 +119,7 @@ export function createTransport(options: TransportOptions): Transport {
     } catch (error) {
       if (error instanceof TransportError) throw error;
       if (stop.signal.aborted) throw failed(words(stop.signal.reason), stop.signal.reason);
-      const what = secure || !proxy ? advised(error) : `the proxy ${proxy.host}: ${words(error)}`;
-      throw failed(what, error);
+      throw failed(route.problem(error, advised), error);
     } finally {
       underWay.delete(stop);
     }
@@ -182,37 +167,10 @@ function turns(size: number): <T>(call: () => Promise<T>, signal: AbortSignal) =
   };
 }
 
-/** Ask; `connected` is told as soon as something can have reached the server. The signal ends this at any time. */
-function replyTo(
-  options: TunnelledRequest,
-  body: string,
-  signal: AbortSignal,
-  connected: () => void,
-): Promise<IncomingMessage> {
-  const { request } = options.protocol === 'https:' ? https : http;
-  const asked: TunnelledRequest = { ...options, signal, giveUp: signal };
-  return new Promise((resolve, reject) => {
-    const outgoing = request(asked);
-    outgoing.once('socket', (socket) => {
-      if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected);
-      else connected();
-    });
-    outgoing.on('response', resolve).on('error', reject).end(body);
-    // A request without a connection tells of its end only when that connection has failed.
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-}
-
 /** By the Date header, which is the second that had begun. */
 function skewOf({ headers: { date = '' } }: IncomingMessage): number | undefined {
   const theirs = Date.parse(date) + 500;
   return Number.isNaN(theirs) ? undefined : theirs - Date.now();
-}
-
-/** Node's AggregateError (one address after the other refused) has no message of its own. */
-function words(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(words).join(', ');
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** With what to do about it, for an error of a connection to the hub itself. */

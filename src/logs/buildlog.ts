@@ -246,8 +246,8 @@ function nowhere(kind: LogError['kind'], message: string, identifier?: string): 
 // ------------------------------------------------------------------------------------------ what is named
 
 /** `'x'` in the C locale, `‘x’` in a UTF-8 one, the linker's `` `x' ``, and those of other languages. */
-const QUOTES = '\'‘’"`“”„«»「」';
-const QUOTED = `[${QUOTES}]\\s?([^${QUOTES}]+?)\\s?[${QUOTES}]`;
+export const QUOTES = '\'‘’"`“”„«»「」';
+export const QUOTED = `[${QUOTES}]\\s?([^${QUOTES}]+?)\\s?[${QUOTES}]`;
 
 /** How gcc, clang and the linker say what they miss, or find other than expected. `%` is the name. */
 const NAMED = [
@@ -277,7 +277,7 @@ const NAMED = [
 ].map((text) => new RegExp(text.replace('%', QUOTED)));
 const NAMED_BARE = [/^([^\s:]+): No such file or directory$/, /^(?:undefined|duplicate) symbol: (\S+)$/];
 /** Of another language only this is known: what stands in quotes and is a name, is one. */
-const FOREIGN = /[^\p{ASCII}‘’]/u;
+export const FOREIGN = /[^\p{ASCII}‘’]/u;
 const ANY_NAME = new RegExp(`[${QUOTES}]\\s?(?!(?:struct|union|int|void)\\b)(\\w+)\\s?[${QUOTES}]`);
 
 function nameIn(message: string): string | undefined {

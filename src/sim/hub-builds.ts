@@ -114,6 +114,16 @@ export const BUILD_METHODS: Methods = {
       list(arg(args, 'headers')).map((name) => [String(name), rpmHeader(rpm, String(name))]),
     );
   },
+  'getChangelogEntries buildID? taskID? filepath? author? before? after? queryOpts? strict?': (
+    { state },
+    args,
+  ) => {
+    const { nvr } = buildOf(state, arg(args, 'buildID'));
+    const written = state.scenario.kernels.find((kernel) => kernel.nvr === nvr)?.changelog ?? [];
+    const date = (at: number) => new Date(1000 * at).toISOString().slice(0, 19).replace('T', ' ');
+    const entries = written.map(({ at, author, text }) => ({ date: date(at), date_ts: at, author, text }));
+    return query(entries, arg(args, 'queryOpts'));
+  },
   'queryHistory tables? build? tag? package? active? queryOpts?': ({ state }, args) => {
     const tables = list(arg(args, 'tables'));
     if (tables.length !== 1 || tables[0] !== 'tag_listing') {

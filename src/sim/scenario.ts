@@ -38,6 +38,8 @@ export interface Kernel extends Nvr {
   readonly single: boolean;
   /** Names of more rpms that the build makes: `kernel-headers`, `kernel-tools-libs-devel`. */
   readonly others?: readonly string[];
+  /** Of its source rpm, the newest entry first, times in seconds; absent: none. */
+  readonly changelog?: readonly { readonly at: number; readonly author: string; readonly text: string }[];
   /** SUSE's: what it exports is provided as `ksym(FLAVOUR:SYM)`. */
   readonly flavour?: string | null;
   /** Rpms, as NAME or NAME.ARCH, of which the hub has no file any more. */

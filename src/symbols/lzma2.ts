@@ -1,6 +1,7 @@
 /** LZMA2, the compression within xz: chunks of LZMA, by the Linux kernel's lib/xz/xz_dec_lzma2.c. */
 import type { Bytes } from './bytes.ts';
 import { createLzma, createRange, type Lzma, reset, unpackLzma } from './lzma.ts';
+import { bytesFrom, type Source } from './source.ts';
 
 /** A chunk of LZMA2: up to 2 MiB, as it is or packed by LZMA. */
 interface Chunk {
@@ -15,16 +16,22 @@ interface Chunk {
   readonly resetState: boolean;
 }
 
-/** The chunks from an offset on, by their headers; a byte of zeros is their end. They are not kept: they may be many. */
+/** The chunks from an offset on, by their headers. They are not kept: they may be many. */
 function* readChunks(bytes: Bytes, start: number): Generator<Chunk> {
   for (let at = start; ; ) {
-    const control = bytes.u8(at);
-    if (control === 0) return;
-    if (control > 2 && control < 0x80) throw bytes.fail(at, 'no LZMA2 chunk');
-    const chunk = control < 0x80 ? storedChunk(bytes, at, control) : lzmaChunk(bytes, at, control);
+    const chunk = readChunk(bytes, at);
+    if (!chunk) return;
     yield chunk;
     at = chunk.offset + chunk.packed;
   }
+}
+
+/** The chunk at an offset; null where a byte of zeros is their end. */
+function readChunk(bytes: Bytes, at: number): Chunk | null {
+  const control = bytes.u8(at);
+  if (control === 0) return null;
+  if (control > 2 && control < 0x80) throw bytes.fail(at, 'no LZMA2 chunk');
+  return control < 0x80 ? storedChunk(bytes, at, control) : lzmaChunk(bytes, at, control);
 }
 
 /**
@@ -68,30 +75,41 @@ function lzmaChunk(bytes: Bytes, at: number, control: number): Chunk {
  * @throws SymbolFileError
  */
 export function unpackChunks(bytes: Bytes, start: number, output: Uint8Array): void {
-  const decoder = createDecoder(bytes, output);
-  for (const chunk of readChunks(bytes, start)) decoder.unpack(chunk);
+  const decoder = createDecoder(output);
+  for (const chunk of readChunks(bytes, start)) decoder.unpack(bytes, chunk);
 }
 
-/** Most bytes of a chunk, unpacked. */
+/** Most bytes of a chunk, unpacked, and packed with what stands before it. */
 const CHUNK_MAX = 2 * 1024 * 1024;
+const PACKED_MAX = 6 + 0x10000;
 
 /**
- * The same in parts, which are good until the next one is asked for. No more is kept than the dictionary.
+ * The same of a file that is still on its way, in parts, which are good until the next one is asked for. No more is kept
+ * than the dictionary.
  * @param dictionary how many bytes back matches go
+ * @returns where the chunks end
  * @throws SymbolFileError
  */
-export function* unpackChunksInParts(bytes: Bytes, start: number, dictionary: number): Generator<Uint8Array> {
+export async function* unpackChunksInParts(
+  source: Source,
+  start: number,
+  dictionary: number,
+): AsyncGenerator<Uint8Array, number> {
   const window = new Uint8Array(2 * dictionary + CHUNK_MAX);
-  const decoder = createDecoder(bytes, window);
-  for (const chunk of readChunks(bytes, start)) {
+  const decoder = createDecoder(window);
+  for (let at = start; ; ) {
+    const bytes = await bytesFrom(source, at, PACKED_MAX);
+    const chunk = readChunk(bytes, at);
+    if (!chunk) return at + 1;
     if (decoder.at() + chunk.unpacked > window.length) decoder.forget(decoder.at() - dictionary);
-    decoder.unpack(chunk);
+    decoder.unpack(bytes, chunk);
     yield window.subarray(decoder.at() - chunk.unpacked, decoder.at());
+    at = chunk.offset + chunk.packed;
   }
 }
 
 /** Unpacks one chunk after the other into `output`. */
-function createDecoder(bytes: Bytes, output: Uint8Array) {
+function createDecoder(output: Uint8Array) {
   let lzma: Lzma | null = null;
   /** Where the dictionary began; below 0 once that is forgotten. */
   let dictionary: number | null = null;
@@ -104,7 +122,7 @@ function createDecoder(bytes: Bytes, output: Uint8Array) {
       at -= count;
       if (dictionary !== null) dictionary -= count;
     },
-    unpack(chunk: Chunk) {
+    unpack(bytes: Bytes, chunk: Chunk) {
       const { offset, packed, unpacked, properties } = chunk;
       if (chunk.resetDictionary) dictionary = at;
       if (dictionary === null) throw bytes.fail(offset, 'an LZMA2 chunk without a dictionary');

@@ -1,9 +1,10 @@
 /** Single files out of an rpm's payload, which is never unpacked as a whole: those of kernels have hundreds of megabytes. */
 import { createGunzip } from 'node:zlib';
 import { SymbolFileError } from '../kabi/error.ts';
-import { bytesOf } from './bytes.ts';
+import { bytesOf, DAMAGED } from './bytes.ts';
 import { CPIO_HEADER_SIZE, CPIO_TRAILER, cpioHeaders, padded, STRIPPED_SIZE } from './cpio.ts';
-import { type RpmFile, readRpm, readRpmFiles } from './rpm.ts';
+import { RPM_MAGIC, type RpmFile, readRpm, readRpmFiles, sizeOfHeaders } from './rpm.ts';
+import { bytesFrom, PART, partsOfSource, type Source, sourceWithin } from './source.ts';
 import { packingOf } from './unpack.ts';
 
 export interface PayloadFile {
@@ -18,37 +19,51 @@ const PAYLOAD_MAX = 4 * 1024 ** 3;
 const FILE_MAX = 256 * 1024 * 1024;
 
 /**
- * The wanted files of an rpm, in their order. What is not asked for after one is not unpacked, and nothing where the header
- * has none of them.
- * @param data the whole rpm
- * @param file the name to blame in errors
+ * The wanted files of an rpm, in their order. What is not asked for after one, and what is behind the last of them, is
+ * neither read nor unpacked.
  * @param isWanted by name, of regular files that are not empty
  * @throws SymbolFileError
  */
 export async function* filesOfRpm(
-  data: Uint8Array,
-  file: string,
+  rpm: Source,
   isWanted: (name: string) => boolean,
 ): AsyncGenerator<PayloadFile> {
-  const { payload } = readRpm(data, file);
-  const inside = `${file}: payload`;
-  const packed = data.subarray(payload.offset);
-  if (packed.length === 0)
-    throw new SymbolFileError(file, { offset: data.length }, 'it has no payload', WHOLE);
-  const files = readRpmFiles(data, file);
-  if (!files.some(({ path }) => isWanted(path))) return;
-  const archive = createArchive(unpackInParts(packed, inside, payload.compressor), inside, files);
+  const headers = await headersOfRpm(rpm);
+  const { payload } = readRpm(headers, rpm.file);
+  const files = readRpmFiles(headers, rpm.file);
+  let missing = files.filter(({ path, size, isGhost }) => size > 0 && !isGhost && isWanted(path)).length;
+  if (missing === 0) return;
+  const packed = sourceWithin(rpm, payload.offset, `${rpm.file}: payload`);
+  const archive = createArchive(unpackInParts(packed, payload.compressor), packed.file, files);
   try {
     for (;;) {
       const { name, kind, size, isLast } = await archive.next();
       if (isLast) return;
-      if (kind === 'file' && size > 0 && isWanted(name)) yield { name, data: await archive.take(size) };
-      else await archive.skip(size);
+      if (kind === 'file' && size > 0 && isWanted(name)) {
+        yield { name, data: await archive.take(size) };
+        if (--missing === 0) return;
+      } else await archive.skip(size);
     }
   } finally {
     await archive.close();
   }
 }
+
+/** The headers of an rpm, which tell all but its files' content. Throws SymbolFileError of what is no rpm. */
+export async function headersOfRpm(rpm: Source): Promise<Uint8Array> {
+  for (let wanted = PART; ; ) {
+    const bytes = await bytesFrom(rpm, 0, wanted, 'big');
+    if (bytes.u32(0) !== RPM_MAGIC) throw bytes.fail(0, 'no rpm', WHOLE);
+    const upTo = (offset: number, length: number) =>
+      bytes.slice(Math.min(offset, bytes.size), Math.max(0, Math.min(length, bytes.size - offset)));
+    const size = sizeOfHeaders(upTo);
+    if (size + HEADER_INTRO <= wanted) return upTo(0, size);
+    wanted = size + HEADER_INTRO;
+  }
+}
+
+/** What of a header tells its size. */
+const HEADER_INTRO = 16;
 
 const WHOLE = 'fetch the whole rpm';
 
@@ -116,33 +131,41 @@ function createArchive(parts: AsyncGenerator<Uint8Array>, file: string, files: r
 
 // ---- unpacking in parts -----------------------------------------------------------------------------
 
-/** How much is handed to a decoder at once. */
-const PART = 256 * 1024;
-
-function unpackInParts(data: Uint8Array, file: string, compressor: string): AsyncGenerator<Uint8Array> {
-  const packing = packingOf(data);
-  if (packing === 'gzip') return gunzipInParts(data, file);
-  if (packing === 'zstd') return unzstdInParts(data, file);
-  if (packing === 'xz') return unxzInParts(data, file);
-  const mend = 'unpack it by rpm2cpio and cpio, and name the files';
-  throw new SymbolFileError(file, { offset: 0 }, `it is compressed by ${compressor}`, mend);
+async function* unpackInParts(source: Source, compressor: string): AsyncGenerator<Uint8Array> {
+  const { data, start } = await source.from(0, BEGINNING);
+  const packed = data.subarray(-start);
+  if (packed.length === 0) throw new SymbolFileError(source.file, { offset: 0 }, 'it has no payload', WHOLE);
+  const packing = packingOf(packed.subarray(0, BEGINNING));
+  if (packing === 'gzip') yield* gunzipInParts(source);
+  else if (packing === 'zstd') yield* unzstdInParts(source);
+  else if (packing === 'xz') {
+    const { unxzInParts } = await import('./xz.ts');
+    yield* unxzInParts(source);
+  } else {
+    const mend = 'unpack it by rpm2cpio and cpio, and name the files';
+    throw new SymbolFileError(source.file, { offset: 0 }, `it is compressed by ${compressor}`, mend);
+  }
 }
 
-function* inParts(data: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < data.length; at += PART) yield data.subarray(at, at + PART);
-}
+/** What tells how something is packed. */
+const BEGINNING = 64;
+
+const damaged = ({ file }: Source, offset: number, problem: string) =>
+  new SymbolFileError(file, { offset }, problem, DAMAGED);
 
 /** With backpressure: the stream is given a part when it has given what it made of the last ones. */
-async function* gunzipInParts(data: Uint8Array, file: string): AsyncGenerator<Uint8Array> {
-  const { Readable } = await import('node:stream');
-  const stream = Readable.from(inParts(data), { objectMode: false }).pipe(createGunzip());
+async function* gunzipInParts(source: Source): AsyncGenerator<Uint8Array> {
+  const { pipeline, Readable } = await import('node:stream');
+  const input = Readable.from(partsOfSource(source), { objectMode: false });
+  const stream = createGunzip();
+  // What goes wrong on either side is thrown where the parts are taken.
+  pipeline(input, stream, () => undefined);
   try {
     for await (const part of stream) yield part as Buffer;
   } catch (error) {
-    throw bytesOf(data, file, 'little').fail(
-      0,
-      `damaged or cut short gzip data (${(error as Error).message})`,
-    );
+    const isZlibs = (error as NodeJS.ErrnoException).code?.startsWith('Z_');
+    if (!isZlibs) throw error;
+    throw damaged(source, 0, `damaged or cut short gzip data (${(error as Error).message})`);
   } finally {
     stream.destroy();
   }
@@ -151,32 +174,38 @@ async function* gunzipInParts(data: Uint8Array, file: string): AsyncGenerator<Ui
 /** libzstd says nothing where data are damaged, but then makes nothing of them either. */
 const SILENT_MAX = 1000;
 
-async function* unzstdInParts(data: Uint8Array, file: string): AsyncGenerator<Uint8Array> {
-  const { fail } = bytesOf(data, file, 'little');
+/** The decoder takes no more than one part for each that it gives: so the next one is fetched before it is asked on. */
+async function* unzstdInParts(source: Source): AsyncGenerator<Uint8Array> {
   const { ZSTDDecoder } = await import('zstddec/stream');
   const decoder = new ZSTDDecoder();
   await decoder.init();
-  let silent = 0;
-  let given = 0;
+  const parts = partsOfSource(source);
+  const ready: Uint8Array[] = [];
   const input = function* () {
-    for (const part of inParts(data)) {
-      yield part;
-      given += part.length;
-    }
+    for (let part = ready.shift(); part; part = ready.shift()) yield part;
   };
-  try {
-    for (const part of decoder.decodeStreaming(input())) {
-      silent = part.length === 0 ? silent + 1 : 0;
-      if (silent > SILENT_MAX) throw fail(given, 'damaged zstd data');
-      if (part.length > 0) yield part;
+  const output = decoder.decodeStreaming(input());
+  let silent = 0;
+  for (let given = 0; ; ) {
+    const fetched = ready.length === 0 ? await parts.next() : null;
+    if (fetched && !fetched.done) {
+      ready.push(fetched.value);
+      given += fetched.value.length;
     }
-  } catch (error) {
-    if (error instanceof SymbolFileError) throw error;
-    throw fail(data.length, 'the zstd data are cut short');
+    const made = nextOrNull(output);
+    if (!made) throw damaged(source, given, 'the zstd data are cut short');
+    if (made.done) return;
+    silent = made.value.length === 0 ? silent + 1 : 0;
+    if (silent > SILENT_MAX) throw damaged(source, given, 'damaged zstd data');
+    if (made.value.length > 0) yield made.value;
   }
 }
 
-async function* unxzInParts(data: Uint8Array, file: string): AsyncGenerator<Uint8Array> {
-  const { unxzInParts: parts } = await import('./xz.ts');
-  yield* parts(data, file);
+/** The decoder throws an Error of its own where its input ends too early; null then. */
+function nextOrNull(output: Iterator<Uint8Array>): IteratorResult<Uint8Array> | null {
+  try {
+    return output.next();
+  } catch {
+    return null;
+  }
 }

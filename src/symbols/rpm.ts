@@ -2,6 +2,7 @@
  * rpm files, version 3 to 6 of the format (rpm: docs/manual/format_v4.md and format_v6.md, include/rpm/rpmtag.h). Of what
  * is read here, 6 has only the payload in another way.
  */
+import type { ChangelogEntry } from '../changelog/lines.ts';
 import type { DependencyArrays, RpmSymbols } from '../kabi/rpm.ts';
 import { type Bytes, bytesOf } from './bytes.ts';
 
@@ -34,11 +35,15 @@ const TAG = {
   ARCH: 1022,
   FILESIZES: 1028,
   FILEMODES: 1030,
+  FILEFLAGS: 1037,
   SOURCERPM: 1044,
   PROVIDENAME: 1047,
   REQUIREFLAGS: 1048,
   REQUIRENAME: 1049,
   REQUIREVERSION: 1050,
+  CHANGELOGTIME: 1080,
+  CHANGELOGNAME: 1081,
+  CHANGELOGTEXT: 1082,
   FILEINODES: 1096,
   PROVIDEFLAGS: 1112,
   PROVIDEVERSION: 1113,
@@ -87,7 +92,12 @@ export interface RpmFile {
   readonly mode: number;
   /** The same for names of one file. */
   readonly inode: number;
+  /** It is only named (`%ghost`): the payload does not have it. */
+  readonly isGhost: boolean;
 }
+
+/** rpm: RPMFILE_GHOST. */
+const GHOST = 1 << 6;
 
 /**
  * The files of an rpm by its header, in the order that a payload without names counts them in.
@@ -101,13 +111,31 @@ export function readRpmFiles(data: Uint8Array, file: string): RpmFile[] {
   const sizes = long.length > 0 ? long : numbersOf(header, 'FILESIZES');
   const modes = numbersOf(header, 'FILEMODES', 'INT16');
   const inodes = numbersOf(header, 'FILEINODES');
+  const flags = numbersOf(header, 'FILEFLAGS');
   return stringsOf(header, 'BASENAMES').map((name, i) => {
     const folder = folders[folderOf[i] ?? -1];
     const [size, mode, inode] = [sizes[i], modes[i], inodes[i]];
     if (folder === undefined || size === undefined || mode === undefined || inode === undefined)
       throw header.bytes.fail(header.start, `the rpm's header does not tell all of file ${i}, ${name}`);
-    return { path: `${folder}${name}`, size, mode, inode };
+    return { path: `${folder}${name}`, size, mode, inode, isGhost: ((flags[i] ?? 0) & GHOST) !== 0 };
   });
+}
+
+/**
+ * The changelog of an rpm, as the packager left it: builds may cut off what is old (`%_changelog_trimtime`).
+ * @throws SymbolFileError
+ */
+export function readRpmChangelog(data: Uint8Array, file: string): ChangelogEntry[] {
+  const header = mainHeader(data, file);
+  const [authors, texts] = [stringsOf(header, 'CHANGELOGNAME'), stringsOf(header, 'CHANGELOGTEXT')];
+  const times = numbersOf(header, 'CHANGELOGTIME');
+  if (authors.length !== times.length || texts.length !== times.length)
+    throw header.bytes.fail(
+      header.start,
+      `a changelog of ${times.length} times, ${authors.length} names and ${texts.length} texts`,
+    );
+  const utf8 = (text = '') => Buffer.from(text, 'latin1').toString();
+  return times.map((at, i) => ({ at, author: utf8(authors[i]), text: utf8(texts[i]) }));
 }
 
 /**

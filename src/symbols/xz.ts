@@ -7,8 +7,11 @@ import { crc32 } from 'node:zlib';
 import { unfilterX86 } from './bcj.ts';
 import { type Bytes, bytesOf } from './bytes.ts';
 import { measureChunks, unpackChunks, unpackChunksInParts } from './lzma2.ts';
+import { bytesFrom, type Source } from './source.ts';
 
 const HEADER_SIZE = 12;
+/** Most bytes of a block's header. */
+const HEADER_MAX = 1024;
 /** Its first six bytes, as numbers. */
 const MAGIC = { first: 0x587a37fd, last: 0x005a } as const;
 const FOOTER_MAGIC = 0x5a59;
@@ -59,7 +62,9 @@ export function unxz(data: Uint8Array, file: string, limit: number, first = fals
     const part = output.subarray(at, at + length);
     unpackChunks(bytes, start, part);
     if (isX86) unfilterX86(part);
-    for (const _ of verifyCheck(bytes, check, [part]));
+    const made = CHECKS[check.kind]?.create();
+    made?.update(part);
+    verifyCheck(bytes, check.offset, made);
     at += length;
   }
   return output;
@@ -67,33 +72,53 @@ export function unxz(data: Uint8Array, file: string, limit: number, first = fals
 
 /** Most bytes of a dictionary, for parts: that of `xz -9` has as many. */
 const DICTIONARY_MAX = 64 * 1024 * 1024;
+/** Most bytes of what stands between blocks: their headers are shorter, and so is an index of BLOCKS_MAX. */
+const BETWEEN = 2 * 1024 * 1024;
 
 /**
- * The same in parts, for what is large; each is good until the next one is asked for. A check that does not fit is found
- * behind the last part of its block.
+ * The same of a file that is still on its way, in parts, for what is large; each is good until the next one is asked for.
+ * A check that does not fit is found behind the last part of its block.
  * @throws SymbolFileError
  */
-export function* unxzInParts(data: Uint8Array, file: string): Generator<Uint8Array> {
-  const bytes = bytesOf(data, file, 'little');
-  for (const { start, isX86, dictionary, check } of readStreams(bytes, false)) {
-    const mend = 'unpack the file by xz';
-    if (isX86) throw bytes.fail(start, 'an xz filter other than LZMA2', mend);
-    if (dictionary > DICTIONARY_MAX) throw bytes.fail(start, `an xz dictionary of ${dictionary} bytes`, mend);
-    yield* verifyCheck(bytes, check, unpackChunksInParts(bytes, start, dictionary));
+export async function* unxzInParts(source: Source): AsyncGenerator<Uint8Array> {
+  for (let at = 0, stream = 0, kind = -1; ; ) {
+    const bytes = await bytesFrom(source, at, kind < 0 ? HEADER_SIZE : HEADER_MAX);
+    if (kind < 0) {
+      if (at > 0 && at >= bytes.size) return;
+      if (at > 0 && bytes.u32(at) === 0) at += 4;
+      else {
+        stream = at;
+        kind = readStreamHeader(bytes, at);
+        at += HEADER_SIZE;
+      }
+    } else if (bytes.u8(at) === 0) {
+      at = readStreamEnd(await bytesFrom(source, at, BETWEEN), at, stream);
+      kind = -1;
+    } else {
+      const { start, isX86, dictionary } = readBlockHeader(bytes, at);
+      const mend = 'unpack the file by xz';
+      if (isX86) throw bytes.fail(start, 'an xz filter other than LZMA2', mend);
+      if (dictionary > DICTIONARY_MAX)
+        throw bytes.fail(start, `an xz dictionary of ${dictionary} bytes`, mend);
+      const check = CHECKS[kind]?.create();
+      const parts = unpackChunksInParts(source, start, dictionary);
+      for (let part = await parts.next(); ; part = await parts.next()) {
+        if (part.done) {
+          at = padded(part.value, stream);
+          break;
+        }
+        check?.update(part.value);
+        yield part.value;
+      }
+      const size = CHECKS[kind]?.size ?? 0;
+      verifyCheck(await bytesFrom(source, at, size), at, check);
+      at += size;
+    }
   }
 }
 
-/** Hands the parts on, and throws behind the last one where they are not those that were packed. */
-function* verifyCheck(
-  bytes: Bytes,
-  { kind, offset }: Block['check'],
-  parts: Iterable<Uint8Array>,
-): Generator<Uint8Array> {
-  const check = CHECKS[kind]?.create();
-  for (const part of parts) {
-    check?.update(part);
-    yield part;
-  }
+/** Throws where what was unpacked is not what was packed. */
+function verifyCheck(bytes: Bytes, offset: number, check: Check | undefined): void {
   const digest = check?.digest();
   if (!digest?.equals(bytes.slice(offset, digest.length)))
     throw bytes.fail(offset, 'the check of an xz block does not fit');
@@ -112,12 +137,7 @@ function readStreams(bytes: Bytes, first: boolean): Block[] {
 
 /** @returns where the stream ends */
 function readStream(bytes: Bytes, start: number, blocks: Block[]): number {
-  if (bytes.u32(start) !== MAGIC.first || bytes.u16(start + 4) !== MAGIC.last)
-    throw bytes.fail(start, 'no xz stream');
-  verify(bytes, start + 6, 2);
-  const check = bytes.u8(start + 7);
-  if (bytes.u8(start + 6) !== 0 || !CHECKS[check])
-    throw bytes.fail(start + 6, `xz check ${check} is not known`);
+  const check = readStreamHeader(bytes, start);
   let at = start + HEADER_SIZE;
   while (bytes.u8(at) !== 0) {
     const { start: data, ...header } = readBlockHeader(bytes, at);
@@ -127,7 +147,23 @@ function readStream(bytes: Bytes, start: number, blocks: Block[]): number {
     if (blocks.length > BLOCKS_MAX) throw bytes.fail(at, `more than ${BLOCKS_MAX} xz blocks`);
     at = offset + (CHECKS[check]?.size ?? 0);
   }
-  const footer = skipIndex(bytes, at, start);
+  return readStreamEnd(bytes, at, start);
+}
+
+/** @returns the kind of its checks */
+function readStreamHeader(bytes: Bytes, start: number): number {
+  if (bytes.u32(start) !== MAGIC.first || bytes.u16(start + 4) !== MAGIC.last)
+    throw bytes.fail(start, 'no xz stream');
+  verify(bytes, start + 6, 2);
+  const check = bytes.u8(start + 7);
+  if (bytes.u8(start + 6) !== 0 || !CHECKS[check])
+    throw bytes.fail(start + 6, `xz check ${check} is not known`);
+  return check;
+}
+
+/** Index and footer. @returns where the stream ends */
+function readStreamEnd(bytes: Bytes, at: number, stream: number): number {
+  const footer = skipIndex(bytes, at, stream);
   verify(bytes, footer + 4, 6, footer);
   if (bytes.u16(footer + 10) !== FOOTER_MAGIC) throw bytes.fail(footer, 'no xz footer');
   return footer + HEADER_SIZE;

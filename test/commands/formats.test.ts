@@ -11,6 +11,7 @@ import { BTF } from '../btf/kernels.ts';
 import { type Node, readXml } from '../sim/xmlshape.ts';
 import { runProgram } from './program.ts';
 
+const config = () => Promise.reject(new Error('no configuration is needed'));
 const DEMO = fileURLToPath(new URL('../../config/demo/', import.meta.url));
 const KMODS = join(DEMO, 'kmods');
 const symvers = (version: string) => join(DEMO, `${version}.symvers.gz`);
@@ -31,7 +32,7 @@ async function printed(options: Partial<CheckOptions> & Pick<CheckOptions, 'form
   };
   const all: CheckOptions = {
     ...{ kernel: [symvers('6.1.176')], kmods: [], json: false },
-    config: () => Promise.reject(new Error('no configuration is needed')),
+    config,
     ...options,
   };
   await check({ write, colour: false }, all).catch((error) => {
@@ -198,7 +199,7 @@ describe('why', () => {
       baseline: [types('6.1.170'), symvers('6.1.170')],
       kernel: [types('6.1.176'), symvers('6.1.176')],
     };
-    await why({ write, colour: false }, { ...kernels, kmods: [], json: false, format, ...more });
+    await why({ write, colour: false }, { ...kernels, kmods: [], json: false, format, config, ...more });
     return text;
   };
   test('of kmods: a failure each, with what changed them', async () => {

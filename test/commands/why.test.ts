@@ -28,6 +28,10 @@ for (const version of VERSIONS) file(`${version}.btf`, BTF[version]);
 /** The files of a kernel: its types alone, and its symbols. */
 const kernel = (version: Version) => [join(folder, `${version}.btf`), join(DEMO, `${version}.symvers.gz`)];
 
+const config = async () => {
+  throw new Error('no configuration is needed');
+};
+
 /** What it printed, and its answer. */
 async function asked(options: Partial<WhyOptions>) {
   let text = '';
@@ -35,7 +39,7 @@ async function asked(options: Partial<WhyOptions>) {
     text += more;
   };
   const all: WhyOptions = {
-    ...{ baseline: kernel('6.1.170'), kernel: kernel('6.1.176'), kmods: [], json: false },
+    ...{ baseline: kernel('6.1.170'), kernel: kernel('6.1.176'), kmods: [], json: false, config },
     ...options,
   };
   const answer = await why({ write, colour: false }, all);
@@ -146,9 +150,6 @@ const moduleOf = (btf: Buffer): Buffer =>
   );
 
 describe('check and diff', () => {
-  const config = async () => {
-    throw new Error('no configuration is needed');
-  };
   const printed = async (command: (output: Output) => Promise<boolean>) => {
     let text = '';
     await command({
@@ -201,10 +202,11 @@ const small = (width: number) => {
 };
 
 describe.runIf(rpmbuild())('a kernel-core rpm', () => {
-  const built = (width: number, name: string) =>
+  const CHANGELOG = '* Thu Nov 26 2026 Ann <ann@example.org> [5.14.0-69.el9]\n- fs: older (Ann) [RHEL-1]';
+  const built = (width: number, name: string, changelog = CHANGELOG) =>
     withRpm(
       {
-        ...{ name: 'kernel-core', version: '5.14.0', payload: 'gzip' },
+        ...{ name: 'kernel-core', version: '5.14.0', payload: 'gzip', changelog },
         provides: [`kernel(call) = 0x0000000${width}`],
         files: {
           '/lib/modules/5.14.0/System.map': 'x'.repeat(100_000),
@@ -222,6 +224,63 @@ describe.runIf(rpmbuild())('a kernel-core rpm', () => {
         members: [{ name: 'm1', was: null, now: 'int m1' }],
       },
     ]);
+  });
+  test('tells who changed it, too', async () => {
+    const newer = `* Mon Nov 30 2026 Bob <bob@example.org> [5.14.0-70.el9]\n- fs: struct s gets m1 (Bob) [RHEL-2]\n\n${CHANGELOG}`;
+    const options = {
+      baseline: [await built(1, 'old.rpm')],
+      kernel: [await built(2, 'new.rpm', newer)],
+    };
+    const { changelog } = await askedJson(options);
+    expect(changelog).toMatchObject({
+      ...{ new: 1, gap: null },
+      candidates: [{ date: '2026-11-30', tickets: ['RHEL-2'], names: ['struct s'] }],
+    });
+    expect((await asked(options)).text).toContain(
+      'They are candidates and no proof:\n  fs: struct s gets m1 (Bob) [RHEL-2]\n',
+    );
+  });
+});
+
+describe('errors of a build', () => {
+  const log = (name: string, text: string) => file(name, `${text}\n`);
+  test('come first, in the words of both kernels, with how many there are besides', async () => {
+    const { text } = await asked({
+      kmods: [JOOL],
+      logs: [
+        log('one.log', "a.c:12:3: error: 'struct fb_deferred_io' has no member named 'lock'"),
+        log(
+          'two.log',
+          "b.c:1:3: error: unused variable 'x' [-Werror]\nb.c:4:5: error: too many arguments to function 'netif_rx'",
+        ),
+      ],
+    });
+    expect(text.split('\n').slice(0, 7)).toEqual([
+      'Errors of the build, and what the kernels declare:',
+      "  a.c:12: 'struct fb_deferred_io' has no member named 'lock'",
+      '    struct mutex lock: the newer kernel does not have it, or not as a function or type',
+      "  b.c:4: too many arguments to function 'netif_rx'",
+      '    int netif_rx(struct sk_buff *): the same in both kernels',
+      '  Of 1 of 3 errors the types do not tell: they know no macros and inline functions.',
+      '',
+    ]);
+  });
+  test.each([
+    ['that is not there', () => 'nowhere.log', /^--log nowhere\.log: cannot be read: ENOENT/],
+    [
+      'without an error',
+      () => log('fine.log', 'all is well'),
+      /no error of a compiler is found in it; name the build\.log/,
+    ],
+  ])('of a log %s', async (_, name, message) => {
+    await expect(asked({ logs: [name()] })).rejects.toThrow(message);
+  });
+  test('what a log says orders nothing of a terminal', async () => {
+    const evil = log(
+      'evil.log',
+      "a.c:1:2: error: 'struct fb_deferred_io' has no member named 'lock' \u009b31m\u202e",
+    );
+    expect((await asked({ logs: [evil] })).text).not.toMatch(/[\u009b\u202e]/);
   });
 });
 

@@ -32,7 +32,7 @@ describe('a Koji profile', () => {
   it('comes from four places, key by key, the later the stronger', () => {
     write(
       'conf.d/b.conf',
-      '[koji]\nserver = https://b/hub\nweburl = https://b/koji/\nuser = b\npassword = b\n',
+      '[koji]\nserver = https://b/hub\nweburl = https://b/koji/\ntopurl = https://b/files\nuser = b\npassword = b\n',
     );
     write('conf.d/a.conf', '[koji]\nserver = https://a/hub\ntimeout = 90\n[cbs]\nserver = https://cbs/hub\n');
     write('conf.d/c.conf.rpmsave', '[koji]\nserver = https://old/hub\n');
@@ -42,6 +42,7 @@ describe('a Koji profile', () => {
     expect(settings('profile = "koji"')).toEqual({
       server: 'https://b/hub',
       weburl: 'https://b/koji',
+      topurl: 'https://b/files',
       authtype: 'password',
       user: 'home.d',
       password: 'home',

@@ -1,4 +1,5 @@
 /** Single files out of rpms, which are unpacked in parts. */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -6,6 +7,9 @@ import { describe, expect, test } from 'vitest';
 import { SymbolFileError } from '../../src/kabi/error.ts';
 import { filesOfRpm } from '../../src/symbols/payload.ts';
 import { readRpm } from '../../src/symbols/rpm.ts';
+import { fileSource, type Source, streamSource, wholeSource } from '../../src/symbols/source.ts';
+import { unxzInParts } from '../../src/symbols/xz.ts';
+import { installed } from '../services.ts';
 import { mutated } from './mutate.ts';
 import { type PAYLOADS, rpmbuild, stripped, withRpm } from './rpmbuild.ts';
 
@@ -19,10 +23,26 @@ type Files = Readonly<Record<string, string | Uint8Array>>;
 const rpmOf = (payload: keyof typeof PAYLOADS, files: Files): Promise<Buffer> =>
   withRpm({ name: 'kernel-core', payload, files }, ({ data }) => data);
 
-async function taken(data: Uint8Array, isWanted: (name: string) => boolean) {
+const taken = (data: Uint8Array, isWanted: (name: string) => boolean) =>
+  takenFrom(wholeSource(data, 'hostile'), isWanted);
+
+async function takenFrom(source: Source, isWanted: (name: string) => boolean) {
   const files: { name: string; data: Buffer }[] = [];
-  for await (const file of filesOfRpm(data, 'hostile', isWanted)) files.push(file);
+  for await (const file of filesOfRpm(source, isWanted)) files.push(file);
   return files;
+}
+
+/** A file that comes in parts of any size, and how much of it has come. */
+function coming(data: Uint8Array, sizes: readonly number[]) {
+  const come = { bytes: 0 };
+  const parts = async function* () {
+    for (let i = 0; come.bytes < data.length; i++) {
+      const part = data.subarray(come.bytes, come.bytes + (sizes[i % sizes.length] ?? 1));
+      come.bytes += part.length;
+      yield part;
+    }
+  };
+  return { come, source: streamSource(parts(), 'coming') };
 }
 
 describe.runIf(rpmbuild()).each(STREAMED)('%s', (payload) => {
@@ -46,6 +66,40 @@ describe.runIf(rpmbuild()).each(STREAMED)('%s', (payload) => {
       expect(all.find((it) => it.name.endsWith(name))?.data.equals(Buffer.from(data))).toBe(true);
     const [one, ...more] = await taken(rpm, (name) => name.endsWith('/vmlinuz'));
     expect([one?.data.length, more.length]).toEqual([3 * MiB + 1, 0]);
+  });
+
+  test('the same, however it comes', async () => {
+    const rpm = await rpmOf(payload, files);
+    const whole = await taken(rpm, () => true);
+    for (const sizes of [[1], [100, 1, 70_000], [5_000_000]].slice(rpm.length > 10 * MiB ? 1 : 0)) {
+      const some = await takenFrom(coming(rpm, sizes).source, () => true);
+      expect(some.length).toBe(whole.length);
+      for (const [i, { name, data }] of whole.entries())
+        expect(some[i]?.name === name && some[i].data.equals(data)).toBe(true);
+    }
+  });
+
+  test('and no further than it is needed', async () => {
+    const rest = randomBytes(4 * MiB);
+    const rpm = await rpmOf(payload, { [VMLINUZ]: randomBytes(MiB), '/lib/modules/5.14.0/zzz': rest });
+    const { come, source } = coming(rpm, [10_000]);
+    for await (const { data } of filesOfRpm(source, (name) => name.endsWith('/vmlinuz'))) {
+      expect(data.length).toBe(MiB);
+      break;
+    }
+    expect(come.bytes).toBeLessThan(rpm.length - 3 * MiB);
+    const none = coming(rpm, [10_000]);
+    expect(await takenFrom(none.source, () => false)).toEqual([]);
+    expect(none.come.bytes).toBeLessThan(MiB);
+  });
+
+  test('what breaks off is told', async () => {
+    const rpm = await rpmOf(payload, { [VMLINUZ]: randomBytes(MiB) });
+    const parts = async function* () {
+      yield rpm.subarray(0, rpm.length / 2);
+      throw new Error('the line is dead');
+    };
+    await expect(takenFrom(streamSource(parts(), 'coming'), () => true)).rejects.toThrow('the line is dead');
   });
 
   test('of a large one next to nothing is held', async () => {
@@ -118,5 +172,37 @@ describe.runIf(rpmbuild())('rpms without what is wanted', () => {
   ])('%s', async (_, change, message) => {
     const rpm = await rpmOf('gzip', { [VMLINUZ]: randomBytes(5000) });
     await expect(taken(change(rpm), () => true)).rejects.toThrow(message);
+  });
+});
+
+test.runIf(rpmbuild())('a file on disk is as one in memory', async () => {
+  await withRpm({ name: 'kernel-core', files: { [VMLINUZ]: randomBytes(MiB) } }, async ({ file, data }) => {
+    const [one] = await takenFrom(fileSource(file), () => true);
+    const [other] = await taken(data, () => true);
+    expect(one?.data.equals(other?.data ?? Buffer.alloc(0))).toBe(true);
+  });
+});
+
+describe.runIf(installed('/usr/bin/xz', 'Debian package xz-utils'))('xz in parts', () => {
+  const xz = (data: Buffer, ...options: string[]) => execFileSync('xz', ['-c', ...options], { input: data });
+  const content = Buffer.concat([randomBytes(300_000), Buffer.alloc(500_000, 'text ')]);
+  const unpacked = async (data: Buffer) => {
+    const parts: Buffer[] = [];
+    for await (const part of unxzInParts(coming(data, [997]).source)) parts.push(Buffer.from(part));
+    return Buffer.concat(parts);
+  };
+  test.each([
+    ['several blocks', xz(content, '--block-size=100000')],
+    [
+      'each kind of check',
+      Buffer.concat(['none', 'crc32', 'crc64', 'sha256'].map((it) => xz(content, `--check=${it}`))),
+    ],
+    [
+      'streams with zeros between',
+      Buffer.concat([xz(content), Buffer.alloc(8), xz(Buffer.alloc(0)), xz(content)]),
+    ],
+  ])('%s', async (_, data) => {
+    const expected = execFileSync('xz', ['-dc'], { input: data, maxBuffer: 2 ** 26 });
+    expect((await unpacked(data)).equals(expected)).toBe(true);
   });
 });

@@ -10,7 +10,7 @@ import type { Stablelist } from '../../src/kabi/model.ts';
 import { parseModversions } from '../../src/kabi/text.ts';
 import { readCpio } from '../../src/symbols/cpio.ts';
 import { readSymbolFile } from '../../src/symbols/read.ts';
-import { readRpm, readRpmFiles } from '../../src/symbols/rpm.ts';
+import { readRpm, readRpmChangelog, readRpmFiles } from '../../src/symbols/rpm.ts';
 import { readTar } from '../../src/symbols/tar.ts';
 import { unpack } from '../../src/symbols/unpack.ts';
 import { PAYLOADS, rpmbuild, type Spec, stripped, withRpm } from './rpmbuild.ts';
@@ -30,6 +30,33 @@ const shown = (dependencies: { names: readonly string[]; versions: readonly stri
   dependencies.names.map((name, i) =>
     dependencies.versions[i] ? `${name} = ${dependencies.versions[i]}` : name,
   );
+
+const CHANGELOG = `* Mon Nov 30 2026 Jörg Müller <joerg@example.org> [5.14.0-70.el9]
+- net: foo (Jörg Müller) [RHEL-2]
+- mm: bar (Ann) [RHEL-3] {CVE-2026-12345}
+
+* Thu Nov 26 2026 Ann <ann@example.org> [5.14.0-69.el9]
+- fs: older (Ann) [RHEL-1]`;
+
+test.runIf(rpmbuild())('the changelog, as rpm prints it', async () => {
+  await withRpm({ name: 'kernel-core', changelog: CHANGELOG }, ({ data, query }) => {
+    const format = '[%{CHANGELOGTIME}\\t%{CHANGELOGNAME}\\t%{CHANGELOGTEXT}@@\\n]';
+    const printed = query('--qf', format)
+      .join('\n')
+      .split('@@')
+      .map((it) => it.trim())
+      .filter(Boolean);
+    const read = readRpmChangelog(data, 'kernel-core');
+    expect(read.map(({ at, author, text }) => `${at}\t${author}\t${text}`)).toEqual(printed);
+    expect(read[0]).toMatchObject({
+      at: Date.UTC(2026, 10, 30, 12) / 1000,
+      author: 'Jörg Müller <joerg@example.org> [5.14.0-70.el9]',
+    });
+  });
+  await withRpm({ name: 'kernel-core' }, ({ data }) => {
+    expect(readRpmChangelog(data, 'kernel-core')).toEqual([]);
+  });
+});
 
 describe.runIf(rpmbuild())('rpms that rpmbuild builds', () => {
   const jool = imports('kmod-jool-dkms-4.1.9-1.el9');

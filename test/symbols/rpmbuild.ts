@@ -37,6 +37,8 @@ export interface Spec {
   readonly links?: Readonly<Record<string, string>>;
   readonly payload?: keyof typeof PAYLOADS;
   readonly noarch?: boolean;
+  /** As a spec file has it, from the first star on. */
+  readonly changelog?: string;
 }
 
 /** What one source rpm is built to. */
@@ -46,7 +48,8 @@ export interface BuildSpec {
   readonly release?: string;
   readonly arch?: 'x86_64' | 'aarch64';
   /** Each by its name, the one of the build's own name too, if it makes one; of the build's version unless they tell. */
-  readonly packages: readonly Omit<Spec, 'payload'>[];
+  readonly packages: readonly Omit<Spec, 'payload' | 'changelog'>[];
+  readonly changelog?: string;
 }
 
 /** A built rpm. */
@@ -60,8 +63,9 @@ export interface Built {
 
 /** Build it, and give it to `use`; its folder is removed after. */
 export async function withRpm<T>(spec: Spec, use: (rpm: Built) => T | Promise<T>): Promise<T> {
-  const { version, release, payload } = spec;
+  const { version, release, payload, changelog } = spec;
   const build = {
+    ...(changelog && { changelog }),
     name: spec.name,
     packages: [spec],
     ...(version && { version }),
@@ -163,6 +167,7 @@ function textOf(build: BuildSpec, content: string): string {
       `%files${it === own ? '' : ` -n ${it.name}`}`,
       ...Object.keys({ ...it.files, ...it.links }),
     ]),
+    ...(build.changelog ? ['%changelog', build.changelog] : []),
     '',
   ].join('\n');
 }
