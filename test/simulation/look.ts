@@ -17,7 +17,7 @@ export interface Look {
 const NO_FACTS = ['heard', 'sequence', 'sqlite_sequence', 'kysely_migration_lock'];
 
 /** Columns that are no facts: marks that follow from them, and when something was used last. */
-const MARKS = ['live', 'passed', 'pruned_at', 'used_at'];
+const MARKS = ['live', 'passed', 'unexplained', 'pruned_at', 'used_at'];
 
 /** Look at a store's file. Undefined where there is no store yet, since the first start came no further. */
 export function lookAt(file: string): Look | undefined {
