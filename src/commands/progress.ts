@@ -58,3 +58,33 @@ function clip(text: string, columns = process.stdout.columns ?? 120): string {
   };
   return text.split('\n').map(keep).join('\n');
 }
+
+/** A bar that tells how far something is. */
+export interface Bar {
+  /** @param text what is in hand */
+  show(done: number, all: number, text: string): void;
+  /** Take it away. */
+  end(): void;
+}
+
+const BAR_WIDTH = 30;
+
+/**
+ * @param live draw it; only for a terminal
+ * @param columns that it has
+ */
+export function createBar(output: Output, live: boolean, columns?: number): Bar {
+  let drawn = 0;
+  return {
+    show(done, all, text) {
+      if (!live) return;
+      const full = '#'.repeat(Math.floor((BAR_WIDTH * done) / Math.max(1, all)));
+      output.write(clip(`[${full.padEnd(BAR_WIDTH)}] ${done} of ${all}  ${visible(text)}\n`, columns), drawn);
+      drawn = 1;
+    },
+    end() {
+      if (drawn > 0) output.write('', drawn);
+      drawn = 0;
+    },
+  };
+}
