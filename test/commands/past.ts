@@ -54,12 +54,13 @@ export function withPast(small: Scenario): Scenario {
 }
 
 /**
- * The kernels come, and with them new kmods. A person lets NEW through, whatever the gate says; where a gate only looks on,
+ * The kernels come, and with them new kmods. A release empties the tag of a pass after SAME. A person lets NEW through, whatever the gate says; where a gate only looks on,
  * people pass SAME and MENDED, and block LATER.
  * @param seen waits until the gate, if there is one, has done with a kernel
  */
 export async function happen(stage: Stage, seen: (nvr: string) => Promise<unknown>): Promise<void> {
   const manager = stage.world.as('release-manager');
+  const admin = stage.world.as('kojiadmin');
   const comes = async (nvr: string, then?: string) => {
     stage.world.completeKernel(nvr, { tag: GATE.watch });
     await seen(nvr);
@@ -70,6 +71,8 @@ export async function happen(stage: Stage, seen: (nvr: string) => Promise<unknow
   };
   stage.world.tick(DAY);
   await comes(SAME, 'c9s-candidate');
+  for (const nvr of [OLD, SAME]) admin.untagBuild('c9s-candidate', nvr);
+  admin.tagBuild('c9s-build', SAME);
   await comes(NEW, 'c9s-candidate');
   manager.tagBuild('kmods9s-release', NEW_BETA);
   await comes(LATER, 'c9s-blocked');
