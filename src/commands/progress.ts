@@ -48,12 +48,14 @@ export function createProgress(output: Output, live: boolean, timeOf = clockTime
 }
 
 /** Lines that wrap would spoil the count of lines to go up; colours are not counted. */
-function clip(text: string, columns = process.stdout.columns ?? 120): string {
+function clip(text: string, columns = process.stdout.columns): string {
+  // A terminal that does not know its width tells 0.
+  const most = (columns || 120) - 1;
   const keep = (line: string) => {
     let seen = 0;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours are control characters
     return line.replace(/\x1b\[\d+m|[^\x1b]/g, (piece) =>
-      piece.length > 1 || seen++ < columns - 1 ? piece : '',
+      piece.length > 1 || seen++ < most ? piece : '',
     );
   };
   return text.split('\n').map(keep).join('\n');

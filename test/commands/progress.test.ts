@@ -96,6 +96,11 @@ describe('a bar', () => {
     expect(line).toHaveLength(45);
     expect(line).not.toContain('\x1b');
   });
+  test('is drawn on a terminal that does not know its width', () => {
+    const out = screen();
+    createBar(out, true, 0).show(4, 4, 'kernel-1-1');
+    expect(out.text()).toContain('4 of 4  kernel-1-1');
+  });
   test('is not drawn where there is no terminal', () => {
     const out = screen();
     const bar = createBar(out, false);
