@@ -54,9 +54,7 @@ function clip(text: string, columns = process.stdout.columns): string {
   const keep = (line: string) => {
     let seen = 0;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours are control characters
-    return line.replace(/\x1b\[\d+m|[^\x1b]/g, (piece) =>
-      piece.length > 1 || seen++ < most ? piece : '',
-    );
+    return line.replace(/\x1b\[\d+m|[^\x1b]/g, (piece) => (piece.length > 1 || seen++ < most ? piece : ''));
   };
   return text.split('\n').map(keep).join('\n');
 }
