@@ -155,6 +155,37 @@ function program(setExit: (code: number) => void): Command {
       await replayCommand(await loadConfig(config), output, { ...since, json });
     });
   kmodGate
+    .command('backtest')
+    .description(
+      "what a gate would have said of the kernels in its hub's tag history, by their symbols; builds nothing, only reads",
+    )
+    .option('--gate <name>', 'this gate, where the configuration has several')
+    .addOption(
+      new Option(
+        '--since <date>',
+        'kernels that stood before the gate or passed since: a date, or a duration before now',
+      ).default('180d'),
+    )
+    .option(
+      '--store <file>',
+      "where headers of rpms are kept (default: a file for the hub in the user's cache)",
+    )
+    .addOption(config)
+    .addOption(json)
+    .action(
+      async (options: { config: string; json?: true; gate?: string; since: string; store?: string }) => {
+        const { backtestCommand } = await import('./commands/backtest.ts');
+        const { createBar } = await import('./commands/progress.ts');
+        const { config, json = false, ...wanted } = options;
+        const bar = createBar(
+          standardOutput(process.stderr),
+          process.stderr.isTTY === true,
+          process.stderr.columns,
+        );
+        await backtestCommand(await loadConfig(config), output, { ...wanted, json }, bar);
+      },
+    );
+  kmodGate
     .command('doctor')
     .description('check hub, bus and store against the configuration; changes nothing')
     .addOption(config)

@@ -48,13 +48,43 @@ export function createProgress(output: Output, live: boolean, timeOf = clockTime
 }
 
 /** Lines that wrap would spoil the count of lines to go up; colours are not counted. */
-function clip(text: string, columns = process.stdout.columns ?? 120): string {
+function clip(text: string, columns = process.stdout.columns): string {
+  // A terminal that does not know its width tells 0.
+  const most = (columns || 120) - 1;
   const keep = (line: string) => {
     let seen = 0;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours are control characters
-    return line.replace(/\x1b\[\d+m|[^\x1b]/g, (piece) =>
-      piece.length > 1 || seen++ < columns - 1 ? piece : '',
-    );
+    return line.replace(/\x1b\[\d+m|[^\x1b]/g, (piece) => (piece.length > 1 || seen++ < most ? piece : ''));
   };
   return text.split('\n').map(keep).join('\n');
+}
+
+/** A bar that tells how far something is. */
+export interface Bar {
+  /** @param text what is in hand */
+  show(done: number, all: number, text: string): void;
+  /** Take it away. */
+  end(): void;
+}
+
+const BAR_WIDTH = 30;
+
+/**
+ * @param live draw it; only for a terminal
+ * @param columns that it has
+ */
+export function createBar(output: Output, live: boolean, columns?: number): Bar {
+  let drawn = 0;
+  return {
+    show(done, all, text) {
+      if (!live) return;
+      const full = '#'.repeat(Math.floor((BAR_WIDTH * done) / Math.max(1, all)));
+      output.write(clip(`[${full.padEnd(BAR_WIDTH)}] ${done} of ${all}  ${visible(text)}\n`, columns), drawn);
+      drawn = 1;
+    },
+    end() {
+      if (drawn > 0) output.write('', drawn);
+      drawn = 0;
+    },
+  };
 }

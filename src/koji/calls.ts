@@ -102,10 +102,18 @@ const taggedBuild = build_.extend({
 export type TaggedBuild = z.infer<typeof taggedBuild>;
 const taggedBuilds = z.array(taggedBuild);
 
-/** Builds in a tag, last tagged first. `latest`: one a package. `inherit`: also those of parent tags. */
+/**
+ * Builds in a tag, last tagged first; at an event of the past if one is given, but for those that were deleted since.
+ * `latest`: one a package. `inherit`: also those of parent tags.
+ */
 export const listTagged = (
   tag: string,
-  options: { readonly package?: string; readonly latest?: boolean; readonly inherit?: boolean } = {},
+  options: {
+    readonly package?: string;
+    readonly latest?: boolean;
+    readonly inherit?: boolean;
+    readonly event?: number;
+  } = {},
 ): Call<TaggedBuild[]> => call('listTagged', taggedBuilds, [tag], options);
 
 /** The last tagged build of each package, inheritance included; at an event of the past if one is given. */

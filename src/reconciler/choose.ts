@@ -2,26 +2,56 @@
 import { baselinesOf } from '../core/baseline.ts';
 import type { Gate, KernelBuild, KernelRef, Kmod } from '../core/model.ts';
 import { STABLELIST } from '../core/people.ts';
-import { selectKmods } from '../core/select.ts';
+import { selectKmods, type TaggedKmod } from '../core/select.ts';
 import * as koji from '../koji/calls.ts';
-import { HubError, isUnknown, unwrap } from '../koji/hub.ts';
-import type { Context } from './context.ts';
+import { type Hub, HubError, isUnknown, unwrap } from '../koji/hub.ts';
+import type { Store } from '../store/store.ts';
 
 /** So many of the newest kernels of a pass tag are looked at for one that is a baseline. */
 const SHIPPED_MOST = 5;
+
+/** What is chosen from: what the hub knows of builds, and what the gate has said of kernels so far. */
+export interface Choice {
+  readonly hub: Pick<Hub, 'read' | 'readAll'>;
+  readonly store: Pick<Store, 'lastJudged' | 'lastPassed'>;
+}
+
+/** What tags hold, now or at a time. Each throws HubError. */
+export interface TagsHeld {
+  /** The newest build of each package in the kmods' tag. */
+  kmods(): Promise<readonly TaggedKmod[]>;
+  /** The stays of a kernel's package in the tags that a pass tags into. */
+  shipped(name: string): Promise<readonly koji.TagListing[]>;
+  /** Names of the tags that each of some builds is in. */
+  tagsOf(builds: readonly number[]): Promise<readonly (readonly string[])[]>;
+}
+
+/** What a gate's tags hold now. */
+export function heldNow({ hub }: Pick<Choice, 'hub'>, gate: Gate): TagsHeld {
+  return {
+    kmods: () => hub.read(koji.listTagged(gate.kmods.tag, { latest: true })),
+    shipped: async (name) =>
+      (await hub.readAll(gate.on_pass.tag.map((tag) => koji.queryPackageHistory(tag, name)))).flatMap(unwrap),
+    tagsOf: async (builds) =>
+      (await hub.readAll(builds.map((id) => koji.listTags(id))))
+        .map(unwrap)
+        .map((tags) => tags.map(({ name }) => name)),
+  };
+}
 
 /**
  * Choose the newest builds of a gate's kmods, each with the architectures on which it is expected and its baselines.
  * @throws HubError, `refused` where the hub knows no build of the configured baseline's name
  */
 export async function choose(
-  context: Context,
+  context: Choice,
   gate: Gate,
   kernel: KernelBuild,
+  held = heldNow(context, gate),
 ): Promise<{ kmods: Kmod[]; baseline: KernelRef | null }> {
-  const { hub, store } = context;
-  const chosen = selectKmods(gate, await hub.read(koji.listTagged(gate.kmods.tag, { latest: true })));
-  const shipped = await shippedBy(context, gate, kernel);
+  const { store } = context;
+  const chosen = selectKmods(gate, await held.kmods());
+  const shipped = await shippedBy(context, gate, kernel, held);
   const configured = gate.baseline !== null;
   const of = (id: number | null) =>
     store.lastJudged(gate.name, kernel.name, { kernel: id, except: kernel.id });
@@ -51,27 +81,28 @@ export async function choose(
  * The configured baseline; else the kernels of the tags that a pass tags into, the newest first; else, where a release
  * has emptied such tags, those that it took from there; else the one that the gate let through last.
  */
-async function shippedBy({ hub, store }: Context, gate: Gate, kernel: KernelBuild): Promise<KernelRef[]> {
+async function shippedBy(
+  { hub, store }: Choice,
+  gate: Gate,
+  kernel: KernelBuild,
+  held: TagsHeld,
+): Promise<KernelRef[]> {
   if (gate.baseline !== null) {
     const build = await hub.read(koji.getBuild(gate.baseline));
     if (build) return [{ id: build.build_id, nvr: build.nvr }];
     const why = `the hub knows no build ${gate.baseline}; mend baseline in gate ${gate.name}`;
     throw new HubError('refused', 'getBuild', why);
   }
-  const answers = await hub.readAll(
-    gate.on_pass.tag.map((tag) => koji.queryPackageHistory(tag, kernel.name)),
-  );
-  const stays = answers
-    .flatMap(unwrap)
+  const stays = (await held.shipped(kernel.name))
     .filter(({ build_id }) => build_id !== kernel.id)
     .toSorted((a, b) => b.create_event - a.create_event);
   const shipped = newestOf(stays.filter(({ revoke_event }) => revoke_event === null));
   if (shipped.length > 0) return shipped;
   // What stands nowhere any more, or where kernels wait or have failed, was taken back, and shows nothing.
   const gone = newestOf(stays);
-  const tags = await hub.readAll(gone.map(({ id }) => koji.listTags(id)));
+  const tags = await held.tagsOf(gone.map(({ id }) => id));
   const none = [gate.watch, ...gate.on_fail.tag];
-  const released = gone.filter((_, i) => unwrap(tags[i]).some(({ name }) => !none.includes(name)));
+  const released = gone.filter((_, i) => tags[i]?.some((name) => !none.includes(name)));
   if (released.length > 0) return released;
   const passed = await store.lastPassed(gate.name, kernel.name, kernel.id);
   return passed ? [{ id: passed.id, nvr: passed.nvr }] : [];
@@ -90,7 +121,7 @@ function newestOf(stays: readonly koji.TagListing[]): KernelRef[] {
  * its baseline is built for. 32-bit tools beside 64-bit modules are none.
  */
 async function expectedArches(
-  { hub }: Context,
+  { hub }: Pick<Choice, 'hub'>,
   kernels: readonly KernelRef[],
   kmods: readonly Kmod[],
 ): Promise<Map<number, string[]>> {

@@ -25,6 +25,8 @@ const KMOD_RPMS = 1000;
 export interface SymbolSource {
   readonly hub: Pick<Hub, 'read' | 'readAll'>;
   readonly store: Pick<Store, 'rpmSymbols' | 'keepRpmSymbols'>;
+  /** Told why something could not be read, where that was borne. */
+  readonly lost?: (why: string) => void;
 }
 
 /** A kernel, and the id of the build that makes it. */
@@ -153,7 +155,7 @@ export type Lose = (rpm: koji.Rpm, error: HubError) => boolean;
 
 /** From the store, else from the hub, so many rpms in one request; without those whose loss is to be borne. */
 async function symbolsOf(
-  { hub, store }: SymbolSource,
+  { hub, store, lost }: SymbolSource,
   rpms: readonly koji.Rpm[],
   { atATime = rpms.length, lose }: { readonly atATime?: number; readonly lose?: Lose | undefined },
 ): Promise<ReadonlyMap<number, RpmDependencies>> {
@@ -174,7 +176,10 @@ async function symbolsOf(
       try {
         fresh.set(rpm.id, dependenciesOf(rpm, unwrap(headers[n])));
       } catch (error) {
-        if (!(error instanceof HubError) || !(known.has(rpm.id) || lose?.(rpm, error))) throw error;
+        if (!(error instanceof HubError)) throw error;
+        if (known.has(rpm.id)) continue;
+        if (!lose?.(rpm, error)) throw error;
+        lost?.(error.message);
       }
     }
     await store.keepRpmSymbols(fresh, builds);

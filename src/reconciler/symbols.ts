@@ -26,7 +26,6 @@ import { type KmodRpm, kmodOfBuild } from '../kabi/kmod.ts';
 import { machineOf, type Kmod as NamedKmod, type SymbolTable } from '../kabi/model.ts';
 import { sinceList } from '../kabi/stablelist.ts';
 import { type HubError, isUnknown } from '../koji/hub.ts';
-import type { Context } from './context.ts';
 import {
   archesOf,
   type BuiltKernel,
@@ -45,7 +44,7 @@ import {
  * @throws HubError where the hub cannot be asked now, or has no file of any rpm of the kernel
  */
 export async function readSymbols(
-  context: Context,
+  context: SymbolSource,
   gate: Gate,
   run: Run,
   last = false,
@@ -255,7 +254,7 @@ type BaselineReader = (ref: KernelRef | null) => Promise<Baseline | null>;
  * @returns reads each baseline once; null where there is none, and a kernel is no baseline of its own
  */
 function baselineReader(
-  context: Context,
+  context: SymbolSource,
   { variant }: Gate,
   { kernel }: Run,
   last = false,
@@ -270,6 +269,7 @@ function baselineReader(
     } catch (error) {
       // Old builds and their files are removed in time: that is no reason to judge nothing.
       if (!isUnknown(error)) throw error;
+      context.lost?.(error.message);
       return { ref, kernel: null, unreadable: error.message };
     }
   };
@@ -286,7 +286,7 @@ function baselineReader(
  * kmod's baseline, or no longer has, it says so. Throws HubError where the hub cannot be asked now.
  */
 export async function tieErrors(
-  context: Context,
+  context: SymbolSource,
   gate: Gate,
   run: Run,
   build: BuildEvidence,

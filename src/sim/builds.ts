@@ -12,6 +12,7 @@ import {
   digest,
   FAULT,
   findBuild,
+  hasPerm,
   newEvent,
   packageId,
   row,
@@ -165,6 +166,17 @@ export function promoteBuild(state: State, user: User, draft: Build): Build {
 }
 
 const addTo = (state: State, { id }: Build, rpm: NewRpm) => addRpm(state, { ...rpm, build_id: id });
+
+/**
+ * Delete a build that is in no tag (hub: delete_build): its files go, its rows stay. Throws Faults 1000 and 1004.
+ */
+export function deleteBuild(state: State, user: User, build: Build): void {
+  if (!hasPerm(user, 'admin')) throw new Fault(FAULT.NOT_ALLOWED, 'admin permission required');
+  const tags = tagsOf(state, build).map((tag) => tag.name);
+  if (tags.length > 0) throw new Fault(FAULT.GENERIC, `Cannot delete build, tagged: ${tags.join(', ')}`);
+  build.state = BUILD.DELETED;
+  state.wrote = true;
+}
 
 /** A repo of the tag as it is now, with the task that made it. */
 export function importRepo(state: State, owner: User, tag: Tag): void {

@@ -11,10 +11,21 @@ import {
   optionalInteger,
   query,
 } from './arguments.ts';
-import { promoteBuild } from './builds.ts';
+import { deleteBuild, promoteBuild } from './builds.ts';
 import { rpmHeader } from './rpms.ts';
 import { buildInfo, buildRow, buildrootInfo, listingInfo, rpmInfo, rpmRow, taggedInfo } from './shapes.ts';
-import { buildOf, FAULT, findBuild, python, type Rpm, row, type State, tagOf, userOf } from './state.ts';
+import {
+  BUILD,
+  buildOf,
+  FAULT,
+  findBuild,
+  python,
+  type Rpm,
+  row,
+  type State,
+  tagOf,
+  userOf,
+} from './state.ts';
 import { type TaggedQuery, taggedBuilds } from './tags.ts';
 
 /** Parameters that no gate uses are taken and not heeded. */
@@ -28,6 +39,10 @@ export const BUILD_METHODS: Methods = {
     const { state } = caller;
     const user = loggedIn(caller);
     return buildInfo(state, promoteBuild(state, user, buildOf(state, arg(args, 'build'))));
+  },
+  'deleteBuild build strict? min_ref_age?': (caller, args) => {
+    deleteBuild(caller.state, loggedIn(caller), buildOf(caller.state, arg(args, 'build')));
+    return true;
   },
   'listBuilds packageID? userID? taskID? prefix? state? volumeID? source? createdBefore? createdAfter? completeBefore? completeAfter? type? typeInfo? queryOpts?':
     ({ state }, args) => {
@@ -104,9 +119,11 @@ export const BUILD_METHODS: Methods = {
   'getRPMHeaders rpmID? taskID? filepath? headers? strict?': ({ state }, args) => {
     const id = integer(args, 'rpmID');
     const rpm = state.rpms[id - 1];
+    const build = rpm && rpm.build_id !== null ? row(state.builds, rpm.build_id, 'build') : undefined;
     const why =
       (!rpm && `No such rpm: ${id}`) ||
-      (rpm?.build_id === null && `External rpm: ${id}`) ||
+      (!build && `External rpm: ${id}`) ||
+      (build?.state === BUILD.DELETED && `Build ${build.nvr} is deleted`) ||
       (rpm?.isLost && `Missing rpm file: ${rpm.name}-${rpm.version}-${rpm.release}.${rpm.arch}.rpm`);
     if (why && arg(args, 'strict') === true) throw new Fault(FAULT.GENERIC, why);
     if (!rpm || why) return {};

@@ -22,7 +22,7 @@ export const FAULT = {
 
 /** koji.TASK_STATES, and as much of BUILD_STATES and REPO_STATES as occurs here. */
 export const TASK = { FREE: 0, OPEN: 1, CLOSED: 2, CANCELED: 3, ASSIGNED: 4, FAILED: 5 } as const;
-export const BUILD = { BUILDING: 0, COMPLETE: 1 } as const;
+export const BUILD = { BUILDING: 0, COMPLETE: 1, DELETED: 2 } as const;
 export const REPO = { INIT: 0, READY: 1, EXPIRED: 2 } as const;
 
 /** `perms` as Koji names them; `admin` has all. */

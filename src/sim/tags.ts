@@ -107,7 +107,8 @@ function entriesAt(state: State, tagId: number, event: number | null): Tagged[] 
     .sort((a, b) => b.create_event - a.create_event || b.build_id - a.build_id)
     .flatMap((listing) => {
       const build = state.builds[listing.build_id - 1];
-      return build === undefined ? [] : [{ build, listing }];
+      // What was deleted is in no tag, nor was it ever (hub: readTaggedBuilds).
+      return build === undefined || build.state === BUILD.DELETED ? [] : [{ build, listing }];
     });
 }
 

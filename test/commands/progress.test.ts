@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createProgress } from '../../src/commands/progress.ts';
+import { createBar, createProgress } from '../../src/commands/progress.ts';
 import { clockTime, paint, table } from '../../src/commands/text.ts';
 import type { Entry } from '../../src/core/model.ts';
 
@@ -77,4 +77,35 @@ test('tables are aligned by the cells, not by their colours', () => {
   );
   expect(text.replaceAll('\x1b[32m', '').replaceAll('\x1b[39m', '')).toBe('A   B\nok  x\n');
   expect(text).toContain('\x1b[32mok\x1b[39m');
+});
+
+describe('a bar', () => {
+  test('is drawn in one place, and gone at the end', () => {
+    const out = screen();
+    const bar = createBar(out, true);
+    bar.show(0, 4, 'kernel-1-1');
+    bar.show(1, 4, 'kernel-2-1');
+    expect(out.text()).toBe(`[${'#'.repeat(7)}${' '.repeat(23)}] 1 of 4  kernel-2-1\n`);
+    bar.end();
+    expect(out.text()).toBe('');
+  });
+  test('fits the terminal, and gives it no orders', () => {
+    const out = screen();
+    createBar(out, true, 46).show(4, 4, '\x1b[2Jkernel-1-1');
+    const [line = ''] = out.text().split('\n');
+    expect(line).toHaveLength(45);
+    expect(line).not.toContain('\x1b');
+  });
+  test('is drawn on a terminal that does not know its width', () => {
+    const out = screen();
+    createBar(out, true, 0).show(4, 4, 'kernel-1-1');
+    expect(out.text()).toContain('4 of 4  kernel-1-1');
+  });
+  test('is not drawn where there is no terminal', () => {
+    const out = screen();
+    const bar = createBar(out, false);
+    bar.show(1, 4, 'kernel-1-1');
+    bar.end();
+    expect(out.text()).toBe('');
+  });
 });
