@@ -17,7 +17,7 @@ import { makePlan, type Plan, type Subject } from './bisect/plan.ts';
 import { explainStep } from './bisect/step.ts';
 import { type Answer, planText, type Story, storyJson, storyText } from './bisect/told.ts';
 import { knownOf, type Tried, tryKernel } from './bisect/trial.ts';
-import { type Clock, ownBuilds, removeLeftovers, Stopped, type Work } from './bisect/work.ts';
+import { type Clock, ofQuestion, ownBuilds, removeLeftovers, Stopped, type Work } from './bisect/work.ts';
 import { CheckError } from './error.ts';
 import { createScreen } from './progress.ts';
 import { webLinks } from './report.ts';
@@ -78,9 +78,10 @@ async function play(config: Config, hub: Hub, output: Output, options: BisectOpt
     status: (text) => screen.below(`${visible(text)}\n`),
   };
   try {
-    const earlier = await ownBuilds(work);
-    await removeLeftovers(work, earlier);
-    for (const [kernel, shown] of await shownEarlier(work, earlier)) tried.set(kernel, shown);
+    const builds = await ownBuilds(work);
+    await removeLeftovers(work, builds);
+    for (const [kernel, shown] of await shownEarlier(work, ofQuestion(plan, builds)))
+      tried.set(kernel, shown);
     const answer = await search(work, tried);
     const [first] = answer.how === 'found' ? answer.suspects : [];
     if (answer.how !== 'found' || !first) return { ...told, answer };

@@ -9,7 +9,17 @@ import { HubError } from '../../koji/hub.ts';
 import { hasEnded, readEvidence } from '../../reconciler/evidence.ts';
 import { isLastTry } from '../../reconciler/follow.ts';
 import { CheckError } from '../error.ts';
-import { makeSideTag, markFor, ownBuilds, patiently, removeSideTag, rest, type Work } from './work.ts';
+import {
+  makeSideTag,
+  markFor,
+  ofQuestion,
+  ownBuilds,
+  patiently,
+  removeSideTag,
+  rest,
+  sent,
+  type Work,
+} from './work.ts';
 
 /** What is known of the kmod with one kernel. */
 export interface Tried extends Pick<Trial, 'shows' | 'cause'> {
@@ -36,12 +46,12 @@ export async function tryKernel(work: Work, kernel: KernelBuild): Promise<Tried>
   const tag = await makeSideTag(work);
   const tasks: number[] = [];
   try {
+    // Before any build: where the side tag inherits the kernel, `wait_builds` holds without it being the newest there.
+    await tagInto(work, kernel, tag);
     for (;;) {
-      // The build comes first, since its mark is what tells whose the side tag is. Koji lets it wait for the kernel.
       const task = await submit(work, kernel, tag);
       tasks.push(task);
       work.say(`${kernel.nvr}: task ${task} in ${tag.name}`);
-      if (tasks.length === 1) await tagInto(work, kernel, tag);
       const trial = await follow(work, kernel, task);
       const isOver =
         trial.shows !== 'nothing' || !trial.again || tasks.length > plan.gate.policy.retries.kmod;
@@ -54,9 +64,6 @@ export async function tryKernel(work: Work, kernel: KernelBuild): Promise<Tried>
     await removeSideTag(work, tag);
   }
 }
-
-/** So often a build is submitted anew after its reply was lost and nothing came of it. */
-const SUBMISSIONS = 3;
 
 /** @returns the task, found by its mark where the reply was lost */
 async function submit(work: Work, kernel: KernelBuild, tag: koji.SideTag): Promise<number> {
@@ -74,27 +81,24 @@ async function submit(work: Work, kernel: KernelBuild, tag: koji.SideTag): Promi
     },
     plan.gate.build.priority,
   );
-  for (let tries = 1; ; tries++) {
-    try {
-      return await patiently(work, () => hub.write(call));
-    } catch (error) {
-      if (!(error instanceof HubError) || error.kind !== 'unknown') throw error;
-      const mine = await patiently(work, () => ownBuilds(work));
-      const found = mine.find(({ attempt }) => attempt === mark.attempt);
-      if (found) return found.task.id;
-      if (tries >= SUBMISSIONS) throw error;
-    }
-  }
+  return sent(
+    work,
+    () => hub.write(call),
+    async () => {
+      const mine = ofQuestion(plan, await patiently(work, () => ownBuilds(work)));
+      return mine.find(({ attempt }) => attempt === mark.attempt)?.task.id;
+    },
+  );
 }
 
 /** Where the reply is lost it is asked again: that the kernel is there already is as good as done. */
 async function tagInto(work: Work, { id, nvr }: KernelBuild, tag: koji.SideTag): Promise<void> {
   const { hub } = work;
-  const ask = () => patiently(work, () => hub.write(koji.tagBuild(tag.name, id)));
-  const task = await ask().catch((error: unknown) => {
-    if (error instanceof HubError && error.kind === 'unknown') return ask();
-    throw error;
-  });
+  const task = await sent(
+    work,
+    () => hub.write(koji.tagBuild(tag.name, id)),
+    async () => undefined,
+  );
   await ended(work, task, `tags it into ${tag.name}`, Math.min(TAGGING_POLL, work.poll));
   const tags = await patiently(work, () => hub.read(koji.listTags(id)));
   if (tags.some(({ name }) => name === tag.name)) return;

@@ -1,7 +1,8 @@
 /**
  * What the trials of a bisection share, and what outlives them: patience with the hub, and the side tags and tasks that this
  * or an earlier bisection of the same question has left there. Every build carries the question in `custom_user_metadata`
- * and names its side tag as its target, so that both are found again after any crash.
+ * and names its side tag as its target, so that both are found again after a crash. Side tags take no mark of their own:
+ * `editSideTag` sets `extra` for administrators alone.
  */
 import type { KernelBuild } from '../../core/model.ts';
 import { TASK } from '../../core/model.ts';
@@ -42,7 +43,7 @@ export class Stopped extends Error {
 const PATIENCE = 30 * 60_000;
 const PATIENCE_AT_END = 2 * 60_000;
 /** In ms, between those tries. */
-const PAUSE = 10_000;
+const PAUSE = 30_000;
 
 /** Sleep, unless it is time to stop: throws Stopped then. */
 export async function rest({ clock, stop }: Pick<Work, 'clock' | 'stop'>, ms: number): Promise<void> {
@@ -64,6 +65,31 @@ export async function patiently<T>(work: Work, ask: () => Promise<T>): Promise<T
   }
 }
 
+/** So often a write is sent anew after its reply was lost and nothing came of it. */
+const SENT_MOST = 3;
+
+/**
+ * Write, and where the reply is lost look for what came of it.
+ * @param find what came of it; undefined: nothing, so it may be sent again
+ * @throws HubError, Stopped
+ */
+export async function sent<T>(
+  work: Work,
+  write: () => Promise<T>,
+  find: () => Promise<T | undefined>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await patiently(work, write);
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      const found = await find();
+      if (found !== undefined) return found;
+      if (tries >= SENT_MOST) throw error;
+    }
+  }
+}
+
 /** The same for what must be done although it is time to stop; a lost reply is asked again, so only for what may be done twice. */
 async function atEnd<T>({ clock }: Work, ask: () => Promise<T>): Promise<T> {
   const start = clock.now();
@@ -71,8 +97,7 @@ async function atEnd<T>({ clock }: Work, ask: () => Promise<T>): Promise<T> {
     try {
       return await ask();
     } catch (error) {
-      const isLost = error instanceof HubError && error.kind === 'unknown';
-      if ((!isSilent(error) && !isLost) || clock.now() - start > PATIENCE_AT_END) throw error;
+      if ((!isSilent(error) && !isLost(error)) || clock.now() - start > PATIENCE_AT_END) throw error;
       await clock.sleep(PAUSE);
     }
   }
@@ -80,6 +105,7 @@ async function atEnd<T>({ clock }: Work, ask: () => Promise<T>): Promise<T> {
 
 const isSilent = (error: unknown): error is HubError =>
   error instanceof HubError && error.kind === 'unavailable';
+const isLost = (error: unknown): boolean => error instanceof HubError && error.kind === 'unknown';
 
 // ---- marks --------------------------------------------------------------------------------------
 
@@ -109,18 +135,24 @@ export interface OwnBuild {
   readonly target: string;
 }
 
-/** The builds of this question, newest first. Goes through the session, so what an earlier write did is seen. */
-export async function ownBuilds({ hub, user, plan }: Work): Promise<OwnBuild[]> {
-  const filter = { owner: user.id, method: 'build', decode: true } as const;
-  const tasks = await hub.write(koji.listTasks(filter, { order: '-id', limit: LOOKED_AT }));
+/** All builds of one's own, newest first. Goes through the session, so what an earlier write did is seen. */
+export const ownBuilds = ({ hub, user }: Work): Promise<koji.TaskInfo[]> =>
+  hub.write(
+    koji.listTasks({ owner: user.id, method: 'build', decode: true }, { order: '-id', limit: LOOKED_AT }),
+  );
+
+/** Those of this question. */
+export function ofQuestion(plan: Plan, builds: readonly koji.TaskInfo[]): OwnBuild[] {
   const prefix = `${questionOf(plan)}/`;
-  return tasks.flatMap((task) => {
+  return builds.flatMap((task) => {
     const { store, attempt = '' } = koji.buildMark(task) ?? {};
     if (store !== STORE || !attempt.startsWith(prefix)) return [];
     const kernel = Number(attempt.slice(prefix.length).split('/')[0]);
-    return [{ task, attempt, kernel, target: String(task.request?.[1]) }];
+    return [{ task, attempt, kernel, target: targetOf(task) }];
   });
 }
+
+const targetOf = ({ request }: koji.TaskInfo): string => String(request?.[1]);
 
 // ---- side tags ------------------------------------------------------------------------------------
 
@@ -128,14 +160,11 @@ export async function ownBuilds({ hub, user, plan }: Work): Promise<OwnBuild[]> 
 export const ownSideTags = ({ hub, user, plan }: Work): Promise<koji.SideTag[]> =>
   hub.write(koji.listSideTags({ basetag: plan.base, user: user.id }));
 
-/** Those in which never anything was. */
-export async function unused({ hub }: Work, tags: readonly koji.SideTag[]): Promise<koji.SideTag[]> {
+/** The builds that were ever in tags. */
+async function everIn({ hub }: Work, tags: readonly koji.SideTag[]): Promise<number[][]> {
   const held = await hub.readAll(tags.map(({ name }) => koji.queryTagContents(name)));
-  return tags.filter((_, i) => unwrap(held[i]).length === 0);
+  return tags.map((_, i) => unwrap(held[i]).map(({ build_id }) => build_id));
 }
-
-/** So often a side tag is asked for anew after its reply was lost and nothing came of it. */
-const CREATIONS = 3;
 
 /**
  * A new side tag. Where the reply is lost, the new one in which never anything was is it: whoever else has made one has a
@@ -143,32 +172,22 @@ const CREATIONS = 3;
  * @throws HubError, Stopped
  */
 export async function makeSideTag(work: Work): Promise<koji.SideTag> {
-  const { hub, plan } = work;
-  for (let tries = 1; ; tries++) {
-    const known = new Set((await patiently(work, () => ownSideTags(work))).map(({ id }) => id));
-    try {
-      return await patiently(work, () => hub.write(koji.createSideTag(plan.base)));
-    } catch (error) {
-      if (!(error instanceof HubError) || error.kind !== 'unknown') throw error;
-      const fresh = await atEnd(work, async () =>
-        unused(
-          work,
-          (await ownSideTags(work)).filter(({ id }) => !known.has(id)),
-        ),
+  const { hub, plan, left } = work;
+  const known = new Set((await patiently(work, () => ownSideTags(work))).map(({ id }) => id));
+  const find = () =>
+    atEnd(work, async () => {
+      const tags = (await ownSideTags(work)).filter(({ id }) => !known.has(id));
+      const held = await everIn(work, tags);
+      const fresh = tags.filter((_, i) => held[i]?.length === 0);
+      if (fresh.length < 2) return fresh[0];
+      left.push(...fresh.map(({ name }) => `koji remove-side-tag ${name}`));
+      throw new HubError(
+        'refused',
+        'createSideTag',
+        'its reply was lost, and several new side tags are there: one of them is ours',
       );
-      const [found, another] = fresh;
-      if (found && !another) return found;
-      if (another) {
-        work.left.push(...fresh.map(({ name }) => `koji remove-side-tag ${name}`));
-        throw new HubError(
-          'refused',
-          'createSideTag',
-          'its reply was lost, and several new side tags are there',
-        );
-      }
-      if (tries >= CREATIONS) throw error;
-    }
-  }
+    });
+  return sent(work, () => hub.write(koji.createSideTag(plan.base)), find);
 }
 
 const ALIVE = [TASK.FREE, TASK.OPEN, TASK.ASSIGNED];
@@ -185,7 +204,7 @@ export async function removeSideTag(work: Work, tag: koji.SideTag): Promise<void
     const builds = await atEnd(work, () => hub.write(koji.listTasks({ ...live, method: 'build' })));
     const tagging = await atEnd(work, () => hub.write(koji.listTasks({ ...live, method: 'tagBuild' })));
     const here = [
-      ...builds.filter(({ request, parent }) => parent === null && request?.[1] === tag.name),
+      ...builds.filter((task) => targetOf(task) === tag.name),
       ...tagging.filter(({ request }) => request?.[0] === tag.id),
     ];
     if (here.length > 0) mend.unshift(`koji cancel ${here.map(({ id }) => id).join(' ')}`);
@@ -208,23 +227,25 @@ const isThere = async (work: Work, { id }: koji.SideTag): Promise<boolean> =>
   (await atEnd(work, () => ownSideTags(work))).some((tag) => tag.id === id);
 
 /**
- * Take away what an earlier bisection of the same question has left: it was killed, or could not tidy up. An empty side tag
- * that no build names may be one that was killed just then, or anybody's: that is only told.
+ * Take away what an earlier bisection of the same question has left: it was killed, or could not tidy up. A side tag in which
+ * no build was made, with no more in it than a kernel, may be of one that was killed just then, or of somebody who is about to
+ * use it: that is only told.
+ * @param builds all of one's own
  */
-export async function removeLeftovers(work: Work, builds: readonly OwnBuild[]): Promise<void> {
+export async function removeLeftovers(work: Work, builds: readonly koji.TaskInfo[]): Promise<void> {
+  const { plan } = work;
   const tags = await ownSideTags(work);
-  const targets = new Set(builds.map(({ target }) => target));
-  const own = tags.filter(({ name }) => targets.has(name));
-  for (const tag of own) {
+  const targets = new Set(ofQuestion(plan, builds).map(({ target }) => target));
+  for (const tag of tags.filter(({ name }) => targets.has(name))) {
     work.say(`Removes ${tag.name}, which an earlier bisection of the same question has left`);
     await removeSideTag(work, tag);
   }
-  const empty = await unused(
-    work,
-    tags.filter((tag) => !own.includes(tag)),
-  );
-  for (const { name } of empty)
-    work.say(
-      `${name} of ${work.user.name} is empty: if nobody is about to use it, "koji remove-side-tag ${name}" removes it`,
-    );
+  const used = new Set(builds.map(targetOf));
+  const unused = tags.filter(({ name }) => !used.has(name));
+  const held = await everIn(work, unused);
+  for (const [i, { name }] of unused.entries())
+    if (held[i]?.every((id) => plan.row.some((kernel) => kernel.id === id)))
+      work.say(
+        `No build was made in ${name} of ${work.user.name}: if nobody is about to use it, "koji remove-side-tag ${name}" removes it`,
+      );
 }
