@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { Subject } from './commands/bisect/plan.ts';
 import { CheckError, UnreadError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
@@ -201,6 +202,29 @@ function program(setExit: (code: number) => void): Command {
     });
   addSymbolCommands(kmodGate, { output, config, json, loadConfig, sayNo: () => setExit(EXIT.no) });
   kmodGate
+    .command('bisect')
+    .requiredOption('--kmod <name>', 'package name of the kmod')
+    .requiredOption('--good <kernel>', 'NVR or build id of a kernel that it builds against')
+    .requiredOption('--bad <kernel>', 'NVR or build id of a newer kernel that breaks it')
+    .option('--gate <name>', 'whose hub, build target and tags (default: the only gate)')
+    .option('--build <nvr>', 'this build of the kmod (default: the newest in the tag of kmods)')
+    .option('--arch <arch>', 'build for this architecture (default: x86_64, or the first that it has)')
+    .option('--tag <tag>', "kernels that were ever in this tag (default: in the gate's)")
+    .option('--dry-run', 'say which kernels there are and how many builds it takes, and build nothing')
+    .addOption(config)
+    .addOption(json)
+    .description('which kernel is the first that breaks a kmod? by scratch builds in side tags')
+    .action(async ({ config, json, dryRun, ...subject }: BisectArguments) => {
+      const { bisect } = await import('./commands/bisect.ts');
+      const isJson = json === true;
+      const found = await bisect(await loadConfig(config), output, {
+        ...{ ...subject, json: isJson, dryRun: dryRun === true, stop: stopSignal() },
+        progress: isJson ? standardOutput(process.stderr) : output,
+        live: (isJson ? process.stderr : process.stdout).isTTY === true,
+      });
+      if (!found) setExit(EXIT.no);
+    });
+  kmodGate
     .command('rehearse')
     .description('play a gate on a Koji in memory, a day in seconds: what would it do? asks no hub')
     .requiredOption('--scenario <file>', 'what that Koji holds, and what happens (docs/rehearse.md)')
@@ -239,6 +263,12 @@ function program(setExit: (code: number) => void): Command {
       setExit(configCheck(file, output.write));
     });
   return kmodGate;
+}
+
+interface BisectArguments extends Subject {
+  readonly config: string;
+  readonly json?: true;
+  readonly dryRun?: true;
 }
 
 async function loadConfig(file: string): Promise<Config> {

@@ -10,11 +10,9 @@ import { type RunsWanted, serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
 import { getLoggedInUser } from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
-import { createFetch } from '../koji/download.ts';
 import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
-import type { TypesOf } from '../reconciler/context.ts';
-import { typesOfBuild } from '../reconciler/kerneltypes.ts';
+import { typesFrom } from '../reconciler/kerneltypes.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
@@ -68,6 +66,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   ahead = clock.ahead;
   const noteClock = clockNotes(clock, store);
   const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
+  const typesOf = typesFrom(config.koji, hub);
   const startedAt = Date.now();
   let lookedAt: number | null = null;
   const alarm = createAlarm();
@@ -78,7 +77,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     store,
     log: log('reconciler'),
     ...{ now, ahead: clock.ahead },
-    ...(config.koji.topurl !== undefined && { typesOf: typesFrom(config.koji, hub) }),
+    ...(typesOf && { typesOf }),
     random: Math.random,
     onFree() {
       lookedAt = Date.now();
@@ -147,12 +146,6 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     },
   };
 }
-
-/** Kernels' types, from where the hub's files are. */
-const typesFrom = (koji: Config['koji'], hub: Hub): TypesOf => {
-  const files = { topurl: koji.topurl, fetch: createFetch(koji) };
-  return (kernel) => typesOfBuild(hub, files, kernel);
-};
 
 /** What lasts goes on as before; a person who looks at times should know. */
 function tellJump(log: Logger, jump: number): void {

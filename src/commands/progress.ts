@@ -20,11 +20,15 @@ function isStory({ kind, text }: Entry): boolean {
   return kind !== 'asked' && kind !== 'answered';
 }
 
-/**
- * @param live draw the table; only for a terminal
- * @param timeOf how the time of a journal line is shown
- */
-export function createProgress(output: Output, live: boolean, timeOf = clockTime): Progress {
+/** Lines, and on a terminal a text below them that is drawn anew. */
+export interface Screen {
+  line(text: string): void;
+  /** Show these lines below, in place of those before; no effect where there is no terminal. */
+  below(lines: string): void;
+}
+
+/** @param live whether it is a terminal */
+export function createScreen(output: Output, live: boolean): Screen {
   let drawn = 0;
   let current = '';
 
@@ -34,16 +38,28 @@ export function createProgress(output: Output, live: boolean, timeOf = clockTime
   }
 
   return {
-    entry(entry) {
-      const about = entry.gate ? `${entry.gate}  ${entry.nvr}  ` : '';
-      if (isStory(entry)) draw(`${timeOf(entry.at)}  ${visible(about + entry.text)}\n`);
-    },
     line: (text) => draw(`${text}\n`),
-    runs(lines) {
+    below(lines) {
       if (!live) return;
-      current = lines.length > 0 ? `\n${clip(statusTable(output, lines))}` : '';
+      current = clip(lines);
       draw('');
     },
+  };
+}
+
+/**
+ * @param live draw the table; only for a terminal
+ * @param timeOf how the time of a journal line is shown
+ */
+export function createProgress(output: Output, live: boolean, timeOf = clockTime): Progress {
+  const screen = createScreen(output, live);
+  return {
+    entry(entry) {
+      const about = entry.gate ? `${entry.gate}  ${entry.nvr}  ` : '';
+      if (isStory(entry)) screen.line(`${timeOf(entry.at)}  ${visible(about + entry.text)}`);
+    },
+    line: screen.line,
+    runs: (lines) => screen.below(lines.length > 0 ? `\n${statusTable(output, lines)}` : ''),
   };
 }
 

@@ -68,7 +68,8 @@ export interface Subject {
 /** Pauses before the second, third … try of a build that failed by no fault of the kmod, in ms; the last one repeats. */
 export const RETRY_PAUSES = [60_000, 300_000, 900_000, 3_600_000] as const;
 
-const pauseBefore = (tries: number): number =>
+/** The pause before the next try, in ms, after so many. */
+export const pauseBefore = (tries: number): number =>
   RETRY_PAUSES[Math.min(tries, RETRY_PAUSES.length) - 1] ?? RETRY_PAUSES[0];
 
 /** One that was lost is sent again at once; then it may be there, and only not found. */

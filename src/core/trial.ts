@@ -231,7 +231,7 @@ function proofOf(
  * Whether kmods are built against an rpm (`kernel-devel`, `kernel-rt-devel`, `kernel-64k-devel-matched`, SUSE's
  * `kernel-default-devel`); against `kernel-tools-libs-devel` none is.
  */
-function isDevel(kernel: string, nvr: string): boolean {
+export function isDevel(kernel: string, nvr: string): boolean {
   const name = nvr.split('-').slice(0, -2).join('-');
   return name.startsWith(`${kernel}-`) && !name.includes('-libs-') && /-devel(-matched)?$/.test(name);
 }

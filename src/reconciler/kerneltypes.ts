@@ -4,11 +4,11 @@ import { SymbolFileError } from '../kabi/error.ts';
 import { type KernelName, rpmsOfKernel } from '../kabi/rpm.ts';
 import type { Build, Rpm } from '../koji/calls.ts';
 import * as koji from '../koji/calls.ts';
-import { DownloadError, type Fetch, rpmUrl } from '../koji/download.ts';
+import { createFetch, DownloadError, type Fetch, rpmUrl } from '../koji/download.ts';
 import { type Hub, HubError, SettingsError, unwrap } from '../koji/hub.ts';
 import { holdsKernel, imageOfRpm } from '../symbols/kernelrpm.ts';
 import { streamSource } from '../symbols/source.ts';
-import type { KernelTypes } from './context.ts';
+import type { KernelTypes, TypesOf } from './context.ts';
 import type { KernelOfBuild } from './rpms.ts';
 
 /** Where files are fetched from: `topurl` of the configuration. */
@@ -52,6 +52,17 @@ export async function typesOfBuild(
 
 const isExpected = (error: unknown): error is Error =>
   [DownloadError, HubError, SettingsError, SymbolFileError].some((known) => error instanceof known);
+
+/** The same for a configured hub; undefined where nothing says where its files are. */
+export function typesFrom(
+  koji: Parameters<typeof createFetch>[0] & { readonly topurl?: string },
+  hub: Pick<Hub, 'read' | 'readAll'>,
+): TypesOf | undefined {
+  const { topurl } = koji;
+  if (topurl === undefined) return undefined;
+  const files = { topurl, fetch: createFetch(koji) };
+  return (kernel) => typesOfBuild(hub, files, kernel);
+}
 
 /** The rpms of a kernel that hold a kernel file. */
 async function kernelRpms(
