@@ -84,7 +84,7 @@ async function perform(
   const clock = setInterval(() => world.tick(TICK), TICK);
   atEnd(() => clearInterval(clock));
   const progress = createProgress(output, false);
-  const config = demoConfig(server.url, folder, serve);
+  const config = demoConfig(server.url, server.topurl, folder, serve);
   const gate = await startGate(config, { log, onEntry: progress.entry, subscribe: bus.subscribe });
   atEnd(gate.stop);
   await gate.subscribed;
@@ -138,12 +138,12 @@ function nextSteps(): string {
   return `Try next:\n${lines.join('')}      ${change}`;
 }
 
-function demoConfig(server: string, folder: string, serve: boolean): Config {
+function demoConfig(server: string, topurl: string, folder: string, serve: boolean): Config {
   const config = loadConfig(CONFIG);
   const { http, ...rest } = config;
   return {
     ...rest,
-    koji: { ...config.koji, server },
+    koji: { ...config.koji, server, topurl },
     store: { url: `sqlite:${join(folder, 'kmod-gate.db')}` },
     ...(serve && http && { http }),
   };

@@ -44,7 +44,8 @@ export function createExplainer(context: Context): () => Promise<void> {
       const counts = gate && run.startedAt > now() - OLD;
       const told = counts ? await explainRun(context, gate, run, tries >= TRIES) : [];
       if (told !== 'later') {
-        await store.explain(run, told, now());
+        const isNews = JSON.stringify(told) !== JSON.stringify(await store.causesOf(run));
+        await store.explain(run, isNews ? told : [], now());
         failed.delete(run.id);
       }
     }

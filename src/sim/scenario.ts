@@ -40,6 +40,8 @@ export interface Kernel extends Nvr {
   readonly others?: readonly string[];
   /** Of its source rpm, the newest entry first, times in seconds; absent: none. */
   readonly changelog?: readonly { readonly at: number; readonly author: string; readonly text: string }[];
+  /** Its types (BTF), packed or not, as the file server has them in place of the whole kernel; absent: it has no file. */
+  readonly types?: Uint8Array;
   /** SUSE's: what it exports is provided as `ksym(FLAVOUR:SYM)`. */
   readonly flavour?: string | null;
   /** Rpms, as NAME or NAME.ARCH, of which the hub has no file any more. */
@@ -210,7 +212,7 @@ export function readScenario(file: string): ScenarioFile {
   const completed = new Set(entries.flatMap(({ complete }) => complete ?? []));
   const scenario: Scenario = {
     ...rest,
-    kernels: kernels.map(({ nvr, symvers, symbols, variants, rpms, others, built, ...kernel }, i) => {
+    kernels: kernels.map(({ nvr, symvers, symbols, variants, rpms, others, built, types, ...kernel }, i) => {
       const path = ['kernels', i];
       const apart = Object.entries(beside.all([...path, 'rpms'], rpms, parseSymvers, inlineSymbols));
       const own = [
@@ -224,6 +226,7 @@ export function readScenario(file: string): ScenarioFile {
         exports: new Set(own.map((symbol) => symbol.name)),
         variants: beside.all([...path, 'variants'], variants, parseSymvers, inlineSymbols),
         others: [...others, ...Object.keys(rpms)],
+        ...(types !== undefined && { types: beside.bytes([...path, 'types'], types) }),
         built: built ?? !completed.has(nvr),
       };
     }),
@@ -266,19 +269,26 @@ type Crcs = Readonly<Record<string, string>>;
 
 /** Reads symbols: from a table in the scenario, or from a file in `folder`. What cannot be read becomes a finding. */
 function reader(folder: string, findings: Finding[]) {
-  const read = <T>(path: Finding['path'], name: string, parse: (text: string, file: string) => T[]): T[] => {
+  const orFinding = <T>(path: Finding['path'], mend: string, work: () => T): T | undefined => {
     try {
-      const bytes = readFileSync(resolve(folder, name));
-      return parse((name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8'), name);
+      return work();
     } catch (error) {
-      const mend = 'name a file beside the scenario, or give the symbols in a table';
       const message =
         error instanceof RowError ? error.message : `cannot be read: ${wordsOf(error)}; ${mend}`;
       findings.push({ path, message });
-      return [];
+      return undefined;
     }
   };
+  const bytesOf = (name: string) => readFileSync(resolve(folder, name));
+  const read = <T>(path: Finding['path'], name: string, parse: (text: string, file: string) => T[]): T[] =>
+    orFinding(path, 'name a file beside the scenario, or give the symbols in a table', () => {
+      const bytes = bytesOf(name);
+      return parse((name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8'), name);
+    }) ?? [];
   return {
+    /** A file as it is. */
+    bytes: (path: Finding['path'], name: string): Uint8Array =>
+      orFinding(path, 'name a file beside the scenario', () => bytesOf(name)) ?? new Uint8Array(0),
     /** From the one of two keys that is there: the first is a table, the second names a file. */
     one<T>(
       path: Finding['path'],

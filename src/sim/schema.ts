@@ -121,6 +121,7 @@ const kernel = table(
     others: names('names of rpms'),
     flavour,
     unreadable: names('names of rpms'),
+    types: nonEmpty.optional(),
   },
   'a [[kernels]] table',
 );

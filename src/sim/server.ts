@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { decodeCall, Fault, XmlRpcError, type XmlValue } from '../koji/xmlrpc.ts';
 import { encodeFault, encodeResponse } from './replies.ts';
+import { writeRpm } from './rpmfile.ts';
 import type { SessionClaim } from './sessions.ts';
 import type { World } from './world.ts';
 
@@ -38,6 +39,8 @@ export interface ServedRequest {
 export interface WorldServer {
   /** The hub's address, for a client's `server` setting. */
   readonly url: string;
+  /** Where its files are: the rpms of kernels whose types the scenario has. */
+  readonly topurl: string;
   /** Every call so far, in order. */
   readonly requests: readonly ServedRequest[];
   close(): Promise<void>;
@@ -61,6 +64,7 @@ export async function serveWorld(world: World, options: ServeOptions = {}): Prom
   const { port: bound } = server.address() as AddressInfo;
   return {
     url: `http://${host}:${bound}/kojihub`,
+    topurl: `http://${host}:${bound}/kojifiles`,
     requests,
     close: () =>
       new Promise((resolve, reject) => {
@@ -77,6 +81,11 @@ async function answer(
   requests: ServedRequest[],
   { faults, verifiedBy }: { faults: NonNullable<ServeOptions['faults']>; verifiedBy: string | undefined },
 ): Promise<void> {
+  if (request.method === 'GET' && request.url?.startsWith('/kojifiles/')) {
+    const file = fileAt(world, decodeURI(request.url.slice('/kojifiles/'.length)));
+    if (file) return send(response, 200, 'application/x-rpm', file);
+    return send(response, 404, 'text/html', '<title>404 Not Found</title>');
+  }
   if (request.method !== 'POST') {
     const text = 'Method Not Allowed\nThis is an XML-RPC server. Only POST requests are accepted.\n';
     return send(response, 405, 'text/plain', text, { Allow: 'POST' });
@@ -100,6 +109,18 @@ async function answer(
   const zipped = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   if (zipped) return send(response, 200, 'text/xml', gzipSync(reply), { 'Content-Encoding': 'gzip' });
   send(response, 200, 'text/xml', reply);
+}
+
+/** `packages/NAME/VERSION/RELEASE/ARCH/RPM` (koji.PathInfo): the one of a kernel's rpms that holds the kernel. */
+function fileAt({ state }: World, path: string): Buffer | undefined {
+  const [folder, name, version, release, arch, file] = path.split('/');
+  const kernel = state.scenario.kernels.find(({ nvr }) => nvr === `${name}-${version}-${release}`);
+  if (folder !== 'packages' || !kernel?.types) return undefined;
+  const rpm = state.rpms.find(
+    (one) => one.arch === arch && `${one.name}-${one.version}-${one.release}.${one.arch}.rpm` === file,
+  );
+  const image = rpm?.files?.find((one) => /\/vmlinuz$/.test(one));
+  return rpm && image && !rpm.isLost ? writeRpm(rpm, [{ path: image, data: kernel.types }]) : undefined;
 }
 
 const BAD_GATEWAY =

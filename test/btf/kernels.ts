@@ -1,6 +1,5 @@
 /**
- * Three real kernels, Debian's 6.1.170, 6.1.176 and 6.1.187 for amd64: the BTF of vmlinux, one after the other in
- * `kernels.btf.xz`, and what they export.
+ * Three real kernels, Debian's 6.1.170, 6.1.176 and 6.1.187 for amd64: the BTF of vmlinux, and what they export.
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -14,24 +13,18 @@ import { unpack } from '../../src/symbols/unpack.ts';
 export const VERSIONS = ['6.1.170', '6.1.176', '6.1.187'] as const;
 export type Version = (typeof VERSIONS)[number];
 
-/** Each says in its header how long it is. */
-function cutUp(all: Buffer): Record<Version, Buffer> {
-  const found: Buffer[] = [];
-  for (let at = 0; at < all.length; ) {
-    const end = at + all.readUInt32LE(at + 4) + all.readUInt32LE(at + 16) + all.readUInt32LE(at + 20);
-    found.push(all.subarray(at, end));
-    at = end;
-  }
-  if (found.length !== VERSIONS.length) throw new Error(`kernels.btf.xz holds ${found.length} kernels`);
-  return Object.fromEntries(VERSIONS.map((version, i) => [version, found[i]])) as Record<Version, Buffer>;
-}
-
-const packed = readFileSync(new URL('kernels.btf.xz', import.meta.url));
-/** `.BTF` of each. */
-export const BTF = cutUp(Buffer.from(await unpack(packed, 'kernels.btf.xz')));
-
-/** A file of the demo, which has these kernels' Module.symvers. */
+/** A file of the demo, which has these kernels' types and Module.symvers. */
 const demo = (name: string) => readFileSync(new URL(`../../config/demo/${name}`, import.meta.url));
+
+/** `.BTF` of each. */
+export const BTF = Object.fromEntries(
+  await Promise.all(
+    VERSIONS.map(async (version) => {
+      const file = `${version}.btf.xz`;
+      return [version, Buffer.from(await unpack(demo(file), file))] as const;
+    }),
+  ),
+) as Record<Version, Buffer>;
 
 export const symbolsOf = (version: Version): SymbolTable =>
   parseSymvers(gunzipSync(demo(`${version}.symvers.gz`)).toString('latin1'), version);

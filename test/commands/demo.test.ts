@@ -21,6 +21,10 @@ describe('kmod-gate demo', () => {
     expect(stdout).toMatch(
       /^Try next:\n(?: {2}npx kmod-gate .*\n {6}.*\n)* {2}npx kmod-gate rehearse --config \S*config\/demo\/kmod-gate.toml --scenario \S+\n/m,
     );
+    // Of the one that is blocked the source is compared, from what a web server has of both kernels.
+    expect(stdout).toMatch(
+      /kernel-6\.1\.187-53\.el9 {2}changed in the source since kernel-6\.1\.176-50\.el9 on x86_64: struct .* and \d+ more, which hits \d+ of 14 kmods$/m,
+    );
     const told = runs[3].reasons.join('\n');
     expect(told).toMatch(/^kmod-jool-dkms-\S+ \(waived by release-manager until \S+ \S+ UTC: its vendor /m);
     expect(told).toMatch(/^kmod-legacy-raid-\S+ \(already broken\): .*; nor does it build against kernel-6/m);
