@@ -180,7 +180,7 @@ function compareAll(
         ({ symbol }) => gone.length === 0 || isOfKernel(need, symbol),
       );
       const told = spelled({ ...comparison, missing }, tables.get(of), kernel);
-      evidence[i]?.push({ arch, ...(why ? unreadable(told, why) : told) });
+      evidence[i]?.push({ arch, ...(why ? unreadable(told, why, tables.has(of)) : told) });
     }
   }
   return evidence;
@@ -193,10 +193,13 @@ const archFor = (arch: string, tables: BuiltKernel['tables']): string =>
 const isOfKernel = ({ kernelImports }: Pick<NamedKmod, 'kernelImports'>, symbol: string): boolean =>
   kernelImports.some((one) => one.symbol === symbol);
 
-/** At least one symbol counts as needed, so that the architecture is not taken for one that needs none. */
-const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost): T => ({
+/**
+ * Where the kernel is built for the architecture, at least one symbol counts as needed, so that it is not taken for one
+ * that needs none; where it is not, that is most likely an rpm of tools.
+ */
+const unreadable = <T extends Omit<ArchDetail, 'arch'>>(told: T, { why }: Lost, isBuilt: boolean): T => ({
   ...told,
-  imports: Math.max(1, told.imports),
+  imports: isBuilt ? Math.max(1, told.imports) : told.imports,
   missing: [],
   changed: [],
   remarks: [],

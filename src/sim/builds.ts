@@ -3,7 +3,7 @@ import { Fault, type XmlValue } from '../koji/xmlrpc.ts';
 import { addRpm } from './buildroot.ts';
 import { rootLog, writtenLog } from './logs.ts';
 import { finishRepo, initRepo } from './repos.ts';
-import { importsFor, type NewRpm, rpmOf, rpmsOf, sourceRpm } from './rpms.ts';
+import { importsFor, type NewRpm, orLost, rpmOf, rpmsOf, sourceRpm } from './rpms.ts';
 import type { Kernel, Kmod, Scenario } from './scenario.ts';
 import { buildInfo, taskNews, userInfo } from './shapes.ts';
 import {
@@ -56,7 +56,7 @@ export function importBuild(state: State, owner: User, spec: Kernel | Kmod): Bui
   for (const arch of arches) buildArch(state, owner, task, spec, build, arch);
   // 32-bit tools beside 64-bit modules, as multilib repositories want them.
   const others = 'imports' in spec ? (spec.userspace ?? []).filter((arch) => !arches.includes(arch)) : [];
-  for (const arch of others) addTo(state, build, rpmOf(spec, `${spec.name}-tools`, arch));
+  for (const arch of others) addTo(state, build, orLost(spec, rpmOf(spec, `${spec.name}-tools`, arch)));
   build.state = BUILD.COMPLETE;
   build.completion = state.now;
   tell(state, { kind: 'build', old: BUILD.BUILDING, build: buildInfo(state, build), task: taskNews(task) });

@@ -39,9 +39,13 @@ function selfProvides(name: string, version: string, arch: string): Dep[] {
  */
 export function rpmsOf(spec: Kernel | Kmod, arch: string, kernels: readonly Kernel[]): NewRpm[] {
   const rpms = 'symbols' in spec ? kernelRpms(spec, arch) : kmodRpms(spec, arch, kernels);
-  const isLost = ({ name }: NewRpm) =>
-    [name, `${name}.${arch}`].some((called) => spec.unreadable?.includes(called));
-  return rpms.map((rpm) => (isLost(rpm) ? { ...rpm, isLost: true } : rpm));
+  return rpms.map((rpm) => orLost(spec, rpm));
+}
+
+/** An rpm of a build, with its file or, where the scenario says so, without. */
+export function orLost({ unreadable = [] }: Pick<Kernel, 'unreadable'>, rpm: NewRpm): NewRpm {
+  const isLost = [rpm.name, `${rpm.name}.${rpm.arch}`].some((called) => unreadable.includes(called));
+  return isLost ? { ...rpm, isLost } : rpm;
 }
 
 /** `kernel(SYM)` and `ksym(SYM)` of EL; SUSE's `ksym(FLAVOUR:SYM)` for both, its CRC without 0x and padding. */

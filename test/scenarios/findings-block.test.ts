@@ -236,11 +236,18 @@ describe('a signer that moves a promoted kernel on at once', () => {
 });
 
 // B18
-test('tools of a kmod for 32 bits are no architecture of it', async () => {
+test.each([
+  ['', []],
+  [', nor where their file is gone', ['kmod-alpha-tools.i686']],
+])('tools of a kmod for 32 bits are no architecture of it%s', async (_, unreadable) => {
   await set({
     gate: { strategy: 'symbols', ...only('kmod-alpha') },
-    scenario: withKmod('kmod-alpha', { userspace: ['i686'] }),
+    scenario: withKmod('kmod-alpha', { userspace: ['i686'], unreadable }),
   });
+  const lost = stage.world.state.rpms
+    .filter(({ isLost }) => isLost)
+    .map(({ name, arch }) => `${name}.${arch}`);
+  expect(lost).toEqual(unreadable);
   complete(NEW);
   expect(await settled(stage, NEW)).toMatchObject({ verdict: 'promote', tags: ['c9s-candidate'] });
 });
