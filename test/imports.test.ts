@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bus: ['core'],
   store: ['core', 'kabi', 'report', 'btf/told.ts'],
   http: ['core', 'report', 'btf/told.ts'],
-  reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols'],
+  reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols', 'changelog'],
   sim: [
     'core/names.ts',
     'koji/xmlrpc.ts',

@@ -29,6 +29,28 @@ export interface ToldCauses {
   /** How many more there are of them. */
   readonly more: number;
   readonly kmods: readonly ToldHit[];
+  /** What errors of failed builds name that is not declared as before. */
+  readonly errors: readonly ToldError[];
+  /** Lines of the newer kernel's changelog; null where it was not looked at. */
+  readonly changelog: ToldChangelog | null;
+}
+
+/** An error of a kmod's build, and what it names, before and now; null where a kernel does not have it. */
+export interface ToldError {
+  readonly kmod: string;
+  readonly message: string;
+  readonly was: string | null;
+  readonly now: string | null;
+}
+
+/** What a changelog says that may be about the causes; no proof. */
+export interface ToldChangelog {
+  /** How many lines are new. */
+  readonly lines: number;
+  /** The first of those that name what changed, each with what it names. */
+  readonly candidates: readonly { readonly text: string; readonly names: readonly string[] }[];
+  /** Why that may not be all; null: it is. */
+  readonly gap: string | null;
 }
 
 /** By name, what a kernel exports. */
@@ -87,7 +109,7 @@ export function tellCauses(
   causes: Causes,
   needs: readonly Need[],
   exports: readonly ComparedExport[],
-): Omit<ToldCauses, 'arch' | 'baseline' | 'why'> {
+): Pick<ToldCauses, 'symbols' | 'causes' | 'more' | 'kmods'> {
   const hits = needs.map((need) => hitOf(need, exports, causes));
   const all = ranked(causes.causes, hits);
   const told = all.slice(0, KEPT.causes);
@@ -126,7 +148,7 @@ function wayOf(
 
 /** Where they cannot be told. */
 export const untold = (arch: string, baseline: string, why: string): ToldCauses => ({
-  ...{ arch, baseline, why, causes: [], more: 0, kmods: [] },
+  ...{ arch, baseline, why, causes: [], more: 0, kmods: [], errors: [], changelog: null },
   symbols: { changed: 0, functions: 0, explained: 0, variables: 0, modules: 0 },
 });
 

@@ -1,4 +1,5 @@
 /** `status` and `explain`: what the store knows, as text. */
+import type { ToldChangelog, ToldError } from '../btf/told.ts';
 import type { Config } from '../config/config.ts';
 import type { ArchDetail, Gate, KernelBuild, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
@@ -302,8 +303,29 @@ function causeText({ causes = [] }: RunReport): string[] {
       told,
       told.kmods.filter(({ changed }) => changed > 0),
     )}`;
-    return [head, text === '' ? '  no declaration is found that did\n' : indent(text)];
+    return [
+      head,
+      text === '' ? '  no declaration is found that did\n' : indent(text),
+      ...told.errors.flatMap(errorLines),
+      ...changelogLines(told.changelog),
+    ];
   });
+}
+
+/** What an error of a failed build names, as both kernels declare it. */
+const errorLines = ({ kmod, message, was, now }: ToldError): string[] => [
+  `  ${kmod}: ${message}\n`,
+  `    ${was ?? 'not in the older kernel'}\n`,
+  `      → ${now ?? 'gone'}\n`,
+];
+
+function changelogLines(changelog: ToldChangelog | null): string[] {
+  if (!changelog || changelog.candidates.length === 0) return [];
+  const { candidates, lines } = changelog;
+  return [
+    `  Of ${plural(lines, 'new line')} of the changelog these name some of it, and prove nothing:\n`,
+    ...candidates.map(({ text }) => `    ${text}\n`),
+  ];
 }
 
 function blameText({ blame = [] }: RunReport): string[] {

@@ -1,6 +1,6 @@
 /** The dashboard's pages: reports in, HTML out. Times (`now` too) are milliseconds since the epoch. */
 
-import { nameOf, type ToldCauses } from '../btf/told.ts';
+import { nameOf, type ToldCauses, type ToldError } from '../btf/told.ts';
 import type { Entry, Verdict } from '../core/model.ts';
 import { describeError, moment, plural, span } from '../core/wording.ts';
 import { isUnsure, sizesOf, type Wording, wordsOf } from '../report/causes.ts';
@@ -230,10 +230,11 @@ function errorList({ errors, cause }: KmodReport): Content {
 }
 
 /** Which declarations changed since the baseline, on one architecture, and which kmods that hits. */
-function causeSection({ arch, baseline, why, causes, more, kmods }: ToldCauses): Html {
+function causeSection({ arch, baseline, why, causes, more, kmods, errors, changelog }: ToldCauses): Html {
   const head = html`<h3>What changed in the kernel's source since ${baseline} (${arch})</h3>`;
   if (why !== null) return html`${head}<p class="quiet">It cannot be told: ${why}</p>`;
   if (causes.length === 0) return html`${head}<p class="quiet">No declaration is found that did.</p>`;
+  const named = changelog?.candidates ?? [];
   const rows = causes.slice(0, CAUSES_SHOWN).map((cause, i) => [
     html`<b class="tight">${nameOf(cause)}</b>`,
     html`<div>${wordsOf(cause).map(changeLine)}<span class="quiet">${sizesOf(cause)}</span></div>`,
@@ -253,8 +254,18 @@ function causeSection({ arch, baseline, why, causes, more, kmods }: ToldCauses):
   const heads = ['Declaration', 'Change', 'Hits', 'Exports'];
   return html`${head}${table('Declarations that changed, those that hit most kmods first', heads, rows)}
 ${rest > 0 && html`<p class="quiet">and ${rest} more, in the JSON</p>`}
+${errors.map(errorItem)}
+${
+  named.length > 0 &&
+  html`<p class="quiet">Of ${plural(changelog?.lines ?? 0, 'new line')} of the changelog these name some of it, and prove nothing:</p>
+<ul>${named.map(({ text }) => html`<li>${text}</li>`)}</ul>`
+}
 ${ways.length > 0 && html`<details><summary>How each kmod reaches them</summary><ul>${ways}</ul></details>`}`;
 }
+
+/** What an error of a failed build names, as both kernels declare it. */
+const errorItem = ({ kmod, message, was, now }: ToldError): Html =>
+  html`<p><b>${kmod}</b>: ${message}<br><code>${was ?? 'not in the older kernel'}</code> → <code>${now ?? 'gone'}</code></p>`;
 
 /** So many causes are shown in a page. */
 const CAUSES_SHOWN = 8;

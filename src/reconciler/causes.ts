@@ -3,12 +3,25 @@
  * needs none of it, and types are much to hold.
  */
 import { findCauses } from '../btf/causes.ts';
+import type { KernelBtfs } from '../btf/graph.ts';
 import { type Btf, readBtf } from '../btf/reader.ts';
-import { comparedExports, type Need, type ToldCauses, tellCauses, untold } from '../btf/told.ts';
+import {
+  comparedExports,
+  type Need,
+  type ToldCauses,
+  type ToldChangelog,
+  type ToldError,
+  tellCauses,
+  untold,
+} from '../btf/told.ts';
+import { type NewLines, newLines } from '../changelog/lines.ts';
+import { partsOfKernel, rankLines, type Sought } from '../changelog/rank.ts';
 import { toExplain } from '../core/explain.ts';
-import type { Gate, KernelRef, Run } from '../core/model.ts';
+import type { Gate, KernelRef, LogError, Run } from '../core/model.ts';
 import { SymbolFileError } from '../kabi/error.ts';
-import { HubError, isUnknown } from '../koji/hub.ts';
+import * as koji from '../koji/calls.ts';
+import { HubError, isUnknown, unwrap } from '../koji/hub.ts';
+import { explainErrors } from '../logs/subject.ts';
 import type { Context } from './context.ts';
 import { CAUSES } from './keys.ts';
 import { type BuiltKernel, type KernelOfBuild, readKernel } from './rpms.ts';
@@ -70,9 +83,10 @@ async function explainRun(
     const { variant } = gate;
     const before = await read(context, { id: baseline.id, name, variant });
     const after = await read(context, { id, name, variant });
+    const changelogs = await readChangelogs(context, baseline, run.kernel);
     const told: ToldCauses[] = [];
     for (const arch of arches) {
-      const found = await explainArch(context, run, baseline, { before, after, arch }, last);
+      const found = await explainArch(context, run, baseline, { before, after, arch, changelogs }, last);
       if (found === 'later') return found;
       told.push(found);
     }
@@ -88,6 +102,44 @@ interface Kernels {
   readonly before: Read;
   readonly after: Read;
   readonly arch: string;
+  readonly changelogs: Changelogs;
+}
+
+/** Of both kernels, or why they cannot be had. */
+type Changelogs = NewLines | { readonly why: string };
+
+/** A hub that has no changelog any more explains as much as there is without. */
+async function readChangelogs({ hub }: Context, before: KernelRef, after: KernelRef): Promise<Changelogs> {
+  const answers = await hub.readAll([before, after].map(({ id }) => koji.getChangelogEntries(id)));
+  const [old, young] = answers;
+  const lost = answers.find((answer) => !answer.ok);
+  if (lost && !lost.ok) return { why: lost.error.message };
+  return newLines(unwrap(old), unwrap(young));
+}
+
+/** So many lines of a changelog are told. */
+const LINES = 5;
+
+function tellChangelog(found: Changelogs, sought: Sought): ToldChangelog {
+  if ('why' in found) return { lines: 0, candidates: [], gap: found.why };
+  const naming = rankLines(found.lines, sought).filter(({ names }) => names.length > 0);
+  const candidates = naming.slice(0, LINES).map(({ text, names }) => ({ text, names }));
+  return { lines: found.lines.length, candidates, gap: found.gap };
+}
+
+/** What the errors of each kmod's newest build on an architecture name. */
+function tellErrors({ intents }: Run, arch: string, btfs: KernelBtfs): ToldError[] {
+  const newest = new Map<string, readonly LogError[]>();
+  for (const { write, ending } of intents) {
+    if (write.kind !== 'scratch-build' || write.against || !ending || ending.how === 'lost') continue;
+    const evidence = ending.build?.arches.find((one) => one.arch === arch);
+    if (evidence) newest.set(write.kmod, evidence.errors);
+  }
+  return [...newest].flatMap(([kmod, errors]) =>
+    explainErrors(errors, btfs).flatMap(({ error, declared }) =>
+      declared?.changed ? [{ kmod, message: error.message, was: declared.was, now: declared.now }] : [],
+    ),
+  );
 }
 
 interface Read extends BuiltKernel {
@@ -102,7 +154,7 @@ async function explainArch(
   context: Context,
   run: Run,
   { nvr }: KernelRef,
-  { before, after, arch }: Kernels,
+  { before, after, arch, changelogs }: Kernels,
   last: boolean,
 ): Promise<ToldCauses | 'later'> {
   const tables = [before, after].map((one) => one.tables.get(arch));
@@ -118,8 +170,17 @@ async function explainArch(
   if (!was || !is) throw new Error('two kernels have types');
   const exports = comparedExports(old, young);
   const needs = await needsOf(context, run, arch);
-  const causes = findCauses({ before: was, after: is, modules: new Map() }, exports);
-  return { arch, baseline: nvr, why: null, ...tellCauses(causes, needs, exports) };
+  const btfs = { before: was, after: is, modules: new Map() };
+  const told = tellCauses(findCauses(btfs, exports), needs, exports);
+  const hit = exports.filter(
+    ({ symbol, isChanged }) => isChanged && needs.some((it) => it.symbols.has(symbol)),
+  );
+  const sought = { causes: told.causes, symbols: hit.map(({ symbol }) => symbol), parts: partsOfKernel(hit) };
+  return {
+    ...{ arch, baseline: nvr, why: null, ...told },
+    errors: tellErrors(run, arch, btfs),
+    changelog: tellChangelog(changelogs, sought),
+  };
 }
 
 /** Kept ones, or those of the hub, which are kept. */

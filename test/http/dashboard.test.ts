@@ -167,6 +167,8 @@ describe('the page of a kernel', () => {
     expect(rowWith(page, 'function genlmsg_put')).toMatch(/kmod-jool 1, and 3 that did not change$/);
     expect(page).toContain('genl_register_family → genl_family.ops → struct genl_ops');
     expect(page).toContain('and 12 more, in the JSON');
+    expect(page).toContain('void *genlmsg_put(struct sk_buff *, u32)</code> → <code>void *genlmsg_put(');
+    expect(page).toContain('<li>genetlink: split ops (Bob) [RHEL-3]</li>');
     expect(page).toContain('It cannot be told: HTTP 404 &lt;packages&gt;');
     // Nobody has looked at this one.
     expect(await pageOf('/kernel/4720')).not.toContain('What changed in the kernel');

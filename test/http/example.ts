@@ -149,11 +149,23 @@ function blockedRun(now: number): RunReport {
           },
           { kmod: 'kmod-zfs', changed: 0, causes: [], way: null },
         ],
+        errors: [
+          {
+            ...{ kmod: 'kmod-jool', message: "too few arguments to function 'genlmsg_put'" },
+            was: 'void *genlmsg_put(struct sk_buff *, u32)',
+            now: 'void *genlmsg_put(struct sk_buff *, u32, int)',
+          },
+        ],
+        changelog: {
+          lines: 41,
+          candidates: [{ text: 'genetlink: split ops (Bob) [RHEL-3]', names: ['struct genl_ops', 'genl'] }],
+          gap: null,
+        },
       },
       {
         ...{ arch: 'aarch64', baseline: 'kernel-6.12.0-140.el10', why: 'HTTP 404 <packages>', more: 0 },
         symbols: { changed: 0, functions: 0, explained: 0, variables: 0, modules: 0 },
-        ...{ causes: [], kmods: [] },
+        ...{ causes: [], kmods: [], errors: [], changelog: null },
       },
     ],
     tag_changes: [

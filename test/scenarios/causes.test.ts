@@ -6,13 +6,22 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { explain, explanationText } from '../../src/commands/report.ts';
 import type { Gate } from '../../src/core/model.ts';
 import type { KernelTypes, TypesOf } from '../../src/reconciler/context.ts';
+import type { Scenario } from '../../src/sim/scenario.ts';
 import { BTF } from '../btf/kernels.ts';
+import { all, rule, withRules } from './scenes.ts';
 import { GATE, NEW, OLD, type Stage, type StageOptions, setStage } from './stage.ts';
 
 let stage: Stage;
 afterEach(async () => stage.end());
 
 const DAY = 24 * 3_600_000;
+/** kmod-gamma misses a member that only the newer kernel has. */
+const failing = rule({
+  ...{ kmod: 'kmod-gamma', kernel: NEW, result: 'fails' },
+  log: [
+    "/builddir/build/BUILD/kmod-gamma-0.8/gamma.c:7:9: error: 'struct device' has no member named 'flags'",
+  ],
+});
 
 /** Types of the two kernels, and how often each was asked for. */
 function typeServer(answer: (build: number, times: number) => KernelTypes | undefined = () => undefined) {
@@ -83,6 +92,41 @@ describe('the causes of a blocked kernel', () => {
     expect(lines[0]).toContain(`changed in the source since ${OLD} on x86_64: `);
     expect(lines[0]).toContain('which hits 1 of 3 kmods');
     expect(text).toContain(`What changed in the kernel's source since ${OLD} (x86_64)`);
+  });
+
+  test('are told with lines of the changelog that name them, and with what a compiler complains of', async () => {
+    const { typesOf } = typeServer();
+    const at = Date.UTC(2026, 0, 2) / 1000;
+    const old = { at, author: 'Ann', text: '- mm: old (Ann)' };
+    const more = '- docs: nothing (Bob)\n- driver core: struct device gets flags (Bob) [RHEL-3]';
+    const scenario = (small: Scenario): Scenario => ({
+      ...small,
+      kernels: small.kernels.map((kernel) => ({
+        ...kernel,
+        changelog: kernel.nvr === NEW ? [{ at: at + 86_400, author: 'Bob', text: more }, old] : [old],
+      })),
+    });
+    stage = await setStage({
+      gate: { strategy: 'rebuild' },
+      scenario: all(scenario, withRules(failing)),
+      typesOf,
+    });
+    stage.world.completeKernel(NEW, { tag: GATE.watch });
+    expect((await stage.closed(NEW)).verdict?.verdict).toBe('block');
+    const { causes, text } = await told();
+    const message = "'struct device' has no member named 'flags'";
+    expect(causes).toMatchObject([
+      {
+        why: null,
+        errors: [{ kmod: 'kmod-gamma', message, was: null, now: expect.stringContaining('flags') }],
+        changelog: { lines: 2, gap: null },
+      },
+    ]);
+    expect(causes[0]?.changelog?.candidates[0]?.text).toBe(
+      'driver core: struct device gets flags (Bob) [RHEL-3]',
+    );
+    expect(text).toContain('Of 2 new lines of the changelog these name some of it, and prove nothing:');
+    expect(text).toContain(`kmod-gamma: ${message}`);
   });
 
   test('are looked for behind the verdict: types that never come do not delay it', async () => {
