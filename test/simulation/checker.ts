@@ -14,6 +14,7 @@ import {
   type Tag,
   type Task,
 } from '../../src/sim/state.ts';
+import { READABLE, type Unreadable } from './draw.ts';
 import { archesOf, develIn, LOOK, listingsIn, newestIn, taskOf, wrongChoice } from './held.ts';
 import type { Pass } from './passed.ts';
 import { loadingOf } from './symbols.ts';
@@ -43,8 +44,8 @@ export interface Setting {
   readonly gates: readonly Gate[];
   /** Name of the hub's user that the gate is. */
   readonly gateUser: string;
-  /** Of every so many-th task the logs can never be read; null: of none. */
-  readonly unreadable?: number | null;
+  /** What the hub can never give; by default it gives all. */
+  readonly unreadable?: Unreadable;
   /** Id of the store. */
   readonly installation: () => string;
 }
@@ -74,7 +75,7 @@ const DAY = 24 * HOUR;
 /** What is counted by the day may be counted so much later, since calls take time. */
 const LATE = HOUR / 4;
 
-export function createChecker({ gates, gateUser, installation, unreadable = null }: Setting): Checker {
+export function createChecker({ gates, gateUser, installation, unreadable = READABLE }: Setting): Checker {
   const runs = new Map<string, Run>();
   /** Runs as they were before they were last given. */
   const earlier = new Map<string, Run>();
@@ -100,7 +101,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]),
   );
   const packages = new Set(gates.flatMap(({ kernels }) => kernels));
-  const trials = createTrials(packages, () => me, unreadable);
+  const trials = createTrials(packages, () => me, unreadable.logs);
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
   const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
   const timeOf = (state: State, event: number) => clock(eventTime(state, event));
@@ -207,7 +208,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
       const subject = subjectOf(state, { ...known, intents: given.intents });
       if (!subject) return;
       compiles ??= truthOf(state.scenario);
-      const one = { state, clock, compiles, trials, passes, gate, subject, at, before };
+      const files = { state, unread: unreadable.rpms };
+      const one = { files, state, clock, compiles, trials, passes, gate, subject, at, before };
       const found = wrong({ ...one, isNext: (waiver) => isNext(waiver, known) });
       const done = wrong === wrongBlock ? 'blocked' : 'promoted';
       if (found) say(1, `${given.id} is ${done}: ${found}`);
@@ -527,7 +529,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
   function checkSymbols({ state }: View, gate: Gate, run: Run, say: Say): void {
     if (!run.symbols || run.strategy === 'rebuild') return;
     const { id, name } = run.kernel;
-    const loaded = loadingOf(state, { name, buildId: id }, gate.variant, run.kmods);
+    const files = { state, unread: unreadable.rpms };
+    const loaded = loadingOf(files, { name, buildId: id }, gate.variant, run.kmods);
     const answers = { yes: ['compatible'], no: ['incompatible'], unknown: ['inconclusive'] };
     for (const { kmod, arches } of run.symbols.kmods) {
       for (const { arch, answer } of arches) {

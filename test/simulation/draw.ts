@@ -60,6 +60,14 @@ export interface Weather {
   readonly clock: number;
 }
 
+/** What the hub can never give, whoever asks: of every so many-th task the logs, of every so many-th rpm its header; null: it gives all. */
+export interface Unreadable {
+  readonly logs: number | null;
+  readonly rpms: number | null;
+}
+export const READABLE: Unreadable = { logs: null, rpms: null };
+export const isNth = (every: number | null, id: number): boolean => every !== null && id % every === 0;
+
 /** All that a seed decides before the play begins. */
 export interface Drawn {
   readonly scenario: Scenario;
@@ -69,8 +77,7 @@ export interface Drawn {
   readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
   readonly happenings: readonly Happening[];
   readonly weather: Weather;
-  /** The hub can never give the logs of every so many-th task; null: it can give all. */
-  readonly unreadable: number | null;
+  readonly unreadable: Unreadable;
   /** When faults stop, in ms after the start. */
   readonly stormEnds: number;
 }
@@ -96,11 +103,16 @@ export function draw(random: Random): Drawn {
   const scenario = drawScenario(random.fork('scenario'), { kernels, kmods, arches, gates, stormEnds });
   const weather = drawWeather(random.fork('weather'));
   const logs = random.fork('logs');
+  const rpms = random.fork('rpms');
   return {
     scenario,
     gates,
     signer: drawSigner(random.fork('signer')),
-    unreadable: logs.chance(0.1) ? logs.int(2, 4) : null,
+    unreadable: {
+      logs: logs.chance(0.1) ? logs.int(2, 4) : null,
+      // Not where kmods need each other (simu-1): of what one needs that cannot be read, the gate tells too little.
+      rpms: rpms.chance(0.25) && !kmods.some(({ needs }) => 'shared' in needs) ? rpms.int(3, 40) : null,
+    },
     pace: {
       every: random.int(20, 180) * MINUTE,
       poll: random.chance(0.3) ? random.int(2, 8) * MINUTE : random.int(10, 60) * MINUTE,

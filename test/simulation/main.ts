@@ -30,6 +30,7 @@ const FAULTS = [
   'write to the store fails',
   'killed between two steps',
   'clock set while no process runs',
+  ...['unreadable log', 'unreadable rpm'],
   ...Object.entries(TROUBLES).flat(),
   ...['expire', 'restart-hub', 'restart-builders', 'kill', 'set-clock'],
 ];

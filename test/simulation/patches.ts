@@ -273,4 +273,24 @@ export const PATCHES: readonly Patch[] = [
     ],
     seed: '70',
   },
+  {
+    finding: 'unread kernel',
+    what: 'what an rpm of the kernel that cannot be read gives is gone',
+    changes: change(
+      'src/reconciler/symbols.ts',
+      '...(notAll !== undefined && { partial: notAll }),',
+      '...(notAll === null && { partial: notAll }),',
+    ),
+    seed: '46',
+  },
+  {
+    finding: 'unread kmod',
+    what: 'a kmod does not load of which an rpm cannot be read',
+    changes: change(
+      'src/reconciler/symbols.ts',
+      "answer: 'inconclusive',\n  cause: `its symbols cannot be read",
+      "answer: 'incompatible',\n  cause: `its symbols cannot be read",
+    ),
+    seed: '3',
+  },
 ];

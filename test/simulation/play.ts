@@ -125,6 +125,7 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     later: (ms, work) => agenda.add(world.now() + ms, work),
     int: weather.int,
     unreadable: drawn.unreadable,
+    onLost: (what) => count(struck, `unreadable ${what}`),
   };
 
   const chance = random.fork('bus');

@@ -14,7 +14,7 @@ import { timeBeside } from '../../src/store/clock.ts';
 import { withStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type Ended, fileOf, type Program, start } from '../commands/program.ts';
-import { type Drawn, draw, TROUBLES } from './draw.ts';
+import { type Drawn, draw, READABLE, TROUBLES } from './draw.ts';
 import { type Look, lookAt, lostSince, unrecorded } from './look.ts';
 import { actAsPerson, release } from './persons.ts';
 import { changesOf, isOver, lively, stamp, type Watcher } from './play.ts';
@@ -360,7 +360,7 @@ function createWitness(
   let live = 0;
   let reader: Store | undefined;
   const watcher = watch({
-    drawn: { gates, unreadable: null },
+    drawn: { gates, unreadable: READABLE },
     store: {
       get installation() {
         return reader?.installation ?? '';
