@@ -41,7 +41,8 @@ export interface Violation {
 }
 
 export interface Setting {
-  readonly gates: readonly Gate[];
+  /** As they are configured now. What was recorded before the last look was so with those of then. */
+  readonly gates: () => readonly Gate[];
   /** Name of the hub's user that the gate is. */
   readonly gateUser: string;
   /** What the hub can never give; by default it gives all. */
@@ -94,13 +95,17 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
   let me = -1;
   let clock = (at: number) => at;
 
-  const gateOf = (run: Run) => gates.find(({ name }) => name === run.gate);
-  const enforcing = gates.filter(({ mode }) => mode === 'enforce');
-  const into = new Set(enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.tag, ...on_fail.tag]));
-  const outOf = new Set(
-    enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]),
-  );
-  const packages = new Set(gates.flatMap(({ kernels }) => kernels));
+  /** All gates that were ever configured: what was asked for under one may come to be under the next. */
+  const configured = new Set<Gate>();
+  const into = new Set<string>();
+  const outOf = new Set<string>();
+  const packages = new Set<string>();
+  /** The gate when a choice of kmods, or an intent, was recorded; and its stablelist when symbols were. */
+  const then = new Map<string, Gate>();
+  const listed = new Map<string, Gate['stablelist']>();
+  const gateOf = (run: Run) => gates().find(({ name }) => name === run.gate);
+  const enforcing = () => gates().filter(({ mode }) => mode === 'enforce');
+  const choiceOf = ({ id, chosen }: Run) => `${id} ${chosen.fact}`;
   const trials = createTrials(packages, () => me, unreadable.logs);
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
   const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
@@ -111,6 +116,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
   function look(view: View, say: Say): void {
     clock = view.clock ?? clock;
     me = view.state.users.find(({ name }) => name === gateUser)?.id ?? -1;
+    configure();
     trials.look(view.state, clock);
     const fresh = remember(view, say);
     const lines = view.journal.slice(seen.journal);
@@ -140,6 +146,18 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     for (const judge of judgements.splice(0)) judge();
   }
 
+  function configure(): void {
+    for (const gate of gates()) {
+      if (configured.has(gate)) continue;
+      configured.add(gate);
+      for (const name of gate.kernels) packages.add(name);
+      if (gate.mode === 'observe') continue;
+      const { on_pass, on_fail } = gate;
+      for (const tag of [...on_pass.tag, ...on_fail.tag]) into.add(tag);
+      for (const tag of [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]) outOf.add(tag);
+    }
+  }
+
   // ---- what was recorded ----------------------------------------------------------------------------
 
   /** Take in runs; what was once recorded of them must be there still. */
@@ -158,8 +176,11 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
         if (lost) say(8, `${run.id} has lost ${lost}`);
       }
       runs.set(run.id, run);
+      const gate = gateOf(run);
+      if (gate && !then.has(choiceOf(run))) then.set(choiceOf(run), gate);
       for (const intent of run.intents) {
         if (!intents.has(intent.id)) fresh.intents.push({ run, intent });
+        if (gate && !intents.has(intent.id)) then.set(intent.id, gate);
         intents.set(intent.id, { run, intent });
         if (!intent.ending || ended.has(intent.id)) continue;
         ended.add(intent.id);
@@ -175,7 +196,10 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     const run = id === null ? undefined : runs.get(id);
     const own = run && gateOf(run);
     if (!run || !own) return;
-    if (kind === 'symbols') checkSymbols(view, own, run, say);
+    if (kind === 'symbols') {
+      listed.set(choiceOf(run), own.stablelist);
+      checkSymbols(view, own, run, say);
+    }
     if (kind !== 'verdict') return;
     const verdict = /^verdict (\w+)/.exec(text)?.[1] ?? '';
     const all = verdicts.get(run.id) ?? [];
@@ -192,7 +216,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
    */
   function judge(
     view: View,
-    gate: Gate,
+    configuredGate: Gate,
     given: Run,
     at: number,
     before: readonly Said[],
@@ -203,6 +227,13 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     const known = given.chosen.at > at ? earlier.get(given.id) : given;
     if (!known || known.chosen.at > at) return;
     const { state } = view;
+    const chosenBy = then.get(choiceOf(known)) ?? configuredGate;
+    // A run keeps the strategy with which it began, and the stablelist by which its symbols were looked at.
+    const { stablelist } = {
+      stablelist: configuredGate.stablelist,
+      ...(listed.has(choiceOf(known)) && { stablelist: listed.get(choiceOf(known)) ?? null }),
+    };
+    const gate: Gate = { ...configuredGate, strategy: known.strategy, stablelist };
     if (wrong === wrongBlock) notePass(state, gate, given, at, 'kept');
     judgements.push(() => {
       const subject = subjectOf(state, { ...known, intents: given.intents });
@@ -213,7 +244,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
       const found = wrong({ ...one, isNext: (waiver) => isNext(waiver, known) });
       const done = wrong === wrongBlock ? 'blocked' : 'promoted';
       if (found) say(1, `${given.id} is ${done}: ${found}`);
-      const chosen = wrong === wrongBlock ? undefined : wrongChoice(state, gate, known, clock);
+      const chosen = wrong === wrongBlock ? undefined : wrongChoice(state, chosenBy, known, clock);
       if (chosen) say(1, `${given.id} is promoted, and ${chosen}`);
     });
   }
@@ -265,7 +296,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     ];
     const known = intents.get(String(mark?.['attempt']));
     if (mark?.['store'] !== installation()) return say(3, `task ${task.id} does not tell whose it is`);
-    const gate = known && gateOf(known.run);
+    const gate = known && then.get(known.intent.id);
     if (!known || !gate) return say(8, `task ${task.id} was recorded nowhere before it was sent`);
     const { run, intent } = known;
     const same = attempts.get(intent.id);
@@ -311,7 +342,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     if (intent.write.kind !== 'scratch-build') return;
     const { kmod } = intent.write;
     const ofGate = builds.filter(
-      (other) => other.gate === gate && other.intent.write.kind === 'scratch-build',
+      (other) => other.run.gate === run.gate && other.intent.write.kind === 'scratch-build',
     );
     const alive = ofGate.filter((other) => lives(other.task)).length + 1;
     if (alive > (gate.build?.max_active ?? 0)) say(3, `gate ${gate.name} has ${alive} builds alive`);
@@ -364,7 +395,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
 
   /** Whether a gate may want repos of a tag. */
   function buildsIn(state: State, id: number): boolean {
-    const names = gates.flatMap(({ build, rebuild }) => [build?.target, rebuild?.target]);
+    const names = [...configured].flatMap(({ build, rebuild }) => [build?.target, rebuild?.target]);
     return (
       state.targets.some(({ name, build_tag }) => build_tag === id && names.includes(name)) ||
       state.tags.some((tag) => tag.id === id && isOwnSideTag(tag))
@@ -373,7 +404,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
 
   function checkSideTag({ state }: View, tag: Tag, say: Say): void {
     if (!isOwnSideTag(tag)) return;
-    const bases = gates
+    const bases = [...configured]
       .filter(({ build }) => build?.repo === 'sidetag')
       .map(({ build }) => state.targets.find(({ name }) => name === build?.target)?.build_tag);
     if (!tag.parents.some(({ id }) => bases.includes(id))) say(4, `${tag.name} is made of another tag`);
@@ -417,7 +448,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     );
     if (asked.length === 0) say(8, `tagged ${what}, and it was recorded nowhere before`);
     const fits = asked.filter(({ run, intent }) => {
-      const gate = gateOf(run);
+      const gate = then.get(intent.id);
       const verdict = verdicts.get(run.id)?.findLast(({ at }) => at <= intent.askedAt)?.verdict;
       if (verdict === 'promote' && gate?.on_pass.tag.includes(tag.name)) {
         notePass(state, gate, run, time, 'moved');
@@ -440,7 +471,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
       (stay) => (stay.listing.revoke_event ?? Number.POSITIVE_INFINITY) > listing.create_event,
     );
     // A blocked kernel always leaves: only tags of a pass keep an order.
-    const keepsOrder = gates.some(({ on_pass }) => on_pass.tag.includes(tag.name));
+    const keepsOrder = gates().some(({ on_pass }) => on_pass.tag.includes(tag.name));
     if (!keepsOrder || !latest || !isOlder(build, latest.build)) return;
     // What a person tags while the hub has the gate's order cannot be known.
     const crossed =
@@ -472,7 +503,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
         (write.kind === 'tag' && write.from === tag.name),
     );
     if (asked.length === 0) say(8, `untagged ${what}, and it was recorded nowhere before`);
-    for (const gate of enforcing) {
+    for (const gate of enforcing()) {
       if (!gate.on_fail.tag.includes(tag.name) || asked.some(({ run }) => run.gate === gate.name)) continue;
       const run = ofKernel(build.id).findLast((one) => one.gate === gate.name);
       const blocks = run && verdicts.get(run.id)?.at(-1)?.verdict === 'block' && run.closing?.how === 'done';
@@ -549,6 +580,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     const gate = gateOf(run);
     if (!gate || (write.kind !== 'tag' && write.kind !== 'untag')) return;
     if (state.tags.some((tag) => tag.name === write.tag && tag.extra['sidetag'] === true)) return;
+    if (!gate.kernels.includes(run.kernel.name))
+      say(4, `${id} changes a tag, and gate ${gate.name} does not list ${run.kernel.name}`);
     if (gate.mode === 'observe') say(4, `${id} changes a tag, and gate ${gate.name} only observes`);
     if (write.kind === 'tag' && gate.on_pass.tag.includes(write.tag))
       judgePromotion(view, gate, run, askedAt, say);
@@ -678,10 +711,15 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
   // ---- 2, 7 and 9: the end --------------------------------------------------------------------------------------
 
   function end(view: View, say: Say): void {
-    for (const gate of gates) checkWatched(view, gate, say);
+    for (const gate of gates()) checkWatched(view, gate, say);
     for (const run of runs.values()) {
       const gate = gateOf(run);
-      if (!gate) continue;
+      if (!gate) {
+        const state = said.get(`${run.gate} ${run.kernel.id}`);
+        if (!run.closing && !state?.startsWith('held: the configuration has no gate '))
+          say(9, `${run.id} is of a gate that is no more, and it is said: ${state}`);
+        continue;
+      }
       if (run.closing) {
         // A repo that never comes is nothing of the run's that is left.
         const left = run.intents
@@ -714,10 +752,19 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     for (const { listing, build } of tag ? listingsIn(state, tag, clock) : []) {
       if (listing.revoke_event !== null || !gate.kernels.includes(build.name)) continue;
       const stay = ofKernel(build.id).filter((run) => run.gate === gate.name);
-      const known = stay.some(({ entry }) => entry === listing.create_event);
+      const known = stay.findLast(({ entry }) => entry === listing.create_event);
+      const forgotten = known && isForgotten(gate, known);
+      if (forgotten) say(2, `${build.nvr} stands in ${gate.watch}, and ${known.id} is over: ${forgotten}`);
       if (known || isHeld(said.get(`${gate.name} ${build.id}`))) continue;
       say(2, `${build.nvr} stands in ${gate.watch}, and gate ${gate.name} has no run for that`);
     }
+  }
+
+  /** What ended a run, where that was the configuration, and is no more so. */
+  function isForgotten({ mode }: Gate, { closing, orders }: Run): string | undefined {
+    if (closing?.how === 'observed' && mode === 'enforce') return 'it was only observed';
+    const byPerson = orders.some(({ kind }) => kind === 'cancel');
+    return closing?.how === 'cancelled' && !byPerson ? closing.why : undefined;
   }
 
   const isHeld = (state: string | undefined) => /^held( by .|: .)/.test(state ?? '');

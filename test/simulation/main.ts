@@ -38,6 +38,7 @@ const STATES = [
   ...['promote', 'block', 'hold'].map((verdict) => `verdict: ${verdict}`),
   ...['done', 'observed', 'superseded', 'taken-over', 'cancelled'].map((how) => `closed: ${how}`),
   'opened again',
+  'reconfigured',
   'release',
   ...['tag', 'untag', 'cancel', 'waive', 'unwaive', 'side-tag'].map((kind) => `person: ${kind}`),
   ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),

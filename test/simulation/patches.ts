@@ -293,4 +293,20 @@ export const PATCHES: readonly Patch[] = [
     ),
     seed: '3',
   },
+  {
+    finding: 'observed',
+    what: 'a kernel that was only observed is forgotten when the gate enforces',
+    changes: change(VERDICT, "return mode === 'enforce';", "return mode === 'enforce' && !closing;"),
+    seed: '18',
+  },
+  {
+    finding: 'unlisted',
+    what: 'a run goes on though its package is listed no more',
+    changes: change(
+      'src/core/decide.ts',
+      'if (!gate.kernels.includes(run.kernel.name)) {',
+      'if (gate.kernels.length === 0) {',
+    ),
+    seed: '69',
+  },
 ];

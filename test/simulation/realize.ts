@@ -55,10 +55,13 @@ export function hasten(drawn: Drawn): Drawn {
       },
     })),
     pace: mapped(pace, soon),
-    happenings: happenings.map(({ at, what }) => ({
-      at: soon(at),
-      what: what.kind === 'waive' ? { ...what, until: soon(what.until) } : what,
-    })),
+    // The program is given one configuration.
+    happenings: happenings
+      .filter(({ what }) => what.kind !== 'reconfigure')
+      .map(({ at, what }) => ({
+        at: soon(at),
+        what: what.kind === 'waive' ? { ...what, until: soon(what.until) } : what,
+      })),
     stormEnds: soon(stormEnds),
   };
 }

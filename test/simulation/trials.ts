@@ -77,10 +77,13 @@ function trialOf(
   );
   const kernel = ids.size === 1 ? ([...ids][0] ?? null) : null;
   const said = task.files.get('build.log')?.content ?? '';
+  const rootLog = task.files.get('root.log')?.content ?? '';
   const what = () => {
     if (task.state === TASK.CANCELED) return 'nothing';
     if (task.state === TASK.CLOSED) return kernel === null ? 'nothing' : 'fine';
     if (isUnreadable) return 'trouble';
+    // It wants one kernel that there is not: another try finds no other.
+    if (kernel === null && /No matching package to install: 'kernel\S* = /.test(rootLog)) return 'nothing';
     return kernel !== null && /\.c:\d+:\d+: error: /.test(said) ? 'own' : 'trouble';
   };
   return {

@@ -174,7 +174,7 @@ function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' 
 /** Since when it is held, by verdicts: a retry begins anew. */
 function heldSince({ subject: { orders }, at, before }: Case): number | undefined {
   const retry = orders.findLast((order) => order.kind === 'retry' && order.at <= at)?.at ?? 0;
-  const other = before.findLastIndex(({ verdict, at }) => verdict !== 'hold' || at < retry);
+  const other = before.findLastIndex(({ verdict, at }) => verdict !== 'hold' || at < retry - UNNOTED);
   return before[other + 1]?.at;
 }
 
