@@ -107,8 +107,8 @@ export function draw(random: Random): Drawn {
   const weather = drawWeather(random.fork('weather'));
   const logs = random.fork('logs');
   const rpms = random.fork('rpms');
-  // Not where kmods need each other (finding simu-1), or have 32-bit tools (simu-4).
-  const isTold = kmods.every((kmod) => !('shared' in kmod.needs) && !kmod.userspace?.length);
+  // Not where kmods have 32-bit tools (finding simu-4).
+  const isTold = kmods.every(({ userspace = [] }) => userspace.length === 0);
   return {
     scenario,
     gates,

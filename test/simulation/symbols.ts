@@ -17,8 +17,6 @@ export interface Loading {
   readonly is: Is;
   /** Not one of its symbols is there: that it does not load is only told by a kernel that has them. */
   readonly gone: boolean;
-  /** What it needs may be in an rpm that cannot be read. */
-  readonly unread?: boolean;
 }
 
 /** Which rpms of a build count: a kmod's, or those of a kernel's variant. */
@@ -151,7 +149,7 @@ function loadingOn(table: Exports | undefined, sides: readonly Side[]): Map<stri
     sides.filter(({ offers }) => offers.some((offer) => offer.name === name && offer.crc === crc));
   /** It has none to load by that is known to load: whether that is so for good is as unclear as with them. */
   const goneToo = (need: Symbol) => givers(need).some((giver) => found.get(giver.name)?.gone);
-  const isUnread = (need: Symbol) => givers(need).every((giver) => found.get(giver.name)?.unread);
+  const isGiven = (need: Symbol) => givers(need).some((giver) => found.get(giver.name)?.is === 'yes');
   const known = ({ name }: Symbol) => sides.some(({ offers }) => offers.some((offer) => offer.name === name));
   for (let changed = true; changed; ) {
     changed = false;
@@ -162,7 +160,7 @@ function loadingOn(table: Exports | undefined, sides: readonly Side[]): Map<stri
           known(need) && givers(need).every((giver) => giver !== side && found.get(giver.name)?.is === 'no'),
       )
         ? 'no'
-        : side.needs.every((need) => known(need) && !isUnread(need))
+        : side.needs.every(isGiven)
           ? 'yes'
           : 'unknown';
       if (is === 'yes') continue;
@@ -181,5 +179,5 @@ function byItself(table: Exports | undefined, { untold, kernel }: Side): Loading
   const others = kernel.some(({ name, crc }) => crcs.has(name) && crcs.get(name) !== crc);
   // What is not there may be in an rpm that cannot be read: only another CRC tells then.
   const is = fits ? 'yes' : whole || others ? 'no' : 'unknown';
-  return { is, gone: is === 'no' && gone === kernel.length, unread: is === 'unknown' };
+  return { is, gone: is === 'no' && gone === kernel.length };
 }
