@@ -45,7 +45,7 @@ afterEach(async () => stage.end());
 
 const checkerOf = () =>
   createChecker({
-    gates: [stage.gate],
+    gates: () => [stage.gate],
     gateUser: 'kmod-gate',
     installation: () => stage.store.installation,
   });

@@ -4,20 +4,14 @@
  */
 import type { Entry, Gate, Intent, Run, Waiver, Write } from '../../src/core/model.ts';
 import { compareEvr } from '../../src/core/names.ts';
-import {
-  type Build,
-  eventTime,
-  type Listing,
-  matches,
-  type State,
-  TASK,
-  type Tag,
-  type Task,
-} from '../../src/sim/state.ts';
-import { archesOf, develIn, LOOK, listingsIn, newestIn, taskOf, wrongChoice } from './held.ts';
+import { type Build, eventTime, type Listing, type State, type Tag, type Task } from '../../src/sim/state.ts';
+import { READABLE, type Unreadable } from './draw.ts';
+import { checkEvidence, checkSymbols } from './evidence.ts';
+import { type Hub, isTouched, movedByHand } from './hands.ts';
+import { LOOK, listingsIn, wrongChoice } from './held.ts';
 import type { Pass } from './passed.ts';
-import { loadingOf } from './symbols.ts';
 import { createTrials } from './trials.ts';
+import { checkTries, type OwnBuild } from './tries.ts';
 import { type Compiles, truthOf } from './truth.ts';
 import { type Said, subjectOf, wrongBlock, wrongPromotion } from './verdicts.ts';
 
@@ -40,11 +34,12 @@ export interface Violation {
 }
 
 export interface Setting {
-  readonly gates: readonly Gate[];
+  /** As they are configured now. What was recorded before the last look was so with those of then. */
+  readonly gates: () => readonly Gate[];
   /** Name of the hub's user that the gate is. */
   readonly gateUser: string;
-  /** Of every so many-th task the logs can never be read; null: of none. */
-  readonly unreadable?: number | null;
+  /** What the hub can never give; by default it gives all. */
+  readonly unreadable?: Unreadable;
   /** Id of the store. */
   readonly installation: () => string;
 }
@@ -56,25 +51,12 @@ export interface Checker {
   final(view: View): Violation[];
 }
 
-/** A build of the gate's that stands by itself on the hub. */
-interface OwnBuild {
-  readonly task: Task;
-  readonly gate: Gate;
-  readonly run: Run;
-  readonly intent: Intent;
-  /** What there may be one of at a time. */
-  readonly key: string;
-}
-
 type Say = (promise: number, text: string) => void;
 type TagWrite = Intent<Extract<Write, { kind: 'tag' | 'untag' }>>;
 
 const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-/** What is counted by the day may be counted so much later, since calls take time. */
-const LATE = HOUR / 4;
 
-export function createChecker({ gates, gateUser, installation, unreadable = null }: Setting): Checker {
+export function createChecker({ gates, gateUser, installation, unreadable = READABLE }: Setting): Checker {
   const runs = new Map<string, Run>();
   /** Runs as they were before they were last given. */
   const earlier = new Map<string, Run>();
@@ -93,30 +75,42 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
   let me = -1;
   let clock = (at: number) => at;
 
-  const gateOf = (run: Run) => gates.find(({ name }) => name === run.gate);
-  const enforcing = gates.filter(({ mode }) => mode === 'enforce');
-  const into = new Set(enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.tag, ...on_fail.tag]));
-  const outOf = new Set(
-    enforcing.flatMap(({ on_pass, on_fail }) => [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]),
-  );
-  const packages = new Set(gates.flatMap(({ kernels }) => kernels));
-  const trials = createTrials(packages, () => me, unreadable);
+  /** All gates that were ever configured: what was asked for under one may come to be under the next. */
+  const configured = new Set<Gate>();
+  const into = new Set<string>();
+  const outOf = new Set<string>();
+  const packages = new Set<string>();
+  /** The gate when a choice of kmods, or an intent, was recorded; and its stablelist when symbols were. */
+  const then = new Map<string, Gate>();
+  const listed = new Map<string, Gate['stablelist']>();
+  const gateOf = (run: Run) => gates().find(({ name }) => name === run.gate);
+  const enforcing = () => gates().filter(({ mode }) => mode === 'enforce');
+  const choiceOf = ({ id, chosen }: Run) => `${id} ${chosen.fact}`;
+  const trials = createTrials(packages, () => me, unreadable.logs);
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
   const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
   const timeOf = (state: State, event: number) => clock(eventTime(state, event));
   const created = (task: Task) => clock(task.created);
+  const hubOf = (state: State): Hub => ({ state, me, clock });
   const ofKernel = (build: number) => [...runs.values()].filter(({ kernel }) => kernel.id === build);
 
   function look(view: View, say: Say): void {
     clock = view.clock ?? clock;
     me = view.state.users.find(({ name }) => name === gateUser)?.id ?? -1;
+    configure();
     trials.look(view.state, clock);
     const fresh = remember(view, say);
     const lines = view.journal.slice(seen.journal);
     seen.journal = view.journal.length;
     for (const line of lines) hear(view, line, say);
     for (const { run, intent } of fresh.intents) checkAsked(view, run, intent, say);
-    for (const { run, intent } of fresh.ended) checkEvidence(view, run, intent, say);
+    for (const { run, intent } of fresh.ended) {
+      const { write, ending, id } = intent;
+      if (write.kind !== 'scratch-build') continue;
+      const task = ending?.how === 'lost' ? attempts.get(id) : undefined;
+      if (task) say(3, `${id} was given up, and is task ${task.id}`);
+      checkEvidence(view.state, run, intent, (text) => say(6, text));
+    }
     for (const tag of view.state.tags.slice(seen.tags)) checkSideTag(view, tag, say);
     seen.tags = view.state.tags.length;
     for (const task of view.state.tasks.slice(seen.tasks)) checkTask(view, task, say);
@@ -139,6 +133,18 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     for (const judge of judgements.splice(0)) judge();
   }
 
+  function configure(): void {
+    for (const gate of gates()) {
+      if (configured.has(gate)) continue;
+      configured.add(gate);
+      for (const name of gate.kernels) packages.add(name);
+      if (gate.mode === 'observe') continue;
+      const { on_pass, on_fail } = gate;
+      for (const tag of [...on_pass.tag, ...on_fail.tag]) into.add(tag);
+      for (const tag of [...on_pass.untag, ...on_fail.untag, ...on_fail.tag]) outOf.add(tag);
+    }
+  }
+
   // ---- what was recorded ----------------------------------------------------------------------------
 
   /** Take in runs; what was once recorded of them must be there still. */
@@ -157,8 +163,11 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
         if (lost) say(8, `${run.id} has lost ${lost}`);
       }
       runs.set(run.id, run);
+      const gate = gateOf(run);
+      if (gate && !then.has(choiceOf(run))) then.set(choiceOf(run), gate);
       for (const intent of run.intents) {
         if (!intents.has(intent.id)) fresh.intents.push({ run, intent });
+        if (gate && !intents.has(intent.id)) then.set(intent.id, gate);
         intents.set(intent.id, { run, intent });
         if (!intent.ending || ended.has(intent.id)) continue;
         ended.add(intent.id);
@@ -174,7 +183,10 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     const run = id === null ? undefined : runs.get(id);
     const own = run && gateOf(run);
     if (!run || !own) return;
-    if (kind === 'symbols') checkSymbols(view, own, run, say);
+    if (kind === 'symbols') {
+      listed.set(choiceOf(run), own.stablelist);
+      checkSymbols({ state: view.state, unread: unreadable.rpms }, own, run, (text) => say(6, text));
+    }
     if (kind !== 'verdict') return;
     const verdict = /^verdict (\w+)/.exec(text)?.[1] ?? '';
     const all = verdicts.get(run.id) ?? [];
@@ -191,7 +203,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
    */
   function judge(
     view: View,
-    gate: Gate,
+    configuredGate: Gate,
     given: Run,
     at: number,
     before: readonly Said[],
@@ -202,16 +214,24 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     const known = given.chosen.at > at ? earlier.get(given.id) : given;
     if (!known || known.chosen.at > at) return;
     const { state } = view;
+    const chosenBy = then.get(choiceOf(known)) ?? configuredGate;
+    // A run keeps the strategy with which it began, and the stablelist by which its symbols were looked at.
+    const { stablelist } = {
+      stablelist: configuredGate.stablelist,
+      ...(listed.has(choiceOf(known)) && { stablelist: listed.get(choiceOf(known)) ?? null }),
+    };
+    const gate: Gate = { ...configuredGate, strategy: known.strategy, stablelist };
     if (wrong === wrongBlock) notePass(state, gate, given, at, 'kept');
     judgements.push(() => {
       const subject = subjectOf(state, { ...known, intents: given.intents });
       if (!subject) return;
       compiles ??= truthOf(state.scenario);
-      const one = { state, clock, compiles, trials, passes, gate, subject, at, before };
+      const files = { state, unread: unreadable.rpms };
+      const one = { files, state, clock, compiles, trials, passes, gate, subject, at, before };
       const found = wrong({ ...one, isNext: (waiver) => isNext(waiver, known) });
       const done = wrong === wrongBlock ? 'blocked' : 'promoted';
       if (found) say(1, `${given.id} is ${done}: ${found}`);
-      const chosen = wrong === wrongBlock ? undefined : wrongChoice(state, gate, known, clock);
+      const chosen = wrong === wrongBlock ? undefined : wrongChoice(state, chosenBy, known, clock);
       if (chosen) say(1, `${given.id} is promoted, and ${chosen}`);
     });
   }
@@ -263,7 +283,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     ];
     const known = intents.get(String(mark?.['attempt']));
     if (mark?.['store'] !== installation()) return say(3, `task ${task.id} does not tell whose it is`);
-    const gate = known && gateOf(known.run);
+    const gate = known && then.get(known.intent.id);
     if (!known || !gate) return say(8, `task ${task.id} was recorded nowhere before it was sent`);
     const { run, intent } = known;
     const same = attempts.get(intent.id);
@@ -295,74 +315,13 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     } else say(3, `task ${task.id} was recorded as ${write.kind}`);
     const against = write.kind === 'scratch-build' ? (write.against?.id ?? '') : 'rebuild';
     const build = { task, gate, run, intent, key: `${run.id} ${kmod} ${against}` };
-    checkTries(view.state, build, say);
+    checkTries({ state: view.state, builds, created }, build, (text) => say(3, text));
     builds.push(build);
   }
 
-  /** One at a time, no more than may be, and no more tries than may be. */
-  function checkTries(state: State, build: OwnBuild, say: Say): void {
-    const { task, gate, run, intent, key } = build;
-    const lives = (other: Task) => other.completion === null || other.completion > task.created;
-    const before = builds.filter((other) => other.key === key);
-    const twin = before.find((other) => lives(other.task));
-    if (twin) say(3, `tasks ${twin.task.id} and ${task.id} are both alive for ${key}`);
-    if (intent.write.kind !== 'scratch-build') return;
-    const { kmod } = intent.write;
-    const ofGate = builds.filter(
-      (other) => other.gate === gate && other.intent.write.kind === 'scratch-build',
-    );
-    const alive = ofGate.filter((other) => lives(other.task)).length + 1;
-    if (alive > (gate.build?.max_active ?? 0)) say(3, `gate ${gate.name} has ${alive} builds alive`);
-    const retried = run.orders.filter(
-      (order) =>
-        order.kind === 'retry' &&
-        order.at <= created(task) &&
-        (order.kmod === null || matches(order.kmod, kmod)),
-    );
-    const since = retried.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
-    const tries = before.filter((other) => created(other.task) >= since);
-    if (tries.length === 0) return;
-    const { retries } = gate.policy;
-    const { arches } = intent.write;
-    const all = new Set(tries.flatMap((other) => triedOn(state, other) ?? []));
-    for (const arch of arches ?? (all.size > 0 ? all : ['any'])) {
-      const of = tries.filter((other) => {
-        const { write } = other.intent;
-        const asked = write.kind === 'scratch-build' ? write.arches : undefined;
-        return (asked?.includes(arch) ?? true) && (triedOn(state, other)?.includes(arch) ?? true);
-      }).length;
-      if (of > retries.kmod) say(3, `${key} is tried ${of + 1} times on ${arch}`);
-    }
-    const anyRetry = run.orders.findLast(({ kind, at }) => kind === 'retry' && at <= created(task))?.at ?? 0;
-    if (!before.some((other) => overlap(other, build))) return;
-    const ofRun = again(ofGate.filter((other) => other.run.id === run.id && created(other.task) >= anyRetry));
-    if (ofRun + 1 > retries.run) say(3, `${run.id} has had ${ofRun + 1} retries`);
-    const today = again(ofGate.filter((other) => created(other.task) > created(task) - DAY + LATE));
-    if (today + 1 > retries.day) say(3, `gate ${gate.name} has had ${today + 1} retries in a day`);
-  }
-
-  /**
-   * On which architectures a build was a try: not where Koji cancelled it since it had failed on another. Undefined: on
-   * all, since it failed before it came to any.
-   */
-  function triedOn(state: State, { task }: OwnBuild): string[] | undefined {
-    const arches = archesOf(state, task).map((one) => one.task);
-    if (arches.length === 0) return undefined;
-    const failed = arches.some((one) => one.state === TASK.FAILED);
-    return arches
-      .filter((one) => !failed || one.state !== TASK.CANCELED)
-      .map(({ label, arch }) => label ?? arch);
-  }
-
-  /** Builds that were not the first of their kind. */
-  /** How many of some builds, in order, were tried on an architecture on which the same was tried before. */
-  const again = (some: readonly OwnBuild[]): number =>
-    some.filter((one, i) => some.slice(0, i).some((other) => other.key === one.key && overlap(other, one)))
-      .length;
-
   /** Whether a gate may want repos of a tag. */
   function buildsIn(state: State, id: number): boolean {
-    const names = gates.flatMap(({ build, rebuild }) => [build?.target, rebuild?.target]);
+    const names = [...configured].flatMap(({ build, rebuild }) => [build?.target, rebuild?.target]);
     return (
       state.targets.some(({ name, build_tag }) => build_tag === id && names.includes(name)) ||
       state.tags.some((tag) => tag.id === id && isOwnSideTag(tag))
@@ -371,7 +330,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
 
   function checkSideTag({ state }: View, tag: Tag, say: Say): void {
     if (!isOwnSideTag(tag)) return;
-    const bases = gates
+    const bases = [...configured]
       .filter(({ build }) => build?.repo === 'sidetag')
       .map(({ build }) => state.targets.find(({ name }) => name === build?.target)?.build_tag);
     if (!tag.parents.some(({ id }) => bases.includes(id))) say(4, `${tag.name} is made of another tag`);
@@ -415,7 +374,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     );
     if (asked.length === 0) say(8, `tagged ${what}, and it was recorded nowhere before`);
     const fits = asked.filter(({ run, intent }) => {
-      const gate = gateOf(run);
+      const gate = then.get(intent.id);
       const verdict = verdicts.get(run.id)?.findLast(({ at }) => at <= intent.askedAt)?.verdict;
       if (verdict === 'promote' && gate?.on_pass.tag.includes(tag.name)) {
         notePass(state, gate, run, time, 'moved');
@@ -438,7 +397,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
       (stay) => (stay.listing.revoke_event ?? Number.POSITIVE_INFINITY) > listing.create_event,
     );
     // A blocked kernel always leaves: only tags of a pass keep an order.
-    const keepsOrder = gates.some(({ on_pass }) => on_pass.tag.includes(tag.name));
+    const keepsOrder = gates().some(({ on_pass }) => on_pass.tag.includes(tag.name));
     if (!keepsOrder || !latest || !isOlder(build, latest.build)) return;
     // What a person tags while the hub has the gate's order cannot be known.
     const crossed =
@@ -470,72 +429,11 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
         (write.kind === 'tag' && write.from === tag.name),
     );
     if (asked.length === 0) say(8, `untagged ${what}, and it was recorded nowhere before`);
-    for (const gate of enforcing) {
+    for (const gate of enforcing()) {
       if (!gate.on_fail.tag.includes(tag.name) || asked.some(({ run }) => run.gate === gate.name)) continue;
       const run = ofKernel(build.id).findLast((one) => one.gate === gate.name);
       const blocks = run && verdicts.get(run.id)?.at(-1)?.verdict === 'block' && run.closing?.how === 'done';
       if (blocks) say(1, `B: untagged ${what}, into which gate ${gate.name} has blocked it`);
-    }
-  }
-
-  // ---- 6: evidence ----------------------------------------------------------------------------------------
-
-  function checkEvidence({ state }: View, run: Run, intent: Intent, say: Say) {
-    const { write, ending, id } = intent;
-    if (write.kind !== 'scratch-build' || !ending) return;
-    if (ending.how === 'lost') {
-      const task = attempts.get(id);
-      if (task) say(3, `${id} was given up, and is task ${task.id}`);
-      return;
-    }
-    if (!ending.build) return;
-    const wrong = (what: string) => say(6, `evidence of ${id}: ${what}`);
-    const task = taskOf(state, intent);
-    const mark = JSON.stringify(task?.request[2] ?? null).includes(`"attempt":${JSON.stringify(id)}`);
-    if (!task || !mark) return wrong(`task ${intent.receipt?.task} is not its own`);
-    const states = { closed: TASK.CLOSED, failed: TASK.FAILED, canceled: TASK.CANCELED };
-    if (states[ending.build.state] !== task.state)
-      wrong(`task ${task.id} is ${task.state}, not ${ending.build.state}`);
-    // What could not be read is told to be so.
-    if (ending.build.unread !== undefined && ending.build.arches.length === 0) return;
-    const truth = archesOf(state, task);
-    if (truth.length !== ending.build.arches.length) wrong(`it has ${truth.length} architectures`);
-    for (const arch of ending.build.arches) {
-      const real = truth.find((one) => one.task.id === arch.task);
-      if (!real) return wrong(`task ${arch.task} is no part of it`);
-      if (real.task.state !== arch.state || real.task.label !== arch.arch)
-        wrong(`task ${arch.task} is ${real.task.state} on ${real.task.label}`);
-      if (arch.unread !== undefined) continue;
-      const { root } = real;
-      const told = arch.buildroot?.map((kernel) => kernel.id) ?? null;
-      const held = ([undefined, 'any'] as const).map((any) =>
-        root && root.rpms.length > 0 ? develIn(root, run.kernel.name, any) : null,
-      );
-      // What is named like one, and is none, may be told or not: what it proves is another question.
-      if (!held.some((ids) => JSON.stringify(ids) === JSON.stringify(told)))
-        wrong(`its build root on ${arch.arch} held ${held[0]}, not ${told}`);
-      if (root?.repo_id !== arch.repoId)
-        wrong(`its repo on ${arch.arch} was ${root?.repo_id}, not ${arch.repoId}`);
-      const newest = root && newestIn(state, root, run.kernel.name);
-      // Of a tag that was removed meanwhile the hub tells nothing.
-      const unknown = state.tags.some(({ id, revoke_event }) => id === root?.tag_id && revoke_event !== null);
-      if ((newest?.id ?? null) !== (arch.repo?.id ?? null) && !(unknown && arch.repo === null))
-        wrong(`its repo on ${arch.arch} held ${newest?.nvr}, not ${arch.repo?.nvr}`);
-    }
-  }
-
-  function checkSymbols({ state }: View, gate: Gate, run: Run, say: Say): void {
-    if (!run.symbols || run.strategy === 'rebuild') return;
-    const { id, name } = run.kernel;
-    const loaded = loadingOf(state, { name, buildId: id }, gate.variant, run.kmods);
-    const answers = { yes: ['compatible'], no: ['incompatible'], unknown: ['inconclusive'] };
-    for (const { kmod, arches } of run.symbols.kmods) {
-      for (const { arch, answer } of arches) {
-        const real = loaded.get(kmod)?.get(arch) ?? { is: 'unknown', gone: false };
-        // Where nothing at all is there, that may be told in either way: it may be another kernel's.
-        if (answers[real.is].includes(answer) || real.gone) continue;
-        say(6, `symbols of ${kmod} in ${run.id} are told as ${answer} on ${arch}: do they fit? ${real.is}`);
-      }
     }
   }
 
@@ -546,6 +444,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     const gate = gateOf(run);
     if (!gate || (write.kind !== 'tag' && write.kind !== 'untag')) return;
     if (state.tags.some((tag) => tag.name === write.tag && tag.extra['sidetag'] === true)) return;
+    if (!gate.kernels.includes(run.kernel.name))
+      say(4, `${id} changes a tag, and gate ${gate.name} does not list ${run.kernel.name}`);
     if (gate.mode === 'observe') say(4, `${id} changes a tag, and gate ${gate.name} only observes`);
     if (write.kind === 'tag' && gate.on_pass.tag.includes(write.tag))
       judgePromotion(view, gate, run, askedAt, say);
@@ -554,7 +454,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
         one.id !== id && one.askedAt < askedAt && one.write.kind === 'tag' && one.write.tag === write.tag,
     );
     // What was moved on from a pass tag is not to be put there again; else it is over, and nobody took it.
-    const moved = movedByHand(state, gate, run, askedAt, again ? undefined : 'moved on');
+    const moved = movedByHand(hubOf(state), gate, run, askedAt, again ? undefined : 'moved on');
     if (moved) say(7, `${id} is asked although ${moved}`);
   }
 
@@ -581,104 +481,26 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
       notePass(state, gate, run, closing.at, 'let');
     }
     if (closing.how !== 'taken-over') {
-      const moved = movedByHand(state, gate, run, closing.at, 'moved on');
+      const moved = movedByHand(hubOf(state), gate, run, closing.at, 'moved on');
       if (moved) say(7, `${run.id} is closed as ${closing.how} although ${moved}`);
       return;
     }
-    if (!isTouched(state, gate, run, closing.at))
+    if (!isTouched(hubOf(state), gate, run, closing.at))
       say(7, `${run.id} is taken over by hand, and nobody touched it`);
-  }
-
-  const standsIn = ({ watch, on_pass, on_fail }: Gate) => new Set([watch, ...on_pass.tag, ...on_fail.tag]);
-
-  /**
-   * How the tags of a run's kernel differ from what the gate's own hand left, when it acts at a time. What happens in that
-   * same moment may be before or after, so it counts neither way.
-   */
-  function movedByHand(
-    state: State,
-    gate: Gate,
-    run: Run,
-    time: number,
-    allow?: 'moved on',
-  ): string | undefined {
-    const before = differs(state, gate, run, (at) => at < time, allow);
-    return before && differs(state, gate, run, (at) => at <= time, allow);
-  }
-
-  /** @param allow what left a pass tag again may have been moved on, by a signer or a compose: that takes nothing over */
-  function differs(
-    state: State,
-    gate: Gate,
-    run: Run,
-    past: (at: number) => boolean,
-    allow?: 'moved on',
-  ): string | undefined {
-    for (const name of standsIn(gate)) {
-      const tag = state.tags.find((one) => one.name === name);
-      if (!tag) continue;
-      const stays = listingsIn(state, tag, clock).filter(({ build }) => build.id === run.kernel.id);
-      const stands = stays.find(({ since, till }) => past(since) && !past(till));
-      const changes = stays
-        .flatMap(({ listing, since, till }) => [
-          { event: listing.create_event, at: since, by: listing.creator_id, is: true },
-          { event: listing.revoke_event ?? 0, at: till, by: listing.revoker_id, is: false },
-        ])
-        .filter(({ at }) => at >= run.startedAt && past(at))
-        .toSorted((a, b) => a.event - b.event);
-      // What another gate did last is no person's hand, though all have one user.
-      const last = changes.at(-1);
-      if (last?.by === me && !isAsked(run, name, last.is, last.at)) continue;
-      const own = changes.filter(({ by, is, at }) => by === me && isAsked(run, name, is, at));
-      const left = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
-      // Where it had failed before anybody may tidy up: that is nothing of this run's.
-      const leftover = own.length === 0 && gate.on_fail.tag.includes(name);
-      const should = left && (!leftover || stands !== undefined);
-      const movedOn = allow === 'moved on' && own.at(-1)?.is === true && gate.on_pass.tag.includes(name);
-      if (should && !stands && !movedOn) return `it was taken out of ${name} by hand`;
-      if (!should && stands) return `it was tagged into ${name} by hand`;
-      if (name === gate.watch && stands && own.length === 0 && stands.listing.create_event !== run.entry)
-        return `it was tagged into ${name} again`;
-    }
-    return undefined;
-  }
-
-  /** Whether a run has asked by then for its kernel to come into a tag (`is`), or to leave it. */
-  const isAsked = ({ intents }: Run, name: string, is: boolean, at: number): boolean =>
-    intents.some(
-      ({ write, askedAt }) =>
-        askedAt <= at &&
-        ((write.kind === 'tag' && (is ? write.tag === name : write.from === name)) ||
-          (write.kind === 'untag' && !is && write.tag === name)),
-    );
-
-  /** Whether anything moved the kernel in a run's time but the run itself. */
-  function isTouched(state: State, gate: Gate, run: Run, time: number): boolean {
-    const names = standsIn(gate);
-    const own = (name: string, is: boolean, at: number) => isAsked(run, name, is, at);
-    return [...names].some((name) => {
-      const tag = state.tags.find((one) => one.name === name);
-      const stays = tag
-        ? listingsIn(state, tag, clock).filter(({ build }) => build.id === run.kernel.id)
-        : [];
-      return stays.some(({ listing, since, till }) => {
-        const came = listing.create_event > run.entry && since <= time;
-        const went = (listing.revoke_event ?? 0) > run.entry && till <= time;
-        return (
-          (came && (listing.creator_id !== me || !own(name, true, since))) ||
-          (went && (listing.revoker_id !== me || !own(name, false, till)))
-        );
-      });
-    });
   }
 
   // ---- 2, 7 and 9: the end --------------------------------------------------------------------------------------
 
   function end(view: View, say: Say): void {
-    for (const gate of gates) checkWatched(view, gate, say);
+    for (const gate of gates()) checkWatched(view, gate, say);
     for (const run of runs.values()) {
       const gate = gateOf(run);
-      if (!gate) continue;
+      if (!gate) {
+        const state = said.get(`${run.gate} ${run.kernel.id}`);
+        if (!run.closing && !state?.startsWith('held: the configuration has no gate '))
+          say(9, `${run.id} is of a gate that is no more, and it is said: ${state}`);
+        continue;
+      }
       if (run.closing) {
         // A repo that never comes is nothing of the run's that is left.
         const left = run.intents
@@ -687,7 +509,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
         if (left.length > 0) say(9, `${run.id} is closed, and ${left.join(', ')} open`);
         continue;
       }
-      const moved = movedByHand(view.state, gate, run, view.now, 'moved on');
+      const moved = movedByHand(hubOf(view.state), gate, run, view.now, 'moved on');
       if (moved) say(7, `${run.id} still goes on although ${moved}`);
       const stuck = stuckOf(view, gate, run);
       if (stuck) say(9, `${run.id} does not end: ${stuck}`);
@@ -711,10 +533,19 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
     for (const { listing, build } of tag ? listingsIn(state, tag, clock) : []) {
       if (listing.revoke_event !== null || !gate.kernels.includes(build.name)) continue;
       const stay = ofKernel(build.id).filter((run) => run.gate === gate.name);
-      const known = stay.some(({ entry }) => entry === listing.create_event);
+      const known = stay.findLast(({ entry }) => entry === listing.create_event);
+      const forgotten = known && isForgotten(gate, known);
+      if (forgotten) say(2, `${build.nvr} stands in ${gate.watch}, and ${known.id} is over: ${forgotten}`);
       if (known || isHeld(said.get(`${gate.name} ${build.id}`))) continue;
       say(2, `${build.nvr} stands in ${gate.watch}, and gate ${gate.name} has no run for that`);
     }
+  }
+
+  /** What ended a run, where that was the configuration, and is no more so. */
+  function isForgotten({ mode }: Gate, { closing, orders }: Run): string | undefined {
+    if (closing?.how === 'observed' && mode === 'enforce') return 'it was only observed';
+    const byPerson = orders.some(({ kind }) => kind === 'cancel');
+    return closing?.how === 'cancelled' && !byPerson ? closing.why : undefined;
   }
 
   const isHeld = (state: string | undefined) => /^held( by .|: .)/.test(state ?? '');
@@ -761,12 +592,6 @@ export function createChecker({ gates, gateUser, installation, unreadable = null
         end(view, say);
       }),
   };
-}
-
-/** Whether two builds were asked for one architecture, or one of them for whatever there is. */
-function overlap({ intent: { write } }: OwnBuild, { intent: { write: other } }: OwnBuild): boolean {
-  const [one, two] = [write, other].map((of) => (of.kind === 'scratch-build' ? of.arches : undefined));
-  return !one || !two || one.some((arch) => two.includes(arch));
 }
 
 const isOlder = (build: Build, than: Build): boolean =>

@@ -1,9 +1,10 @@
 /** One seed draws a whole world: a Koji, gates before it, what will happen in it, and how rough it gets. */
-import type { Building, Gate, Policy, Strategy } from '../../src/core/model.ts';
+import type { Building, Gate, Policy, Stablelist, Strategy } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { type Kernel, type Kmod, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
 import { drawHappenings, drawWeather } from './happenings.ts';
 import type { Random } from './random.ts';
+import { drawReconfigurations } from './reconfigure.ts';
 import { drawTrouble, drawTruth } from './rules.ts';
 
 export const MINUTE = 60_000;
@@ -23,6 +24,8 @@ export interface Happening {
     | { readonly kind: 'release' }
     /** A draft becomes a real build: another name, the same build. */
     | { readonly kind: 'promote-draft'; readonly nvr: string }
+    /** The process stops in order, and starts again with other gates. */
+    | { readonly kind: 'reconfigure'; readonly text: string; readonly gates: readonly Gate[] }
     /** The gate's machine gets another time: so many ms later, or earlier. */
     | { readonly kind: 'set-clock'; readonly by: number }
     | { readonly kind: Trouble | Relief | 'expire' | 'restart-hub' | 'restart-builders' | 'kill' };
@@ -60,6 +63,14 @@ export interface Weather {
   readonly clock: number;
 }
 
+/** What the hub can never give, whoever asks: of every so many-th task the logs, of every so many-th rpm its header; null: it gives all. */
+export interface Unreadable {
+  readonly logs: number | null;
+  readonly rpms: number | null;
+}
+export const READABLE: Unreadable = { logs: null, rpms: null };
+export const isNth = (every: number | null, id: number): boolean => every !== null && id % every === 0;
+
 /** All that a seed decides before the play begins. */
 export interface Drawn {
   readonly scenario: Scenario;
@@ -69,8 +80,7 @@ export interface Drawn {
   readonly pace: { readonly every: number; readonly poll: number; readonly settle: number };
   readonly happenings: readonly Happening[];
   readonly weather: Weather;
-  /** The hub can never give the logs of every so many-th task; null: it can give all. */
-  readonly unreadable: number | null;
+  readonly unreadable: Unreadable;
   /** When faults stop, in ms after the start. */
   readonly stormEnds: number;
 }
@@ -96,23 +106,26 @@ export function draw(random: Random): Drawn {
   const scenario = drawScenario(random.fork('scenario'), { kernels, kmods, arches, gates, stormEnds });
   const weather = drawWeather(random.fork('weather'));
   const logs = random.fork('logs');
+  const rpms = random.fork('rpms');
+  // Not where kmods have 32-bit tools (finding simu-4).
+  const isTold = kmods.every(({ userspace = [] }) => userspace.length === 0);
   return {
     scenario,
     gates,
     signer: drawSigner(random.fork('signer')),
-    unreadable: logs.chance(0.1) ? logs.int(2, 4) : null,
+    unreadable: {
+      logs: logs.chance(0.1) ? logs.int(2, 4) : null,
+      rpms: isTold && rpms.chance(0.25) ? rpms.int(3, 40) : null,
+    },
     pace: {
       every: random.int(20, 180) * MINUTE,
       poll: random.chance(0.3) ? random.int(2, 8) * MINUTE : random.int(10, 60) * MINUTE,
       settle: random.int(1, 3) * MINUTE,
     },
-    happenings: drawHappenings(random.fork('happenings'), {
-      kernels,
-      kmods,
-      gates,
-      stormEnds,
-      rough: weather,
-    }),
+    happenings: [
+      ...drawHappenings(random.fork('happenings'), { kernels, kmods, gates, stormEnds, rough: weather }),
+      ...drawReconfigurations(random.fork('reconfigure'), { gates, arches, stormEnds }),
+    ].toSorted((a, b) => a.at - b.at),
     weather,
     stormEnds,
   };
@@ -199,7 +212,7 @@ function drawKmods(random: Random, { kernels, arches, gates }: Omit<Cast, 'kmods
   });
 }
 
-const STRATEGIES: readonly Strategy[] = [
+export const STRATEGIES: readonly Strategy[] = [
   'rebuild',
   'rebuild',
   'symbols',
@@ -211,6 +224,11 @@ function drawGates(random: Random, arches: readonly string[]): Gate[] {
   const first = drawGate(random, 'g1', arches);
   // A second one looks on, or stands where the first one's kernels go, or beside it, for other kmods and the same tags.
   if (!random.chance(0.4)) return [first];
+  return [first, drawSecond(random, arches)];
+}
+
+/** One that looks on, or stands where the first one's kernels go, or beside it. */
+export function drawSecond(random: Random, arches: readonly string[]): Gate {
   const second = drawGate(random, 'g2', arches);
   const other: Partial<Gate> = random.pick<() => Partial<Gate>>([
     () => ({ mode: 'observe', watch: 'gate', on_pass: { tag: ['next'], untag: [] } }),
@@ -226,7 +244,7 @@ function drawGates(random: Random, arches: readonly string[]): Gate[] {
   const include = random.chance(0.5) ? random.some(['kmod-a', 'kmod-b', 'kmod-c', 'kmod-d'], 0.5) : ['*'];
   // Another target has another build tag, with trouble of its own.
   const build = second.build && random.chance(0.5) ? { ...second.build, target: 'try2' } : second.build;
-  return [first, { ...second, build, kmods: { ...second.kmods, include }, ...other }];
+  return { ...second, build, kmods: { ...second.kmods, include }, ...other };
 }
 
 /** It shares the pass tag or the fail tag of the first, or both. */
@@ -255,9 +273,7 @@ function drawGate(random: Random, name: string, arches: readonly string[]): Gate
     mode: random.chance(0.1) ? 'observe' : 'enforce',
     strategy,
     variant: '',
-    stablelist: random.chance(0.2)
-      ? { effect: random.pick(['block', 'warn'] as const), symbols: { '*': random.some(SYMBOLS, 0.4) } }
-      : null,
+    stablelist: random.chance(0.2) ? drawStablelist(random) : null,
     kmods: {
       tag: 'kmods',
       include: random.chance(0.05) ? ['none-*'] : ['*'],
@@ -278,7 +294,12 @@ function drawGate(random: Random, name: string, arches: readonly string[]): Gate
   };
 }
 
-function drawPolicy(random: Random): Policy {
+export const drawStablelist = (random: Random): Stablelist => ({
+  effect: random.pick(['block', 'warn'] as const),
+  symbols: { '*': random.some(SYMBOLS, 0.4) },
+});
+
+export function drawPolicy(random: Random): Policy {
   return {
     ...DEFAULT_POLICY,
     inconclusive: random.pick(['hold', 'hold', 'hold', 'block', 'pass'] as const),

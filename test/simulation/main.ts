@@ -30,6 +30,7 @@ const FAULTS = [
   'write to the store fails',
   'killed between two steps',
   'clock set while no process runs',
+  ...['unreadable log', 'unreadable rpm'],
   ...Object.entries(TROUBLES).flat(),
   ...['expire', 'restart-hub', 'restart-builders', 'kill', 'set-clock'],
 ];
@@ -37,6 +38,7 @@ const STATES = [
   ...['promote', 'block', 'hold'].map((verdict) => `verdict: ${verdict}`),
   ...['done', 'observed', 'superseded', 'taken-over', 'cancelled'].map((how) => `closed: ${how}`),
   'opened again',
+  'reconfigured',
   'release',
   ...['tag', 'untag', 'cancel', 'waive', 'unwaive', 'side-tag'].map((kind) => `person: ${kind}`),
   ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),

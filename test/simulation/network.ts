@@ -4,6 +4,7 @@ import { decodeResponse, Fault, type XmlValue } from '../../src/koji/xmlrpc.ts';
 import { encodeFault, encodeResponse } from '../../src/sim/replies.ts';
 import { type Call, transportTo } from '../../src/sim/transport.ts';
 import type { World } from '../../src/sim/world.ts';
+import { isNth, type Unreadable } from './draw.ts';
 
 /**
  * `refused`: it surely did not arrive. `lost`: it did not arrive, and nobody knows. `late`: it arrives when nobody waits
@@ -48,16 +49,18 @@ export interface Network {
   pass(ms: number): void;
   /** Do something so many ms from now. */
   later(ms: number, work: () => void): void;
-  /** Of every so many-th task the logs can never be read; null: of none. */
-  readonly unreadable: number | null;
+  readonly unreadable: Unreadable;
+  /** Told of each file that could not be read. */
+  onLost(what: 'log' | 'rpm'): void;
   /** A whole number from `low` to `high`. */
   int(low: number, high: number): number;
 }
 
 /** A transport for `connectHub`. */
 export const transportOver = (network: Network) =>
-  transportTo(network.world, ({ timeout, call, answer }) => {
-    const carryOut = () => (isLost(call(), network) ? encodeFault(1, LOST) : answer(call()));
+  transportTo(network.world, ({ timeout, call, answer: answerAll }) => {
+    const answer = (call: Call) => answerWithout(call, network, answerAll);
+    const carryOut = () => answer(call());
     const lost = (what: string, sent = true) => new TransportError(`hub: ${what}`, { sent });
     switch (network.mishap()) {
       case 'refused':
@@ -89,10 +92,40 @@ export const transportOver = (network: Network) =>
     }
   });
 
-const LOST = "[Errno 13] Permission denied: 'build.log'";
+/** What the hub says of a file that it can never give; undefined of all else. */
+function lostOf({ method, params }: Call, { unreadable, onLost }: Network): Fault | 'gone' | undefined {
+  const what = method === 'downloadTaskOutput' ? 'log' : method === 'getRPMHeaders' ? 'rpm' : undefined;
+  if (what === undefined) return undefined;
+  const { rpmID = params[0] } = params.at(-1) as { readonly rpmID?: XmlValue };
+  const id = Number(rpmID);
+  if (!isNth(unreadable[`${what}s`], id)) return undefined;
+  onLost(what);
+  const isGone = what === 'rpm' && id % 2 === 1;
+  return isGone ? 'gone' : new Fault(1, `[Errno 13] Permission denied: '${id}.${what}'`);
+}
 
-const isLost = ({ method, params }: Call, { unreadable }: Network): boolean =>
-  method === 'downloadTaskOutput' && unreadable !== null && Number(params[0]) % unreadable === 0;
+/** As the hub answers, but for files that it can never give; it has no header of one that is gone. */
+function answerWithout(call: Call, network: Network, answer: (call: Call) => string): string {
+  if (call.method !== 'multiCall') {
+    const lost = lostOf(call, network);
+    if (lost === undefined) return answer(call);
+    return lost === 'gone' ? encodeResponse({}) : encodeFault(lost.code, lost.text);
+  }
+  const elements = call.params[0] as readonly { readonly methodName: string; readonly params: XmlValue[] }[];
+  const lost = elements.map(({ methodName, params }) =>
+    lostOf({ ...call, method: methodName, params }, network),
+  );
+  if (lost.every((one) => one === undefined)) return answer(call);
+  const given = elements.filter((_, i) => lost[i] === undefined);
+  const values = [
+    ...(decodeResponse(answer({ ...call, params: [given as unknown as XmlValue] })) as XmlValue[]),
+  ];
+  const answers = lost.map((one) => {
+    if (one === undefined) return values.shift() ?? null;
+    return one === 'gone' ? [{}] : { faultCode: one.code, faultString: one.text, traceback: [] };
+  });
+  return encodeResponse(answers);
+}
 
 /** The hub's words where it will not: for a call, or for one of a group, while it carries out the others. */
 function refuse(call: Call, network: Network, answer: (call: Call) => string): string {

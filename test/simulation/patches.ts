@@ -273,4 +273,40 @@ export const PATCHES: readonly Patch[] = [
     ],
     seed: '70',
   },
+  {
+    finding: 'unread kernel',
+    what: 'what an rpm of the kernel that cannot be read gives is gone',
+    changes: change(
+      'src/reconciler/symbols.ts',
+      '...(notAll !== undefined && { partial: notAll }),',
+      '...(notAll === null && { partial: notAll }),',
+    ),
+    seed: '46',
+  },
+  {
+    finding: 'unread kmod',
+    what: 'a kmod does not load of which an rpm cannot be read',
+    changes: change(
+      'src/reconciler/symbols.ts',
+      "answer: 'inconclusive',\n  cause: `its symbols cannot be read",
+      "answer: 'incompatible',\n  cause: `its symbols cannot be read",
+    ),
+    seed: '3',
+  },
+  {
+    finding: 'observed',
+    what: 'a kernel that was only observed is forgotten when the gate enforces',
+    changes: change(VERDICT, "return mode === 'enforce';", "return mode === 'enforce' && !closing;"),
+    seed: '18',
+  },
+  {
+    finding: 'unlisted',
+    what: 'a run goes on though its package is listed no more',
+    changes: change(
+      'src/core/decide.ts',
+      'if (!gate.kernels.includes(run.kernel.name)) {',
+      'if (gate.kernels.length === 0) {',
+    ),
+    seed: '69',
+  },
 ];

@@ -2,7 +2,7 @@
  * Play a seed: the real reconciler, core, store, hub client and codec before a Koji in memory, on a simulated clock and
  * bus, while things go wrong; then faults stop, and everything must come to its end.
  */
-import type { Entry } from '../../src/core/model.ts';
+import type { Entry, Gate, Run } from '../../src/core/model.ts';
 import { busMessage } from '../../src/sim/messages.ts';
 import { nextMoment } from '../../src/sim/tasks.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
@@ -11,7 +11,16 @@ import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createBus, garbage } from './bus.ts';
 import { createMachineClock } from './clock.ts';
-import { type Drawn, draw, GATE_USER, type Happening, PERSON, SIGNER, TROUBLES } from './draw.ts';
+import {
+  type Drawn,
+  draw,
+  GATE_USER,
+  type Happening,
+  PERSON,
+  SIGNER,
+  TROUBLES,
+  type Unreadable,
+} from './draw.ts';
 import type { Network } from './network.ts';
 import { actAsPerson, moveOn, release, shipAll, waiveFor } from './persons.ts';
 import { CALLS_MOST, createProcess, type Parts, type Process } from './process.ts';
@@ -59,7 +68,9 @@ export interface Without {
 
 /** What a watcher is told. */
 export interface Watched {
-  readonly drawn: Pick<Drawn, 'gates' | 'unreadable'>;
+  /** As they are configured now. */
+  readonly gates: () => readonly Gate[];
+  readonly unreadable: Unreadable;
   readonly store: Pick<Store, 'installation' | 'run'>;
   /** Grows with the journal. */
   readonly entries: readonly Entry[];
@@ -75,7 +86,7 @@ export interface PlayOptions {
 }
 
 /** What people do, and nothing that goes wrong. */
-type Deed = 'kernel' | 'enter' | 'person' | 'waive' | 'release' | 'promote-draft';
+type Deed = 'kernel' | 'enter' | 'person' | 'waive' | 'release' | 'promote-draft' | 'reconfigure';
 
 const NOTHING: Without = { happenings: new Set(), faults: new Set() };
 
@@ -105,7 +116,11 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       for (const state of statesOf(entry)) count(reached, state);
     },
   });
-  const watcher = watch?.({ drawn, store, entries, clock: machine.gateTime });
+  let { gates } = drawn;
+  const { unreadable } = drawn;
+  const watcher = watch?.({ gates: () => gates, unreadable, store, entries, clock: machine.gateTime });
+  const violations: string[] = [];
+  const check = async () => void violations.push(...((await watcher?.check(world)) ?? []));
   const agenda = createAgenda();
   const elapsed = () => world.now() - start;
   const weather = createWeather(drawn, random.fork('weather'), { elapsed, strike, spared: without.faults });
@@ -124,7 +139,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     pass: (ms) => world.tick(ms),
     later: (ms, work) => agenda.add(world.now() + ms, work),
     int: weather.int,
-    unreadable: drawn.unreadable,
+    unreadable,
+    onLost: (what) => count(struck, `unreadable ${what}`),
   };
 
   const chance = random.fork('bus');
@@ -145,15 +161,18 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     const clock = gateClock({ wall: machine.wall, passed: world.now }, await knownOf(store));
     noteClock = clockNotes(clock, store);
     await noteClock();
-    const begun = createProcess(drawn, {
-      world,
-      store,
-      network,
-      weather,
-      clock: { ...clock, now: machine.noted(clock.now) },
-      diskFull: () => diskFull,
-      plant,
-    });
+    const begun = createProcess(
+      { gates, pace: drawn.pace },
+      {
+        world,
+        store,
+        network,
+        weather,
+        clock: { ...clock, now: machine.noted(clock.now) },
+        diskFull: () => diskFull,
+        plant,
+      },
+    );
     process = begun;
     soon();
     bus.listen((hint) => {
@@ -163,14 +182,32 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
   }
 
   const restarts = random.fork('restarts');
+  function end(): void {
+    process?.kill();
+    process = undefined;
+    bus.listen(undefined);
+  }
+
   function die(): void {
     if (!process) return;
     note('the process is killed');
-    process.kill();
-    process = undefined;
-    bus.listen(undefined);
+    end();
     machine.set(weather.jump());
     agenda.addAsync(world.now() + Math.max(START, restarts.int(0, 30) * MINUTE), startProcess);
+  }
+
+  /** What was done until then is judged by the gates of then. */
+  async function reconfigure({ text, gates: next }: Extract<Happening['what'], { kind: 'reconfigure' }>) {
+    await check();
+    note(`the configuration is changed: ${text}`);
+    count(reached, 'reconfigured');
+    gates = next;
+    // One that was killed reads it when it starts.
+    if (!process) return;
+    const { hub } = process;
+    end();
+    await hub.close();
+    agenda.addAsync(world.now() + START, startProcess);
   }
 
   const persons = random.fork('persons');
@@ -240,6 +277,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
         count(reached, 'release');
         shipAll(world, 'pass', 'released');
         return;
+      case 'reconfigure':
+        return reconfigure(what);
       case 'waive': {
         const at = await timeBeside(store, machine.wall());
         const nvr = nameOf(what.nvr);
@@ -264,9 +303,8 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     await release(store, await timeBeside(store, machine.wall()));
   });
   await startProcess();
-  const violations: string[] = [];
-  const end = start + drawn.stormEnds + PATIENCE;
-  while (world.now() <= end && violations.length === 0) {
+  const last = start + drawn.stormEnds + PATIENCE;
+  while (world.now() <= last && violations.length === 0) {
     await agenda.work(world.now());
     if (process && due <= world.now()) {
       steps += 1;
@@ -274,19 +312,19 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       if (outcome === 'circles') violations.push(`9: one step makes more than ${CALLS_MOST} calls`);
       else if (outcome === 'killed') die();
       else due = world.now() + Math.max(1, outcome - machine.gateTime(world.now()));
-      violations.push(...((await watcher?.check(world)) ?? []));
+      await check();
       if (steps > STEPS_MOST) violations.push(`9: ${steps} steps, and no end`);
     }
     // Long enough for a sweep that finds what lost messages would have told.
     const calm = world.now() > start + drawn.stormEnds + 2 * drawn.pace.every;
-    if (calm && agenda.next() === undefined && (await isOver(store, world))) break;
+    if (calm && agenda.next() === undefined && (await isOver(store, world, gates))) break;
     const moments = [agenda.next(), process && due, nextMoment(world.state) ?? undefined];
     const next = Math.min(...moments.filter((at) => at !== undefined));
     if (!Number.isFinite(next)) break;
-    world.tick(Math.max(0, Math.min(next, end + 1) - world.now()));
+    world.tick(Math.max(0, Math.min(next, last + 1) - world.now()));
   }
   if (violations.length === 0) {
-    violations.push(...(await lively(store, world)));
+    violations.push(...(await lively(store, world, gates)));
     violations.push(...((await watcher?.final(world)) ?? []));
   }
   await process?.hub.close();
@@ -352,20 +390,32 @@ function createAgenda() {
 
 // ---- the end ------------------------------------------------------------------------------------------
 
-/** Whether nothing is left to be done. */
-export async function isOver(store: Store, world: World): Promise<boolean> {
-  return world.state.live.size === 0 && (await store.liveRuns()).length === 0;
+/** Whether nothing is left to be done. What a gate has begun that is configured no more is held. */
+export async function isOver(store: Store, world: World, gates: readonly Gate[]): Promise<boolean> {
+  const live = await store.liveRuns();
+  const isHeld = (gate: string) => gates.length > 0 && !gates.some(({ name }) => name === gate);
+  return world.state.live.size === 0 && live.every(({ gate }) => isHeld(gate));
 }
 
-/** Once faults have stopped every run ends, and nothing of it is left on the hub. */
-export async function lively(store: Store, { state }: World): Promise<string[]> {
+/** Once faults have stopped every run ends or, of a gate that is configured no more, is held; and nothing else is left on the hub. */
+export async function lively(store: Store, { state }: World, gates: readonly Gate[]): Promise<string[]> {
   const live = await store.liveRuns();
   const user = state.users.find(({ name }) => name === GATE_USER)?.id;
+  const said = new Map<Run, string | undefined>();
+  for (const run of live) said.set(run, await store.lastSaid(run.gate, run.kernel.id));
+  const held = live.filter(
+    (run) =>
+      !gates.some(({ name }) => name === run.gate) &&
+      said.get(run) === `held: the configuration has no gate ${run.gate} any more`,
+  );
+  const receipts = held.flatMap(({ intents }) => intents.map(({ receipt }) => receipt));
   const tasks = [...state.live].filter(({ owner }) => owner === user);
-  const left = state.tags.filter(({ name, revoke_event }) => /-side-/.test(name) && revoke_event === null);
-  const said = await Promise.all(live.map((run) => store.lastSaid(run.gate, run.kernel.id)));
+  const left = state.tags.filter(
+    ({ name, revoke_event }) =>
+      /-side-/.test(name) && revoke_event === null && !receipts.some((receipt) => receipt?.sideTag === name),
+  );
   return [
-    ...live.map((run, i) => `9: ${run.id} does not end: ${said[i]}`),
+    ...live.filter((run) => !held.includes(run)).map((run) => `9: ${run.id} does not end: ${said.get(run)}`),
     ...tasks.map(({ id, method }) => `9: task ${id} (${method}) is left`),
     ...left.map(({ name }) => `9: ${name} is left`),
   ];

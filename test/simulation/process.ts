@@ -40,7 +40,7 @@ export interface Surroundings {
   readonly plant: ((parts: Parts) => Parts) | undefined;
 }
 
-export function createProcess(drawn: Drawn, surroundings: Surroundings): Process {
+export function createProcess(drawn: Pick<Drawn, 'gates' | 'pace'>, surroundings: Surroundings): Process {
   const { world, store, network, weather, clock, diskFull, plant } = surroundings;
   const hub = connectHub({
     server: 'http://hub/kojihub',

@@ -6,7 +6,7 @@ import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { formatDuration } from '../../src/config/schema.ts';
 import type { Gate, Policy } from '../../src/core/model.ts';
-import { type Drawn, GATE_USER } from './draw.ts';
+import { type Drawn, GATE_USER, READABLE } from './draw.ts';
 
 /** What people set and do comes so much sooner. */
 const SOONER = 60;
@@ -25,7 +25,7 @@ export function hasten(drawn: Drawn): Drawn {
   return {
     ...drawn,
     // The program reads from a hub that gives all.
-    unreadable: null,
+    unreadable: READABLE,
     scenario: {
       ...scenario,
       timing: { ...mapped(timing, quick), repo_lag },
@@ -55,10 +55,13 @@ export function hasten(drawn: Drawn): Drawn {
       },
     })),
     pace: mapped(pace, soon),
-    happenings: happenings.map(({ at, what }) => ({
-      at: soon(at),
-      what: what.kind === 'waive' ? { ...what, until: soon(what.until) } : what,
-    })),
+    // The program is given one configuration.
+    happenings: happenings
+      .filter(({ what }) => what.kind !== 'reconfigure')
+      .map(({ at, what }) => ({
+        at: soon(at),
+        what: what.kind === 'waive' ? { ...what, until: soon(what.until) } : what,
+      })),
     stormEnds: soon(stormEnds),
   };
 }

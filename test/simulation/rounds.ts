@@ -14,7 +14,7 @@ import { timeBeside } from '../../src/store/clock.ts';
 import { withStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type Ended, fileOf, type Program, start } from '../commands/program.ts';
-import { type Drawn, draw, TROUBLES } from './draw.ts';
+import { type Drawn, draw, READABLE, TROUBLES } from './draw.ts';
 import { type Look, lookAt, lostSince, unrecorded } from './look.ts';
 import { actAsPerson, release } from './persons.ts';
 import { changesOf, isOver, lively, stamp, type Watcher } from './play.ts';
@@ -172,7 +172,7 @@ async function setStage(random: Random): Promise<Stage> {
         ...(await witness.look(ended.stdout)),
       ];
       if (broken.length > 0) return broken;
-      const left = await withStore(config.store.url, 'read', (store) => lively(store, world));
+      const left = await withStore(config.store.url, 'read', (store) => lively(store, world, drawn.gates));
       return [...left, ...(await witness.final())];
     },
     async close() {
@@ -197,7 +197,7 @@ async function untilOver({ child }: Program, hub: OpenHub, url: string, { pace }
     if (Date.now() > patience || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise((resolve) => setTimeout(resolve, POLL));
     const quiet = hub.requests() > before && hub.isQuiet();
-    const over = quiet && (await withStore(url, 'read', (store) => isOver(store, hub.world)));
+    const over = quiet && (await withStore(url, 'read', (store) => isOver(store, hub.world, [])));
     if (!over) [since, asked] = [Date.now(), hub.requests()];
   }
 }
@@ -360,7 +360,8 @@ function createWitness(
   let live = 0;
   let reader: Store | undefined;
   const watcher = watch({
-    drawn: { gates, unreadable: null },
+    gates: () => gates,
+    unreadable: READABLE,
     store: {
       get installation() {
         return reader?.installation ?? '';

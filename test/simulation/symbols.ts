@@ -1,5 +1,13 @@
 /** What really loads into what, by the rpms that the hub in memory holds. Told anew here, with nothing of the gate's own code. */
 import type { Dep, Rpm, State } from '../../src/sim/state.ts';
+import { isNth } from './draw.ts';
+
+/** The rpms of a hub. */
+export interface Files {
+  readonly state: State;
+  /** Of every so many-th nobody can read anything; null: of none. */
+  readonly unread: number | null;
+}
 
 /** `unknown`: the rpms do not tell it, whoever reads them. */
 export type Is = 'yes' | 'no' | 'unknown';
@@ -31,27 +39,38 @@ function symbolsIn(deps: readonly Dep[], kind: 'kernel' | 'ksym'): Symbol[] {
   });
 }
 
+const isLost = ({ id }: Rpm, { unread }: Files): boolean => isNth(unread, id);
+
 const rpmsOf = ({ rpms }: State, build: number): Rpm[] =>
   rpms.filter(({ build_id, arch }) => build_id === build && arch !== 'src');
 
 /** The name that a variant of a kernel goes by: `kernel`, `kernel-rt`. */
 const prefixOf = (variant: string, name: string): string => (variant === '' ? name : `${name}-${variant}`);
 
-/** What a kernel exports, by architecture: all its rpms, whatever they are called; worlds have one variant. */
-export function exportsOf(
-  state: State,
-  { name, buildId }: Loader,
-  variant: string,
-): Map<string, Map<string, number>> {
+/** What a kernel is known to export on an architecture, and whether that is all. */
+interface Exports {
+  readonly crcs: Map<string, number>;
+  whole: boolean;
+}
+
+/** By architecture: all rpms of a kernel, whatever they are called; worlds have one variant. */
+export function exportsOf(files: Files, { name, buildId }: Loader, variant: string): Map<string, Exports> {
   const prefix = prefixOf(variant, name);
-  const tables = new Map<string, Map<string, number>>();
-  for (const { name, arch, provides } of rpmsOf(state, buildId)) {
-    if (name !== prefix && !name.startsWith(`${prefix}-`)) continue;
-    const table = tables.get(arch) ?? new Map<string, number>();
-    for (const symbol of symbolsIn(provides, 'kernel')) table.set(symbol.name, symbol.crc);
-    tables.set(arch, table);
+  const found = new Map<string, Exports>();
+  const rpms = rpmsOf(files.state, buildId);
+  // Beside -core, what is called as the kernel is empty; and what is there to build with, or a tool, has no modules.
+  const isEmpty = (rpm: string) =>
+    /-(devel|headers)$/.test(rpm) ||
+    (rpm === prefix && rpms.some((other) => other.name === `${prefix}-core`));
+  for (const rpm of rpms) {
+    if (rpm.name !== prefix && !rpm.name.startsWith(`${prefix}-`)) continue;
+    const exports = found.get(rpm.arch) ?? { crcs: new Map(), whole: true };
+    found.set(rpm.arch, exports);
+    if (!isLost(rpm, files))
+      for (const symbol of symbolsIn(rpm.provides, 'kernel')) exports.crcs.set(symbol.name, symbol.crc);
+    else if (!isEmpty(rpm.name)) exports.whole = false;
   }
-  return tables;
+  return found;
 }
 
 /** Architectures that a kmod has modules for. Tools for others, such as 32-bit ones, are no modules. */
@@ -65,19 +84,21 @@ export function modulesOn(state: State, { name, buildId }: Loader): string[] {
 /** One kmod on one architecture. */
 interface Side {
   readonly name: string;
-  /** None of its rpms is for this variant of the kernel. */
-  readonly other: boolean;
+  /** None of its rpms is for this variant of the kernel, or one of them cannot be read. */
+  readonly untold: boolean;
   readonly kernel: readonly Symbol[];
   readonly needs: readonly Symbol[];
   readonly offers: readonly Symbol[];
 }
 
 /** The rpm of a kmod named like its package is for the plain kernel where there is one more for each variant. */
-function sideOf(name: string, rpms: readonly Rpm[], variant: string): Side {
+function sideOf(name: string, files: Files, rpms: readonly Rpm[], variant: string): Side {
   const fit = rpms.filter((rpm) => rpms.length === 1 || rpm.name === (variant ? `${name}-${variant}` : name));
+  if (fit.length === 0 || fit.some((rpm) => isLost(rpm, files)))
+    return { name, untold: true, kernel: [], needs: [], offers: [] };
   return {
     name,
-    other: fit.length === 0,
+    untold: false,
     kernel: fit.flatMap(({ requires }) => symbolsIn(requires, 'kernel')),
     needs: fit.flatMap(({ requires }) => symbolsIn(requires, 'ksym')),
     offers: fit.flatMap(({ provides }) => symbolsIn(provides, 'ksym')),
@@ -86,12 +107,13 @@ function sideOf(name: string, rpms: readonly Rpm[], variant: string): Side {
 
 /** How kmods load into a kernel, all of them installed: by name and architecture. */
 export function loadingOf(
-  state: State,
+  files: Files,
   kernel: Loader,
   variant: string,
   kmods: readonly Loader[],
 ): Map<string, Map<string, Loading>> {
-  const tables = exportsOf(state, kernel, variant);
+  const { state } = files;
+  const tables = exportsOf(files, kernel, variant);
   const found = new Map<string, Map<string, Loading>>();
   const all = kmods.map((kmod) => ({
     kmod,
@@ -104,6 +126,7 @@ export function loadingOf(
       .map(({ kmod, rpms }) =>
         sideOf(
           kmod.name,
+          files,
           rpms.filter((rpm) => rpm.arch === arch),
           variant,
         ),
@@ -120,12 +143,13 @@ export function loadingOf(
  * A kernel's symbols come from the kernel and other kmods' from kmods, as rpm has it. What needs a kmod that does not
  * load does not load either.
  */
-function loadingOn(table: Map<string, number> | undefined, sides: readonly Side[]): Map<string, Loading> {
+function loadingOn(table: Exports | undefined, sides: readonly Side[]): Map<string, Loading> {
   const found = new Map<string, Loading>(sides.map((side) => [side.name, byItself(table, side)]));
   const givers = ({ name, crc }: Symbol) =>
     sides.filter(({ offers }) => offers.some((offer) => offer.name === name && offer.crc === crc));
   /** It has none to load by that is known to load: whether that is so for good is as unclear as with them. */
   const goneToo = (need: Symbol) => givers(need).some((giver) => found.get(giver.name)?.gone);
+  const isGiven = (need: Symbol) => givers(need).some((giver) => found.get(giver.name)?.is === 'yes');
   const known = ({ name }: Symbol) => sides.some(({ offers }) => offers.some((offer) => offer.name === name));
   for (let changed = true; changed; ) {
     changed = false;
@@ -136,7 +160,7 @@ function loadingOn(table: Map<string, number> | undefined, sides: readonly Side[
           known(need) && givers(need).every((giver) => giver !== side && found.get(giver.name)?.is === 'no'),
       )
         ? 'no'
-        : side.needs.every(known)
+        : side.needs.every(isGiven)
           ? 'yes'
           : 'unknown';
       if (is === 'yes') continue;
@@ -147,9 +171,13 @@ function loadingOn(table: Map<string, number> | undefined, sides: readonly Side[
   return found;
 }
 
-function byItself(table: Map<string, number> | undefined, { other, kernel }: Side): Loading {
-  if (other || !table?.size || kernel.length === 0) return { is: 'unknown', gone: false };
-  const gone = kernel.filter(({ name }) => !table.has(name)).length;
-  const fits = kernel.every(({ name, crc }) => table.get(name) === crc);
-  return { is: fits ? 'yes' : 'no', gone: gone === kernel.length };
+function byItself(table: Exports | undefined, { untold, kernel }: Side): Loading {
+  if (untold || !table?.crcs.size || kernel.length === 0) return { is: 'unknown', gone: false };
+  const { crcs, whole } = table;
+  const gone = kernel.filter(({ name }) => !crcs.has(name)).length;
+  const fits = kernel.every(({ name, crc }) => crcs.get(name) === crc);
+  const others = kernel.some(({ name, crc }) => crcs.has(name) && crcs.get(name) !== crc);
+  // What is not there may be in an rpm that cannot be read: only another CRC tells then.
+  const is = fits ? 'yes' : whole || others ? 'no' : 'unknown';
+  return { is, gone: is === 'no' && gone === kernel.length };
 }

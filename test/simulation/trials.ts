@@ -1,6 +1,7 @@
 /** What builds of the gate's really showed, each architecture by itself: from the hub's tasks, logs and build roots alone. */
 import type { State, Task } from '../../src/sim/state.ts';
 import { TASK, tagById } from '../../src/sim/state.ts';
+import { isNth } from './draw.ts';
 import type { Clock } from './held.ts';
 
 /**
@@ -48,13 +49,7 @@ export function createTrials(
       for (const task of open) {
         if (task.completion === null) continue;
         open.delete(task);
-        const trial = trialOf(
-          state,
-          task,
-          packages,
-          clock,
-          unreadable !== null && task.id % unreadable === 0,
-        );
+        const trial = trialOf(state, task, packages, clock, isNth(unreadable, task.id));
         const key = `${trial.source} ${trial.arch}`;
         found.set(key, [...(found.get(key) ?? []), trial]);
       }
@@ -82,10 +77,13 @@ function trialOf(
   );
   const kernel = ids.size === 1 ? ([...ids][0] ?? null) : null;
   const said = task.files.get('build.log')?.content ?? '';
+  const rootLog = task.files.get('root.log')?.content ?? '';
   const what = () => {
     if (task.state === TASK.CANCELED) return 'nothing';
     if (task.state === TASK.CLOSED) return kernel === null ? 'nothing' : 'fine';
     if (isUnreadable) return 'trouble';
+    // It wants one kernel that there is not: another try finds no other.
+    if (kernel === null && /No matching package to install: 'kernel\S* = /.test(rootLog)) return 'nothing';
     return kernel !== null && /\.c:\d+:\d+: error: /.test(said) ? 'own' : 'trouble';
   };
   return {

@@ -6,9 +6,9 @@
  */
 import type { Gate, Kmod, Order, Run, Waiver } from '../../src/core/model.ts';
 import { type Build, matches, type State } from '../../src/sim/state.ts';
-import { type Clock, LOOK } from './held.ts';
+import { type Clock, LOOK, listingsIn } from './held.ts';
 import { type Pass, type References, referencesFor, type Worth } from './passed.ts';
-import { exportsOf, type Is, type Loader, type Loading, loadingOf } from './symbols.ts';
+import { exportsOf, type Files, type Is, type Loader, type Loading, loadingOf } from './symbols.ts';
 import type { Trial, Trials } from './trials.ts';
 import { buildTagOf, type Compiles, expectedOf, plainNvr } from './truth.ts';
 
@@ -49,6 +49,7 @@ export interface Said {
 
 export interface Case {
   readonly state: State;
+  readonly files: Files;
   readonly clock: Clock;
   readonly compiles: Compiles;
   readonly trials: Trials;
@@ -79,11 +80,11 @@ interface Cell {
 }
 
 function truthIn(one: Case) {
-  const { state, clock, compiles, trials, passes, gate, subject, at } = one;
+  const { state, files, clock, compiles, trials, passes, gate, subject, at } = one;
   const tag = buildTagOf(state, gate);
   const loadings = new Map<number, Map<string, Map<string, Loading>>>();
   const loads = (kernel: Build, { kmod, arch }: Cell): Loading => {
-    const known = loadings.get(kernel.id) ?? loadingOf(state, of(kernel), gate.variant, subject.kmods);
+    const known = loadings.get(kernel.id) ?? loadingOf(files, of(kernel), gate.variant, subject.kmods);
     loadings.set(kernel.id, known);
     return known.get(kmod.name)?.get(arch) ?? { is: 'unknown', gone: false };
   };
@@ -173,15 +174,24 @@ function isWaived({ subject, gate, at, isNext }: Case, what: string, how: 'may' 
 /** Since when it is held, by verdicts: a retry begins anew. */
 function heldSince({ subject: { orders }, at, before }: Case): number | undefined {
   const retry = orders.findLast((order) => order.kind === 'retry' && order.at <= at)?.at ?? 0;
-  const other = before.findLastIndex(({ verdict, at }) => verdict !== 'hold' || at < retry);
+  const other = before.findLastIndex(({ verdict, at }) => verdict !== 'hold' || at < retry - UNNOTED);
   return before[other + 1]?.at;
 }
 
 /** Whether a run's time was over when it was judged or, where that was a hold, held: what is not known then stays so. */
 function isLate(one: Case): boolean {
+  if (hasLeft(one)) return true;
   const { longest_run } = one.gate.policy;
   const judged = heldSince(one) ?? one.at;
   return longest_run !== null && judged >= startOf(one, judged) + longest_run - LOOK;
+}
+
+/** Whether another gate has moved the kernel on: one that only observes judges by what it has then. */
+function hasLeft({ gate, state, clock, subject, at }: Case): boolean {
+  const tag = state.tags.find(({ name }) => name === gate.watch);
+  if (gate.mode !== 'observe' || !tag) return false;
+  const stays = listingsIn(state, tag, clock).filter(({ build }) => build.id === subject.kernel.id);
+  return !stays.some(({ since, till }) => since <= at && till > at);
 }
 
 /** When a run began, or began anew. */
@@ -214,28 +224,39 @@ function isHeldOut(one: Case, end: 'block' | 'promote'): boolean {
 
 // ---- the stablelist, and advisory kmods -----------------------------------------------------------------
 
-/** How many kernels that may be the baseline have a listed symbol that this one has not, or with another CRC. */
-function promiseIn(one: Case): 'kept' | 'broken' | 'either' {
-  const { gate, state, subject, passes } = one;
+/**
+ * Whether the listed symbols are those of the kernels that may be the baseline. `either`: that depends on which of them it
+ * is; `unknown`: rpms that cannot be read may have what is missing.
+ */
+function promiseIn(one: Case): 'kept' | 'broken' | 'either' | 'unknown' {
+  const { gate, files, subject, passes } = one;
   if (gate.stablelist?.effect !== 'block') return 'kept';
   const { symbols } = gate.stablelist;
-  const now = exportsOf(state, of(subject.kernel), gate.variant);
-  const isKept = (old: Build) =>
-    [...exportsOf(state, of(old), gate.variant)].every(([arch, table]) =>
-      (symbols[arch] ?? symbols['*'] ?? []).every(
-        (symbol) => !table.has(symbol) || table.get(symbol) === now.get(arch)?.get(symbol),
-      ),
-    );
+  const now = exportsOf(files, of(subject.kernel), gate.variant);
+  const isKept = (old: Build): Is => {
+    const told = [...exportsOf(files, of(old), gate.variant)].flatMap(([arch, before]) => {
+      const after = now.get(arch);
+      return (symbols[arch] ?? symbols['*'] ?? []).map((symbol): Is => {
+        const [then, is] = [before.crcs.get(symbol), after?.crcs.get(symbol)];
+        if (then === undefined) return before.whole ? 'yes' : 'unknown';
+        if (is === undefined) return after?.whole === false ? 'unknown' : 'no';
+        return then === is ? 'yes' : 'no';
+      });
+    });
+    return told.includes('no') ? 'no' : told.includes('unknown') ? 'unknown' : 'yes';
+  };
   // Which kernel it is measured by is the gate's choice: the newest of all, the newest that kept it, or the newest that the
   // gate has not blocked: another gate may have let that into the same tag.
   const { question } = truthIn(one);
   const all = { fine: () => true, shown: () => true };
-  const kept = { fine: (pass: Pass) => isKept(pass.kernel), shown: () => false };
+  const kept = { fine: (pass: Pass) => isKept(pass.kernel) === 'yes', shown: () => false };
   const own = { fine: ({ how }: Pass) => how !== 'kept', shown: () => false };
   const found = [all, kept, own].map((worth) => referencesFor(passes, question, worth));
-  const answers = found.flatMap(({ kernels }) => kernels).map(isKept);
-  if (answers.every((kept) => kept)) return 'kept';
-  return answers.some((kept) => kept) || found.some(({ orNone }) => orNone) ? 'either' : 'broken';
+  const answers = new Set(found.flatMap(({ kernels }) => kernels).map(isKept));
+  const orNone = found.some((references) => references.orNone);
+  if (answers.size === 0 || (answers.size === 1 && answers.has('yes'))) return 'kept';
+  if (answers.size > 1 || orNone) return 'either';
+  return answers.has('no') ? 'broken' : 'unknown';
 }
 
 // ---- P: what passes -------------------------------------------------------------------------------------
@@ -251,8 +272,12 @@ export function wrongPromotion(one: Case): string | undefined {
     unattributed: policy.unattributed === 'pass' || heldOut,
   };
   const required = subject.kmods.filter((kmod) => kmod.required);
-  if (promiseIn(one) === 'broken' && !isWaived(one, 'stablelist', 'may'))
-    return 'P: it breaks the stablelist';
+  const promise = promiseIn(one);
+  const wrong = heldOut ? ['broken'] : ['broken', 'unknown'];
+  if (wrong.includes(promise) && !isWaived(one, 'stablelist', 'may'))
+    return promise === 'broken'
+      ? 'P: it breaks the stablelist'
+      : 'H: nothing can show that it keeps the stablelist';
   for (const kmod of required) {
     if (isWaived(one, kmod.name, 'may')) continue;
     const cells = truth.cellsOf(kmod);
@@ -366,7 +391,8 @@ export function wrongBlock(one: Case): string | undefined {
   const { gate, subject } = one;
   const { policy } = gate;
   const truth = truthIn(one);
-  if (promiseIn(one) !== 'kept' && !isWaived(one, 'stablelist', 'must')) return undefined;
+  const promise = isWaived(one, 'stablelist', 'must') ? 'kept' : promiseIn(one);
+  if (promise === 'broken' || promise === 'either') return undefined;
   const required = subject.kmods.filter((kmod) => kmod.required && !isWaived(one, kmod.name, 'must'));
   const cells = required.flatMap(truth.cellsOf);
   const reasons = cells.map((cell) => mayBlame(one, truth, cell));
@@ -389,7 +415,8 @@ export function wrongBlock(one: Case): string | undefined {
     .some((some) => some.every((cell) => isKnownGood(one, truth, cell)));
   if (isHeldOut(one, 'promote') && !isProven) return undefined;
   // Where all is waived, or nothing is required, nothing was proven, and that holds.
-  if (isHeldOut(one, 'block') && (unclear.length > 0 || cells.length === 0)) return undefined;
+  const untold = promise === 'unknown' || unclear.length > 0 || cells.length === 0;
+  if (isHeldOut(one, 'block') && untold) return undefined;
   const [some] = unclear;
   const why = some ? `; nothing shows how ${some.kmod.nvr} is on ${some.arch}` : '';
   return `${some ? 'H' : 'B'}: it newly breaks none of ${required.map(({ nvr }) => nvr).join(', ') || 'nothing'}${why}`;

@@ -4,12 +4,12 @@ import { type Checker, createChecker, type Violation } from './checker.ts';
 import { GATE_USER } from './draw.ts';
 import type { Watched, Watcher } from './play.ts';
 
-export function watch({ drawn, store, entries: journal, clock = (at) => at }: Watched): Watcher {
+export function watch({ gates, unreadable, store, entries: journal, clock = (at) => at }: Watched): Watcher {
   const checker = createChecker({
-    gates: drawn.gates,
+    gates,
     gateUser: GATE_USER,
     installation: () => store.installation,
-    unreadable: drawn.unreadable,
+    unreadable,
   });
   let told = 0;
   const look = async (which: keyof Checker, { state, now }: World): Promise<string[]> => {
