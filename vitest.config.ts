@@ -1,6 +1,28 @@
 import { defineConfig } from 'vitest/config';
 
+/** They measure what their process holds, or what it has not loaded yet: no other file may have used it. */
+const ALONE = [
+  'test/btf/hostile.test.ts',
+  'test/config/stablelist.test.ts',
+  'test/symbols/hostile.test.ts',
+  'test/symbols/image.test.ts',
+  'test/symbols/payload.test.ts',
+  'test/symbols/unpack.test.ts',
+];
+
 export default defineConfig({
-  // Many tests wait for real servers: two files at a time, whatever the machine has.
-  test: { include: ['test/**/*.test.ts'], maxWorkers: 2, testTimeout: 30_000, hookTimeout: 30_000 },
+  test: {
+    // Many tests wait for real servers: two files at a time, whatever the machine has.
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'alone', include: ALONE } },
+      // To load the source and its libraries anew takes longer than most files do.
+      {
+        extends: true,
+        test: { name: 'shared', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false },
+      },
+    ],
+  },
 });

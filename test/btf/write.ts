@@ -14,13 +14,17 @@ export interface Written {
 
 /** @param stringsStart of a module: how long the strings of its vmlinux are */
 export function writeBtf(types: readonly Written[], order: Order = 'little', stringsStart = 0): Buffer {
-  const strings = [stringsStart === 0 ? '' : 'first'];
+  const first = stringsStart === 0 ? '' : 'first';
+  let strings = `${first}\0`;
+  const offsets = new Map([[first, stringsStart]]);
   const text = (it: string): number => {
     if (it === '') return 0;
-    const known = strings.indexOf(it);
-    if (known < 0) strings.push(it);
-    const before = strings.slice(0, known < 0 ? -1 : known);
-    return stringsStart + before.reduce((sum, { length }) => sum + length + 1, 0);
+    const known = offsets.get(it);
+    if (known !== undefined) return known;
+    const offset = stringsStart + strings.length;
+    offsets.set(it, offset);
+    strings += `${it}\0`;
+    return offset;
   };
   const words = types.flatMap(({ kind, name = '', count = 0, flag = false, value = 0, more = [] }) => [
     text(name),
@@ -28,7 +32,7 @@ export function writeBtf(types: readonly Written[], order: Order = 'little', str
     value,
     ...more.map((it) => (typeof it === 'string' ? text(it) : it)),
   ]);
-  const stringBytes = Buffer.from(strings.map((it) => `${it}\0`).join(''));
+  const stringBytes = Buffer.from(strings);
   const header = [24, 0, 4 * words.length, 4 * words.length, stringBytes.length];
   const bytes = Buffer.alloc(4 + 4 * (header.length + words.length));
   const [u16, u32] =

@@ -121,15 +121,24 @@ describe.skipIf(!kerberized())('a hub that wants a ticket', () => {
     });
   });
   test('a KDC that does not answer is not waited for longer than for a call', async () => {
-    const other = kdc.keytab('kmod-gate-at-night');
+    const settings = { keytab: kdc.keytab('kmod-gate-at-night') };
     kdc.pause();
-    const start = performance.now();
-    await expect(whoAmI({ keytab: other, timeout: 300 })).rejects.toMatchObject({
+    let waits = true;
+    const patient = whoAmI({ ...settings, timeout: 60_000 })
+      .catch(() => {})
+      .finally(() => {
+        waits = false;
+      });
+    const first = hub;
+    await expect(whoAmI({ ...settings, timeout: 300 })).rejects.toMatchObject({
       kind: 'unavailable',
       message: 'login: no Kerberos ticket within 300 ms; see krb5.conf, and the network',
     });
-    expect(performance.now() - start).toBeLessThan(2_000);
+    // Who has more time is at it still.
+    expect(waits).toBe(true);
     kdc.resume();
+    await patient;
+    await first?.close();
   });
   test('a principal that is not in the keytab is told', async () => {
     await expect(whoAmI({ keytab, principal: 'release-manager@KMODGATE.TEST' })).rejects.toMatchObject({

@@ -130,7 +130,7 @@ function tagName({ state }: World, tag: XmlValue | undefined) {
   return state.tags.find(({ id }) => id === tag)?.name;
 }
 
-test(`${RUNS} runs through a bad network`, { timeout: 180_000 }, async () => {
+test(`${RUNS} runs through a bad network`, { timeout: 600_000 }, async () => {
   const seeds = Array.from({ length: RUNS }, (_, i) => i + 1);
   const struck: Struck[] = [];
   const failures: string[] = [];

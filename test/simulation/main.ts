@@ -5,7 +5,7 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { histogram, numberAbove } from './command.ts';
 import { TROUBLES } from './draw.ts';
 import { MISHAPS } from './network.ts';
-import { patched } from './patched.ts';
+import { openSource } from './patched.ts';
 import { PATCHES } from './patches.ts';
 import { type Played, play } from './play.ts';
 import { shrink } from './shrink.ts';
@@ -90,16 +90,17 @@ async function searchPlant(index: number): Promise<Search> {
   });
   if (!patch) return say('no such plant');
   try {
-    const world = await patched(patch);
+    const source = await openSource();
     try {
+      const playPatched = await source.patched(patch);
       for (let seed = 1; seed <= SEARCHED; seed++) {
-        const [violation] = (await world.play(String(seed))).violations;
+        const [violation] = (await playPatched(String(seed))).violations;
         if (!violation || (await play(String(seed), { watch })).violations.length > 0) continue;
         const other = patch.seed === String(seed) ? '' : `, not ${patch.seed}`;
         return say(`seed ${seed}${other}: ${violation}`, true);
       }
     } finally {
-      await world.close();
+      await source.close();
     }
     return say(`not seen in ${SEARCHED} seeds`);
   } catch (error) {

@@ -25,9 +25,14 @@ export interface Patch {
   readonly seed: string;
 }
 
-/** Plays with the source as it is patched, until it is closed. */
-export interface Patched {
-  play(seed: string): Promise<Played>;
+/** The source as it stands on disk, to be loaded with one patch after the other. */
+export interface Source {
+  /**
+   * Load the simulation, patched: what a change reaches anew, and nothing else. Rejects where a text to change is not
+   * there, or more than once.
+   * @returns plays with the source as it is patched
+   */
+  patched(patch: Pick<Patch, 'finding' | 'changes'>): Promise<(seed: string) => Promise<Played>>;
   close(): Promise<void>;
 }
 
@@ -36,11 +41,12 @@ const ROOT = fileURLToPath(
   new URL(import.meta.url.includes('/build/sim/') ? '../../../../' : '../../', import.meta.url),
 );
 
-/** Load the simulation anew, patched. Rejects where a text to change is not there, or more than once. */
-export async function patched({ finding, changes }: Pick<Patch, 'finding' | 'changes'>): Promise<Patched> {
+/** Loads nothing yet. */
+export async function openSource(): Promise<Source> {
   // Nothing but this needs it, and it takes a second to load.
   const { createViteServer } = await import('vitest/node');
-  const left = new Set(changes);
+  let patch: Pick<Patch, 'finding' | 'changes'> = { finding: 'none', changes: [] };
+  const left = new Set<Change>();
   const server = await createViteServer({
     root: ROOT,
     configFile: false,
@@ -54,13 +60,13 @@ export async function patched({ finding, changes }: Pick<Patch, 'finding' | 'cha
         enforce: 'pre',
         transform(code, id) {
           let text = code;
-          for (const change of changes) {
+          for (const change of patch.changes) {
             if (id !== ROOT + change.file) continue;
             left.delete(change);
             const parts = text.split(change.from);
             if (parts.length !== 2)
               throw new Error(
-                `plant ${finding}: ${change.file} has ${parts.length - 1} times, not once: ${change.from}`,
+                `plant ${patch.finding}: ${change.file} has ${parts.length - 1} times, not once: ${change.from}`,
               );
             text = parts.join(change.to);
           }
@@ -69,15 +75,27 @@ export async function patched({ finding, changes }: Pick<Patch, 'finding' | 'cha
       },
     ],
   });
-  try {
-    const load = async <T>(file: string) => (await server.ssrLoadModule(`/test/simulation/${file}`)) as T;
-    const { play } = await load<typeof import('./play.ts')>('play.ts');
-    const { watch } = await load<typeof import('./watch.ts')>('watch.ts');
-    const [unused] = left;
-    if (unused) throw new Error(`plant ${finding}: ${unused.file} is nothing that a world needs`);
-    return { play: (seed) => play(seed, { watch }), close: () => server.close() };
-  } catch (error) {
-    await server.close();
-    throw error;
-  }
+  const load = async <T>(file: string) => (await server.ssrLoadModule(`/test/simulation/${file}`)) as T;
+  /** The files of a patch, and all that imports them, are loaded again when they are wanted next. */
+  const forget = () => {
+    const { moduleGraph } = server.environments.ssr;
+    for (const { file } of patch.changes)
+      for (const module of moduleGraph.getModulesByFile(ROOT + file) ?? [])
+        moduleGraph.invalidateModule(module);
+  };
+  return {
+    async patched(next) {
+      forget();
+      patch = next;
+      forget();
+      left.clear();
+      for (const change of patch.changes) left.add(change);
+      const { play } = await load<typeof import('./play.ts')>('play.ts');
+      const { watch } = await load<typeof import('./watch.ts')>('watch.ts');
+      const [unused] = left;
+      if (unused) throw new Error(`plant ${patch.finding}: ${unused.file} is nothing that a world needs`);
+      return (seed) => play(seed, { watch });
+    },
+    close: () => server.close(),
+  };
 }

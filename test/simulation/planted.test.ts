@@ -1,6 +1,6 @@
 /** A bug planted for each promise: a checker that does not see it is worth nothing. */
-import { describe, expect, test } from 'vitest';
-import { patched } from './patched.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSource, type Source } from './patched.ts';
 import { PATCHES } from './patches.ts';
 import { PLANTED } from './plants.ts';
 import { play } from './play.ts';
@@ -22,18 +22,29 @@ describe('a planted bug is seen', () => {
 });
 
 describe('a mistake that is put back into the source is seen', () => {
+  let source: Source;
+  beforeAll(async () => {
+    source = await openSource();
+  });
+  afterAll(() => source.close());
+
   test.each(PATCHES)('$finding: $what', { timeout: 60_000 }, async (patch) => {
-    const world = await patched(patch);
-    const { violations } = await world.play(patch.seed);
-    await world.close();
+    const playPatched = await source.patched(patch);
+    const { violations } = await playPatched(patch.seed);
     expect(violations).not.toEqual([]);
+  });
+
+  test('and nothing once it is gone again', async () => {
+    const patch = PATCHES.at(-1);
+    const playClean = await source.patched({ finding: 'none', changes: [] });
+    expect((await playClean(patch?.seed ?? '1')).violations).toEqual([]);
   });
 
   test('and one that is nowhere there any more is told', async () => {
     const [patch] = PATCHES;
     const [change] = patch?.changes ?? [];
     if (!patch || !change) return;
-    const gone = patched({ ...patch, changes: [{ ...change, from: 'no such text' }] });
+    const gone = source.patched({ ...patch, changes: [{ ...change, from: 'no such text' }] });
     await expect(gone).rejects.toThrow('0 times, not once');
   });
 });
