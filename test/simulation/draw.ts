@@ -101,21 +101,20 @@ export function draw(random: Random): Drawn {
     ['x86_64', 'aarch64', 's390x'],
   ]);
   const gates = drawGates(random.fork('gates'), arches);
-  const kmods = drawKmods(random.fork('kmods'), { kernels, arches, gates });
+  const plain = drawKmods(random.fork('kmods'), { kernels, arches, gates });
+  const kmods = withLayouts(random.fork('layouts'), plain, kernels);
   const stormEnds = random.int(2, 12) * HOUR;
   const scenario = drawScenario(random.fork('scenario'), { kernels, kmods, arches, gates, stormEnds });
   const weather = drawWeather(random.fork('weather'));
   const logs = random.fork('logs');
   const rpms = random.fork('rpms');
-  // Not where kmods have 32-bit tools (finding simu-4).
-  const isTold = kmods.every(({ userspace = [] }) => userspace.length === 0);
   return {
     scenario,
     gates,
     signer: drawSigner(random.fork('signer')),
     unreadable: {
       logs: logs.chance(0.1) ? logs.int(2, 4) : null,
-      rpms: isTold && rpms.chance(0.25) ? rpms.int(3, 40) : null,
+      rpms: rpms.chance(0.25) ? rpms.int(3, 40) : null,
     },
     pace: {
       every: random.int(20, 180) * MINUTE,
@@ -179,6 +178,17 @@ function drawKernels(random: Random): Kernel[] {
 const PARTS = ['kernel-kvm', 'kernel-extra', 'kernel-modules-wireless'];
 
 const hex = (crc: number): string => `0x${crc.toString(16).padStart(8, '0')}`;
+
+/** Some makers have an rpm for each of several kernels, as kmodtool makes them, each with the CRCs of that kernel. */
+function withLayouts(random: Random, kmods: readonly Kmod[], kernels: readonly Kernel[]): Kmod[] {
+  const named = kernels.filter(({ nvr }) => !nvr.includes(',draft_')).map(({ nvr }) => nvr);
+  return kmods.map((kmod) => {
+    const alone = Object.keys({ ...kmod.exports, ...kmod.needs }).length === 0;
+    const built_for = random.some(named, 0.6);
+    if (!random.chance(0.12) || !alone || kmod.imports.length === 0 || built_for.length === 0) return kmod;
+    return { ...kmod, built_for };
+  });
+}
 
 function drawKmods(random: Random, { kernels, arches, gates }: Omit<Cast, 'kmods'>): Kmod[] {
   // Where a gate names architectures, kmods are for all of them, since it builds for those all the same.

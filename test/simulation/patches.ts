@@ -294,6 +294,16 @@ export const PATCHES: readonly Patch[] = [
     seed: '3',
   },
   {
+    finding: 'several kernels',
+    what: 'of rpms for several kernels the first one is judged',
+    changes: change(
+      'src/kabi/kmod.ts',
+      'if (named) return { parts: named, builtFor: [] };',
+      'if (named) return { parts: parts.slice(0, 1), builtFor: [] };',
+    ),
+    seed: '10',
+  },
+  {
     finding: 'observed',
     what: 'a kernel that was only observed is forgotten when the gate enforces',
     changes: change(VERDICT, "return mode === 'enforce';", "return mode === 'enforce' && !closing;"),

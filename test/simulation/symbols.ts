@@ -86,13 +86,31 @@ interface Side {
   readonly name: string;
   /** None of its rpms is for this variant of the kernel, or one of them cannot be read. */
   readonly untold: boolean;
+  /** None of its rpms can be installed with this kernel. */
+  readonly refused?: boolean;
   readonly kernel: readonly Symbol[];
   readonly needs: readonly Symbol[];
   readonly offers: readonly Symbol[];
 }
 
-/** The rpm of a kmod named like its package is for the plain kernel where there is one more for each variant. */
-function sideOf(name: string, files: Files, rpms: readonly Rpm[], variant: string): Side {
+/** What rpms of kernels provide and those of kmods for one kernel alone require: what `uname -r` prints. */
+const unamesOf = (deps: readonly Dep[]): string[] =>
+  deps.flatMap(({ name, version }) => (name === 'kernel-uname-r' ? [version] : []));
+
+/**
+ * The rpm of a kmod named like its package is for the plain kernel where there is one more for each variant. Of rpms for one
+ * kernel each only that for this one can be installed.
+ * @param unames of the kernel, on this architecture; null where that cannot be told
+ */
+function sideOf(
+  name: string,
+  files: Files,
+  rpms: readonly Rpm[],
+  variant: string,
+  unames: readonly string[] | null,
+): Side {
+  if (rpms.some(({ requires }) => unamesOf(requires).length > 0))
+    return sideForKernel(name, files, rpms, unames);
   const fit = rpms.filter((rpm) => rpms.length === 1 || rpm.name === (variant ? `${name}-${variant}` : name));
   if (fit.length === 0 || fit.some((rpm) => isLost(rpm, files)))
     return { name, untold: true, kernel: [], needs: [], offers: [] };
@@ -103,6 +121,19 @@ function sideOf(name: string, files: Files, rpms: readonly Rpm[], variant: strin
     needs: fit.flatMap(({ requires }) => symbolsIn(requires, 'ksym')),
     offers: fit.flatMap(({ provides }) => symbolsIn(provides, 'ksym')),
   };
+}
+
+function sideForKernel(
+  name: string,
+  files: Files,
+  rpms: readonly Rpm[],
+  unames: readonly string[] | null,
+): Side {
+  const nothing = { name, kernel: [], needs: [], offers: [] };
+  if (!unames || rpms.some((rpm) => isLost(rpm, files))) return { ...nothing, untold: true };
+  const [fit] = rpms.filter(({ requires }) => unamesOf(requires).some((uname) => unames.includes(uname)));
+  if (!fit) return { ...nothing, untold: false, refused: true };
+  return { ...nothing, untold: false, kernel: symbolsIn(fit.requires, 'kernel') };
 }
 
 /** How kmods load into a kernel, all of them installed: by name and architecture. */
@@ -121,6 +152,13 @@ export function loadingOf(
     rpms: rpmsOf(state, kmod.buildId),
   }));
   for (const arch of new Set(all.flatMap(({ arches }) => arches))) {
+    const naming = rpmsOf(state, kernel.buildId).filter(
+      (rpm) => rpm.arch === arch && unamesOf(rpm.provides).length > 0,
+    );
+    // What cannot be read does not tell which kernel it is.
+    const unames = naming.some((rpm) => isLost(rpm, files))
+      ? null
+      : naming.flatMap((rpm) => unamesOf(rpm.provides));
     const sides = all
       .filter(({ arches }) => arches.includes(arch))
       .map(({ kmod, rpms }) =>
@@ -129,6 +167,7 @@ export function loadingOf(
           files,
           rpms.filter((rpm) => rpm.arch === arch),
           variant,
+          unames,
         ),
       );
     for (const [name, loading] of loadingOn(tables.get(arch), sides)) {
@@ -171,7 +210,8 @@ function loadingOn(table: Exports | undefined, sides: readonly Side[]): Map<stri
   return found;
 }
 
-function byItself(table: Exports | undefined, { untold, kernel }: Side): Loading {
+function byItself(table: Exports | undefined, { untold, refused, kernel }: Side): Loading {
+  if (refused && table?.crcs.size) return { is: 'no', gone: false };
   if (untold || !table?.crcs.size || kernel.length === 0) return { is: 'unknown', gone: false };
   const { crcs, whole } = table;
   const gone = kernel.filter(({ name }) => !crcs.has(name)).length;
