@@ -2,6 +2,7 @@
  * Why a kernel breaks kmods, by the types of both kernels: looked for behind all else, one run at a time, since a verdict
  * needs none of it, and types are much to hold.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { findCauses } from '../btf/causes.ts';
 import type { KernelBtfs } from '../btf/graph.ts';
 import { type Btf, readBtf } from '../btf/reader.ts';
@@ -165,6 +166,8 @@ async function explainArch(
     const types = await typesFor(context, kernel, arch);
     if (types.btf === null) return types.later && !last ? 'later' : untold(arch, nvr, types.why);
     pair.push(readBtf(types.btf, types.file));
+    // Each takes the processor for a while: whoever waits comes first.
+    await breathe();
   }
   const [was, is] = pair;
   if (!was || !is) throw new Error('two kernels have types');
