@@ -4,7 +4,7 @@ import { nameOf, type ToldCauses, type ToldError } from '../btf/told.ts';
 import type { Entry, Verdict } from '../core/model.ts';
 import { describeError, moment, plural, span } from '../core/wording.ts';
 import { isUnsure, sizesOf, type Wording, wordsOf } from '../report/causes.ts';
-import { briefly } from '../report/journal.ts';
+import { briefly, someOf } from '../report/journal.ts';
 import {
   BLAME_SHOWN,
   type BlameReport,
@@ -235,15 +235,14 @@ function causeSection({ arch, baseline, why, causes, more, kmods, errors, change
   if (why !== null) return html`${head}<p class="quiet">It cannot be told: ${why}</p>`;
   if (causes.length === 0) return html`${head}<p class="quiet">No declaration is found that did.</p>`;
   const named = changelog?.candidates ?? [];
-  const rows = causes.slice(0, CAUSES_SHOWN).map((cause, i) => [
-    html`<b class="tight">${nameOf(cause)}</b>`,
-    html`<div>${wordsOf(cause).map(changeLine)}<span class="quiet">${sizesOf(cause)}</span></div>`,
-    kmods
-      .filter((kmod) => kmod.causes.includes(i))
-      .map(({ kmod }) => kmod)
-      .join(', '),
-    `${cause.symbols}${isUnsure(cause) ? `, and ${cause.unchanged} that did not change` : ''}`,
-  ]);
+  const rows = causes
+    .slice(0, CAUSES_SHOWN)
+    .map((cause, i) => [
+      html`<b class="tight">${nameOf(cause)}</b>`,
+      html`<div>${wordsOf(cause).map(changeLine)}<span class="quiet">${sizesOf(cause)}</span></div>`,
+      someOf(kmods.flatMap((kmod) => (kmod.causes.includes(i) ? [kmod.kmod] : []))),
+      `${cause.symbols}${isUnsure(cause) ? `, and ${cause.unchanged} that did not change` : ''}`,
+    ]);
   const rest = causes.length - rows.length + more;
   const ways = kmods.flatMap(({ kmod, way, causes: [first] }) => {
     const cause = causes[first ?? -1];

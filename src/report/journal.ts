@@ -69,7 +69,7 @@ export function describeShown(shown: SymbolsShown): string {
 }
 
 /** The first few of many names. */
-const someOf = (names: readonly string[]): string =>
+export const someOf = (names: readonly string[]): string =>
   names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 
 function describeEvidence(evidence: readonly SymbolEvidence[]): string {
