@@ -100,14 +100,14 @@ const unamesOf = (deps: readonly Dep[]): string[] =>
 /**
  * The rpm of a kmod named like its package is for the plain kernel where there is one more for each variant. Of rpms for one
  * kernel each only that for this one can be installed.
- * @param unames of the kernel, on this architecture; null where that cannot be told
+ * @param unames of the kernel, on this architecture
  */
 function sideOf(
   name: string,
   files: Files,
   rpms: readonly Rpm[],
   variant: string,
-  unames: readonly string[] | null,
+  unames: readonly string[],
 ): Side {
   if (rpms.some(({ requires }) => unamesOf(requires).length > 0))
     return sideForKernel(name, files, rpms, unames);
@@ -123,14 +123,9 @@ function sideOf(
   };
 }
 
-function sideForKernel(
-  name: string,
-  files: Files,
-  rpms: readonly Rpm[],
-  unames: readonly string[] | null,
-): Side {
+function sideForKernel(name: string, files: Files, rpms: readonly Rpm[], unames: readonly string[]): Side {
   const nothing = { name, kernel: [], needs: [], offers: [] };
-  if (!unames || rpms.some((rpm) => isLost(rpm, files))) return { ...nothing, untold: true };
+  if (rpms.some((rpm) => isLost(rpm, files))) return { ...nothing, untold: true };
   const [fit] = rpms.filter(({ requires }) => unamesOf(requires).some((uname) => unames.includes(uname)));
   if (!fit) return { ...nothing, untold: false, refused: true };
   return { ...nothing, untold: false, kernel: symbolsIn(fit.requires, 'kernel') };
@@ -152,13 +147,10 @@ export function loadingOf(
     rpms: rpmsOf(state, kmod.buildId),
   }));
   for (const arch of new Set(all.flatMap(({ arches }) => arches))) {
-    const naming = rpmsOf(state, kernel.buildId).filter(
-      (rpm) => rpm.arch === arch && unamesOf(rpm.provides).length > 0,
+    // The rpms that cannot be read are called after the same release as the others.
+    const unames = rpmsOf(state, kernel.buildId).flatMap((rpm) =>
+      rpm.arch === arch ? unamesOf(rpm.provides) : [],
     );
-    // What cannot be read does not tell which kernel it is.
-    const unames = naming.some((rpm) => isLost(rpm, files))
-      ? null
-      : naming.flatMap((rpm) => unamesOf(rpm.provides));
     const sides = all
       .filter(({ arches }) => arches.includes(arch))
       .map(({ kmod, rpms }) =>
