@@ -12,8 +12,8 @@ const ALONE = [
 
 export default defineConfig({
   test: {
-    // Many tests wait for real servers: two files at a time, whatever the machine has.
-    maxWorkers: 2,
+    // Many tests wait for real servers: three files at a time keep two cores busy, and no more whatever the machine has.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [
