@@ -449,10 +449,12 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     if (gate.mode === 'observe') say(4, `${id} changes a tag, and gate ${gate.name} only observes`);
     if (write.kind === 'tag' && gate.on_pass.tag.includes(write.tag))
       judgePromotion(view, gate, run, askedAt, say);
-    const again = run.intents.some(
-      (one) =>
-        one.id !== id && one.askedAt < askedAt && one.write.kind === 'tag' && one.write.tag === write.tag,
-    );
+    const again =
+      write.kind === 'tag' &&
+      run.intents.some(
+        (one) =>
+          one.id !== id && one.askedAt < askedAt && one.write.kind === 'tag' && one.write.tag === write.tag,
+      );
     // What was moved on from a pass tag is not to be put there again; else it is over, and nobody took it.
     const moved = movedByHand(hubOf(state), gate, run, askedAt, again ? undefined : 'moved on');
     if (moved) say(7, `${id} is asked although ${moved}`);
