@@ -1,6 +1,7 @@
 /** `kmod-gate check` and `kmod-gate diff`: kernels and kmods compared by their symbols, with no Koji needed. */
 import type { Config } from '../config/config.ts';
 import { compareKernels, compareKmods, type KernelDifference } from '../kabi/compare.ts';
+import { damageIn } from '../kabi/kernel.ts';
 import { forKernel } from '../kabi/kmod.ts';
 import type { KernelSymbols, Kmod } from '../kabi/model.ts';
 import {
@@ -80,13 +81,15 @@ export interface CheckOptions extends PromiseOptions, HubOptions, ShowOptions {
 export async function check(output: Output, options: CheckOptions): Promise<boolean> {
   const beside: Beside = { passed: [], unread: [] };
   const named = await readArguments(options);
-  const kernel = await kernelOf(named.kernel, options, beside, named.kmods);
-  const promised = await readPromise(options, options.arch ?? kernel.arch);
+  const alone = await kernelOf(named.kernel, options, beside, named.kmods);
+  const promised = await readPromise(options, options.arch ?? alone.arch);
   if (promised && !promised.list?.exports && !options.baseline)
     throw new CheckError(
       `${promised.list ? '--stablelist' : '--severities'} tells what must not change: name with --baseline since when`,
     );
-  const baseline = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
+  const first = options.baseline && (await kernelOf(named.baseline, options, beside, named.kmods));
+  const kernel = first ? whole(alone, first, 'the baseline', beside) : alone;
+  const baseline = first && whole(first, alone, 'the kernel', beside);
   const known = beside.unread.length;
   const found = await kmodsOf(named.kmods, kernel, options, beside);
   const { kmods, others } = forKernel(found, kernel);
@@ -165,8 +168,9 @@ export async function diff(
 ): Promise<boolean> {
   const beside: Beside = { passed: [], unread: [] };
   const [old, young] = [await readKernelArgument(older), await readKernelArgument(newer)];
-  const before = await kernelOf(old, options, beside);
-  const after = await kernelOf(young, options, beside);
+  const [was, is] = [await kernelOf(old, options, beside), await kernelOf(young, options, beside)];
+  const before = whole(was, is, 'the newer kernel', beside);
+  const after = whole(is, was, 'the older kernel', beside);
   const promised = await readPromise(options, options.arch ?? after.arch);
   const isPromised = promisedIn(promised, before.symbols, after.symbols);
   const difference = knownOf(compareKernels(before.symbols, after.symbols, isPromised), before, after);
@@ -182,6 +186,14 @@ export async function diff(
   const isFine = promised ? isTolerated(promised, before.symbols) : () => false;
   const altered = [difference, promise?.sinceList].flatMap((it) => (it ? alteredIn(it) : []));
   return altered.every(isFine);
+}
+
+/** A kernel beside another one: where that shows that one of its rpms is damaged, not all is known of it, and that is told. */
+function whole(kernel: Kernel, other: Kernel, name: string, beside: Beside): Kernel {
+  const damage = damageIn(kernel.silent ?? [], kernel.symbols, { symbols: other.symbols, name });
+  if (damage === undefined || kernel.partial !== undefined) return kernel;
+  beside.unread.push({ file: damage.split(' ')[0] ?? '', problem: damage });
+  return { ...kernel, partial: damage };
 }
 
 /** What is known of a difference where a kernel may export more than is known. */

@@ -11,7 +11,7 @@ import { createFetch } from '../koji/download.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
 import type { KernelTypes } from '../reconciler/context.ts';
 import { typesOfBuild } from '../reconciler/kerneltypes.ts';
-import { type Lose, readKernel, readKmodRpms, type SymbolSource } from '../reconciler/rpms.ts';
+import { type Lose, readKernel, readKmodRpms, type SymbolSource, silentIn } from '../reconciler/rpms.ts';
 import { CheckError } from './error.ts';
 import { countText, type Kind, type Unread } from './folder.ts';
 
@@ -35,7 +35,7 @@ const FILE = /\.(rpm|ko|gz|xz|zst|bz2|lzma|symvers|modversions)$/;
 export async function kernelOnHub(
   ref: string,
   options: HubOptions & { readonly variant: string },
-): Promise<KernelSymbols & KernelKind> {
+): Promise<KernelSymbols & KernelKind & { readonly silent: readonly string[] }> {
   const { arch, variant } = options;
   assertBuild(ref);
   return withHub(options, async (source) => {
@@ -45,7 +45,8 @@ export async function kernelOnHub(
     const { tables, variant: own, siblings } = read;
     const [symbols, rpms, partial] = [tables.get(arch), read.rpms.get(arch), read.partial.get(arch)];
     const beside = { ...(rpms && { rpms }), ...(partial !== undefined && { partial }) };
-    if (symbols && symbols.size > 0) return { arch, variant: own, siblings, symbols, ...beside };
+    if (symbols && symbols.size > 0)
+      return { arch, variant: own, siblings, symbols, silent: silentIn(read, arch), ...beside };
     if (partial !== undefined)
       throw new CheckError(`${ref}: nothing tells its symbols for ${arch}: ${partial}`);
     const there = [...tables].filter(([, table]) => table.size > 0).map(([name]) => name);

@@ -30,8 +30,9 @@ export interface Told {
   readonly config: () => Promise<Config>;
 }
 
-/** A kernel, and the variants that its build makes, where it is one on the hub. */
-export type Kernel = KernelSymbols & Partial<Pick<KernelKind, 'siblings'>>;
+/** A kernel; the variants that its build makes, where it is one on the hub; and the names of its rpms that give no symbol. */
+export type Kernel = KernelSymbols &
+  Partial<Pick<KernelKind, 'siblings'>> & { readonly silent?: readonly string[] };
 
 /** What was found beside what was asked for; it grows as things are read. */
 export interface Beside {
@@ -220,7 +221,8 @@ export async function kernelOf(
     ...(onlyImages ? [`only its own file is there, which tells nothing of modules${MEND}`] : []),
     ...(unread.length > 0 ? [`${unread.length} of its files could not be read`] : []),
   ];
-  return why.length > 0 ? { ...kernel, partial: why.join('; ') } : kernel;
+  const silent = all.flatMap(({ rpm, exports }) => (rpm && exports.size === 0 ? [rpm.name] : []));
+  return { ...kernel, silent, ...(why.length > 0 && { partial: why.join('; ') }) };
 }
 
 const MEND = ': name its Module.symvers or symvers.gz for all that it exports';

@@ -27,6 +27,29 @@ export function combineKernel(parts: readonly KernelPart[]): KernelSymbols {
   return { arch, variant: common(parts, 'variant'), symbols, ...beside };
 }
 
+/** An rpm that gave so many symbols, and gives none, is damaged: they do not all go at once. */
+const MANY = 1000;
+
+/**
+ * Why a kernel may export more than is known: one of its rpms gives no symbol, and its namesake of another kernel gives
+ * thousands. Those that other rpms give here have only moved.
+ * @param silent names of the rpms of the kernel that give no symbol
+ * @param other what the other kernel exports, and how it is called
+ */
+export function damageIn(
+  silent: readonly string[],
+  now: SymbolTable,
+  other: { readonly symbols: SymbolTable; readonly name: string },
+): string | undefined {
+  for (const name of silent) {
+    const gave = [...other.symbols.values()].filter(({ provider }) => provider === name);
+    const moved = gave.filter((symbol) => now.has(symbol.name)).length;
+    if (gave.length >= MANY && moved < gave.length / 2)
+      return `${name} provides no symbol, and that of ${other.name} provided ${gave.length}`;
+  }
+  return undefined;
+}
+
 /** What its rpms say beside symbols: those that are called as the kernel or as a part of it. */
 function rpmsOf(parts: readonly KernelPart[], arch: string | null): KernelRpms | undefined {
   const rpms = parts.flatMap(({ name, packaging }) =>

@@ -1,5 +1,6 @@
 /** What the rpms of kernels and kmods say of symbols and kernels, read from their headers on the hub once ever. */
 import type { KernelRef } from '../core/model.ts';
+import { damageIn } from '../kabi/kernel.ts';
 import type { KernelKind, KmodRpm } from '../kabi/kmod.ts';
 import type { ExportedSymbol, SymbolTable } from '../kabi/model.ts';
 import { type KernelRpms, kernelRpms, packagingOf } from '../kabi/requires.ts';
@@ -92,9 +93,6 @@ export async function readKernel(
   };
 }
 
-/** An rpm that gave so many symbols, and gives none, is damaged: they do not all go at once. */
-const MANY = 1000;
-
 /**
  * The same kernel, partial also where an rpm gives no symbol whose namesake of another kernel gives thousands. Those that
  * other rpms give here have only moved.
@@ -105,19 +103,20 @@ export function besideAnother(
   { nvr }: Pick<KernelRef, 'nvr'>,
 ): BuiltKernel {
   const partial = new Map(kernel.partial);
-  for (const [arch, names] of kernel.names) {
-    const now = kernel.tables.get(arch) ?? new Map();
-    const giving = new Set([...now.values()].map(({ provider }) => provider));
-    const others = [...(tables.get(arch)?.values() ?? [])];
-    for (const name of names) {
-      if (giving.has(name) || partial.has(arch)) continue;
-      const gave = others.filter(({ provider }) => provider === name);
-      const moved = gave.filter((symbol) => now.has(symbol.name)).length;
-      if (gave.length >= MANY && moved < gave.length / 2)
-        partial.set(arch, `${name} provides no symbol, and that of ${nvr} provided ${gave.length}`);
-    }
+  for (const [arch, now] of kernel.tables) {
+    const damage = damageIn(silentIn(kernel, arch), now, {
+      symbols: tables.get(arch) ?? new Map(),
+      name: nvr,
+    });
+    if (damage !== undefined && !partial.has(arch)) partial.set(arch, damage);
   }
   return { ...kernel, partial };
+}
+
+/** The names of a kernel's rpms that give no symbol. */
+export function silentIn({ tables, names }: Pick<BuiltKernel, 'tables' | 'names'>, arch: string): string[] {
+  const giving = new Set([...(tables.get(arch)?.values() ?? [])].map(({ provider }) => provider));
+  return [...(names.get(arch) ?? [])].filter((name) => !giving.has(name));
 }
 
 /** The architectures of rpms. */

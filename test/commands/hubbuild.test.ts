@@ -19,6 +19,19 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** The symbols of the small hub's kernels and kmods, in files. */
 const small = (name: string) => fileURLToPath(new URL(`../sim/small/${name}`, import.meta.url));
 
+/** What a command tells of a hub of its own. */
+async function toldOf(
+  world: Scenario,
+  command: (output: Output, config: () => Promise<Config>) => Promise<boolean>,
+) {
+  const server = await serveWorld(createWorld(world));
+  try {
+    return await told((output) => command(output, async () => hubConfig(server.url)));
+  } finally {
+    await server.close();
+  }
+}
+
 describe('builds on the hub', () => {
   let server: WorldServer;
   /** kmod-beta is built for rt too, against a kernel that has none of the CRCs. */
@@ -229,17 +242,6 @@ describe('a build on the hub of which an rpm cannot be read', () => {
       }),
     };
   };
-  async function toldOf(
-    world: Scenario,
-    command: (output: Output, config: () => Promise<Config>) => Promise<boolean>,
-  ) {
-    const server = await serveWorld(createWorld(world));
-    try {
-      return await told((output) => command(output, async () => hubConfig(server.url)));
-    } finally {
-      await server.close();
-    }
-  }
   const ofKernel = (nvr: string) => scenario((kernel) => (kernel.nvr === nvr ? { unreadable: [WIFI] } : {}));
   const checking = (options: Partial<CheckOptions>) => (output: Output, config: () => Promise<Config>) =>
     check(output, { kernel: [OLD], kmods: [GAMMA, ALPHA], json: false, config, ...options });
@@ -327,5 +329,49 @@ describe('a build on the hub of which an rpm cannot be read', () => {
     expect(text).toMatch(/^changed +2 +0 +1 +incompatible *$/m);
     const all = await toldOf(world, checking({ kmods: kmods.slice(1) }));
     expect(all.text).toMatch(/^needs-gamma +2 +1 +0 +incompatible *$/m);
+  });
+});
+
+describe('an rpm of a kernel that gives no symbol, and whose namesake gives a thousand', () => {
+  const EXTRA = 'kernel-modules-extra';
+  const many = Array.from({ length: 1000 }, (_, i) => ({
+    ...{ name: `m_${i}`, crc: '0x00000001', rpm: EXTRA, vmlinux: false },
+  }));
+  /** @param damaged the kernel whose rpm gives none */
+  const scenario = (damaged: string): Scenario => {
+    const { kernels, kmods, ...rest } = loadScenario(SMALL);
+    return {
+      ...rest,
+      kernels: kernels.map((kernel) => ({
+        ...{ ...kernel, built: true },
+        ...(kernel.nvr === damaged ? { others: [EXTRA] } : { symbols: [...kernel.symbols, ...many] }),
+      })),
+      kmods: kmods.map((of) => ({ ...of, imports: [...of.imports, { name: 'm_7', crc: '0x00000001' }] })),
+    };
+  };
+  const ALPHA = 'kmod-alpha-1.0-1.el9';
+
+  test('of the kernel: what it gave is not gone, and that is told last', async () => {
+    const { text, error } = await toldOf(scenario(NEW), (output, config) =>
+      check(output, { kernel: [NEW], baseline: [OLD], kmods: [ALPHA], json: false, config }),
+    );
+    expect((error as UnreadError).problems).toEqual([
+      `${EXTRA} provides no symbol, and that of the baseline provided 1000`,
+    ]);
+    expect(text).toMatch(
+      /^kmod-alpha-1\.0-1\.el9 +4 +1 +0 +inconclusive +the kernel may have what it misses/m,
+    );
+    expect(text).toContain(' 0 added, 0 removed,');
+    expect(text).not.toContain('gone');
+  });
+  test.each([
+    [OLD, '0 added, 1 removed,'],
+    [NEW, '0 added, 0 removed,'],
+  ])('diff, %s is damaged: neither new nor gone', async (damaged, counts) => {
+    const { text, error } = await toldOf(scenario(damaged), (output, config) =>
+      diff(output, [OLD, NEW], { json: false, config }),
+    );
+    expect(error).toBeInstanceOf(UnreadError);
+    expect(text).toContain(counts);
   });
 });
