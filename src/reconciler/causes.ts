@@ -109,13 +109,16 @@ interface Kernels {
 /** Of both kernels, or why they cannot be had. */
 type Changelogs = NewLines | { readonly why: string };
 
-/** A hub that has no changelog any more explains as much as there is without. */
+/** Where the hub cannot tell them, the rest is explained all the same. */
 async function readChangelogs({ hub }: Context, before: KernelRef, after: KernelRef): Promise<Changelogs> {
-  const answers = await hub.readAll([before, after].map(({ id }) => koji.getChangelogEntries(id)));
-  const [old, young] = answers;
-  const lost = answers.find((answer) => !answer.ok);
-  if (lost && !lost.ok) return { why: lost.error.message };
-  return newLines(unwrap(old), unwrap(young));
+  try {
+    const answers = await hub.readAll([before, after].map(({ id }) => koji.getChangelogEntries(id)));
+    const [old, young] = answers.map(unwrap);
+    return newLines(old ?? [], young ?? []);
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    return { why: error.message };
+  }
 }
 
 /** So many lines of a changelog are told. */

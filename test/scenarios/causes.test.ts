@@ -129,6 +129,21 @@ describe('the causes of a blocked kernel', () => {
     expect(text).toContain(`kmod-gamma: ${message}`);
   });
 
+  test('are told where the hub has no changelog', async () => {
+    const { typesOf } = typeServer();
+    const scenario = (small: Scenario): Scenario => ({
+      ...small,
+      hub: { ...small.hub, lacks: [...small.hub.lacks, 'getChangelogEntries'] },
+    });
+    await play({}, { typesOf, scenario });
+    expect((await told()).causes).toMatchObject([
+      {
+        why: null,
+        changelog: { lines: 0, candidates: [], gap: expect.stringContaining('getChangelogEntries') },
+      },
+    ]);
+  });
+
   test('are looked for behind the verdict: types that never come do not delay it', async () => {
     stage = await setStage({
       gate: { strategy: 'symbols', build: null },
