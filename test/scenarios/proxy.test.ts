@@ -16,7 +16,7 @@ const RUNS = 200;
 const AT_ONCE = 32;
 const REPOS = ['wait', 'pin', 'sidetag'] as const;
 const KMODS = ['kmod-alpha', 'kmod-beta', 'kmod-gamma'];
-/** The gate's patience with one call, in milliseconds: stalls use it up. A machine that is ten times busier answers in it. */
+/** The gate's patience with one call, in milliseconds: stalls use it up, and a busy machine needs it to answer. */
 const TIMEOUT = 1_000;
 const PROXY = { rate: 0.15, most: 2, delay: 100 };
 /** Simulated, in minutes: failures are spaced, and a run in which many meet is long. */
