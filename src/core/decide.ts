@@ -24,6 +24,10 @@ export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
 function decideByFacts(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run } = seen;
   if (run.closing) return { state: run.closing.why, writes: [] };
+  if (seen.entry === null && !seen.moves.some(({ tag }) => tag === gate.watch)) {
+    const why = `gate ${gate.name} watches ${gate.watch} now, and ${run.kernel.nvr} never was there`;
+    return standDown(pace, seen, { how: 'cancelled', why });
+  }
   const taken = takenOver(gate, seen);
   if (taken) return standDown(pace, seen, { how: 'taken-over', why: taken });
   const cancel = run.orders.find(({ kind }) => kind === 'cancel');
@@ -50,6 +54,8 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread && !late) return { state: 'reads symbols', writes: [], wantsSymbols: true };
   const isOver = late || isOut(gate, seen);
+  // It ended within its time: a gate that was away for long must not judge before it has read that.
+  if (isOver && seen.ended) return { state: 'reads what its builds have come to', writes: [] };
   if (isOver || kmods.every((kmod) => kmod.state === 'judged')) {
     const found = verdictOf(gate, run, now, kmods);
     // A stablelist may be broken, kmod or no kmod.

@@ -21,6 +21,8 @@ export interface Observation extends TagsSeen {
   readonly newest: number;
   /** What could not be read of the run so far, and why. */
   readonly unread: readonly string[];
+  /** Whether tasks of the run have ended, and what they have come to is still to be read. */
+  readonly ended: boolean;
   /** Null where nothing is built. */
   readonly buildTag: BuildTag | null;
   /** Tags into which another kernel of the package is on its way, by this gate's or another one's hand. */

@@ -169,7 +169,7 @@ async function goOn(context: Context, gate: Gate, run: Run): Promise<void> {
 /** One look at a run. Returns `again` after something was done, else when to look next. */
 async function look(context: Context, gate: Gate, before: Run): Promise<'again' | number | undefined> {
   const { store, now, want, pace } = context;
-  const lostUntil = await settle(context, before);
+  const { lostUntil, ended } = await settle(context, before);
   // A retry is there for kmods that were mended: their newest builds count.
   const retry = lastRetry(before);
   // A run that an older version began was chosen without baselines.
@@ -179,7 +179,7 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
     if (kmods.length > 0) await store.select(before, kmods, now());
   }
   const run = (await store.run(before.id)) ?? before;
-  const seen = await observe(context, gate, run);
+  const seen = { ...(await observe(context, gate, run)), ended };
   const decision = decide(gate, pace, seen);
   if (decision.wantsSymbols) want(symbolsKey(gate.name, run.kernel.id));
   if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));

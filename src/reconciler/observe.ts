@@ -14,7 +14,7 @@ import { repoKey, symbolsKey, taskKey } from './keys.ts';
  * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
  * @throws HubError
  */
-export async function observe(context: Context, gate: Gate, run: Run): Promise<Observation> {
+export async function observe(context: Context, gate: Gate, run: Run): Promise<Omit<Observation, 'ended'>> {
   const { store, now, ahead, user } = context;
   const { kernel } = run;
   const newest = await store.newestFact();

@@ -14,11 +14,11 @@ import { movesIn } from './observe.ts';
 
 /**
  * Bring the open intents of a run up to date, as far as their replies and receipts tell; what ended tasks have come to is
- * read apart (follow.ts). Returns when the next lost one may be looked for.
+ * read apart (follow.ts).
  */
-export async function settle(context: Context, run: Run): Promise<number | undefined> {
+export async function settle(context: Context, run: Run): Promise<Settled> {
   const open = run.intents.filter((intent) => !intent.ending);
-  await findEnded(context, open);
+  const ended = await findEnded(context, open);
   for (const intent of open.filter(({ write, receipt }) => write.kind === 'request-repo' && receipt))
     await followRepo(context, run, intent);
   for (const intent of open.filter(({ write, receipt }) => receipt && isDoneByReply(write))) {
@@ -30,7 +30,15 @@ export async function settle(context: Context, run: Run): Promise<number | undef
   const due = lost.filter(({ askedAt }) => askedAt + patience <= now);
   if (due.length > 0) await findLost(context, run, due);
   const later = lost.filter((intent) => !due.includes(intent)).map(({ askedAt }) => askedAt + patience);
-  return later.length > 0 ? Math.min(...later) : undefined;
+  return { ended, ...(later.length > 0 && { lostUntil: Math.min(...later) }) };
+}
+
+/** What is left of the open intents of a run. */
+export interface Settled {
+  /** Whether tasks have ended, and what they have come to is still to be read. */
+  readonly ended: boolean;
+  /** When the next lost one may be looked for; absent: none is lost. */
+  readonly lostUntil?: number;
 }
 
 /** Tasks and repos are followed to their end; anything else is done when it is answered. */
@@ -38,14 +46,18 @@ function isDoneByReply({ kind }: Write): boolean {
   return kind !== 'scratch-build' && kind !== 'rebuild' && kind !== 'tag' && kind !== 'request-repo';
 }
 
-/** Tasks that have ended, or of which the hub does not say so, want to be read. */
-async function findEnded({ together, want }: Context, open: readonly Intent[]): Promise<void> {
+/** Tasks that have ended, or of which the hub does not say so, want to be read. Returns whether any has surely ended. */
+async function findEnded({ together, want }: Context, open: readonly Intent[]): Promise<boolean> {
   const running = open.flatMap(({ receipt }) => receipt?.task ?? []);
+  let ended = false;
   const answers = await together.readAll(running.map((task) => koji.getTaskInfo(task)));
   for (const [i, id] of running.entries()) {
     const answer = answers[i];
-    if (!answer?.ok || !answer.value || hasEnded(answer.value.state)) want(taskKey(id));
+    const isOver = answer?.ok === true && (!answer.value || hasEnded(answer.value.state));
+    if (isOver || !answer?.ok) want(taskKey(id));
+    if (isOver) ended = true;
   }
+  return ended;
 }
 
 /** The build that a write tags: the run's kernel, or its baseline. */

@@ -359,6 +359,23 @@ describe('a person wins', () => {
     expect(at(900_000).verdict).toBeUndefined();
     expect(at(100_000).verdict?.verdict).toBe('hold');
   });
+  test('a gate that watches another tag now has nothing to do with a kernel that never was there', () => {
+    const gate: Gate = { ...GATE, watch: 'elsewhere' };
+    const of = (moves: readonly TagMove[], entry: number | null) =>
+      told(decide(gate, { poll: POLL }, seen({}, { moves: [came('gate', 'tagger', 7), ...moves], entry })));
+    expect(of([], null)).toBe(
+      `closed (cancelled): gate c9s watches elsewhere now, and ${KERNEL.nvr} never was there`,
+    );
+    const visit = [came('elsewhere', 'alice', 9), left('elsewhere', 'alice', 10)];
+    expect(of(visit, null)).toBe('closed (taken-over): taken out of elsewhere by alice');
+  });
+  test('a run whose time is over waits for what has ended to be read, and judges by that', () => {
+    const gate: Gate = { ...GATE, policy: { ...GATE.policy, longest_run: 900_000 } };
+    const late = (ended: boolean) => decide(gate, { poll: POLL }, seen({ startedAt: 50_000 }, { ended }));
+    expect(late(true)).toMatchObject({ state: 'reads what its builds have come to', writes: [] });
+    expect(late(true).verdict).toBeUndefined();
+    expect(late(false).verdict).toBeDefined();
+  });
   test('a person is not taken for another gate that has tagged it before', () => {
     const otherGates = [strict({ kind: 'tag', tag: 'blocked' })];
     const at = (...moves: TagMove[]) => told(ask(seen({}, { ...history(moves), otherGates })));

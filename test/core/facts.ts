@@ -206,6 +206,7 @@ export function seen(facts: Timed<Partial<Run>> = {}, world: Partial<Observation
     ahead: 0,
     newest: 0,
     unread: [],
+    ended: false,
     run: run(facts),
     tags: ['gate'],
     moves: [came('gate', 'tagger', 7)],

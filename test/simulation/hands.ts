@@ -52,7 +52,7 @@ function differs(
     const last = changes.at(-1);
     if (last?.by === me && !isAsked(run, name, last.is, last.at)) continue;
     const own = changes.filter(({ by, is, at }) => by === me && isAsked(run, name, is, at));
-    const left = own.at(-1)?.is ?? (name === gate.watch || run.tags.includes(name));
+    const left = own.at(-1)?.is ?? ((name === gate.watch && stays.length > 0) || run.tags.includes(name));
     // Where it had failed before anybody may tidy up: that is nothing of this run's.
     const leftover = own.length === 0 && gate.on_fail.tag.includes(name);
     const should = left && (!leftover || stands !== undefined);
