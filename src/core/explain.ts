@@ -1,5 +1,6 @@
 /** Whose causes are worth looking for in the kernel's types: pure. */
 import type { KernelRef, Run } from './model.ts';
+import { ownEvidence } from './trial.ts';
 
 /** Where to look: with which kernel to compare, and on which architectures. */
 export interface ToExplain {
@@ -36,10 +37,7 @@ function troublesOf({ symbols, intents }: Run): Map<string, Set<string>> {
       if (answer === 'incompatible' && changed.count > 0) add(arch, kmod);
   for (const { arch, listed } of symbols?.change?.arches ?? [])
     if (listed?.some(({ after }) => after !== null)) add(arch, 'stablelist');
-  for (const { write, ending } of intents) {
-    if (write.kind !== 'scratch-build' || write.against || !ending || ending.how === 'lost') continue;
-    for (const { arch, errors } of ending.build?.arches ?? [])
-      if (errors.some(({ kind }) => kind === 'source')) add(arch, write.kmod);
-  }
+  for (const { kmod, evidence } of ownEvidence(intents))
+    if (evidence.errors.some(({ kind }) => kind === 'source')) add(evidence.arch, kmod);
   return found;
 }

@@ -47,6 +47,13 @@ export function isAttempt(intent: Intent): intent is Attempt {
   return intent.write.kind === 'scratch-build';
 }
 
+/** What ended scratch builds with the run's own kernel have left, by kmod and architecture, oldest first. */
+export const ownEvidence = (intents: readonly Intent[]) =>
+  intents.filter(isAttempt).flatMap(({ write, ending }) => {
+    const left = write.against || !ending || ending.how === 'lost' ? [] : (ending.build?.arches ?? []);
+    return left.map((evidence) => ({ kmod: write.kmod, evidence }));
+  });
+
 /** Builds, of these in order, of a kmod against a kernel on an architecture on which that was tried before. */
 export const triedAgain = (builds: readonly Attempt['write'][]): Attempt['write'][] =>
   builds.filter((build, i) =>

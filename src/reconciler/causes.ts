@@ -18,7 +18,8 @@ import {
 import { type NewLines, newLines } from '../changelog/lines.ts';
 import { partsOfKernel, rankLines, type Sought } from '../changelog/rank.ts';
 import { toExplain } from '../core/explain.ts';
-import type { Gate, KernelRef, LogError, Run } from '../core/model.ts';
+import type { Gate, KernelRef, Run } from '../core/model.ts';
+import { ownEvidence } from '../core/trial.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import * as koji from '../koji/calls.ts';
 import { HubError, isUnknown, unwrap } from '../koji/hub.ts';
@@ -59,7 +60,7 @@ export function createExplainer(context: Context): () => Promise<void> {
       const told = counts ? await explainRun(context, gate, run, tries >= TRIES) : [];
       if (told !== 'later') {
         const isNews = JSON.stringify(told) !== JSON.stringify(await store.causesOf(run));
-        await store.explain(run, isNews ? told : [], now());
+        await store.explain(run, isNews ? told : [], now(), next.upTo);
         failed.delete(run.id);
       }
     }
@@ -133,12 +134,11 @@ function tellChangelog(found: Changelogs, sought: Sought): ToldChangelog {
 
 /** What the errors of each kmod's newest build on an architecture name. */
 function tellErrors({ intents }: Run, arch: string, btfs: KernelBtfs): ToldError[] {
-  const newest = new Map<string, readonly LogError[]>();
-  for (const { write, ending } of intents) {
-    if (write.kind !== 'scratch-build' || write.against || !ending || ending.how === 'lost') continue;
-    const evidence = ending.build?.arches.find((one) => one.arch === arch);
-    if (evidence) newest.set(write.kmod, evidence.errors);
-  }
+  const newest = new Map(
+    ownEvidence(intents).flatMap(({ kmod, evidence }) =>
+      evidence.arch === arch ? [[kmod, evidence.errors] as const] : [],
+    ),
+  );
   return [...newest].flatMap(([kmod, errors]) =>
     explainErrors(errors, btfs).flatMap(({ error, declared }) =>
       declared?.changed ? [{ kmod, message: error.message, was: declared.was, now: declared.now }] : [],

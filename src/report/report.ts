@@ -19,7 +19,7 @@ import {
 } from '../core/model.ts';
 import { asOf, holdOf } from '../core/people.ts';
 import { isRebuild } from '../core/rebuild.ts';
-import type { Whose } from '../core/trial.ts';
+import { ownEvidence, type Whose } from '../core/trial.ts';
 import { needRebuild } from '../core/verdict.ts';
 import { describeWaiver, describeWrite, moment } from '../core/wording.ts';
 import { blame } from '../kabi/blame.ts';
@@ -340,11 +340,7 @@ function kmodReport(
   const pending = submitted ? 'building' : 'waiting';
   // Of each architecture its newest try: one that was tried by itself says nothing of the others.
   const newest = new Map(
-    attempts.flatMap(({ write, ending }) =>
-      write.against || !ending || ending.how === 'lost'
-        ? []
-        : (ending.build?.arches ?? []).map(({ arch, errors }) => [arch, errors] as const),
-    ),
+    ownEvidence(attempts).map(({ evidence: { arch, errors } }) => [arch, errors] as const),
   );
   const soFar =
     { inconclusive: 'tried again', unattributed: 'tried against the baseline' }[String(finding?.outcome)] ??

@@ -1,14 +1,9 @@
 /** Why symbols changed: what was found of runs, and the types of kernels that it was found in. */
-import { promisify } from 'node:util';
-import { brotliCompress, brotliDecompress } from 'node:zlib';
 import { sql } from 'kysely';
 import { describeCauses, type ToldCauses } from '../btf/told.ts';
-import { PACKING, pack, unpack } from './pack.ts';
+import { pack, packBeside, unpack, unpackBeside } from './pack.ts';
 import { type Base, of } from './record.ts';
 import type { Store } from './store.ts';
-
-const brotli = promisify(brotliCompress);
-const unbrotli = promisify(brotliDecompress);
 
 /** Causes of runs, and types of kernels. */
 export function causeFacts({ db, record }: Base) {
@@ -16,17 +11,17 @@ export function causeFacts({ db, record }: Base) {
     async unexplained() {
       return db
         .selectFrom('run')
-        .select(['id', 'gate', 'build_id as build'])
-        .where(sql<boolean>`unexplained = 1`)
+        .select(['id', 'gate', 'build_id as build', 'unexplained as upTo'])
+        .where(sql<boolean>`unexplained > 0`)
         .orderBy('fact', 'desc')
         .execute();
     },
-    async explain(run, told, at) {
+    async explain(run, told, at, upTo) {
       const lines = told.map(
         (one) => ({ at, kind: 'causes', ...of(run), text: describeCauses(one) }) as const,
       );
       await record(lines, async (tx, fact) => {
-        await sql`UPDATE run SET unexplained = 0 WHERE id = ${run.id}`.execute(tx);
+        await sql`UPDATE run SET unexplained = 0 WHERE id = ${run.id} AND unexplained <= ${upTo}`.execute(tx);
         if (told.length > 0)
           await tx
             .insertInto('explanation')
@@ -57,10 +52,10 @@ export function causeFacts({ db, record }: Base) {
         .where('build_id', '=', build)
         .where('arch', '=', arch)
         .execute();
-      return unbrotli(row.types);
+      return unpackBeside(row.types);
     },
     async keepKernelTypes(build, arch, types, at) {
-      const row = { build_id: build, arch, types: await brotli(types, PACKING), used_at: at };
+      const row = { build_id: build, arch, types: await packBeside(types), used_at: at };
       await db
         .insertInto('kernel_types')
         .values(row)

@@ -399,7 +399,7 @@ const migrations: Record<string, Migration> = {
         .alterTable('run')
         .addColumn('unexplained', 'integer', (c) => c.notNull().defaultTo(0))
         .execute();
-      await sql`CREATE INDEX run_unexplained ON run (fact) WHERE unexplained = 1`.execute(db);
+      await sql`CREATE INDEX run_unexplained ON run (fact) WHERE unexplained > 0`.execute(db);
       await db.schema
         .createTable('explanation')
         .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))

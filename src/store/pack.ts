@@ -1,5 +1,12 @@
 /** Text that is much, packed. */
-import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
+import { promisify } from 'node:util';
+import {
+  brotliCompress,
+  brotliCompressSync,
+  brotliDecompress,
+  brotliDecompressSync,
+  constants,
+} from 'node:zlib';
 
 /** How text is packed: the best that still is quick. */
 export const PACKING = { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } };
@@ -11,3 +18,9 @@ export function pack(value: unknown): Uint8Array {
 
 /** What was packed. */
 export const unpack = (packed: Uint8Array): unknown => JSON.parse(brotliDecompressSync(packed).toString());
+
+const compress = promisify(brotliCompress);
+const decompress = promisify(brotliDecompress);
+/** The same of what is large, in a thread beside the event loop, as it is. */
+export const packBeside = (data: string | Uint8Array): Promise<Uint8Array> => compress(data, PACKING);
+export const unpackBeside = (packed: Uint8Array): Promise<Buffer> => decompress(packed);

@@ -56,8 +56,8 @@ export function createRecorder(
 }
 
 /** What is recorded of a run a change in the kernel's source may explain. */
-export async function wantExplained(tx: Tx, run: string): Promise<void> {
-  await sql`UPDATE run SET unexplained = 1 WHERE id = ${run}`.execute(tx);
+export async function wantExplained(tx: Tx, run: string, fact: number): Promise<void> {
+  await sql`UPDATE run SET unexplained = ${fact} WHERE id = ${run}`.execute(tx);
 }
 
 /** Facts that concern every run. */

@@ -49,7 +49,7 @@ export interface Tables {
      * gate let the kernel through, once a live one has changed tags.
      */
     passed: Generated<number | null>;
-    /** Mark: 1 while the newest that a change in the kernel's source may explain was recorded after `explanation`. */
+    /** Mark: the newest fact that a change in the kernel's source may explain; 0 once that was looked at. */
     unexplained: Generated<number>;
     /** When what only it needs was taken away; null: it has all. */
     pruned_at: Generated<number | null>;

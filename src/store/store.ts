@@ -108,8 +108,11 @@ export interface Store {
   end(run: Run, intent: Intent, ending: Ending): Promise<void>;
   /** Record whether a repo holds a baseline of the run. */
   findBaseline(run: Run, baseline: KernelRef, found: BaselineRepo, at: number): Promise<void>;
-  /** Record why symbols changed that a run's kmods need; the newest counts. With none, nothing more is said. */
-  explain(run: Run, told: readonly ToldCauses[], at: number): Promise<void>;
+  /**
+   * Record why symbols changed that a run's kmods need; the newest counts. With none, nothing more is said.
+   * @param upTo as of `unexplained`: what was recorded since is still to be looked at
+   */
+  explain(run: Run, told: readonly ToldCauses[], at: number, upTo: number): Promise<void>;
   /** Keep the types (BTF) of a kernel build for an architecture; again is harmless. */
   keepKernelTypes(build: number, arch: string, types: Uint8Array, at: number): Promise<void>;
   /** Record a verdict in place of the one before, and what it says of each kmod. Throws OvertakenError as `closeRun` does. */
@@ -152,8 +155,11 @@ export interface Store {
   }): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
-  /** Runs of which something was recorded since that a change in the kernel's source may explain; newest first. */
-  unexplained(): Promise<{ id: string; gate: string; build: number }[]>;
+  /**
+   * Runs of which something was recorded that a change in the kernel's source may explain, and that nobody has looked at;
+   * newest first. `upTo`: the newest such fact.
+   */
+  unexplained(): Promise<{ id: string; gate: string; build: number; upTo: number }[]>;
   /** What was last found of a run, by architecture. */
   causesOf(run: Pick<Run, 'id'>): Promise<ToldCauses[]>;
   /** The types of a kernel build, which are kept as long as somebody asks for them. */

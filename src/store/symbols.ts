@@ -1,11 +1,10 @@
 /** What symbols show of runs, and what rpms have and need of them. */
-import { promisify } from 'node:util';
-import { brotliCompress, brotliCompressSync, brotliDecompress, brotliDecompressSync } from 'node:zlib';
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
 import { hasChanged, summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
-import { PACKING, pack, unpack } from './pack.ts';
+import { PACKING, pack, packBeside, unpack, unpackBeside } from './pack.ts';
 import { type Base, of, wantExplained } from './record.ts';
 import type { Tables } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';
@@ -29,9 +28,9 @@ export function symbolFacts({ db, record }: Base) {
         evidence: JSON.stringify(summary),
         detail: pack(shown.kmods),
       };
-      await record([{ at, kind: 'symbols', ...of(run), text: describeShown(summary) }], async (tx) => {
+      await record([{ at, kind: 'symbols', ...of(run), text: describeShown(summary) }], async (tx, fact) => {
         await tx.insertInto('symbol_evidence').values(row).execute();
-        if (hasChanged(summary)) await wantExplained(tx, run.id);
+        if (hasChanged(summary)) await wantExplained(tx, run.id, fact);
       });
     },
     async symbolDetail({ id, symbols }) {
@@ -95,9 +94,7 @@ const DAY = 24 * 3_600_000;
 
 /** What is longer, in characters or packed bytes, is packed and unpacked beside the event loop: a thread's turn costs too. */
 const ASIDE = { text: 64 * 1024, packed: 16 * 1024 };
-const brotli = promisify(brotliCompress);
-const unbrotli = promisify(brotliDecompress);
 export const packAside = async (text: string): Promise<Uint8Array> =>
-  text.length > ASIDE.text ? brotli(text, PACKING) : brotliCompressSync(text, PACKING);
+  text.length > ASIDE.text ? packBeside(text) : brotliCompressSync(text, PACKING);
 const unpackAside = async (packed: Uint8Array): Promise<string> =>
-  (packed.length > ASIDE.packed ? await unbrotli(packed) : brotliDecompressSync(packed)).toString();
+  (packed.length > ASIDE.packed ? await unpackBeside(packed) : brotliDecompressSync(packed)).toString();

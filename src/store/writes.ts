@@ -108,7 +108,7 @@ export function writeFacts({ db, record }: Base) {
             .values({ ...row, fact })
             .execute();
           if (trials.length > 0) await tx.insertInto('trial').values(trials).execute();
-          if (hasErrors(ending)) await wantExplained(tx, run.id);
+          if (hasErrors(ending)) await wantExplained(tx, run.id, fact);
         },
         // It is in the past of those that are measured by this kernel.
         ({ id, kmods, baseline }) =>

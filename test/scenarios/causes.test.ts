@@ -164,6 +164,21 @@ describe('the causes of a blocked kernel', () => {
     expect(Buffer.from(kept ?? []).equals(BTF['6.1.170'])).toBe(true);
   });
 
+  test('are looked for once more where something was recorded while they were', async () => {
+    const { typesOf } = typeServer();
+    const run = await play({}, {});
+    const [first] = await stage.store.unexplained();
+    await stage.store.showSymbols(
+      run,
+      { change: null, stablelist: null, ...run.symbols, kmods: await stage.store.symbolDetail(run) },
+      stage.world.now(),
+    );
+    await stage.store.explain(run, [], stage.world.now(), first?.upTo ?? 0);
+    expect((await stage.store.unexplained()).map(({ id }) => id)).toEqual([run.id]);
+    await stage.restart(undefined, typesOf);
+    expect((await told()).causes).toMatchObject([{ why: null }]);
+  });
+
   test('come late where the types could not be had at first', async () => {
     const { typesOf } = typeServer((_, times) =>
       times < 2 ? { btf: null, why: 'HTTP 503', later: true } : undefined,
