@@ -38,13 +38,15 @@ export function judgementsOf(gate: Judging, run: Run, now: number): Judgement[] 
 
 /**
  * The kernel of a judgement where the kmod was fine with it, or was broken before it. Else what it was measured by: a
- * kernel that passed by a waiver, by the end of a hold or by hand is no baseline for what was broken in it.
+ * kernel that passed by a waiver, by the end of a hold or by hand is no baseline for what was broken in it. One of which
+ * nothing could be said may have been fine, or may have broken the kmod: then both are asked, the older one first, since
+ * that is what the next judgement is known to be measured by.
  */
-function soundOf({ kmod, outcome, kernel, baseline }: Judged): Baseline | undefined {
-  if (outcome === 'ok' || outcome === 'already-broken') return kernel;
+function soundOf({ kmod, outcome, kernel, baseline }: Judged): Baseline[] {
+  if (outcome === 'ok' || outcome === 'already-broken') return [kernel];
   // A stablelist that could not be compared, as the files of its baseline are gone, would never be compared again.
-  if (outcome === 'inconclusive') return kmod === STABLELIST ? kernel : (baseline ?? kernel);
-  return baseline ? { ...baseline, since: baseline.since ?? kernel.nvr } : undefined;
+  if (outcome === 'inconclusive') return kmod === STABLELIST || !baseline ? [kernel] : [baseline, kernel];
+  return baseline ? [{ ...baseline, since: baseline.since ?? kernel.nvr }] : [];
 }
 
 /** What a gate said of a kmod last. */
@@ -72,16 +74,16 @@ export function baselinesOf(
   // only as bad as that one.
   const sound = (judged: Judged) => {
     if (judged.baseline?.id !== kernel) return soundOf(judged);
-    return judged.outcome === 'already-broken' ? undefined : soundOf({ ...judged, baseline: null });
+    return judged.outcome === 'already-broken' ? [] : soundOf({ ...judged, baseline: null });
   };
   const same = passed?.last.kmodBuild === kmodBuild;
   const measure = same && passed.last.outcome === 'already-broken' ? undefined : passed?.fine;
-  const clean = measure && sound(measure);
-  if (clean && same) return [clean];
+  const clean = measure ? sound(measure) : [];
+  if (clean.length > 0 && same) return clean;
   const newest = shipped
-    .map(({ kernel: ref, judged }) => (judged ? sound(judged) : ref))
-    .find((found) => found);
-  const all = [clean, newest ?? (passed && sound(passed.last))].flatMap((one) => one ?? []);
+    .map(({ kernel: ref, judged }) => (judged ? sound(judged) : [ref]))
+    .find((found) => found.length > 0);
+  const all = [...clean, ...(newest ?? (passed ? sound(passed.last) : []))];
   return all.filter(({ id }, i) => all.findIndex((one) => one.id === id) === i);
 }
 

@@ -64,6 +64,11 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
         `held: no kmod in ${gate.kmods.tag} matches the gate's include list; tag one, or mend the list`,
         over,
       );
+    // What is "already broken" may be measured by the kernel that is on its way.
+    const incoming = gate.on_pass.tag.find((tag) => seen.incoming.has(tag));
+    const excused = kmods.some(({ finding }) => finding?.outcome === 'already-broken');
+    if (found.verdict === 'promote' && excused && incoming !== undefined)
+      return wait(`waits for another kernel that is being tagged into ${incoming}`, now + pace.poll);
     return conclude(found);
   }
   const unsought = kmods.find(({ state }) => state === 'unsought')?.against;

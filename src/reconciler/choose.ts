@@ -1,6 +1,6 @@
 /** What a run is about: the kmod builds that it tries, where, and the kernels that they are measured by. */
 import { baselinesOf } from '../core/baseline.ts';
-import type { Gate, KernelBuild, KernelRef, Kmod } from '../core/model.ts';
+import type { Baseline, Gate, KernelBuild, KernelRef, Kmod, Run } from '../core/model.ts';
 import { STABLELIST } from '../core/people.ts';
 import { selectKmods, type TaggedKmod } from '../core/select.ts';
 import * as koji from '../koji/calls.ts';
@@ -49,21 +49,8 @@ export async function choose(
   kernel: KernelBuild,
   held = heldNow(context, gate),
 ): Promise<{ kmods: Kmod[]; baseline: KernelRef | null }> {
-  const { store } = context;
   const chosen = selectKmods(gate, await held.kmods());
-  const shipped = await shippedBy(context, gate, kernel, held);
-  const configured = gate.baseline !== null;
-  const of = (id: number | null) =>
-    store.lastJudged(gate.name, kernel.name, { kernel: id, except: kernel.id });
-  const passed = configured ? undefined : await of(null);
-  const judged = configured ? [] : await Promise.all(shipped.map(({ id }) => of(id)));
-  const measure = (name: string, build: number) =>
-    baselinesOf(
-      build,
-      passed?.get(name),
-      shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name)?.last })),
-      kernel.id,
-    );
+  const { shipped, measure } = await measures(context, gate, kernel, held);
   // A promise that only warns tells of each change once.
   const promised = gate.stablelist?.effect === 'block' ? measure(STABLELIST, 0)[0] : shipped[0];
   const baseline = promised ?? null;
@@ -75,6 +62,43 @@ export async function choose(
     return { ...kmod, ...(expected && { expected }), baselines: measure(kmod.name, kmod.buildId) };
   });
   return { kmods, baseline };
+}
+
+/**
+ * The kmods of a run, measured by what has passed by now, where that is another kernel for one of some that are named: a
+ * kernel may have passed since the run began. Undefined where it is not.
+ * @throws HubError
+ */
+export async function chooseBaselines(
+  context: Choice,
+  gate: Gate,
+  { kernel, kmods }: Run,
+  names: ReadonlySet<string>,
+): Promise<Kmod[] | undefined> {
+  const { measure } = await measures(context, gate, kernel, heldNow(context, gate));
+  const anew = kmods.map((kmod) => ({ ...kmod, baselines: measure(kmod.name, kmod.buildId) }));
+  const idsOf = ({ baselines = [] }: Kmod) => baselines.map(({ id }) => id).join();
+  const differs = anew.some((kmod, i) => names.has(kmod.name) && idsOf(kmod) !== idsOf(kmods[i] ?? kmod));
+  return differs ? anew : undefined;
+}
+
+/** The kernels that have passed, and by which of them each build of a kmod is measured. */
+async function measures(context: Choice, gate: Gate, kernel: KernelBuild, held: TagsHeld) {
+  const { store } = context;
+  const shipped = await shippedBy(context, gate, kernel, held);
+  const configured = gate.baseline !== null;
+  const of = (id: number | null) =>
+    store.lastJudged(gate.name, kernel.name, { kernel: id, except: kernel.id });
+  const passed = configured ? undefined : await of(null);
+  const judged = configured ? [] : await Promise.all(shipped.map(({ id }) => of(id)));
+  const measure = (name: string, build: number): Baseline[] =>
+    baselinesOf(
+      build,
+      passed?.get(name),
+      shipped.map((ref, i) => ({ kernel: ref, judged: judged[i]?.get(name)?.last })),
+      kernel.id,
+    );
+  return { shipped, measure };
 }
 
 /**

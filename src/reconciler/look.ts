@@ -1,8 +1,9 @@
 /** A look at the run of a gate on a kernel: what is true, what that asks for, and doing it. */
-import { judgementsOf } from '../core/baseline.ts';
+import { type Judgement, judgementsOf } from '../core/baseline.ts';
 import { measuredBy } from '../core/cell.ts';
 import { decide } from '../core/decide.ts';
-import { BUILD, type Gate, type KernelBuild, type Run } from '../core/model.ts';
+import type { Observation } from '../core/look.ts';
+import { BUILD, type Found, type Gate, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
 import { compareEvr, isDraft } from '../core/names.ts';
 import { lastRetry } from '../core/people.ts';
 import { newerHead } from '../core/tags.ts';
@@ -13,7 +14,7 @@ import { OvertakenError } from '../store/error.ts';
 import { act } from './act.ts';
 import { findBaselineRepo } from './baseline.ts';
 import { wantCauses } from './causes.ts';
-import { choose } from './choose.ts';
+import { choose, chooseBaselines } from './choose.ts';
 import type { Context } from './context.ts';
 import { isLastTry } from './follow.ts';
 import { repoKey, runKey, symbolsKey } from './keys.ts';
@@ -185,13 +186,42 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
   if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));
   const acts = decision.verdict || decision.closing || decision.writes.length > 0;
   if (!acts) await store.say(gate.name, run.kernel, run.id, decision.state, now());
-  if (decision.verdict) await store.judge(run, decision.verdict, judgementsOf(gate, run, now()), now());
+  if (decision.verdict) {
+    const judgements = judgementsOf(gate, run, now());
+    const kmods = await measuredAnew(context, gate, seen, decision.verdict, judgements);
+    if (kmods) {
+      await store.select(run, kmods, now());
+      return 'again';
+    }
+    await store.judge(run, decision.verdict, judgements, now());
+  }
   if (decision.closing) await close(context, run, { at: now(), ...decision.closing });
   if (decision.writes.length > 0) await act(context, run, decision.writes, seen.newest);
   if (decision.closing) return undefined;
   if (decision.verdict || decision.writes.length > 0) return 'again';
   const wakes = [lostUntil, decision.wakeAt].filter((at) => at !== undefined);
   return wakes.length > 0 ? Math.min(...wakes) : undefined;
+}
+
+/**
+ * A kernel that has passed since the run began may have been fine for what is "already broken" by an older one. Answers the
+ * kmods with what they are measured by now, where that is so; undefined where the verdict stands.
+ */
+async function measuredAnew(
+  context: Context,
+  gate: Gate,
+  { run, tags }: Pick<Observation, 'run' | 'tags'>,
+  { verdict }: Found,
+  judgements: readonly Judgement[],
+): Promise<Kmod[] | undefined> {
+  // What was decided once changes by what persons say.
+  if (verdict !== 'promote' || run.verdict) return undefined;
+  const excused = judgements.filter(({ outcome }) => outcome === 'already-broken').map(({ kmod }) => kmod);
+  if (excused.length === 0) return undefined;
+  // One that comes too late ends as superseded, and is not measured by the newer one.
+  const heads = await passedInto(context, gate, run.kernel);
+  if (newerHead(gate.on_pass.tag, { run, tags, heads })) return undefined;
+  return chooseBaselines(context, gate, run, new Set(excused));
 }
 
 /** A run that is over may be what others wait for: their turn, or the slots that it used. */

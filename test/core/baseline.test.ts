@@ -56,7 +56,13 @@ describe('the baselines of a kmod build', () => {
       '1 since 5.14.0-2',
     ],
     ['it was already broken with the last', said(K2, 'already-broken', K1), shipped(K2), '2'],
-    ['nothing could be said, and a hold ended', said(K2, 'inconclusive', K1), shipped(K2), '1'],
+    ['nothing could be said, and a hold ended', said(K2, 'inconclusive', K1), shipped(K2), '1, 2'],
+    [
+      'nothing could be said, and another gate or a person let it in',
+      undefined,
+      shipped(said(K2, 'inconclusive', K1), K1),
+      '1, 2',
+    ],
     [
       'another gate, or a person, let in what this gate has blocked',
       undefined,

@@ -21,6 +21,7 @@ import {
   NO_BUILDROOT,
   numbered,
   OTHER,
+  past,
   run,
   seen,
   tried,
@@ -82,6 +83,25 @@ describe('trying the kmods', () => {
     expect(told(ask(seen({ intents: [tried('kmod-a', BUILDS), tried('kmod-b', FAILS)] })))).toBe(
       'verdict block',
     );
+  });
+  test('none before it is clear what "already broken" is measured by', () => {
+    const measured = [{ id: OTHER.id, nvr: OTHER.nvr }];
+    const kmods = ['kmod-a', 'kmod-b'].map((name) => ({ ...kmod(name), baselines: measured }));
+    const incoming = new Set(['candidate']);
+    const verdict = (shows: 'builds' | 'fails', last = FAILS, on = incoming) =>
+      told(
+        ask(
+          seen(
+            { kmods, past: [past(shows)], intents: [tried('kmod-a', BUILDS), tried('kmod-b', last)] },
+            { incoming: on },
+          ),
+        ),
+      );
+    expect(verdict('fails', FAILS, new Set())).toBe('verdict promote');
+    expect(verdict('fails')).toBe('waits for another kernel that is being tagged into candidate');
+    expect(verdict('fails', FAILS, new Set(['elsewhere']))).toBe('verdict promote');
+    expect(verdict('fails', BUILDS)).toBe('verdict promote');
+    expect(verdict('builds')).toBe('verdict block');
   });
   test('a gate without kmods holds and says what to do', () => {
     expect(told(ask(seen({ kmods: [] })))).toBe(

@@ -462,3 +462,23 @@ test('a symbol that is wanted of the kernel is not had of a kmod that exports on
   expect(why).toMatch(/kmod-gamma.*pci_clear_master/);
   expect(tags).toEqual(['c9s-blocked']);
 });
+
+// Found by the simulation, seed 91182
+test('a kernel that passed while another one was tried excuses nothing that was fine with it', async () => {
+  const fails = [OLD, NEWEST].map((kernel) => rule({ result: 'fails', kernel }));
+  await set({
+    gate: { ...FINE, ...repo('sidetag'), ...policy({ supersede: 'keep' }) },
+    scenario: all(withNewest(), withRules(...fails)),
+  });
+  stage.hear();
+  complete(NEW);
+  await stage.until(`${NEW} is tried`, () => stage.scratchBuilds('kmod-alpha').length > 0);
+  complete(NEWEST);
+  const begins = async () => stage.store.latestRun('c9s', stage.buildId(NEWEST));
+  await stage.until(`${NEWEST} stands before the gate`, begins);
+  expect((await begins())?.baseline?.nvr).toBe(OLD);
+  const { verdict, why, tags } = await settled(stage, NEWEST);
+  expect(verdict).toBe('block');
+  expect(why).toContain(`it builds against ${NEW}`);
+  expect(tags).toEqual(['c9s-blocked']);
+});
