@@ -9,6 +9,7 @@ import type { Closing, Gate, Order, Run } from './model.ts';
 import { asOf, holdOf, lastRetry } from './people.ts';
 import { quietUntil } from './policy.ts';
 import { describeRebuilds, isBuild, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
+import { tellsOfList } from './symbols.ts';
 import { changeFor, newerHead, planTagChanges, type TagIntent, tagChanges, takenOver } from './tags.ts';
 import { afterHold, needRebuild, reconsider, verdictOf } from './verdict.ts';
 import { describeTagged, describeWrite, describeWrites, moment, plural } from './wording.ts';
@@ -51,7 +52,7 @@ function tryKmods(gate: Gate, pace: Pace, seen: Observation): Decision {
   const kmods = standings(gate, run, now);
   const over = endOf(gate, run);
   const late = isLate(gate, run, now);
-  const unread = (gate.stablelist && !run.symbols) || kmods.some(({ state }) => state === 'unread');
+  const unread = !tellsOfList(gate, run.symbols) || kmods.some(({ state }) => state === 'unread');
   if (unread && !late) return { state: 'reads symbols', writes: [], wantsSymbols: true };
   const isOver = late || isOut(gate, seen);
   // It ended within its time: a gate that was away for long must not judge before it has read that.
@@ -122,6 +123,8 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
     return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
   // What was begun is finished: half of the tags would be neither here nor there.
   const begun = changes.some(({ fact, ending }) => fact > verdict.fact && ending?.how === 'done');
+  if (!begun && gate.stablelist?.effect === 'block' && !tellsOfList(gate, run.symbols))
+    return { state: 'reads symbols: a stablelist was set', writes: [], wantsSymbols: true };
   const other = begun && verdict.verdict === 'promote' ? undefined : reconsider(gate, run, now);
   if (other) return conclude(other);
   const stops = cancelsFor(run, now, activeOf(run));

@@ -36,7 +36,7 @@ export function replay(gate: Gate, run: Run, now: number): Replayed {
   const known = found.filter(({ state }) => state === 'judged');
   const unknown = found.filter((kmod) => !known.includes(kmod)).map(({ kmod }) => kmod.name);
   const missing = unlisted ? [...unknown, STABLELIST] : unknown;
-  const judged = verdictOf(gate, then, at, known);
+  const judged = verdictOf(unlisted ? { ...gate, stablelist: null } : gate, then, at, known);
   // What is not known may be harmless or not: a block stays one either way.
   const doubtful = missing.length > 0 && judged.verdict !== 'block';
   return { reasons: judged.reasons, verdict: doubtful ? 'unknown' : judged.verdict, missing };

@@ -105,6 +105,12 @@ export const hasChanged = ({ kmods, change }: SymbolsShown): boolean =>
   kmods.some(({ arches }) => arches.some(({ changed }) => changed.count > 0)) ||
   (change?.arches ?? []).some(({ listed }) => listed?.some(({ after }) => after !== null));
 
+/** Whether what was read of a run's symbols tells of the stablelist that the gate has now: it may be set while a run is open. */
+export const tellsOfList = (
+  { stablelist }: { readonly stablelist: unknown },
+  symbols: SymbolsShown | undefined,
+): boolean => stablelist === null || (symbols !== undefined && symbols.stablelist !== null);
+
 /** What became of the promise to keep the listed symbols; `unclear` where that cannot be told. */
 export function keepsPromise({ change, sinceList, stablelist }: SymbolsShown): 'kept' | 'broken' | 'unclear' {
   if (!stablelist) return 'kept';

@@ -2,7 +2,7 @@
 import { type Judging, type KmodStanding, standings, unfinished } from './judge.ts';
 import type { Found, Gate, KernelBuild, Policy, Run } from './model.ts';
 import { STABLELIST, waiverFor } from './people.ts';
-import { describeEverything, describeStablelist, keepsPromise } from './symbols.ts';
+import { describeEverything, describeStablelist, keepsPromise, tellsOfList } from './symbols.ts';
 import { describeWaiver, plural, span } from './wording.ts';
 
 /** A verdict, and every reason in order: what blocks, what holds, what was waived or is only told, what is fine. */
@@ -15,6 +15,9 @@ export interface Weighed extends Omit<Found, 'overdue'> {
 export function verdictOf(gate: Judging, run: Run, now: number, all = standings(gate, run, now)): Weighed {
   const { policy, stablelist } = gate;
   const { symbols } = run;
+  // What a change does is the gate's to say now, not when it was read.
+  const listed =
+    stablelist && symbols?.stablelist ? { ...symbols, stablelist: stablelist.effect } : undefined;
   const kmods = all.map(unfinished);
   const sorted = kmods.map((standing) => ({ standing, effect: effectOf(policy, standing) }));
   const of = (effect: Effect) =>
@@ -26,13 +29,13 @@ export function verdictOf(gate: Judging, run: Run, now: number, all = standings(
   ).length;
   const tooMany = policy.advisory_limit !== null && advisory > policy.advisory_limit;
   // A list that was to be looked at, and was not in time, is no promise kept.
-  const unread = stablelist?.effect === 'block' && !symbols;
-  const promised = unread ? 'unclear' : symbols?.stablelist === 'block' ? keepsPromise(symbols) : 'kept';
+  const unread = stablelist?.effect === 'block' && !listed;
+  const promised = unread ? 'unclear' : listed?.stablelist === 'block' ? keepsPromise(listed) : 'kept';
   const leave = waiverFor(run, STABLELIST, now);
   const promise = unread
     ? ["stablelist: the kernel's symbols could not be read in time"]
-    : symbols?.stablelist
-      ? [describeStablelist(symbols)]
+    : listed
+      ? [describeStablelist(listed)]
       : [];
   const everything = symbols?.change && describeEverything(symbols.change);
   const needing = needRebuild(run, kmods);
@@ -153,7 +156,9 @@ export function reopens(gate: Judging, run: Run, now: number): string | undefine
   if (!['done', 'observed'].includes(closing.how)) return undefined;
   const waivers = [...kmods.map(({ name }) => name), STABLELIST].map((name) => waiverFor(run, name, now));
   const fresh = waivers.find((waiver) => waiver && waiver.fact > verdict.fact);
-  if (!fresh || reconsider(gate, run, now)?.verdict !== 'promote') return undefined;
+  // A list that was set since is looked at before the kernel's tags are changed.
+  const known = tellsOfList(gate, run.symbols) ? gate : { ...gate, stablelist: null };
+  if (!fresh || reconsider(known, run, now)?.verdict !== 'promote') return undefined;
   return `a waiver by ${fresh.by} lets it through: ${fresh.reason}`;
 }
 

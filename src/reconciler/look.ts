@@ -6,6 +6,7 @@ import type { Observation } from '../core/look.ts';
 import { BUILD, type Found, type Gate, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
 import { compareEvr, isDraft } from '../core/names.ts';
 import { lastRetry } from '../core/people.ts';
+import { tellsOfList } from '../core/symbols.ts';
 import { newerHead } from '../core/tags.ts';
 import { reopens, returns } from '../core/verdict.ts';
 import * as koji from '../koji/calls.ts';
@@ -260,8 +261,9 @@ export async function readRunSymbols(
 ): Promise<void> {
   const { store, now, want } = context;
   const live = await liveAt(context, name, build);
-  if (!live || live.run.symbols) return;
+  if (!live) return;
   const { gate, run } = live;
+  if (run.symbols && tellsOfList(gate, run.symbols)) return;
   const shown = await readSymbols(context, gate, run, isLastTry(tries));
   await store.showSymbols(run, shown, now());
   wantCauses(context);

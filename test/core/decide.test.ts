@@ -253,6 +253,49 @@ describe('carrying the verdict out', () => {
   });
 });
 
+describe('a stablelist that is set, changed or removed while a run is open', () => {
+  const listed = [{ symbol: 'kfree', before: 1, after: 2, provider: 'kernel-core' }];
+  const counts = { arch: 'x86_64', common: 9, added: 0, removed: 0, changed: 1, everything: false };
+  const read = (stablelist: 'block' | 'warn' | null, found: typeof listed | null) => ({
+    kmods: [],
+    stablelist,
+    change: {
+      baseline: { id: OTHER.id, nvr: OTHER.nvr },
+      unreadable: null,
+      arches: [{ ...counts, listed: found }],
+    },
+  });
+  const list = (effect: 'block' | 'warn'): Gate => ({
+    ...GATE,
+    stablelist: { effect, symbols: { '*': ['kfree'] } },
+  });
+  const intents = [tried('kmod-a', BUILDS), tried('kmod-b', BUILDS)];
+  const next = (gate: Gate, stablelist: 'block' | 'warn' | null) =>
+    ask(seen({ intents, symbols: read(stablelist, stablelist && listed) }), gate);
+  const decided = (gate: Gate, symbols = read(null, null)) =>
+    ask(seen(judged('promote', { intents, symbols })), gate);
+
+  test('is looked at before the verdict', () => {
+    expect(next(list('block'), null)).toMatchObject({ state: 'reads symbols', wantsSymbols: true });
+    expect(told(next(list('block'), 'block'))).toBe('verdict block');
+  });
+  test('does what it does now', () => {
+    expect(told(next(list('block'), 'warn'))).toBe('verdict block');
+    expect(told(next(list('warn'), 'block'))).toBe('verdict promote');
+    expect(told(next(GATE, 'block'))).toBe('verdict promote');
+  });
+  test('is looked at before the tags are changed', () => {
+    expect(decided(list('block'))).toMatchObject({
+      state: 'reads symbols: a stablelist was set',
+      wantsSymbols: true,
+      writes: [],
+    });
+    expect(told(decided(list('block'), read('block', listed)))).toBe('verdict block');
+    expect(told(decided(list('warn')))).toBe('move the kernel from gate to candidate');
+    expect(told(decided(list('block'), read('block', [])))).toBe('move the kernel from gate to candidate');
+  });
+});
+
 test('a cancellation that never reached the hub is sent again, one that was refused later', () => {
   const runs = building('kmod-a');
   const gone = { tags: [] as string[], entry: null };

@@ -229,4 +229,8 @@ export function seen(facts: Timed<Partial<Run>> = {}, world: Partial<Observation
 export const stand = (of: Run, policy: Partial<Policy> = {}, now = 1_000_000) =>
   standings({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, now);
 export const verdictFor = (of: Run, policy: Partial<Policy> = {}, now = 1_000_000) =>
-  verdictOf({ ...GATE, policy: { ...GATE.policy, ...policy } }, of, now);
+  verdictOf({ ...GATE, policy: { ...GATE.policy, ...policy }, stablelist: listOf(of) }, of, now);
+
+/** A gate's list as it was when the symbols of a run were read. */
+const listOf = ({ symbols }: Run): Gate['stablelist'] =>
+  symbols?.stablelist ? { effect: symbols.stablelist, symbols: {} } : null;
