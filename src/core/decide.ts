@@ -3,6 +3,7 @@
  * writes that are due; it remembers nothing, so a lost message or a killed process costs only time.
  */
 import { activeOf, cancelsFor, isOverdue, ownSideTags, submit, uselessBuilds } from './builds.ts';
+import { isConfigured } from './gate.ts';
 import { standings } from './judge.ts';
 import { act, ask, conclude, type Decision, type Observation, type Pace, wait } from './look.ts';
 import type { Closing, Gate, Order, Run } from './model.ts';
@@ -25,6 +26,10 @@ export function decide(gate: Gate, pace: Pace, seen: Observation): Decision {
 function decideByFacts(gate: Gate, pace: Pace, seen: Observation): Decision {
   const { run } = seen;
   if (run.closing) return { state: run.closing.why, writes: [] };
+  if (!isConfigured(gate)) {
+    const why = `the configuration has no gate ${gate.name} any more`;
+    return standDown(pace, seen, { how: 'cancelled', why });
+  }
   if (seen.entry === null && !seen.moves.some(({ tag }) => tag === gate.watch)) {
     const why = `gate ${gate.name} watches ${gate.watch} now, and ${run.kernel.nvr} never was there`;
     return standDown(pace, seen, { how: 'cancelled', why });

@@ -1,5 +1,6 @@
 /** A gate as the configuration file has it. Durations are milliseconds, null: no end. */
 import type { SymbolTable } from '../kabi/model.ts';
+import { DEFAULT_POLICY } from './policy.ts';
 
 /** Tags to put a build into and to take it out of. */
 export interface TagChange {
@@ -123,3 +124,28 @@ export interface Rebuilding {
   /** What kmods that were built from version control are built from: the head of this branch; absent: the same commit again. */
   readonly branch?: string;
 }
+
+/** The gate of a run; where the configuration has it no more, one that can only tidy up what its runs have begun. */
+export const gateNamed = (gates: readonly Gate[], name: string): Gate =>
+  gates.find((gate) => gate.name === name) ?? noGate(name);
+
+const noGate = (name: string): Gate => ({
+  name,
+  kernels: [],
+  watch: '',
+  mode: 'observe',
+  strategy: 'symbols',
+  variant: '',
+  kmods: { tag: '', include: [], exclude: [], advisory: [], arches: {} },
+  arches: null,
+  baseline: null,
+  policy: DEFAULT_POLICY,
+  stablelist: null,
+  build: null,
+  on_pass: { tag: [], untag: [] },
+  on_fail: { tag: [], untag: [] },
+  rebuild: null,
+});
+
+/** Whether the configuration has it: one that it has names a kernel or more. */
+export const isConfigured = ({ kernels }: Pick<Gate, 'kernels'>): boolean => kernels.length > 0;

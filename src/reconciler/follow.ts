@@ -1,4 +1,5 @@
 /** What an ended task of a run's has come to, read and recorded by itself: a log that cannot be read stops no other. */
+import { gateNamed } from '../core/gate.ts';
 import {
   type BuildEvidence,
   type Ending,
@@ -32,10 +33,10 @@ export async function followTask(context: Context, id: number, tries: number): P
   const { gates, hub, store, now, want } = context;
   const owner = await store.ownerOfTask(id);
   if (!owner) return;
-  const gate = gates.find(({ name }) => name === owner.gate);
+  const gate = gateNamed(gates, owner.gate);
   const run = await store.run(owner.run);
   const intent = run?.intents.find(({ receipt, ending }) => receipt?.task === id && !ending);
-  if (gate && run && intent) {
+  if (run && intent) {
     const task = await hub.read(koji.getTaskInfo(id));
     const gone = { at: now(), how: 'failed', why: `the hub does not know task ${id} any more` } as const;
     if (task && !hasEnded(task.state)) return;

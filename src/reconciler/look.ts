@@ -2,6 +2,7 @@
 import { type Judgement, judgementsOf } from '../core/baseline.ts';
 import { measuredBy } from '../core/cell.ts';
 import { decide } from '../core/decide.ts';
+import { gateNamed, isConfigured } from '../core/gate.ts';
 import type { Observation } from '../core/look.ts';
 import { BUILD, type Found, type Gate, type KernelBuild, type Kmod, type Run } from '../core/model.ts';
 import { compareEvr, isDraft } from '../core/names.ts';
@@ -31,17 +32,14 @@ const LOOKS = 20;
  * @throws HubError; what people must mend is told where they look, too
  */
 export async function lookAt(context: Context, name: string, build: number): Promise<void> {
-  const { gates, store, now } = context;
+  const { gates, store } = context;
   const known = await store.latestRun(name, build);
-  const gate = gates.find((one) => one.name === name);
-  if (!gate) {
-    const text = `held: the configuration has no gate ${name} any more`;
-    if (known && !known.closing) await store.say(name, known.kernel, known.id, text, now());
-    return;
-  }
+  const isOpen = known && !known.closing;
+  const gate = gateNamed(gates, name);
+  if (!isOpen && !isConfigured(gate)) return;
   try {
     // A draft has another name once it is promoted, so the hub is asked.
-    const isLive = known && !known.closing && !isDraft(known.kernel);
+    const isLive = isOpen && !isDraft(known.kernel);
     const run = isLive ? known : await enter(context, gate, build, known);
     if (run) await goOn(context, gate, run);
   } catch (error) {
@@ -176,7 +174,8 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
   const retry = lastRetry(before);
   // A run that an older version began was chosen without baselines.
   const old = !before.verdict && before.kmods.some(({ baselines }) => !baselines);
-  if (before.kmods.length === 0 || old || (retry && retry.fact > before.chosen.fact)) {
+  const anew = before.kmods.length === 0 || old || (retry && retry.fact > before.chosen.fact);
+  if (anew && isConfigured(gate)) {
     const { kmods } = await choose(context, gate, before.kernel);
     if (kmods.length > 0) await store.select(before, kmods, now());
   }

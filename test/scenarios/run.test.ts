@@ -248,17 +248,24 @@ describe('several gates', () => {
     expect(run?.verdict?.reasons.join()).toMatch(/kmod-gamma.*not judged in time/);
     expect(run?.closing).toMatchObject({ how: 'observed', why: 'would hold, and change no tag' });
   });
-  test('one that is no longer configured leaves a run that says so', async () => {
-    await set();
-    stage.hear();
-    stage.world.completeKernel(NEW, GATE_TAG);
-    await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
-    await stage.restart([other({ name: 'renamed' })]);
-    await stage.until('it is said', async () =>
-      (await stage.said(NEW))?.startsWith('held: the configuration'),
-    );
-    expect(await stage.said(NEW)).toBe('held: the configuration has no gate c9s any more');
-  });
+  test.each(['wait', 'sidetag'] as const)(
+    'one that is configured no more ends its runs, and tidies up (%s)',
+    async (how) => {
+      await set({ gate: { build: repo(how) } });
+      stage.hear();
+      stage.world.completeKernel(NEW, GATE_TAG);
+      await stage.until('it is tried', () => stage.scratchBuilds('kmod-alpha').length > 0);
+      await stage.restart([other({ name: 'another', kernels: ['kernel-rt'] })]);
+      const { closing } = await stage.closed(NEW);
+      expect(closing).toMatchObject({ how: 'cancelled', why: 'the configuration has no gate c9s any more' });
+      expect([...stage.world.state.live].filter(({ method }) => method === 'build')).toEqual([]);
+      expect(stage.world.tags(NEW)).toEqual(['c9s-gate']);
+      await stage.restart();
+      const again = async () => ((await stage.run(NEW))?.generation ?? 0) > 1;
+      await stage.until('it is configured again, and tries the kernel anew', again);
+      expect(await stage.closed(NEW)).toMatchObject({ closing: { how: 'done' } });
+    },
+  );
 });
 
 describe('a busy hub', () => {

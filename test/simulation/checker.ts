@@ -7,7 +7,7 @@ import { compareEvr } from '../../src/core/names.ts';
 import { type Build, eventTime, type Listing, type State, type Tag, type Task } from '../../src/sim/state.ts';
 import { READABLE, type Unreadable } from './draw.ts';
 import { checkEvidence, checkSymbols } from './evidence.ts';
-import { type Hub, isTouched, movedByHand } from './hands.ts';
+import { type Hub, isTouched, movedByHand, wasEverIn } from './hands.ts';
 import { LOOK, listingsIn, wrongChoice } from './held.ts';
 import type { Pass } from './passed.ts';
 import { createTrials } from './trials.ts';
@@ -482,6 +482,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
       judgePromotion(view, gate, run, begun?.askedAt ?? closing.at, say);
       notePass(state, gate, run, closing.at, 'let');
     }
+    // Of another watch tag it is no run of the gate's any more, whatever was done to the kernel.
+    if (closing.how === 'cancelled' && !wasEverIn(hubOf(state), gate.watch, run)) return;
     if (closing.how !== 'taken-over') {
       const moved = movedByHand(hubOf(state), gate, run, closing.at, 'moved on');
       if (moved) say(7, `${run.id} is closed as ${closing.how} although ${moved}`);
@@ -498,9 +500,8 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     for (const run of runs.values()) {
       const gate = gateOf(run);
       if (!gate) {
-        const state = said.get(`${run.gate} ${run.kernel.id}`);
-        if (!run.closing && !state?.startsWith('held: the configuration has no gate '))
-          say(9, `${run.id} is of a gate that is no more, and it is said: ${state}`);
+        if (!run.closing)
+          say(9, `${run.id} is of a gate that is no more: ${said.get(`${run.gate} ${run.kernel.id}`)}`);
         continue;
       }
       if (run.closing) {

@@ -91,3 +91,9 @@ export function isTouched({ state, me, clock }: Hub, gate: Gate, run: Run, time:
     });
   });
 }
+
+/** Whether a run's kernel ever stood in a tag. */
+export const wasEverIn = ({ state, clock }: Hub, name: string, { kernel }: Run): boolean =>
+  state.tags
+    .filter((tag) => tag.name === name)
+    .some((tag) => listingsIn(state, tag, clock).some(({ build }) => build.id === kernel.id));

@@ -317,14 +317,14 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     }
     // Long enough for a sweep that finds what lost messages would have told.
     const calm = world.now() > start + drawn.stormEnds + 2 * drawn.pace.every;
-    if (calm && agenda.next() === undefined && (await isOver(store, world, gates))) break;
+    if (calm && agenda.next() === undefined && (await isOver(store, world))) break;
     const moments = [agenda.next(), process && due, nextMoment(world.state) ?? undefined];
     const next = Math.min(...moments.filter((at) => at !== undefined));
     if (!Number.isFinite(next)) break;
     world.tick(Math.max(0, Math.min(next, last + 1) - world.now()));
   }
   if (violations.length === 0) {
-    violations.push(...(await lively(store, world, gates)));
+    violations.push(...(await lively(store, world)));
     violations.push(...((await watcher?.final(world)) ?? []));
   }
   await process?.hub.close();
@@ -390,32 +390,21 @@ function createAgenda() {
 
 // ---- the end ------------------------------------------------------------------------------------------
 
-/** Whether nothing is left to be done. What a gate has begun that is configured no more is held. */
-export async function isOver(store: Store, world: World, gates: readonly Gate[]): Promise<boolean> {
-  const live = await store.liveRuns();
-  const isHeld = (gate: string) => gates.length > 0 && !gates.some(({ name }) => name === gate);
-  return world.state.live.size === 0 && live.every(({ gate }) => isHeld(gate));
+/** Whether nothing is left to be done. */
+export async function isOver(store: Store, world: World): Promise<boolean> {
+  return world.state.live.size === 0 && (await store.liveRuns()).length === 0;
 }
 
-/** Once faults have stopped every run ends or, of a gate that is configured no more, is held; and nothing else is left on the hub. */
-export async function lively(store: Store, { state }: World, gates: readonly Gate[]): Promise<string[]> {
+/** Once faults have stopped every run ends, and nothing else is left on the hub. */
+export async function lively(store: Store, { state }: World): Promise<string[]> {
   const live = await store.liveRuns();
   const user = state.users.find(({ name }) => name === GATE_USER)?.id;
   const said = new Map<Run, string | undefined>();
   for (const run of live) said.set(run, await store.lastSaid(run.gate, run.kernel.id));
-  const held = live.filter(
-    (run) =>
-      !gates.some(({ name }) => name === run.gate) &&
-      said.get(run) === `held: the configuration has no gate ${run.gate} any more`,
-  );
-  const receipts = held.flatMap(({ intents }) => intents.map(({ receipt }) => receipt));
   const tasks = [...state.live].filter(({ owner }) => owner === user);
-  const left = state.tags.filter(
-    ({ name, revoke_event }) =>
-      /-side-/.test(name) && revoke_event === null && !receipts.some((receipt) => receipt?.sideTag === name),
-  );
+  const left = state.tags.filter(({ name, revoke_event }) => /-side-/.test(name) && revoke_event === null);
   return [
-    ...live.filter((run) => !held.includes(run)).map((run) => `9: ${run.id} does not end: ${said.get(run)}`),
+    ...live.map((run) => `9: ${run.id} does not end: ${said.get(run)}`),
     ...tasks.map(({ id, method }) => `9: task ${id} (${method}) is left`),
     ...left.map(({ name }) => `9: ${name} is left`),
   ];
