@@ -51,12 +51,14 @@ function program(setExit: (code: number) => void): Command {
         toUrl,
       ),
     )
-    .action(async (options: { config: string; log?: LogFormat; logLevel: string; movedFrom?: string }) => {
-      const { run } = await import('./commands/run.ts');
+    .option('--once', 'sweep once, do what there is to do, and end: for cron; no bus, no dashboard')
+    .action(async (options: RunArguments) => {
+      const { run, runOnce } = await import('./commands/run.ts');
       const { log, logLevel: level, movedFrom } = options;
       const format = log ?? (process.stderr.isTTY ? 'pretty' : 'json');
       const settings = { format, level, stop: stopSignal(), ...(movedFrom !== undefined && { movedFrom }) };
-      await run(await loadConfig(options.config), settings);
+      const load = () => loadConfig(options.config);
+      await (options.once ? runOnce(await load(), settings) : run(await load(), load, settings));
     });
   kmodGate
     .command('status')
@@ -265,6 +267,14 @@ function program(setExit: (code: number) => void): Command {
   return kmodGate;
 }
 
+interface RunArguments {
+  readonly config: string;
+  readonly log?: LogFormat;
+  readonly logLevel: string;
+  readonly movedFrom?: string;
+  readonly once?: true;
+}
+
 interface BisectArguments extends Subject {
   readonly config: string;
   readonly json?: true;
@@ -342,6 +352,17 @@ async function main(): Promise<number> {
   }
 }
 
-// An explicit exit: a socket that is still being connected would keep the process alive.
+// What could not be written was not said; with nowhere to complain, the exit code tells. A long run goes on all the same.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
 process.exitCode = await main();
-process.stdout.write('', () => process.exit());
+// An explicit exit: a socket that is still being connected would keep the process alive.
+process.stdout.write('', () => {
+  const unwritten = process.stdout.errored as NodeJS.ErrnoException | null;
+  // A reader that has seen enough, and closed its pipe, is no trouble.
+  if (unwritten && unwritten.code !== 'EPIPE') {
+    process.exitCode = EXIT.wrong;
+    writeError(line(`standard output cannot be written: ${unwritten.message}`));
+  }
+  process.exit();
+});

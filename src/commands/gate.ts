@@ -28,6 +28,8 @@ export interface GateOptions {
   readonly movedFrom?: string;
   /** Another source of hints than the configured broker. */
   readonly subscribe?: (onHint: OnHint) => Consumer;
+  /** Do what a sweep finds to do now, and no more: no bus, no dashboard. */
+  readonly once?: boolean;
 }
 
 export interface RunningGate {
@@ -36,6 +38,10 @@ export interface RunningGate {
   readonly url: string | undefined;
   /** First subscription to the bus, if there is one. */
   readonly subscribed: Promise<void>;
+  /** With `once`: when all is done. */
+  readonly over: Promise<void>;
+  /** Since when the hub does not answer, and why; null: it does. */
+  trouble(): Health['trouble'];
   /** Finish what is in hand and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
 }
@@ -54,7 +60,7 @@ const PATIENCE = 5_000;
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
   let ahead = () => 0;
-  const { onEntry } = options;
+  const { onEntry, once = false } = options;
   const store = await openStore(config.store.url, {
     mode: 'write',
     hub: config.koji.server,
@@ -99,14 +105,14 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       bus: consumer?.state() ?? null,
     }),
   };
-  const dashboard =
-    config.http && (await serveDashboard(config.http, sources, log('http')).catch(giveUp(store)));
+  const http = once ? undefined : config.http;
+  const dashboard = http && (await serveDashboard(http, sources, log('http')).catch(giveUp(store)));
 
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);
     alarm.ring();
   };
-  const { bus } = config;
+  const bus = once ? undefined : config.bus;
   const subscribe = options.subscribe ?? (bus && ((heard: OnHint) => startConsumer(bus, heard, log('bus'))));
   consumer = subscribe?.(onHint);
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
@@ -119,7 +125,8 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
   const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
-    while (!stopping.signal.aborted) {
+    if (once) await reconciler.step(stopping.signal);
+    while (!once && !stopping.signal.aborted) {
       const next = reconciler.turn();
       await noteHeard?.(NOTE_EVERY);
       await alarm.wait(Math.min(next - now(), IDLE));
@@ -130,6 +137,8 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   return {
     store,
     url: dashboard?.url,
+    over: loop,
+    trouble,
     subscribed: consumer?.ready ?? Promise.resolve(),
     async stop() {
       stopping.abort();
