@@ -58,6 +58,44 @@ export interface RunSummary {
   readonly closing?: Closing;
 }
 
+/** Which runs are listed, newest first; what is absent, or undefined, leaves none out. */
+export interface RunsWanted {
+  /** How many at the most. */
+  readonly limit: number;
+  /** Id of a run: only those that began before it. */
+  readonly before?: string | undefined;
+  /** Of this gate. */
+  readonly gate?: string | undefined;
+  /** With this as the newest verdict, or with none. */
+  readonly verdict?: Verdict | 'none' | undefined;
+  /** That try such a kmod: a name, or a pattern. */
+  readonly kmod?: string | undefined;
+  /** That began at or after `since`, and before `until`, in ms. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** Of each kernel at each gate only the newest. */
+  readonly latest?: boolean | undefined;
+}
+
+/** A run of which there is evidence, and when it began, in ms. */
+export interface EvidenceOf {
+  readonly run: string;
+  readonly gate: string;
+  readonly kernel: KernelRef;
+  readonly at: number;
+}
+
+/** What a verdict said of a kmod with a kernel. */
+export interface JudgedCell {
+  readonly run: string;
+  readonly gate: string;
+  readonly kernel: KernelRef;
+  readonly kmod: string;
+  readonly outcome: Outcome;
+  /** When that was, in ms. */
+  readonly at: number;
+}
+
 /** Opened store. All times are milliseconds since the epoch by the gate's clock (clock.ts), given by the caller. */
 export interface Store {
   /** Random id of this store, which marks its scratch builds on the hub. */
@@ -146,13 +184,32 @@ export interface Store {
   runs(limit: number): Promise<Run[]>;
   /**
    * A page of all runs, newest first, without reading them.
-   * @param page how many at the most, and the id of the run after which (in time: before which) they come
    * @returns `older` continues it, as `before`; null at the end. Undefined where there is no run `before`
    */
-  summaries(page: {
-    readonly limit: number;
-    readonly before?: string | undefined;
-  }): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
+  summaries(wanted: RunsWanted): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
+  /** Names of all kmods that a verdict ever spoke of, and `stablelist` where one did; in their order. */
+  kmodNames(): Promise<string[]>;
+  /** By run and kmod what the newest verdicts of these runs said. Runs without one are missing. */
+  cells(runs: readonly Pick<RunSummary, 'id' | 'kernel'>[]): Promise<Map<string, Map<string, Outcome>>>;
+  /**
+   * Ids of the runs that may need somebody, newest first: live ones that are held, and those that blocked a kernel since the
+   * last one that began before it was let through.
+   */
+  needing(): Promise<string[]>;
+  /** What verdicts said of a kmod, newest first; of a run only the newest. */
+  cellsOfKmod(kmod: string, limit: number): Promise<JudgedCell[]>;
+  /**
+   * The first kernel at a gate with which a kmod was not fine, and all since; undefined where it was with the newest. Fine is
+   * ok: what is already broken is not.
+   */
+  brokenSince(kmod: string, gate: string): Promise<JudgedCell | undefined>;
+  /** Runs with what symbols show of them, newest first; `older` continues it. Each is read by `symbolDetail`. */
+  runsWithSymbols(limit: number, before?: number): Promise<{ runs: EvidenceOf[]; older: number | null }>;
+  /** Runs of which causes are told, newest first; `older` continues it. */
+  runsWithCauses(
+    limit: number,
+    before?: number,
+  ): Promise<{ runs: (EvidenceOf & { readonly causes: ToldCauses[] })[]; older: number | null }>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
   /**
