@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { ArchDetail, Gate, KernelBuild, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
 import { describeError, plural } from '../core/wording.ts';
+import { awaitedOf } from '../report/awaited.ts';
 import { briefly } from '../report/journal.ts';
 import type {
   Explanation,
@@ -31,7 +32,7 @@ import {
 } from '../report/report.ts';
 import { visibleIn } from '../report/visible.ts';
 import { withStore } from '../store/open.ts';
-import type { RunSummary, Store } from '../store/store.ts';
+import type { RunSummary, RunsWanted, Store } from '../store/store.ts';
 import { causesText, hitsText } from './causes.ts';
 import { dateTime, line, type Output, paint, table } from './text.ts';
 
@@ -69,17 +70,23 @@ export async function newestReports(reporting: Reporting, limit: number): Promis
 
 /**
  * List runs by what is recorded of them; none is read, however much it has.
- * @param page how many at the most, and the id of the run that they come after in the list
+ * @param wanted which; `since` and `until` by the calendar
  * @returns undefined where there is no run `before`
  */
 export async function listRuns(
   { store, links }: Pick<Reporting, 'store' | 'links'>,
-  page: { readonly limit: number; readonly before?: string | undefined },
+  wanted: RunsWanted,
 ): Promise<RunPage | undefined> {
-  const found = await store.summaries(page);
+  const ahead = await store.ahead();
+  const { since, until } = wanted;
+  const found = await store.summaries({
+    ...wanted,
+    ...(since !== undefined && { since: since - ahead }),
+    ...(until !== undefined && { until: until - ahead }),
+  });
   if (!found) return undefined;
   const lines = found.runs.map((summary) => listed(summary, links));
-  return { runs: byCalendar(lines, await store.ahead()), older: found.older };
+  return { runs: byCalendar(lines, ahead), older: found.older };
 }
 
 function listed(summary: RunSummary, links: Links): RunLine {
@@ -111,7 +118,11 @@ export async function waiverReports(store: Store): Promise<WaiverReport[]> {
 /** A gate that the configuration has no more is judged by a plain one. */
 const UNKNOWN_GATE = { policy: DEFAULT_POLICY, build: null, stablelist: null };
 
-async function report(
+/**
+ * Report of a run.
+ * @param detail every symbol that was compared, where the report is to have them
+ */
+export async function report(
   { store, gates, links, now = Date.now }: Reporting,
   run: Run,
   detail?: SymbolEvidence<ArchDetail>[],
@@ -165,9 +176,26 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
   return {
     build: kernel.id,
     nvr: kernel.nvr,
-    runs: await Promise.all(runs.map(async (run) => report(reporting, run, await store.symbolDetail(run)))),
+    runs: await Promise.all(runs.map((run) => reportWhole(reporting, run))),
     journal: byCalendar(await store.journal(kernel.id), await store.ahead()),
   };
+}
+
+/** So many runs of the gate before tell how long builds take. */
+const PAST = 3;
+
+async function reportWhole(reporting: Reporting, run: Run): Promise<RunReport> {
+  const { store, links } = reporting;
+  const whole = await report(reporting, run, await store.symbolDetail(run));
+  if (run.closing) return whole;
+  const before = await store.summaries({ limit: PAST, before: run.id, gate: run.gate });
+  const past = await Promise.all((before?.runs ?? []).map(({ id }) => store.run(id)));
+  const awaited = awaitedOf(
+    run,
+    past.filter((one) => one !== undefined),
+    links,
+  );
+  return { ...whole, awaited: byCalendar(awaited, await store.ahead()) };
 }
 
 /** Another text whenever `explain` would say something else of a kernel build, but for the time. */

@@ -204,14 +204,28 @@ function actorOf({ name, whose, outcome, tasks }: KmodReport): Pick<Need, 'actor
   }
 }
 
-/** The declaration that changed in the kernel and hits a kmod most. */
-function sourceOf({ causes = [] }: RunReport, { name }: KmodReport): string | undefined {
+/** The declaration that changed in the kernel and hits a kmod most, such as `struct device`. */
+export function sourceOf({ causes = [] }: RunReport, { name }: KmodReport): string | undefined {
   for (const told of causes) {
     const [first] = told.kmods.find(({ kmod }) => kmod === name)?.causes ?? [];
     const cause = told.causes[first ?? -1];
     if (cause) return `${cause.kind} ${cause.name}`;
   }
   return undefined;
+}
+
+/** Who can mend a kmod that is not fine in a run, and how; `needOf` tells the same of the one that decides. */
+export function mendOf(
+  report: RunReport,
+  kmod: KmodReport,
+  gate: NeedGate | undefined,
+): Pick<Need, 'actor' | 'who' | 'steps'> {
+  const told = actorOf(kmod);
+  const kind = kindOf(report);
+  // Where the kernel is let through, or not decided, it is not the kernel that waits.
+  const needs = kind !== undefined && kind !== 'stuck' && culpritsOf(report).includes(kmod);
+  const steps = stepsFor(report, gate, kind ?? 'blocked', kmod.name, told.actor);
+  return { ...told, steps: needs ? steps : steps.filter(({ command }) => command === null) };
 }
 
 /** @param kmod what a waiver would name; undefined: none helps */

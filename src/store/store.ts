@@ -203,7 +203,7 @@ export interface Store {
    * ok: what is already broken is not.
    */
   brokenSince(kmod: string, gate: string): Promise<JudgedCell | undefined>;
-  /** Runs with what symbols show of them, newest first; `older` continues it. Each is read by `symbolDetail`. */
+  /** Runs with what symbols show of them, newest first; `older` continues it. Each is read by `detailOf`. */
   runsWithSymbols(limit: number, before?: number): Promise<{ runs: EvidenceOf[]; older: number | null }>;
   /** Runs of which causes are told, newest first; `older` continues it. */
   runsWithCauses(
@@ -212,6 +212,8 @@ export interface Store {
   ): Promise<{ runs: (EvidenceOf & { readonly causes: ToldCauses[] })[]; older: number | null }>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
+  /** The newest of a run by its id, of which the run itself may have nothing to tell, as it was read before a new choice. */
+  detailOf(run: string): Promise<SymbolEvidence<ArchDetail>[]>;
   /**
    * Runs of which something was recorded that a change in the kernel's source may explain, and that nobody has looked at;
    * newest first. `upTo`: the newest such fact.
