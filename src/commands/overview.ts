@@ -15,8 +15,8 @@ import {
   type SymbolHistory,
 } from '../report/matrix.ts';
 import { mendOf, type Need, needOf, sourceOf } from '../report/needs.ts';
-import { byCalendar, type RunLine, type RunReport, type Tallied } from '../report/report.ts';
-import type { EvidenceOf, JudgedCell, RunsWanted } from '../store/store.ts';
+import { byCalendar, type RunLine, type RunReport, type RunsWanted, type Tallied } from '../report/report.ts';
+import type { EvidenceOf, JudgedCell } from '../store/store.ts';
 import { listRuns, type Reporting, report } from './report.ts';
 
 /** Reports of runs that are over: nothing of them changes but by a fact, and then the run is another object. */

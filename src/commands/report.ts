@@ -5,6 +5,7 @@ import type { ArchDetail, Gate, KernelBuild, Run, SymbolEvidence } from '../core
 import { DEFAULT_POLICY } from '../core/policy.ts';
 import { describeError, plural } from '../core/wording.ts';
 import { awaitedOf } from '../report/awaited.ts';
+import { keyOf, sharedErrors } from '../report/errors.ts';
 import { briefly } from '../report/journal.ts';
 import type {
   Explanation,
@@ -13,6 +14,7 @@ import type {
   RunLine,
   RunPage,
   RunReport,
+  RunsWanted,
   WaiverReport,
 } from '../report/report.ts';
 import {
@@ -32,7 +34,7 @@ import {
 } from '../report/report.ts';
 import { visibleIn } from '../report/visible.ts';
 import { withStore } from '../store/open.ts';
-import type { RunSummary, RunsWanted, Store } from '../store/store.ts';
+import type { RunSummary, Store } from '../store/store.ts';
 import { causesText, hitsText } from './causes.ts';
 import { dateTime, line, type Output, paint, table } from './text.ts';
 
@@ -292,23 +294,6 @@ function shownBy(tasks: KmodReport['tasks']): string {
   if (!shown) return '-';
   const tries = own.length > 1 ? `, ${own.length} tries` : '';
   return `${shown.url ?? `task ${shown.id}`}${tries}`;
-}
-
-type BuildError = KmodReport['errors'][number];
-
-/** Errors with the same words are one, wherever they are: what the kernel took away, each kmod misses somewhere else. */
-const keyOf = ({ arch, message }: BuildError): string => `${arch}  ${message}`;
-
-/** By their key the errors that several kmods have: how many kmods, and where each has it. */
-function sharedErrors({ kmods }: RunReport): Map<string, { kmods: number; places: string[][] }> {
-  const all = kmods.flatMap(({ nvr, errors }) => errors.map((error) => ({ nvr, ...error })));
-  const keys = new Set(all.map(keyOf));
-  const found = [...keys].map((key) => {
-    const having = all.filter((error) => keyOf(error) === key);
-    const places = having.map(({ nvr, file, line }) => [nvr, line > 0 ? `${file}:${line}` : file]);
-    return [key, { kmods: new Set(having.map(({ nvr }) => nvr)).size, places }] as const;
-  });
-  return new Map(found.filter(([, { kmods }]) => kmods > 1));
 }
 
 function errorText(report: RunReport): string[] {

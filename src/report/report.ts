@@ -181,6 +181,25 @@ export interface RunPage {
   readonly older: string | null;
 }
 
+/** Which runs are listed, newest first; what is absent, or undefined, leaves none out. */
+export interface RunsWanted {
+  /** How many at the most. */
+  readonly limit: number;
+  /** Id of a run: only those that began before it. */
+  readonly before?: string | undefined;
+  /** Of this gate. */
+  readonly gate?: string | undefined;
+  /** With this as the newest verdict, or with none. */
+  readonly verdict?: Verdict | 'none' | undefined;
+  /** That try such a kmod: a name, or a pattern. */
+  readonly kmod?: string | undefined;
+  /** That began at or after `since`, and before `until`, in ms. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** Of each kernel at each gate only the newest. */
+  readonly latest?: boolean | undefined;
+}
+
 /** An outcome; those of kmods that a waiver spares count as `waived` alone. */
 export type Tallied = KmodReport['outcome'] | 'waived';
 

@@ -24,6 +24,7 @@ import type {
 } from '../core/model.ts';
 import type { Packaging } from '../kabi/requires.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
+import type { RunsWanted } from '../report/report.ts';
 
 /** The newest message that a queue of the bus brought. */
 export interface Heard {
@@ -56,25 +57,6 @@ export interface RunSummary {
   readonly said?: string;
   readonly held?: Pick<Order, 'by' | 'at' | 'reason'>;
   readonly closing?: Closing;
-}
-
-/** Which runs are listed, newest first; what is absent, or undefined, leaves none out. */
-export interface RunsWanted {
-  /** How many at the most. */
-  readonly limit: number;
-  /** Id of a run: only those that began before it. */
-  readonly before?: string | undefined;
-  /** Of this gate. */
-  readonly gate?: string | undefined;
-  /** With this as the newest verdict, or with none. */
-  readonly verdict?: Verdict | 'none' | undefined;
-  /** That try such a kmod: a name, or a pattern. */
-  readonly kmod?: string | undefined;
-  /** That began at or after `since`, and before `until`, in ms. */
-  readonly since?: number | undefined;
-  readonly until?: number | undefined;
-  /** Of each kernel at each gate only the newest. */
-  readonly latest?: boolean | undefined;
 }
 
 /** A run of which there is evidence, and when it began, in ms. */

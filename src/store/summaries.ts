@@ -2,8 +2,9 @@
 import { sql } from 'kysely';
 import type { Closing, Verdict } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
+import type { RunsWanted } from '../report/report.ts';
 import type { Base } from './record.ts';
-import type { RunSummary, RunsWanted, Store } from './store.ts';
+import type { RunSummary, Store } from './store.ts';
 
 /** A page in one query, or two where it goes on after another, however many kmods and tries its runs have. */
 export function summaryFacts({ db, cache }: Base) {

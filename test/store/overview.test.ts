@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Judgement } from '../../src/core/baseline.ts';
 import type { KernelBuild, Run, Verdict } from '../../src/core/model.ts';
+import type { RunsWanted } from '../../src/report/report.ts';
 import { openStore } from '../../src/store/open.ts';
-import type { RunsWanted, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { KERNEL, kmod, NEWER, OTHER } from '../core/facts.ts';
 import { type Asked, begun, makeHistory, openHeard, runOf } from './history.ts';
 
