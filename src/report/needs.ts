@@ -252,7 +252,7 @@ function stepsFor(
       ? []
       : [
           {
-            does: 'let the kernel through all the same',
+            does: 'or let the kernel through all the same',
             command: command(
               'waive',
               undefined,

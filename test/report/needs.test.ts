@@ -40,7 +40,7 @@ test('of a blocked kernel: the culprit, its cause, who must act, and each step',
     { does: 'mend kmod-jool, build it, and tag the build into kmods10', command: null },
     { does: 'then try the kernel anew', command: `koji move-build el10-blocked el10-gate ${NVR}` },
     {
-      does: 'let the kernel through all the same',
+      does: 'or let the kernel through all the same',
       command: `kmod-gate waive --gate el10 --kernel ${NVR} --kmod kmod-jool --until 7d --reason WHY`,
     },
   ]);
