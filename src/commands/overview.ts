@@ -51,6 +51,9 @@ export async function needs(reporting: Reporting, limit: number): Promise<Needs>
   return { needs: found, more: ids.length - looked };
 }
 
+/** Cells of so many kernels are read at a time; others have a turn between. */
+const AT_A_TIME = 20;
+
 /**
  * Kernels by kmods.
  * @param wanted which runs; with a kmod it alone, or those that fit the pattern
@@ -61,9 +64,15 @@ export async function matrix(reporting: Reporting, wanted: RunsWanted): Promise<
   const page = await listRuns(reporting, { ...wanted, latest: true });
   if (!page) return undefined;
   const plain = page.runs.filter(({ verdict, outcomes }) => verdict !== null && !outcomes.waived);
-  const cells = new Map<string, ReadonlyMap<string, Tallied>>(
-    await store.cells(plain.map(({ run, build: id, nvr }) => ({ id: run, kernel: { id, nvr } }))),
-  );
+  const cells = new Map<string, ReadonlyMap<string, Tallied>>();
+  for (let from = 0; from < plain.length; from += AT_A_TIME) {
+    await breathe();
+    const some = plain.slice(from, from + AT_A_TIME);
+    const found = await store.cells(
+      some.map(({ run, build: id, nvr }) => ({ id: run, kernel: { id, nvr } })),
+    );
+    for (const [run, of] of found) cells.set(run, of);
+  }
   for (const line of page.runs)
     if (!cells.has(line.run)) cells.set(line.run, await cellsNow(reporting, line));
   await breathe();

@@ -12,10 +12,10 @@ import { messagePage } from './parts.ts';
 import type { Sources } from './sources.ts';
 import { waiversPage } from './waivers.ts';
 
-/** So many kernels a page of the matrix has, so many runs a page of their list, and at the most. */
+/** So many kernels a page of the matrix has, so many runs a page of their list, and so many at the most. */
 const KERNELS = 10;
 const RUNS = 12;
-const MOST = 200;
+const MOST = { kernels: 30, runs: 200 };
 /** So many kernels that need somebody are told. */
 const NEEDS = 12;
 
@@ -40,7 +40,7 @@ export const ofRuns = {
     querystring: {
       type: 'object',
       properties: {
-        limit: { type: 'integer', minimum: 1, maximum: MOST },
+        limit: { type: 'integer', minimum: 1, maximum: MOST.runs },
         before: { type: 'string', minLength: 1 },
         gate: { type: 'string' },
         verdict: { enum: ['promote', 'block', 'hold', 'none', ''] },
@@ -125,7 +125,8 @@ export function registerPages(
   app.get<OfRuns>('/', ofRuns, (request, reply) =>
     answer(request, reply, undefined, async () => {
       const { query } = request;
-      const matrix = await sources.matrix(wantedRuns(query, KERNELS));
+      const wanted = wantedRuns(query, KERNELS);
+      const matrix = await sources.matrix({ ...wanted, limit: Math.min(wanted.limit, MOST.kernels) });
       if (!matrix) return `There is no run ${query.before} here.`;
       const needs = query.before === undefined ? await sources.needs(NEEDS) : { needs: [], more: 0 };
       return overviewPage(needs, matrix, sources.gates, chosenOf(query), sources.health(), Date.now());

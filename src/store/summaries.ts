@@ -31,14 +31,20 @@ export function summaryFacts({ db, cache }: Base) {
     ];
     return all.length === 0 ? sql`true` : sql.join(all, sql` AND `);
   }
-  /** Runs that try a kmod: what was judged is found by an index, what goes on by the choice of its kmods. */
+  /**
+   * Runs that try a kmod: what was judged is found by an index, what goes on by the choice of its kmods. Of a few names the
+   * runs are asked for, of many nearly each run has one.
+   */
   async function tries(kmod: string) {
-    const pattern = globOf(kmod);
     const names = (await kmodNames(db)).filter(matcher([kmod]));
-    return sql`(run.id IN (SELECT run_id FROM judgement WHERE kmod IN
-        (SELECT value FROM json_each(${JSON.stringify(names)})))
-      OR (live AND EXISTS (SELECT 1 FROM selection, json_each(selection.kmods) AS one
-        WHERE selection.run_id = run.id AND json_extract(one.value, '$.name') GLOB ${pattern})))`;
+    const list = sql`(SELECT value FROM json_each(${JSON.stringify(names)}))`;
+    const judged =
+      names.length <= FEW
+        ? sql`run.id IN (SELECT run_id FROM judgement INDEXED BY judgement_kmod WHERE kmod IN ${list})`
+        : sql`EXISTS (SELECT 1 FROM judgement INDEXED BY judgement_kernel WHERE kernel_build = run.build_id
+            AND gate = run.gate AND run_id = run.id AND kmod IN ${list})`;
+    return sql`(${judged} OR (live AND EXISTS (SELECT 1 FROM selection, json_each(selection.kmods) AS one
+        WHERE selection.run_id = run.id AND json_extract(one.value, '$.name') GLOB ${globOf(kmod)})))`;
   }
   return {
     kmodNames: () => kmodNames(db),
@@ -78,6 +84,9 @@ export function summaryFacts({ db, cache }: Base) {
     },
   } satisfies Partial<Store>;
 }
+
+/** So many names of kmods are few. */
+const FEW = 3;
 
 const NEWEST_OF_ITS_KERNEL = sql`NOT EXISTS (SELECT 1 FROM run AS again
   WHERE again.gate = run.gate AND again.build_id = run.build_id AND again.generation > run.generation)`;
