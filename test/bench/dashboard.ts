@@ -14,7 +14,6 @@ import { matrix, needs } from '../../src/commands/overview.ts';
 import { type Reporting, webLinks } from '../../src/commands/report.ts';
 import { dashboardSources, listeners } from '../../src/commands/sources.ts';
 import type { Gate } from '../../src/core/model.ts';
-import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { serveDashboard } from '../../src/http/dashboard.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import { createReconciler } from '../../src/reconciler/reconciler.ts';
@@ -22,6 +21,7 @@ import { loadScenario } from '../../src/sim/scenario.ts';
 import { serveWorld } from '../../src/sim/server.ts';
 import { createWorld } from '../../src/sim/world.ts';
 import { openStore } from '../../src/store/open.ts';
+import { GATE as STAGE } from '../scenarios/stage.ts';
 import { buildOf, makeHistory } from '../store/history.ts';
 
 const [KERNELS, KMODS, VIEWERS, ROUNDS, LIVE] = [500, 100, 100, 12, 50];
@@ -47,23 +47,7 @@ async function measure(rounds: number, once: (round: number) => Promise<unknown>
   return { least: sorted[0] ?? 0, middle: sorted[rounds >> 1] ?? 0, stretch: loop.max / 1e6 };
 }
 
-const GATE: Gate = {
-  name: 'c9s',
-  kernels: ['kernel'],
-  watch: 'c9s-gate',
-  mode: 'enforce',
-  strategy: 'rebuild',
-  variant: '',
-  stablelist: null,
-  kmods: { tag: 'kmods9s-release', include: ['kmod-alpha'], exclude: [], advisory: [], arches: {} },
-  arches: null,
-  baseline: null,
-  rebuild: null,
-  policy: DEFAULT_POLICY,
-  build: { target: 'kmods9s-gate', repo: 'wait', priority: 5, max_active: 20 },
-  on_pass: { tag: ['c9s-candidate'], untag: ['c9s-gate'] },
-  on_fail: { tag: ['c9s-blocked'], untag: ['c9s-gate'] },
-};
+const GATE: Gate = { ...STAGE, kmods: { ...STAGE.kmods, include: ['kmod-alpha'] } };
 
 const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-bench-'));
 const file = join(folder, 'gate.db');
