@@ -9,8 +9,9 @@ import { BLOCKED, CULPRIT, type Demo, openDemo, RUNNING } from './demo.ts';
 
 const here = installed(CHROMIUM, 'chromium');
 const WIDTHS = [360, 1440] as const;
-/** A machine that is not ours alone may be slow. */
+/** A machine that is not ours alone may be slow: ms until something that is awaited, or a whole test, has failed. */
 const PATIENT = { timeout: 20_000 };
+const PATIENCE = 120_000;
 
 const violationsBy = (options: object): string =>
   `axe.run(document, ${JSON.stringify({ resultTypes: ['violations'], ...options })}).then(({ violations }) =>
@@ -22,13 +23,13 @@ const IN_COLOURS = violationsBy({
 });
 const PATHS = Object.entries(PAGES);
 
-describe.skipIf(!here)('in Chromium', () => {
+describe.skipIf(!here)('in Chromium', { timeout: PATIENCE }, () => {
   let browser: Browser;
   let demo: Demo;
   const open: Page[] = [];
   beforeAll(async () => {
     [demo, browser] = await Promise.all([openDemo(), chromium.launch(LAUNCH)]);
-  });
+  }, PATIENCE);
   afterAll(async () => {
     await browser?.close();
     await demo?.close();

@@ -12,7 +12,8 @@ let reports: Reporting;
 beforeAll(async () => {
   demo = await openDemo();
   reports = reporting(loadConfig(CONFIG), demo.store);
-});
+  // It is played first, beside whatever else the machine does.
+}, 120_000);
 afterAll(() => demo?.close());
 
 test('needs: the blocked kernel, and no older one that a newer one has overtaken', async () => {
