@@ -12,9 +12,9 @@ const [folder] = process.argv.slice(2);
 const demo = await openDemo();
 const browser = await chromium.launch(LAUNCH);
 if (folder === undefined) {
-  const page = await browser.newPage({ viewport: { width: 960, height: 300 } });
+  const page = await browser.newPage({ viewport: { width: 960, height: 800 } });
   await page.goto(demo.url);
-  await page.screenshot({ path: 'docs/matrix.png', fullPage: true });
+  await page.screenshot({ path: 'docs/matrix.png' });
   process.stdout.write(`docs/matrix.png, by ${CHROMIUM}\n`);
 } else {
   mkdirSync(folder, { recursive: true });
