@@ -6,7 +6,7 @@ import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { span } from '../core/wording.ts';
-import { type RunsWanted, serveDashboard } from '../http/dashboard.ts';
+import { serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
 import { getLoggedInUser } from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
@@ -18,7 +18,8 @@ import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { explain, listRuns, reporting, revisionOf, waiverReports } from './report.ts';
+import { reporting } from './report.ts';
+import { dashboardSources, listeners } from './sources.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -61,11 +62,15 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const log = (part: string) => options.log.child({ part });
   let ahead = () => 0;
   const { onEntry, once = false } = options;
+  const changes = listeners();
   const store = await openStore(config.store.url, {
     mode: 'write',
     hub: config.koji.server,
     ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
-    ...(onEntry && { onEntry: (entry) => onEntry(byCalendar(entry, ahead())) }),
+    onEntry(entry) {
+      changes.tell(entry.build);
+      onEntry?.(byCalendar(entry, ahead()));
+    },
   });
   const clock = gateClock(thisMachine(), await knownOf(store));
   const { now } = clock;
@@ -92,19 +97,16 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   });
 
   let consumer: Consumer | undefined;
-  const reports = reporting(config, store);
-  const sources = {
-    runs: (page: RunsWanted) => listRuns(reports, page),
-    explain: (subject: string) => explain(reports, subject),
-    revision: (subject: string) => revisionOf(reports, subject),
-    waivers: () => waiverReports(store),
-    health: () => ({
+  const sources = dashboardSources(
+    reporting(config, store),
+    () => ({
       started_at: startedAt,
       looked_at: lookedAt,
       trouble: trouble(),
       bus: consumer?.state() ?? null,
     }),
-  };
+    changes.listen,
+  );
   const http = once ? undefined : config.http;
   const dashboard = http && (await serveDashboard(http, sources, log('http')).catch(giveUp(store)));
 
@@ -120,6 +122,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const stopping = new AbortController();
   const listening = hearPersons(store, log('store'), stopping.signal, noteClock, () => {
     reconciler.hearPeople();
+    changes.tell(null);
     alarm.ring();
   });
   const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);

@@ -116,14 +116,21 @@ function noUser(configured: string | undefined): Finding {
 
 // ---- the play -----------------------------------------------------------------------------------------
 
-async function play(
+/**
+ * Play a scenario that goes with the configuration.
+ * @param begin when it begins, ms; absent: as the hub in memory has it
+ * @param atEnd is given what there is at the end, before it is let go
+ */
+export async function play(
   config: Config,
-  { scenario, play }: ScenarioFile,
+  { scenario, play }: Pick<ScenarioFile, 'scenario' | 'play'>,
   output: Output,
+  begin?: number,
+  atEnd: (floor: Floor) => Promise<void> = async () => {},
 ): Promise<{ world: World; reports: RunReport[] }> {
   const user = gateUser(scenario, config.koji.user) ?? GATE_USER;
   const users = scenario.users.map((one) => (one.name === user ? { ...one, password: PASSWORD } : one));
-  const world = createWorld({ ...scenario, users });
+  const world = createWorld({ ...scenario, users }, begin === undefined ? {} : { now: begin });
   const { now } = world;
   const start = now();
   const end = start + endOf(play);
@@ -188,6 +195,7 @@ async function play(
   }
   world.tick(Math.max(0, end - now()));
   const newest = await newestReports(reporting(config, store, now), MOST);
+  await atEnd(floor);
   await hub.close();
   await store.close();
   return { world, reports: inOrder(newest, config) };

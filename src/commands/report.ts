@@ -4,6 +4,8 @@ import type { Config } from '../config/config.ts';
 import type { ArchDetail, Gate, KernelBuild, Run, SymbolEvidence } from '../core/model.ts';
 import { DEFAULT_POLICY } from '../core/policy.ts';
 import { describeError, plural } from '../core/wording.ts';
+import { awaitedOf } from '../report/awaited.ts';
+import { keyOf, sharedErrors } from '../report/errors.ts';
 import { briefly } from '../report/journal.ts';
 import type {
   Explanation,
@@ -12,6 +14,7 @@ import type {
   RunLine,
   RunPage,
   RunReport,
+  RunsWanted,
   WaiverReport,
 } from '../report/report.ts';
 import {
@@ -69,17 +72,23 @@ export async function newestReports(reporting: Reporting, limit: number): Promis
 
 /**
  * List runs by what is recorded of them; none is read, however much it has.
- * @param page how many at the most, and the id of the run that they come after in the list
+ * @param wanted which; `since` and `until` by the calendar
  * @returns undefined where there is no run `before`
  */
 export async function listRuns(
   { store, links }: Pick<Reporting, 'store' | 'links'>,
-  page: { readonly limit: number; readonly before?: string | undefined },
+  wanted: RunsWanted,
 ): Promise<RunPage | undefined> {
-  const found = await store.summaries(page);
+  const ahead = await store.ahead();
+  const { since, until } = wanted;
+  const found = await store.summaries({
+    ...wanted,
+    ...(since !== undefined && { since: since - ahead }),
+    ...(until !== undefined && { until: until - ahead }),
+  });
   if (!found) return undefined;
   const lines = found.runs.map((summary) => listed(summary, links));
-  return { runs: byCalendar(lines, await store.ahead()), older: found.older };
+  return { runs: byCalendar(lines, ahead), older: found.older };
 }
 
 function listed(summary: RunSummary, links: Links): RunLine {
@@ -111,7 +120,11 @@ export async function waiverReports(store: Store): Promise<WaiverReport[]> {
 /** A gate that the configuration has no more is judged by a plain one. */
 const UNKNOWN_GATE = { policy: DEFAULT_POLICY, build: null, stablelist: null };
 
-async function report(
+/**
+ * Report of a run.
+ * @param detail every symbol that was compared, where the report is to have them
+ */
+export async function report(
   { store, gates, links, now = Date.now }: Reporting,
   run: Run,
   detail?: SymbolEvidence<ArchDetail>[],
@@ -165,9 +178,26 @@ export async function explain(reporting: Reporting, subject: string): Promise<Ex
   return {
     build: kernel.id,
     nvr: kernel.nvr,
-    runs: await Promise.all(runs.map(async (run) => report(reporting, run, await store.symbolDetail(run)))),
+    runs: await Promise.all(runs.map((run) => reportWhole(reporting, run))),
     journal: byCalendar(await store.journal(kernel.id), await store.ahead()),
   };
+}
+
+/** So many runs of the gate before tell how long builds take. */
+const PAST = 3;
+
+async function reportWhole(reporting: Reporting, run: Run): Promise<RunReport> {
+  const { store, links } = reporting;
+  const whole = await report(reporting, run, await store.symbolDetail(run));
+  if (run.closing) return whole;
+  const before = await store.summaries({ limit: PAST, before: run.id, gate: run.gate });
+  const past = await Promise.all((before?.runs ?? []).map(({ id }) => store.run(id)));
+  const awaited = awaitedOf(
+    run,
+    past.filter((one) => one !== undefined),
+    links,
+  );
+  return { ...whole, awaited: byCalendar(awaited, await store.ahead()) };
 }
 
 /** Another text whenever `explain` would say something else of a kernel build, but for the time. */
@@ -264,23 +294,6 @@ function shownBy(tasks: KmodReport['tasks']): string {
   if (!shown) return '-';
   const tries = own.length > 1 ? `, ${own.length} tries` : '';
   return `${shown.url ?? `task ${shown.id}`}${tries}`;
-}
-
-type BuildError = KmodReport['errors'][number];
-
-/** Errors with the same words are one, wherever they are: what the kernel took away, each kmod misses somewhere else. */
-const keyOf = ({ arch, message }: BuildError): string => `${arch}  ${message}`;
-
-/** By their key the errors that several kmods have: how many kmods, and where each has it. */
-function sharedErrors({ kmods }: RunReport): Map<string, { kmods: number; places: string[][] }> {
-  const all = kmods.flatMap(({ nvr, errors }) => errors.map((error) => ({ nvr, ...error })));
-  const keys = new Set(all.map(keyOf));
-  const found = [...keys].map((key) => {
-    const having = all.filter((error) => keyOf(error) === key);
-    const places = having.map(({ nvr, file, line }) => [nvr, line > 0 ? `${file}:${line}` : file]);
-    return [key, { kmods: new Set(having.map(({ nvr }) => nvr)).size, places }] as const;
-  });
-  return new Map(found.filter(([, { kmods }]) => kmods > 1));
 }
 
 function errorText(report: RunReport): string[] {

@@ -1,48 +1,46 @@
 /** The dashboard: what the store knows, as pages for people and JSON for programs. It only reads. */
 import { createHash } from 'node:crypto';
-import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+} from 'fastify';
 import type { Logger } from 'pino';
-import type { Explanation, RunPage, WaiverReport } from '../report/report.ts';
 import { visibleLines } from '../report/visible.ts';
 import { ListenError } from './error.ts';
-import { type Health, isWorking } from './health.ts';
+import { isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';
-import { kernelPage, messagePage, runsPage, waiversPage } from './pages.ts';
+import { registerEvents, SCRIPT } from './live.ts';
+import {
+  describeUnknown,
+  type OfKernel,
+  type OfRuns,
+  ofRuns,
+  registerPages,
+  sendPage,
+  wantedRuns,
+} from './pages.ts';
+import { messagePage } from './parts.ts';
+import type { Sources } from './sources.ts';
 import { STYLE } from './style.ts';
 
-/** Where the dashboard gets what it shows. */
-export interface Sources {
-  /**
-   * A page of the runs, newest first.
-   * @param page how many at the most, and the id of the run that they come after; undefined where there is no such run
-   */
-  runs(page: RunsWanted): Promise<RunPage | undefined>;
-  /** @param subject NVR or Koji build id; undefined where the store has never seen it */
-  explain(subject: string): Promise<Explanation | undefined>;
-  /** Another text whenever `explain` would say something else, but for the time; undefined where it would say nothing. */
-  revision(subject: string): Promise<string | undefined>;
-  /** All waivers, newest first. */
-  waivers(): Promise<WaiverReport[]>;
-  health(): Health;
-}
+export type { Sources } from './sources.ts';
 
-/** Which runs are listed: only those older than `before`, the id of one. */
-export interface RunsWanted {
-  readonly limit: number;
-  readonly before?: string;
-}
+const hashOf = (content: Html): string =>
+  `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
 
-const STYLE_HASH = createHash('sha256').update(markupOf(STYLE)).digest('base64');
-
-const HEADERS = {
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+/** Nothing comes from another host, and nothing in a page is obeyed but its own style and script. */
+export const HEADERS = {
+  'content-security-policy': `default-src 'none'; style-src ${hashOf(STYLE)}; script-src ${hashOf(SCRIPT)}; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };
 
 /**
- * Serve the dashboard: `/` and `/?before=RUN`, `/kernel/SUBJECT`, `/waivers`, the same as JSON below `/api/`, and `/healthz`.
+ * Serve the dashboard: the pages of pages.ts, the same as JSON below `/api/`, `/events`, and `/healthz`.
  * @param listen where; port 0 is any free port
  * @returns its URL; `close` cuts connections that are still open
  * @throws ListenError
@@ -72,26 +70,19 @@ function createApp(sources: Sources, log: Logger) {
   app.setNotFoundHandler((request, reply) => refuse(request, reply, 404, `There is no page ${request.url}.`));
 
   // What was started anew may say it in other words, or with other links.
-  const edition = Date.now();
-  app.get<OfRuns>('/', ofRuns, async (request, reply) => {
-    const page = await sources.runs(request.query);
-    if (!page) return refuseRun(request, reply);
-    return sendPage(reply, runsPage(page, request.query.before !== undefined, sources.health(), Date.now()));
-  });
-  app.get<OfKernel>('/kernel/:subject', async (request, reply) => {
-    const { subject } = request.params;
-    // A page that loads itself again makes a gate read the run only where it would be another, or its times are old.
-    const revision = await sources.revision(subject);
-    const minute = Math.floor(Date.now() / 60_000);
-    if (revision && isKnown(request, reply, `${edition}.${revision}.${minute}`))
-      return reply.code(304).send();
-    const explanation = await sources.explain(subject);
-    if (!explanation) return refuseUnknown(request, reply);
-    return sendPage(reply, kernelPage(explanation, Date.now()));
-  });
-  app.get('/waivers', async (_request, reply) => sendPage(reply, waiversPage(await sources.waivers())));
+  const edition = String(Date.now());
+  registerPages(app, sources, edition, HEADERS);
+  registerEvents(app, sources.onChange, edition, HEADERS);
+  registerJson(app, sources);
+  return app;
+}
+
+/** How many runs the JSON lists, unless asked. */
+const LISTED = 50;
+
+function registerJson(app: FastifyInstance, sources: Sources): void {
   app.get<OfRuns>('/api/runs', ofRuns, async (request, reply) => {
-    const page = await sources.runs(request.query);
+    const page = await sources.runs(wantedRuns(request.query, LISTED));
     return page ? reply.headers(HEADERS).send(page) : refuseRun(request, reply);
   });
   app.get<OfKernel>('/api/kernel/:subject', async (request, reply) => {
@@ -109,66 +100,20 @@ function createApp(sources: Sources, log: Logger) {
       .headers(HEADERS)
       .send({ ok, ...health });
   });
-  return app;
 }
 
-interface OfRuns {
-  Querystring: RunsWanted;
-}
+const refuseUnknown = (request: FastifyRequest<OfKernel>, reply: FastifyReply): FastifyReply =>
+  refuse(request, reply, 404, describeUnknown(request.params.subject));
 
-/** How many runs a page lists, unless asked, and at the most. */
-const LISTED = 50;
-const LISTED_MOST = 200;
-const ofRuns = {
-  schema: {
-    querystring: {
-      type: 'object',
-      properties: {
-        limit: { type: 'integer', minimum: 1, maximum: LISTED_MOST, default: LISTED },
-        before: { type: 'string', minLength: 1 },
-      },
-    },
-  },
-};
-
-interface OfKernel {
-  Params: { subject: string };
-}
-
-/** Whether the reader has this edition already; else the reply tells which it is. */
-function isKnown(request: FastifyRequest, reply: FastifyReply, edition: string): boolean {
-  const tag = `"${edition}"`;
-  reply.headers({ ...HEADERS, 'cache-control': 'private, no-cache', etag: tag });
-  return request.headers['if-none-match'] === tag;
-}
-
-function sendPage(reply: FastifyReply, page: Html): FastifyReply {
-  const { 'cache-control': caching = HEADERS['cache-control'] } = reply.getHeaders();
-  return reply
-    .headers({ ...HEADERS, 'cache-control': caching })
-    .type('text/html; charset=utf-8')
-    .send(markupOf(page));
-}
-
-function refuseUnknown(request: FastifyRequest<OfKernel>, reply: FastifyReply): FastifyReply {
-  const { subject } = request.params;
-  return refuse(
-    request,
-    reply,
-    404,
-    `No kernel build ${subject} was ever seen here. Give an NVR or a Koji build id.`,
-  );
-}
-
-function refuseRun(request: FastifyRequest<OfRuns>, reply: FastifyReply): FastifyReply {
-  return refuse(request, reply, 404, `There is no run ${request.query.before} here.`);
-}
+const refuseRun = (request: FastifyRequest<OfRuns>, reply: FastifyReply): FastifyReply =>
+  refuse(request, reply, 404, `There is no run ${request.query.before} here.`);
 
 /** Say no in the form that the route speaks. */
 function refuse(request: FastifyRequest, reply: FastifyReply, status: number, error: string): FastifyReply {
   reply.code(status);
   if (/^\/(api\/|healthz)/.test(request.url)) return reply.headers(HEADERS).send({ error });
-  return sendPage(reply, messagePage(status === 404 ? 'Not found' : 'That did not work', error));
+  const page = messagePage(status === 404 ? 'Not found' : 'That did not work', error);
+  return sendPage(reply, HEADERS, markupOf(page));
 }
 
 /** A request's own fault (a malformed URL) is told; anything else is logged and told nothing of. */

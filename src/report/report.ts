@@ -25,6 +25,7 @@ import { describeWaiver, describeWrite, moment } from '../core/wording.ts';
 import { blame } from '../kabi/blame.ts';
 import { formatCrc } from '../kabi/crc.ts';
 import { describeRemark, type Remark } from '../kabi/remark.ts';
+import type { Awaited } from './awaited.ts';
 
 /** Links for people: a task's and a build's page in Koji's web interface; undefined where none is configured. */
 export interface Links {
@@ -126,6 +127,8 @@ export interface RunReport {
   readonly blame?: readonly BlameReport[];
   /** Which declarations changed in the kernel's source, by architecture; absent: nobody has looked. */
   readonly causes?: readonly ToldCauses[];
+  /** What it waits for, of the report of one kernel; absent elsewhere, and of a run that is over. */
+  readonly awaited?: readonly Awaited[];
   /** What the gate did to tags, in order. */
   readonly tag_changes: readonly {
     readonly change: string;
@@ -176,6 +179,25 @@ export interface RunLine
 export interface RunPage {
   readonly runs: readonly RunLine[];
   readonly older: string | null;
+}
+
+/** Which runs are listed, newest first; what is absent, or undefined, leaves none out. */
+export interface RunsWanted {
+  /** How many at the most. */
+  readonly limit: number;
+  /** Id of a run: only those that began before it. */
+  readonly before?: string | undefined;
+  /** Of this gate. */
+  readonly gate?: string | undefined;
+  /** With this as the newest verdict, or with none. */
+  readonly verdict?: Verdict | 'none' | undefined;
+  /** That try such a kmod: a name, or a pattern. */
+  readonly kmod?: string | undefined;
+  /** That began at or after `since`, and before `until`, in ms. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** Of each kernel at each gate only the newest. */
+  readonly latest?: boolean | undefined;
 }
 
 /** An outcome; those of kmods that a waiver spares count as `waived` alone. */
@@ -277,7 +299,7 @@ export function asRecorded(
   return { ...report, kmods, needs_rebuild: [], pruned_at: prunedAt };
 }
 
-const TIMES: readonly string[] = ['at', 'started_at', 'ended_at', 'pruned_at'];
+const TIMES: readonly string[] = ['at', 'since', 'started_at', 'ended_at', 'pruned_at'];
 
 /**
  * A report with its times by the calendar: what the store has is timed by the gate's clock.
@@ -462,7 +484,8 @@ function taskReport(id: number, links: Links): TaskReport {
   return { id, ...(url && { url }) };
 }
 
-const RANKS: Record<KmodReport['outcome'], number> = {
+/** From what a reader looks for to what is fine. */
+export const RANKS: Readonly<Record<KmodReport['outcome'], number>> = {
   broken: 0,
   unattributed: 1,
   inconclusive: 2,

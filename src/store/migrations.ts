@@ -418,6 +418,12 @@ const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '013-dashboard': {
+    async up(db: Kysely<unknown>) {
+      // What a kmod came to with each kernel, whatever the gate.
+      await sql`CREATE INDEX judgement_kmod ON judgement (kmod, gate, seq)`.execute(db);
+    },
+  },
 };
 
 /** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */

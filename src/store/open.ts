@@ -10,6 +10,7 @@ import { assertOwn, lockFor, realFile } from './file.ts';
 import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
 import { migrationProvider } from './migrations.ts';
+import { overviewFacts } from './overview.ts';
 import { peopleFacts } from './people.ts';
 import { pruning } from './prune.ts';
 import { createRecorder } from './record.ts';
@@ -126,6 +127,7 @@ export function storeOver(
     ...pruning(base, runs),
     ...writeFacts(base),
     ...summaryFacts(base),
+    ...overviewFacts(base),
     ...symbolFacts(base),
     ...causeFacts(base),
     ...peopleFacts(base),

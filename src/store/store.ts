@@ -24,6 +24,7 @@ import type {
 } from '../core/model.ts';
 import type { Packaging } from '../kabi/requires.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
+import type { RunsWanted } from '../report/report.ts';
 
 /** The newest message that a queue of the bus brought. */
 export interface Heard {
@@ -56,6 +57,25 @@ export interface RunSummary {
   readonly said?: string;
   readonly held?: Pick<Order, 'by' | 'at' | 'reason'>;
   readonly closing?: Closing;
+}
+
+/** A run of which there is evidence, and when it began, in ms. */
+export interface EvidenceOf {
+  readonly run: string;
+  readonly gate: string;
+  readonly kernel: KernelRef;
+  readonly at: number;
+}
+
+/** What a verdict said of a kmod with a kernel. */
+export interface JudgedCell {
+  readonly run: string;
+  readonly gate: string;
+  readonly kernel: KernelRef;
+  readonly kmod: string;
+  readonly outcome: Outcome;
+  /** When that was, in ms. */
+  readonly at: number;
 }
 
 /** Opened store. All times are milliseconds since the epoch by the gate's clock (clock.ts), given by the caller. */
@@ -146,15 +166,36 @@ export interface Store {
   runs(limit: number): Promise<Run[]>;
   /**
    * A page of all runs, newest first, without reading them.
-   * @param page how many at the most, and the id of the run after which (in time: before which) they come
    * @returns `older` continues it, as `before`; null at the end. Undefined where there is no run `before`
    */
-  summaries(page: {
-    readonly limit: number;
-    readonly before?: string | undefined;
-  }): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
+  summaries(wanted: RunsWanted): Promise<{ runs: RunSummary[]; older: string | null } | undefined>;
+  /** Names of all kmods that a verdict ever spoke of, and `stablelist` where one did; in their order. */
+  kmodNames(): Promise<string[]>;
+  /** By run and kmod what the newest verdicts of these runs said. Runs without one are missing. */
+  cells(runs: readonly Pick<RunSummary, 'id' | 'kernel'>[]): Promise<Map<string, Map<string, Outcome>>>;
+  /**
+   * Ids of the runs that may need somebody, newest first: live ones that are held, and those that blocked a kernel since the
+   * last one that began before it was let through.
+   */
+  needing(): Promise<string[]>;
+  /** What verdicts said of a kmod, newest first; of a run only the newest. */
+  cellsOfKmod(kmod: string, limit: number): Promise<JudgedCell[]>;
+  /**
+   * The first kernel at a gate with which a kmod was not fine, and all since; undefined where it was with the newest. Fine is
+   * ok: what is already broken is not.
+   */
+  brokenSince(kmod: string, gate: string): Promise<JudgedCell | undefined>;
+  /** Runs with what symbols show of them, newest first; `older` continues it. Each is read by `detailOf`. */
+  runsWithSymbols(limit: number, before?: number): Promise<{ runs: EvidenceOf[]; older: number | null }>;
+  /** Runs of which causes are told, newest first; `older` continues it. */
+  runsWithCauses(
+    limit: number,
+    before?: number,
+  ): Promise<{ runs: (EvidenceOf & { readonly causes: ToldCauses[] })[]; older: number | null }>;
   /** Every symbol that was compared for what a run shows; it is much, and only told. */
   symbolDetail(run: Pick<Run, 'id' | 'symbols'>): Promise<SymbolEvidence<ArchDetail>[]>;
+  /** The newest of a run by its id, of which the run itself may have nothing to tell, as it was read before a new choice. */
+  detailOf(run: string): Promise<SymbolEvidence<ArchDetail>[]>;
   /**
    * Runs of which something was recorded that a change in the kernel's source may explain, and that nobody has looked at;
    * newest first. `upTo`: the newest such fact.

@@ -1,6 +1,8 @@
 /** Runs in a few words each, for lists: what is recorded of them, without reading them. */
 import { sql } from 'kysely';
 import type { Closing, Verdict } from '../core/model.ts';
+import { matcher } from '../core/names.ts';
+import type { RunsWanted } from '../report/report.ts';
 import type { Base } from './record.ts';
 import type { RunSummary, Store } from './store.ts';
 
@@ -12,16 +14,48 @@ export function summaryFacts({ db, cache }: Base) {
     const [run] = await cache.read([summary.id]);
     return run?.verdict ? summary : { ...summary, verdict: null, tally: {} };
   }
+  /** Which runs are wanted, by what of them an index has, or a look into one for each run. */
+  async function listed({ before, gate, verdict, kmod, since, until, latest }: RunsWanted) {
+    const newest = sql`(SELECT verdict FROM verdict INDEXED BY verdict_tally WHERE verdict.run_id = run.id
+      ORDER BY verdict.seq DESC LIMIT 1)`;
+    const all = [
+      ...(before === undefined ? [] : [sql`fact < (SELECT fact FROM run WHERE id = ${before})`]),
+      ...(gate === undefined ? [] : [sql`gate = ${gate}`]),
+      ...(since === undefined ? [] : [sql`started_at >= ${since}`]),
+      ...(until === undefined ? [] : [sql`started_at < ${until}`]),
+      ...(verdict === undefined
+        ? []
+        : [verdict === 'none' ? sql`${newest} IS NULL` : sql`${newest} = ${verdict}`]),
+      ...(kmod === undefined ? [] : [await tries(kmod)]),
+      ...(latest ? [NEWEST_OF_ITS_KERNEL] : []),
+    ];
+    return all.length === 0 ? sql`true` : sql.join(all, sql` AND `);
+  }
+  /**
+   * Runs that try a kmod: what was judged is found by an index, what goes on by the choice of its kmods. Of a few names the
+   * runs are asked for, of many nearly each run has one.
+   */
+  async function tries(kmod: string) {
+    const names = (await kmodNames(db)).filter(matcher([kmod]));
+    const list = sql`(SELECT value FROM json_each(${JSON.stringify(names)}))`;
+    const judged =
+      names.length <= FEW
+        ? sql`run.id IN (SELECT run_id FROM judgement INDEXED BY judgement_kmod WHERE kmod IN ${list})`
+        : sql`EXISTS (SELECT 1 FROM judgement INDEXED BY judgement_kernel WHERE kernel_build = run.build_id
+            AND gate = run.gate AND run_id = run.id AND kmod IN ${list})`;
+    return sql`(${judged} OR (live AND EXISTS (SELECT 1 FROM selection, json_each(selection.kmods) AS one
+        WHERE selection.run_id = run.id AND json_extract(one.value, '$.name') GLOB ${globOf(kmod)})))`;
+  }
   return {
-    async summaries({ limit, before }) {
+    kmodNames: () => kmodNames(db),
+    async summaries(wanted) {
+      const { limit, before } = wanted;
       if (before !== undefined) {
         const known = await db.selectFrom('run').select('id').where('id', '=', before).executeTakeFirst();
         if (!known) return undefined;
       }
-      const older =
-        before === undefined ? sql`true` : sql`fact < (SELECT fact FROM run WHERE id = ${before})`;
       const { rows } = await sql<Row>`
-        WITH page AS (SELECT id, fact, gate, build_id, started_at, live FROM run WHERE ${older}
+        WITH page AS (SELECT id, fact, gate, build_id, started_at, live FROM run WHERE ${await listed(wanted)}
           ORDER BY fact DESC LIMIT ${limit + 1})
         SELECT page.id, page.gate, page.build_id, nvr, page.started_at, verdict, tally, said.text AS said,
           closing.at AS ended_at, how, why, held.kind AS held, held.at AS held_at, held.by AS held_by,
@@ -50,6 +84,24 @@ export function summaryFacts({ db, cache }: Base) {
     },
   } satisfies Partial<Store>;
 }
+
+/** So many names of kmods are few. */
+const FEW = 3;
+
+const NEWEST_OF_ITS_KERNEL = sql`NOT EXISTS (SELECT 1 FROM run AS again
+  WHERE again.gate = run.gate AND again.build_id = run.build_id AND again.generation > run.generation)`;
+
+/** Names that were ever judged: a look into an index for each. */
+async function kmodNames(db: Base['db']): Promise<string[]> {
+  const { rows } = await sql<{ kmod: string }>`WITH RECURSIVE names (kmod) AS (
+      SELECT min(kmod) FROM judgement
+      UNION ALL SELECT (SELECT min(kmod) FROM judgement WHERE kmod > names.kmod) FROM names WHERE names.kmod IS NOT NULL)
+    SELECT kmod FROM names WHERE kmod IS NOT NULL`.execute(db);
+  return rows.map(({ kmod }) => kmod);
+}
+
+/** A pattern as SQLite has them, which knows one sign more. */
+const globOf = (pattern: string): string => pattern.replaceAll('[', '[[]');
 
 interface Row {
   readonly id: string;

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
 import { hasChanged, summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
-import { PACKING, pack, packBeside, unpack, unpackBeside } from './pack.ts';
+import { PACKING, pack, packBeside, unpackBeside } from './pack.ts';
 import { type Base, of, wantExplained } from './record.ts';
 import type { Tables } from './schema.ts';
 import type { RpmDependencies, Store } from './store.ts';
@@ -15,6 +15,15 @@ export function symbolFacts({ db, record }: Base) {
   const newest = async () => {
     const { rows } = await sql<{ at: number }>`SELECT at FROM journal ORDER BY seq DESC LIMIT 1`.execute(db);
     return rows[0]?.at ?? 0;
+  };
+  const detailOf: Store['detailOf'] = async (run) => {
+    const row = await db
+      .selectFrom('symbol_evidence')
+      .select('detail')
+      .where('run_id', '=', run)
+      .orderBy(sql`rowid`, 'desc')
+      .executeTakeFirst();
+    return row ? (JSON.parse(await unpackAside(row.detail)) as SymbolEvidence<ArchDetail>[]) : [];
   };
   return {
     async showSymbols(run, shown, at) {
@@ -33,15 +42,9 @@ export function symbolFacts({ db, record }: Base) {
         if (hasChanged(summary)) await wantExplained(tx, run.id, fact);
       });
     },
+    detailOf,
     async symbolDetail({ id, symbols }) {
-      if (!symbols) return [];
-      const row = await db
-        .selectFrom('symbol_evidence')
-        .select('detail')
-        .where('run_id', '=', id)
-        .orderBy(sql`rowid`, 'desc')
-        .executeTakeFirst();
-      return row ? (unpack(row.detail) as SymbolEvidence<ArchDetail>[]) : [];
+      return symbols ? detailOf(id) : [];
     },
     async keepRpmSymbols(rpms, builds = new Map()) {
       const used_at = await newest();

@@ -1,14 +1,15 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Sources, serveDashboard } from '../../src/http/dashboard.ts';
-import { type Explanation, lineOf } from '../../src/report/report.ts';
+import type { Explanation } from '../../src/report/report.ts';
 import { exampleSources } from './example.ts';
+import { hostileSources } from './hostile.ts';
 
 const NOW = Date.now();
 const HOST = '127.0.0.1';
-const HOSTILE = `kernel-1-1"><script>alert('x')</script>`;
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -34,14 +35,131 @@ async function pageOf(path: string, other: Partial<Sources> = {}): Promise<strin
 function rowWith(page: string, text: string): string {
   const row = page.split(/(?=<tr|<li)|(?<=<\/tr>|<\/li>)/).find((part) => part.includes(text));
   return (row ?? 'no such row')
+    .replace(/<span aria-hidden="true">.*?<\/span>/g, ' ')
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')
     .trim();
 }
 
+/** The page without the signs that only repeat its words, nor tags. */
+const textOf = (page: string): string =>
+  page
+    .replace(/<(style|script)>.*?<\/\1>/gs, '')
+    .replace(/<span aria-hidden="true">.*?<\/span>/g, ' ')
+    .replace(/<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ');
+
+describe('the first page', () => {
+  test('says first what needs somebody: culprit, cause, who must act, and each command', async () => {
+    const text = textOf(await pageOf('/'));
+    expect(text).toContain('Needs somebody 2 held by a person kernel-6.12.0-143.el10 gate el10');
+    expect(text).toContain('grace : QA looks at it first');
+    expect(text).toContain('kmod-gate release kernel-6.12.0-143.el10 --gate el10');
+    expect(text).toMatch(
+      /blocked kernel-6.12.0-141.el10 gate el10, begun 1 h 35 min ago kmod-jool : does not build/,
+    );
+    expect(text).toContain(
+      '(task 9117 ) Changed in the kernel: struct genl_ops Must act: the maintainer of kmod-jool',
+    );
+    expect(text).toContain('koji move-build kernels-el10-blocked kernels-el10-gate kernel-6.12.0-141.el10');
+    expect(text.indexOf('Needs somebody')).toBeLessThan(text.indexOf('Kernels by kmods'));
+  });
+
+  test('folds what is more than a few, and says how many are not told', async () => {
+    const { needs } = await exampleSources(NOW).needs(9);
+    const many = Array.from({ length: 5 }, () => needs[1]).filter((one) => one !== undefined);
+    const page = await pageOf('/', { needs: async () => ({ needs: many, more: 4 }) });
+    expect(page.match(/<article/g)).toHaveLength(5);
+    expect(textOf(page)).toContain(
+      '2 more: kmod-jool blocks kernel-6.12.0-141.el10 at gate el10: does not build',
+    );
+    expect(textOf(page)).toContain('and 4 older');
+    const none = await pageOf('/', { needs: async () => ({ needs: [], more: 0 }) });
+    expect(textOf(none)).toContain('nobody No kernel is held, and none was blocked since one passed.');
+  });
+
+  test('shows kernels by kmods: each cell with a word, what is not fine as a link and first', async () => {
+    const whole = await pageOf('/');
+    const page = whole.slice(whole.indexOf('<table class="matrix"'));
+    const head = page.slice(page.indexOf('<thead>'), page.indexOf('</thead>'));
+    expect(textOf(head)).toMatch(
+      /Kmod 6.12.0-143.el10 block 50 min ago 6.12.0-142.el10 running 4 min ago 6.12.0-141/,
+    );
+    expect(rowWith(page, '/kmod/kmod-jool')).toBe('kmod-jool waived waiting broken');
+    expect(rowWith(page, '/kmod/kmod-drbd')).toBe('kmod-drbd already broken ok ok');
+    expect(page).toContain('<td class="bad"><a href="/kernel/4711#el10%2F4711%2F1%2Fkmod-jool">');
+    expect(page).toMatch(/<td class="good"><span aria-hidden="true">✓<\/span> ok<\/td>/);
+    expect(page.indexOf('/kmod/kmod-evdi')).toBeLessThan(page.indexOf('/kmod/kmod-acpi-call'));
+  });
+
+  test('hands the filters of the address on, and keeps them in its links', async () => {
+    const wanted: unknown[] = [];
+    const { get } = await serve({
+      matrix: async (page) => {
+        wanted.push(page);
+        const found = await exampleSources(NOW).matrix(page);
+        return found && { ...found, older: 'el10/4711/1' };
+      },
+    });
+    const query = 'gate=el10&verdict=block&kmod=kmod-*&since=2026-01-02&until=2026-01-03';
+    const page = await (await get(`/?${query}`)).text();
+    const at = (day: number) => Date.UTC(2026, 0, day);
+    expect(wanted).toEqual([
+      { limit: 10, gate: 'el10', verdict: 'block', kmod: 'kmod-*', since: at(2), until: at(4) },
+    ]);
+    expect(page).toContain(
+      'Filter: gate el10, verdict block, kmod kmod-*, since 2026-01-02, until 2026-01-03',
+    );
+    const escaped = query.replaceAll('&', '&amp;');
+    expect(page).toContain(`<a href="/?${escaped}&amp;before=el10%2F4711%2F1">Older kernels</a>`);
+    expect(page).toContain(`<a href="/runs?${escaped}">All runs</a>`);
+    expect(page).toContain('<option value="block" selected>');
+    // What a form leaves empty is no filter.
+    await get('/?gate=&verdict=&kmod=&since=&until=');
+    expect(wanted[1]).toEqual({ limit: 10 });
+    for (const wrong of ['verdict=maybe', 'since=yesterday', 'limit=0', 'limit=201', 'before='])
+      expect((await get(`/?${wrong}`)).status).toBe(400);
+  });
+
+  test('is made once for all who look, until something is recorded', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+    let revision = 'one';
+    let made = 0;
+    const { get } = await serve({
+      revision: async () => revision,
+      needs: async () => {
+        made += 1;
+        return { needs: [], more: 0 };
+      },
+    });
+    const pages = await Promise.all([get('/'), get('/'), get('/')]);
+    expect(new Set(await Promise.all(pages.map((page) => page.text()))).size).toBe(1);
+    expect(made).toBe(1);
+    const etag = pages[0]?.headers.get('etag') ?? '';
+    expect(pages[0]?.headers.get('cache-control')).toBe('private, no-cache');
+    revision = 'two';
+    expect((await get('/')).headers.get('etag')).not.toBe(etag);
+    expect(made).toBe(2);
+  });
+
+  test('what went wrong is not remembered', async () => {
+    let fails = true;
+    const { get } = await serve({
+      revision: async () => 'one',
+      needs: async () => {
+        if (fails) throw new Error('busy');
+        return { needs: [], more: 0 };
+      },
+    });
+    expect((await get('/')).status).toBe(500);
+    fails = false;
+    expect((await get('/')).status).toBe(200);
+  });
+});
+
 describe('the list of runs', () => {
   test('shows each run in a row, with a link to the kernel by its build id', async () => {
-    const page = await pageOf('/');
+    const page = await pageOf('/runs');
     expect(rowWith(page, '/kernel/4711')).toBe(
       'kernel-6.12.0-141.el10 el10 block done 1 broken 1 inconclusive 10 ok ' +
         'blocked: moved from kernels-el10-gate to kernels-el10-blocked 1 h 35 min ago',
@@ -52,7 +170,7 @@ describe('the list of runs', () => {
   });
 
   test('counts what is waived as such, and what is to be rebuilt', async () => {
-    expect(rowWith(await pageOf('/'), '/kernel/4730')).toContain(
+    expect(rowWith(await pageOf('/runs'), '/kernel/4730')).toContain(
       'held 1 broken 1 unattributed 2 inconclusive 1 waived 1 already-broken 6 ok (1 to rebuild) held by grace',
     );
   });
@@ -61,7 +179,7 @@ describe('the list of runs', () => {
     const [, running] = (await exampleSources(NOW).runs({ limit: 9 }))?.runs ?? [];
     if (!running) throw new Error('the example has no run that goes on');
     const held_by = { by: 'grace', at: NOW, reason: '' };
-    const page = await pageOf('/', {
+    const page = await pageOf('/runs', {
       runs: async () => ({ runs: [{ ...running, held_by }], older: null }),
     });
     expect(rowWith(page, '/kernel/4720')).toContain('waits for 5 scratch builds held by grace');
@@ -70,13 +188,13 @@ describe('the list of runs', () => {
   test('says how many kmods there are where no verdict has counted them yet', async () => {
     const [, running] = (await exampleSources(NOW).runs({ limit: 9 }))?.runs ?? [];
     if (!running) throw new Error('the example has no run that goes on');
-    const page = await pageOf('/', {
+    const page = await pageOf('/runs', {
       runs: async () => ({ runs: [{ ...running, outcomes: {} }], older: null }),
     });
     expect(rowWith(page, '/kernel/4720')).toContain('running 12 kmods waits for 5');
   });
 
-  test('comes by page: each names the next one, and the first alone loads itself again', async () => {
+  test('comes by page: each names the next one', async () => {
     const wanted: unknown[] = [];
     const runs: Sources['runs'] = async (page) => {
       wanted.push(page);
@@ -84,34 +202,38 @@ describe('the list of runs', () => {
       return { runs: found?.runs ?? [], older: page.before ? null : 'el10/4711/1' };
     };
     const { get } = await serve({ runs });
-    const first = await (await get('/')).text();
-    expect(first).toContain('<a href="/?before=el10%2F4711%2F1">Older</a>');
-    expect(first).not.toContain('>Newest</a>');
-    expect(first).toContain('http-equiv="refresh"');
-    const second = await (await get('/?before=el10%2F4711%2F1')).text();
-    expect(second).toContain('<a href="/">Newest</a>');
-    expect(second).not.toContain('>Older</a>');
-    expect(second).not.toContain('http-equiv="refresh"');
-    expect(await (await get('/api/runs?limit=3')).json()).toMatchObject({ older: 'el10/4711/1' });
-    expect(wanted).toEqual([{ limit: 50 }, { limit: 50, before: 'el10/4711/1' }, { limit: 3 }]);
+    const first = await (await get('/runs')).text();
+    expect(first).toContain('<a href="/runs?before=el10%2F4711%2F1">Older runs</a>');
+    expect(first).not.toContain('>Newest runs</a>');
+    const second = await (await get('/runs?before=el10%2F4711%2F1')).text();
+    expect(second).toContain('<a href="/runs">Newest runs</a>');
+    expect(second).not.toContain('>Older runs</a>');
+    expect(await (await get('/api/runs?limit=3&gate=el10')).json()).toMatchObject({ older: 'el10/4711/1' });
+    expect(wanted).toEqual([{ limit: 12 }, { limit: 12, before: 'el10/4711/1' }, { limit: 3, gate: 'el10' }]);
   });
 
   test('after a run that is not there is not found; so many that it would be no page is a wrong request', async () => {
-    const { get } = await serve({ runs: async () => undefined });
-    const response = await get('/?before=el10%2F1%2F%3Cb%3E');
-    expect(response.status).toBe(404);
-    expect(await response.text()).toContain('There is no run el10/1/&lt;b&gt; here.');
+    const none = async () => undefined;
+    const { get } = await serve({ runs: none, matrix: none });
+    for (const path of ['/runs', '/']) {
+      const response = await get(`${path}?before=el10%2F1%2F%3Cb%3E`);
+      expect(response.status).toBe(404);
+      expect(await response.text()).toContain('There is no run el10/1/&lt;b&gt; here.');
+    }
     expect((await get('/api/runs?before=x')).status).toBe(404);
     for (const query of ['limit=0', 'limit=201', 'limit=many', 'before='])
       expect((await get(`/api/runs?${query}`)).status).toBe(400);
   });
 
   test('says so when there is none', async () => {
-    expect(await pageOf('/', { runs: async () => ({ runs: [], older: null }) })).toContain(
-      'No kernel has stood before a gate yet.',
-    );
+    const runs = async () => ({ runs: [], older: null });
+    expect(await pageOf('/runs', { runs })).toContain('No kernel has stood before a gate yet.');
+    const { get } = await serve({ runs });
+    expect(await (await get('/runs?gate=el10')).text()).toContain('No run fits these filters.');
   });
+});
 
+describe('the health line', () => {
   test('tells how look and bus are', async () => {
     expect(await pageOf('/')).toMatch(
       /last look at the hub \d+ s ago; bus connected for 3 h 20 min, 1274 received/,
@@ -138,20 +260,26 @@ describe('the page of a kernel', () => {
   test('is found by NVR and by build id', async () => {
     const { get } = await serve();
     for (const subject of ['4711', 'kernel-6.12.0-141.el10'])
-      expect(await (await get(`/kernel/${subject}`)).text()).toContain('<h1>kernel-6.12.0-141.el10</h1>');
+      expect(await (await get(`/kernel/${subject}`)).text()).toContain('<h1>kernel-6.12.0-141.el10 <small>');
   });
 
   test('shows reasons, kmods with cause, tasks and errors, tag changes and history', async () => {
     const page = await pageOf('/kernel/4711');
     expect(rowWith(page, '10 of 12 kmods')).toBe('10 of 12 kmods build against kernel-6.12.0-141.el10');
     expect(rowWith(page, 'taskID=9118')).toContain(
-      'advisory inconclusive wrong kernel tested the wrong kernel on aarch64',
+      'advisory inconclusive wrong kernel x86_64 ok aarch64 inconclusive tested the wrong kernel on aarch64',
     );
     expect(page).toContain('<a href="https://koji.example.org/koji/taskinfo?taskID=9117">9117</a>');
     expect(page).toContain('<a href="https://koji.example.org/koji/buildinfo?buildID=4711">');
     expect(rowWith(page, 'xlator.c:88')).toMatch(
-      /^x86_64 src.*xlator.c:88: &#39;struct net&#39; has no member/,
+      /^kmod-jool, x86_64 src.*xlator.c:88: &#39;struct net&#39; has no member/,
     );
+    // What decides is said at the top, and once.
+    const decides = page.slice(page.indexOf('What decides'), page.indexOf('<h3>Kmods'));
+    expect(textOf(decides)).toMatch(
+      /kmod-jool : does not build on x86_64: src\/mod.*Must act: the maintainer of/,
+    );
+    expect(rowWith(page.slice(page.indexOf('<h3>Kmods')), 'kmod-jool-4.1.14-2')).toMatch(/as above 9117$/);
     expect(rowWith(page, 'taskID=9150')).toMatch(/^move kernel-6.12.0-141.el10 from .* done 9150/);
     expect(rowWith(page, 'kernel-6.12.0-141.el10 is complete')).toMatch(
       /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/,
@@ -160,11 +288,14 @@ describe('the page of a kernel', () => {
 
   test('shows what changed in the source, which kmods that hits and how they reach it, or why that cannot be told', async () => {
     const page = await pageOf('/kernel/4711');
-    expect(page).toContain("What changed in the kernel's source since kernel-6.12.0-140.el10 (x86_64)");
-    expect(rowWith(page, 'struct genl_ops')).toBe(
+    expect(page).toContain('In its source since kernel-6.12.0-140.el10 (x86_64)');
+    expect(page).toContain('<summary>struct genl_ops, function genlmsg_put and 12 more</summary>');
+    expect(page).toContain('<a href="/cause/struct/genl_ops">struct genl_ops</a>');
+    expect(page).toContain('<a href="/symbol/genl_register_family">');
+    expect(rowWith(page.slice(page.indexOf('In its source')), '/cause/struct/genl_ops')).toBe(
       'struct genl_ops + int (*pre_doit)(const struct genl_split_ops *) u8 flags → unsigned long flags (72 bytes, was 64) kmod-jool 14',
     );
-    expect(rowWith(page, 'function genlmsg_put')).toMatch(/kmod-jool 1, and 3 that did not change$/);
+    expect(rowWith(page, '/cause/function/genlmsg_put')).toMatch(/kmod-jool 1, and 3 that did not change$/);
     expect(page).toContain('genl_register_family → genl_family.ops → struct genl_ops');
     expect(page).toContain('and 12 more, in the JSON');
     expect(page).toContain('void *genlmsg_put(struct sk_buff *, u32)</code> → <code>void *genlmsg_put(');
@@ -178,7 +309,7 @@ describe('the page of a kernel', () => {
     const page = await pageOf('/kernel/4730');
     const cells = (nvr: string) => rowWith(page.slice(page.indexOf('<h3>Kmods')), nvr);
     expect(cells('kmod-jool')).toMatch(
-      /^kmod-jool-4.1.14-2.el10 broken waived kmod does not build .* waived by ada until 2026-12-01 00:00 UTC: the vendor ships/,
+      /^kmod-jool-4.1.14-2.el10 broken waived kmod x86_64 broken aarch64 ok does not build .* waived by ada until 2026-12-01 00:00 UTC: the vendor ships/,
     );
     expect(cells('kmod-nvidia')).toMatch(/^\S+ inconclusive builder trouble in the build system/);
     expect(cells('kmod-lttng')).toMatch(/^\S+ broken dependency its build dependencies/);
@@ -236,15 +367,41 @@ describe('the page of a kernel', () => {
 
   test('puts what is broken before what is fine', async () => {
     const page = await pageOf('/kernel/4711');
-    const at = (nvr: string) => page.indexOf(`scope="row"><b class="tight">${nvr}`);
+    const at = (nvr: string) => page.indexOf(`<b class="tight">${nvr}`);
     expect(at('kmod-jool')).toBeGreaterThan(0);
     expect(at('kmod-jool')).toBeLessThan(at('kmod-vendor-reset'));
     expect(at('kmod-vendor-reset')).toBeLessThan(at('kmod-acpi-call'));
   });
 
-  test('loads itself again only while a run goes on', async () => {
-    expect(await pageOf('/kernel/4720')).toContain('http-equiv="refresh" content="10"');
-    expect(await pageOf('/kernel/4711')).not.toContain('http-equiv="refresh"');
+  test('shows what is awaited, from whom, and how long that took before', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+    const seen = await exampleSources(NOW).explain('4720');
+    const [run] = seen?.runs ?? [];
+    if (!seen || !run) throw new Error('the example has no run of 4720');
+    const build = { what: 'build kmod-zfs in kmods10', kmod: 'kmod-zfs', from: 'builders' } as const;
+    const awaited = [
+      { ...build, task: { id: 9400 }, since: NOW - 120_000, usual: 600_000 },
+      { what: 'request a repo of kmods10', from: 'hub', since: NOW - 60_000 } as const,
+    ];
+    const page = await pageOf('/kernel/4720', {
+      explain: async () => ({ ...seen, runs: [{ ...run, awaited }] }),
+    });
+    expect(rowWith(page, 'build kmod-zfs')).toBe(
+      'build kmod-zfs in kmods10 the builders 9400 2 min of usually 10 min',
+    );
+    expect(page).toContain('<progress max="100" value="20" aria-label="build kmod-zfs in kmods10">');
+    expect(rowWith(page, 'request a repo')).toBe('request a repo of kmods10 the hub 1 min');
+    expect(textOf(page)).toContain('5 kmods are not judged yet');
+  });
+
+  test('folds runs before the newest one at the same gate', async () => {
+    const seen = await exampleSources(NOW).explain('4711');
+    const [run] = seen?.runs ?? [];
+    if (!seen || !run) throw new Error('the example has no run of 4711');
+    const runs = [{ ...run, run: 'el10/4711/2' }, run, { ...run, run: 'next/4711/1', gate: 'next' }];
+    const page = await pageOf('/kernel/4711', { explain: async () => ({ ...seen, runs }) });
+    expect(page.match(/<summary>Run .*?</g)).toEqual(['<summary>Run el10/4711/1, before<']);
+    expect(page.match(/What decides/g)).toHaveLength(2);
   });
 
   test('is not made again for a reader who has it as it is', async () => {
@@ -311,42 +468,145 @@ describe('the page of waivers', () => {
   });
 });
 
-test('nothing from the outside becomes markup', async () => {
-  const sources = exampleSources(NOW);
-  const explanation = await sources.explain('4730');
-  const [run] = explanation?.runs ?? [];
-  if (!explanation || !run) throw new Error('the example has no run of 4730');
-  const hostile = JSON.parse(
-    // Every text of the report, but the words that come from the gate itself.
-    JSON.stringify({ ...explanation, runs: [run] }, (key, value) =>
-      typeof value === 'string' && !['outcome', 'verdict', 'status', 'kind', 'whose'].includes(key)
-        ? ['url'].includes(key)
-          ? 'javascript:alert(1)'
-          : HOSTILE
-        : value,
-    ),
-  ) as Explanation;
-  const [waiver] = await sources.waivers();
-  if (!waiver) throw new Error('the example has no waiver');
-  const { get } = await serve({
-    runs: async () => ({ runs: hostile.runs.map(lineOf), older: HOSTILE }),
-    explain: async () => hostile,
-    waivers: async () => [
-      {
-        ...waiver,
-        by: HOSTILE,
-        reason: HOSTILE,
-        gate: HOSTILE,
-        kernel: HOSTILE,
-        kmod: HOSTILE,
-        ended: { at: 1, by: HOSTILE },
-      },
-    ],
+describe('the page of a kmod', () => {
+  test('says where it is not fine, since when, by what, and what would mend it', async () => {
+    const text = textOf(await pageOf('/kmod/kmod-evdi'));
+    expect(text).toContain(
+      'unattributed at gate el10 With kernel-6.12.0-143.el10 : does not build on x86_64',
+    );
+    expect(text).toMatch(/So since kernel-6.12.0-141.el10 , \d{4}-\d\d-\d\d/);
+    expect(text).toContain(
+      'What would mend it Must act: the maintainer of kmod-evdi (the trouble is of the kmod)',
+    );
+    expect(text).toContain('Mend kmod-evdi, build it, and tag the build into kmods10');
   });
-  for (const path of ['/', '/kernel/4730', '/waivers']) {
-    const page = await (await get(path)).text();
-    expect(page).toContain('kernel-1-1&quot;&gt;&lt;script&gt;');
-    expect(page).not.toMatch(/<script|javascript:/);
+
+  test('shows it with each kernel, and links what is older', async () => {
+    const example = exampleSources(NOW);
+    const kmod: Sources['kmod'] = async (name) => {
+      const found = await example.kmod(name);
+      return found && { ...found, more: true };
+    };
+    const page = await pageOf('/kmod/kmod-zfs', { kmod });
+    expect(textOf(page)).toContain('It is fine with the newest kernel');
+    expect(rowWith(page, '/kernel/4730#')).toBe('kernel-6.12.0-143.el10 50 min ago ok');
+    expect(page).toContain('<a href="/runs?kmod=kmod-zfs">all its runs</a>');
+  });
+
+  test('that was never tried is not found', async () => {
+    const { get } = await serve();
+    const response = await get('/kmod/kmod-none%3Cb%3E');
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain('No kmod kmod-none&lt;b&gt; was ever tried here.');
+  });
+});
+
+describe('the pages of a symbol and of a cause', () => {
+  test('say with which kernels it was not as before, and whom that hit', async () => {
+    const symbol = await pageOf('/symbol/genl_register_family');
+    expect(textOf(symbol)).toContain(
+      'First seen with kernel-6.12.0-141.el10 ; it has hit 1 kmod: kmod-jool .',
+    );
+    expect(textOf(symbol)).toContain('el10 x86_64 0x9e8d7c6b → 0x1f0b2c3d kernel-core kmod-jool');
+    const cause = await pageOf('/cause/struct/genl_ops');
+    expect(textOf(cause)).toContain('el10, x86_64 kernel-6.12.0-140.el10 + int (*pre_doit)');
+    expect(textOf(cause)).toContain('(72 bytes, was 64) kmod-jool');
+  });
+
+  test('say how far they looked, and go on from there', async () => {
+    expect(textOf(await pageOf('/symbol/none'))).toContain('In none of 3 runs that symbols were compared in');
+    const wanted: unknown[] = [];
+    const cause: Sources['cause'] = async (which, before) => {
+      wanted.push(before);
+      return { ...which, hits: [], looked: 50, older: 17 };
+    };
+    const { get } = await serve({ cause });
+    expect(await (await get('/cause/struct/a%2Fb')).text()).toContain(
+      '<a href="/cause/struct/a%2Fb?before=17">',
+    );
+    expect(await (await get('/cause/struct/a%2Fb?before=17')).text()).toContain(
+      '<a href="/cause/struct/a%2Fb">Newest',
+    );
+    expect(wanted).toEqual([undefined, 17]);
+    expect((await get('/cause/struct/x?before=y')).status).toBe(400);
+  });
+});
+
+describe('live pages', () => {
+  /** A dashboard, what tells it of changes, and what one viewer of it hears. */
+  async function watch(of: string) {
+    const listeners = new Set<(build: number | null) => void>();
+    const { url, get, close } = await serve({
+      onChange: (listener) => {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
+    });
+    const response = await fetch(`${url}/events?of=${of}`);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    return { response, get, close, listeners, next: async () => (await reader?.read())?.value };
+  }
+
+  test('are told when something is recorded of what they show, and together', async () => {
+    const { response, listeners, next } = await watch('4711');
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(await next()).toMatch(/^retry: 3000\nevent: hello\ndata: \d+\n\n$/);
+    const tell = (build: number | null) => {
+      for (const listener of listeners) listener(build);
+    };
+    const told = next();
+    tell(4720);
+    tell(4711);
+    tell(4711);
+    expect(await told).toBe('event: change\ndata: 1\n\n');
+    const again = next();
+    tell(null);
+    expect(await again).toBe('event: change\ndata: 1\n\n');
+  });
+
+  test('of another kernel are not; and nothing keeps the dashboard from closing', async () => {
+    const { listeners, next, close } = await watch('4711');
+    await next();
+    const told = next();
+    for (const listener of listeners) listener(4720);
+    await close();
+    // The connection ends, and nothing was said before.
+    await expect(told).rejects.toThrow();
+    expect(listeners.size).toBe(0);
+  });
+
+  test('carry one script, which their policy names, and no other', async () => {
+    const { get } = await serve();
+    for (const path of ['/', '/runs', '/kernel/4711', '/kmod/kmod-zfs', '/symbol/x', '/waivers']) {
+      const response = await get(path);
+      const [, script, ...more] = [...(await response.text()).matchAll(/<script>(.*?)<\/script>/gs)].flat();
+      expect(more).toEqual([]);
+      const hash = createHash('sha256')
+        .update(script ?? '')
+        .digest('base64');
+      expect(response.headers.get('content-security-policy')).toContain(`script-src 'sha256-${hash}';`);
+    }
+    expect(await (await get('/nothing')).text()).not.toContain('<script');
+  });
+});
+
+test('nothing from the outside becomes markup', async () => {
+  const { get } = await serve(hostileSources(exampleSources(NOW)));
+  for (const path of [
+    ...['/', '/runs', '/kernel/4730', '/kernel/4711', '/kernel/4720', '/waivers'],
+    ...[
+      '/kmod/kmod-jool',
+      '/symbol/genl_register_family',
+      '/cause/struct/genl_ops',
+      '/?gate=%3Cb%3E&kmod=%22%3E',
+    ],
+  ]) {
+    const page = (await (await get(path)).text()).replace(/<script>.*?<\/script>/s, '');
+    expect(page, path).toContain('evil-1-1&quot;&#39;&gt;&lt;img src=x onerror=alert(1)&gt;&lt;script&gt;');
+    expect(page, path).toContain('\\u001b[31m\\u202etxet\\u2066');
+    expect(page, path).not.toMatch(/<script|<img|<b id|javascript:/);
+    for (const order of ['\u001b', '\u202e', '\u2066']) expect(page, path).not.toContain(order);
   }
 });
 
@@ -435,25 +695,43 @@ describe('refusals', () => {
     expect(logged).toEqual([]);
   });
 
-  test.each(['/', '/kernel/4711', '/waivers', '/api/runs', '/api/kernel/4711', '/api/waivers'])(
-    'trouble at %s is logged, not shown',
-    async (path) => {
-      const fail = async () => {
-        throw new Error('no such table: run');
-      };
-      const { get, logged } = await serve({ runs: fail, explain: fail, waivers: fail });
-      const response = await get(path);
-      const body = await response.text();
-      expect(response.status).toBe(500);
-      expect(body).toContain('the log of kmod-gate says why');
-      expect(body).not.toMatch(/no such table|\.ts/);
-      expect(logged.join('')).toContain('no such table: run');
-    },
-  );
+  test.each([
+    '/',
+    '/runs',
+    '/kernel/4711',
+    '/kmod/x',
+    '/symbol/x',
+    '/cause/a/b',
+    '/waivers',
+    '/api/runs',
+    '/api/kernel/4711',
+    '/api/waivers',
+  ])('trouble at %s is logged, not shown', async (path) => {
+    const fail = async () => {
+      throw new Error('no such table: run');
+    };
+    const { get, logged } = await serve({
+      runs: fail,
+      matrix: fail,
+      explain: fail,
+      waivers: fail,
+      kmod: fail,
+      symbol: fail,
+      cause: fail,
+    });
+    const response = await get(path);
+    const body = await response.text();
+    expect(response.status).toBe(500);
+    expect(body).toContain('the log of kmod-gate says why');
+    expect(body).not.toMatch(/no such table|\.ts/);
+    expect(logged.join('')).toContain('no such table: run');
+  });
 });
 
 test.each([
   '/',
+  '/runs',
+  '/kmod/kmod-zfs',
   '/kernel/4711',
   '/waivers',
   '/nothing',
@@ -465,7 +743,7 @@ test.each([
 ])('%s comes with security headers', async (path) => {
   const { headers } = await (await serve()).get(path);
   expect(headers.get('content-security-policy')).toMatch(
-    /^default-src 'none'; style-src 'sha256-[\w+/]+=*';/,
+    /^default-src 'none'; style-src 'sha256-[\w+/]+=*'; script-src 'sha256-[\w+/]+=*'; connect-src 'self';/,
   );
   expect(headers.get('cache-control')).toBe('no-store');
   expect(headers.get('x-content-type-options')).toBe('nosniff');

@@ -1,6 +1,8 @@
 /** A blocked, a running and a held kernel, and waivers, as the store would tell of them. */
 import type { Entry } from '../../src/core/model.ts';
 import type { Sources } from '../../src/http/dashboard.ts';
+import { cellOf, type KmodHistory, matrixOf } from '../../src/report/matrix.ts';
+import { mendOf, needOf, sourceOf } from '../../src/report/needs.ts';
 import {
   type Explanation,
   type KmodReport,
@@ -350,13 +352,74 @@ function journalOf(run: RunReport): Entry[] {
   ];
 }
 
+const placeOf = ({ run, gate, build, nvr }: RunReport) => ({ run, gate, build, nvr });
+
+function kmodHistoryOf(
+  runs: readonly RunReport[],
+  name: string,
+  gate: Parameters<typeof needOf>[1],
+): KmodHistory | undefined {
+  const found = runs.flatMap((run) => {
+    const kmod = run.kmods.find((one) => one.name === name);
+    return kmod ? [{ run, kmod }] : [];
+  });
+  const [first] = found.filter(({ kmod }) => kmod.outcome !== 'building' && kmod.outcome !== 'waiting');
+  if (!first) return undefined;
+  const { run, kmod } = first;
+  const source = sourceOf(run, kmod);
+  const { who, steps } = mendOf(run, kmod, gate);
+  const last = found.at(-1)?.run ?? run;
+  const trouble = {
+    ...{ ...placeOf(run), kmod, since: { ...placeOf(last), at: last.started_at }, who, steps },
+    ...(source !== undefined && { source }),
+  };
+  return {
+    name,
+    troubles: kmod.outcome === 'ok' ? [] : [trouble],
+    cells: found.map((one) => ({ ...placeOf(one.run), outcome: cellOf(one.kmod), at: one.run.started_at })),
+    more: false,
+  };
+}
+
 /** A held, a running and a blocked kernel, waivers, everything healthy; what a test changes goes into `other`. */
 export function exampleSources(now: number, other: Partial<Sources> = {}): Sources {
   const runs = [heldRun(now), runningRun(now), blockedRun(now)];
   const explanations = runs.map(
     (run): Explanation => ({ build: run.build, nvr: run.nvr, runs: [run], journal: journalOf(run) }),
   );
+  const gate = {
+    watch: 'kernels-el10-gate',
+    on_fail: { tag: ['kernels-el10-blocked'], untag: ['kernels-el10-gate'] },
+    kmods: { tag: 'kmods10' },
+  };
+  const needs = runs.flatMap((run) => needOf(run, gate) ?? []);
+  const cells = new Map(
+    runs.map(({ run, kmods }) => [run, new Map(kmods.map((kmod) => [kmod.name, cellOf(kmod)]))]),
+  );
+  const symbols = (run: RunReport) =>
+    (run.blame ?? []).map((blamed) => ({ ...blamed, ...placeOf(run), at: run.started_at }));
+  const causes = (run: RunReport) =>
+    (run.causes ?? []).flatMap(({ arch, baseline, causes, kmods }) =>
+      causes.map((cause, i) => ({
+        ...{ ...placeOf(run), at: run.started_at, arch, baseline, cause },
+        kmods: kmods.filter((hit) => hit.causes.includes(i)).map(({ kmod }) => kmod),
+      })),
+    );
   return {
+    gates: ['el10'],
+    needOf: (report) => needOf(report, gate),
+    needs: async (limit) => ({ needs: needs.slice(0, limit), more: Math.max(0, needs.length - limit) }),
+    matrix: async () => matrixOf(runs.map(lineOf), cells, null),
+    kmod: async (name) => kmodHistoryOf(runs, name, gate),
+    symbol: async (symbol) => ({
+      ...{ symbol, looked: runs.length, older: null },
+      hits: runs.flatMap(symbols).filter((hit) => hit.symbol === symbol),
+    }),
+    cause: async ({ kind, name }) => ({
+      ...{ kind, name, looked: runs.length, older: null },
+      hits: runs.flatMap(causes).filter(({ cause }) => cause.kind === kind && cause.name === name),
+    }),
+    onChange: () => () => {},
     runs: async () => ({ runs: runs.map(lineOf), older: null }),
     revision: async () => undefined,
     explain: async (subject) =>
