@@ -361,6 +361,25 @@ function blameText({ blame = [] }: RunReport): string[] {
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
 
+/** Where `status`, `explain` and `waivers` read: a store here, or a gate elsewhere (remote.ts). */
+export interface Records {
+  /** Undefined where there is no run `before`. */
+  runs(wanted: RunsWanted): Promise<RunPage | undefined>;
+  /** @param subject NVR or Koji build id; undefined where it was never seen */
+  explain(subject: string): Promise<Explanation | undefined>;
+  waivers(): Promise<WaiverReport[]>;
+}
+
+/** The records in the store of a configuration; the gate need not run. */
+export function storedRecords(config: Config): Records {
+  const within = <T>(read: (store: Store) => Promise<T>) => withStore(config.store.url, 'read', read);
+  return {
+    runs: (wanted) => within((store) => listRuns(reporting(config, store), wanted)),
+    explain: (subject) => within((store) => explain(reporting(config, store), subject)),
+    waivers: () => within(waiverReports),
+  };
+}
+
 /** What `kmod-gate status` lists. */
 export interface StatusOptions {
   readonly json: boolean;
@@ -371,13 +390,12 @@ export interface StatusOptions {
 }
 
 /**
- * `kmod-gate status`: a page of the newest runs, from the store; the gate need not run.
- * @returns false where the store has no run `before`
+ * `kmod-gate status`: a page of the newest runs.
+ * @returns false where there is no run `before`
  */
-export async function status(config: Config, output: Output, options: StatusOptions): Promise<boolean> {
-  const page = await withStore(config.store.url, 'read', (store) =>
-    listRuns(reporting(config, store), options),
-  );
+export async function status(records: Records, output: Output, options: StatusOptions): Promise<boolean> {
+  const { json: _, ...wanted } = options;
+  const page = await records.runs(wanted);
   if (!page) return false;
   const { runs, older } = page;
   if (options.json) output.write(`${JSON.stringify(page, null, 2)}\n`);
@@ -389,18 +407,16 @@ export async function status(config: Config, output: Output, options: StatusOpti
 }
 
 /**
- * `kmod-gate explain NVR|ID`, from the store.
- * @returns false when the store has never seen that kernel
+ * `kmod-gate explain NVR|ID`.
+ * @returns false where that kernel was never seen
  */
 export async function explainCommand(
-  config: Config,
+  records: Records,
   output: Output,
   subject: string,
   json: boolean,
 ): Promise<boolean> {
-  const explanation = await withStore(config.store.url, 'read', (store) =>
-    explain(reporting(config, store), subject),
-  );
+  const explanation = await records.explain(subject);
   if (!explanation) return false;
   output.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(output, explanation));
   return true;
