@@ -1,6 +1,6 @@
 /** The routes of the API: what each takes and answers. The server and the description are both made of this. */
 import { z } from 'zod';
-import type { RunsWanted, WaiverReport } from '../report/report.ts';
+import type { RunsWanted } from '../report/report.ts';
 import { type Health, isWorking } from './health.ts';
 import { as, explanation, id, kmodHistory, ofRun, runPage, verdict, waivers } from './reportschemas.ts';
 import type { Sources } from './sources.ts';

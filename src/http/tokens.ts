@@ -53,7 +53,10 @@ export function parseTokens(text: string, file: string): Entry[] {
     if (words[0] === '') continue;
     const wrong = mistakeIn(words, entries);
     // What stands there may be a token that somebody took for its hash.
-    if (wrong !== undefined) mistakes.push(`${file}:${i + 1}: ${wrong}`);
+    if (wrong !== undefined) {
+      mistakes.push(`${file}:${i + 1}: ${wrong}`);
+      continue;
+    }
     const [hash = '', name = '', right] = words;
     const person: Person = { name, right: right === undefined ? 'write' : 'read' };
     entries.set(hash, { hash: Buffer.from(hash.replace('sha256:', ''), 'hex'), person });
