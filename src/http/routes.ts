@@ -1,5 +1,6 @@
 /** The routes of the API: what each takes and answers. The server and the description are both made of this. */
 import { z } from 'zod';
+import type { Gate } from '../core/gate.ts';
 import type { RunsWanted } from '../report/report.ts';
 import { type Health, isWorking } from './health.ts';
 import { as, explanation, id, kmodHistory, ofRun, runPage, verdict, waivers } from './reportschemas.ts';
@@ -12,27 +13,13 @@ export const PREFIX = '/api/v1';
 export const LISTED = 50;
 export const LISTED_MOST = 200;
 
-/** A gate, as its configuration has it. */
-export interface GateReport {
-  readonly name: string;
-  readonly kernels: readonly string[];
-  readonly watch: string;
-  readonly mode: 'enforce' | 'observe';
-  readonly strategy: string;
-  readonly kmods: {
-    readonly tag: string;
-    readonly include: readonly string[];
-    readonly exclude: readonly string[];
-    readonly advisory: readonly string[];
-  };
-  readonly on_pass: TagReport;
-  readonly on_fail: TagReport;
-}
-
-interface TagReport {
-  readonly tag: readonly string[];
-  readonly untag: readonly string[];
-}
+/** A gate as its configuration has it, but for how it builds and judges. */
+export type GateReport = Pick<
+  Gate,
+  'name' | 'kernels' | 'watch' | 'mode' | 'strategy' | 'on_pass' | 'on_fail'
+> & {
+  readonly kmods: Pick<Gate['kmods'], 'tag' | 'include' | 'exclude' | 'advisory'>;
+};
 
 /** Something that a person says to a gate. */
 export type Word =
@@ -141,7 +128,7 @@ const gates: z.ZodType<{ readonly gates: readonly GateReport[] }> = as(
     gates: z.array(
       z.object({
         ...{ name: z.string(), kernels: names, watch: z.string(), mode: z.enum(['enforce', 'observe']) },
-        strategy: z.string(),
+        strategy: z.enum(['rebuild', 'symbols', 'symbols-then-rebuild', 'symbols-and-rebuild']),
         kmods: z.object({ tag: z.string(), include: names, exclude: names, advisory: names }),
         ...{ on_pass: tags, on_fail: tags },
       }),
