@@ -370,8 +370,10 @@ function kmodHistoryOf(
   const source = sourceOf(run, kmod);
   const { who, steps } = mendOf(run, kmod, gate);
   const last = found.at(-1)?.run ?? run;
+  const { gate: _, ...began } = placeOf(last);
+  const since = { ...began, at: last.started_at };
   const trouble = {
-    ...{ ...placeOf(run), kmod, since: { ...placeOf(last), at: last.started_at }, who, steps },
+    ...{ ...placeOf(run), kmod, since, who, steps },
     ...(source !== undefined && { source }),
   };
   return {
