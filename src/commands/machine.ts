@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import { otherHost } from '../config/rules.ts';
 import type { Machine } from '../http/dashboard.ts';
 import { WordError } from '../http/error.ts';
 import type { Answer, GateReport, Word } from '../http/routes.ts';
@@ -17,8 +18,12 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
  * @throws TokensError where the file of tokens cannot be used
  */
 export function machineOf(config: Config, store: Store, log: Logger): Machine {
-  const { tokens, closed = false } = config.http ?? {};
+  const { tokens, closed = false, host = '' } = config.http ?? {};
   const keyring = tokens === undefined ? undefined : openKeyring(tokens, log);
+  if (keyring && otherHost(`http://${host.includes(':') ? `[${host}]` : host}`, 'http:'))
+    log.warn(
+      `listens at ${host} without TLS: everybody on the way can read tokens that come here but through a server that has it`,
+    );
   return {
     version,
     access: { closed, ...(keyring && { keyring }) },

@@ -14,7 +14,7 @@ import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
-import type { Records } from './report.ts';
+import type { Records } from './records.ts';
 import { line, type Output, paint, table } from './text.ts';
 
 export interface WaiveOptions {

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../config/config.ts';
 import type { Order } from '../core/model.ts';
 import type { OrderOptions, WaiveOptions } from './people.ts';
-import type { Records } from './report.ts';
+import type { Records } from './records.ts';
 import type { Output } from './text.ts';
 
 export interface Place {
@@ -35,7 +35,7 @@ export const addServer = (command: Command): Command =>
 /** What is known there. */
 export async function recordsAt(place: Place, load: Load): Promise<Records> {
   if (place.server !== undefined) return (await connect(place.server, place)).records;
-  const { storedRecords } = await import('./report.ts');
+  const { storedRecords } = await import('./records.ts');
   return storedRecords(await load(place.config));
 }
 

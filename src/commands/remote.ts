@@ -8,7 +8,7 @@ import type { RunLine, RunsWanted } from '../report/report.ts';
 import { CheckError } from './error.ts';
 import { noSuchWaiver } from './people.ts';
 import type { Speaker } from './place.ts';
-import type { Records } from './report.ts';
+import type { Records } from './records.ts';
 import type { Output } from './text.ts';
 
 export interface RemoteOptions {

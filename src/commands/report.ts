@@ -33,9 +33,9 @@ import {
   worstFirst,
 } from '../report/report.ts';
 import { visibleIn } from '../report/visible.ts';
-import { withStore } from '../store/open.ts';
 import type { RunSummary, Store } from '../store/store.ts';
 import { causesText, hitsText } from './causes.ts';
+import type { Records } from './records.ts';
 import { dateTime, line, type Output, paint, table } from './text.ts';
 
 /** Pages of Koji's web interface below `weburl`. */
@@ -360,25 +360,6 @@ function blameText({ blame = [] }: RunReport): string[] {
 }
 
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
-
-/** Where `status`, `explain` and `waivers` read: a store here, or a gate elsewhere (remote.ts). */
-export interface Records {
-  /** Undefined where there is no run `before`. */
-  runs(wanted: RunsWanted): Promise<RunPage | undefined>;
-  /** @param subject NVR or Koji build id; undefined where it was never seen */
-  explain(subject: string): Promise<Explanation | undefined>;
-  waivers(): Promise<WaiverReport[]>;
-}
-
-/** The records in the store of a configuration; the gate need not run. */
-export function storedRecords(config: Config): Records {
-  const within = <T>(read: (store: Store) => Promise<T>) => withStore(config.store.url, 'read', read);
-  return {
-    runs: (wanted) => within((store) => listRuns(reporting(config, store), wanted)),
-    explain: (subject) => within((store) => explain(reporting(config, store), subject)),
-    waivers: () => within(waiverReports),
-  };
-}
 
 /** What `kmod-gate status` lists. */
 export interface StatusOptions {

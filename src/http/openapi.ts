@@ -33,7 +33,7 @@ export function describeApi(version: string): Json {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     // Wherever the description itself was read from.
-    servers: [{ url: '../../' }],
+    servers: [{ url: '../..' }],
     paths: { ...paths, [`${PREFIX}/openapi.json`]: { get: ownOperation() } },
     components: {
       schemas: componentSchemas(),

@@ -168,14 +168,15 @@ const runs = z.strictObject({
   before: z
     .string()
     .min(1)
+    .max(200)
     .describe('only older ones than this run, as "older" of a page names it')
     .exactOptional(),
-  gate: z.string().min(1).exactOptional(),
+  gate: z.string().min(1).max(200).exactOptional(),
   verdict: z
     .enum([...verdict.options, 'none'])
     .describe('"none": without one')
     .exactOptional(),
-  kmod: z.string().min(1).describe('that try such a kmod: a name or a pattern').exactOptional(),
+  kmod: z.string().min(1).max(200).describe('that try such a kmod: a name or a pattern').exactOptional(),
   since: z.coerce.number(TIME).describe('that began then or later, in ms since the epoch').exactOptional(),
   until: z.coerce.number(TIME).describe('that began before').exactOptional(),
 });

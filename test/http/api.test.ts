@@ -187,6 +187,13 @@ describe('the description', () => {
     );
     expect(described.toSorted()).toEqual(routes.toSorted());
     expect(described.length).toBe(13);
+    const text: string = response.body;
+    for (const [, name = ''] of text.matchAll(/"\$ref":"([^"]*)"/g))
+      expect(response.json().components.schemas).toHaveProperty(name.replace('#/components/schemas/', ''));
+    const ids = [...text.matchAll(/"operationId":"(\w+)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(13);
+    // What zod says beside JSON Schema has no place there.
+    expect(text).not.toMatch(/"(\$id|\$schema|~standard)"/);
   });
 
   test('tells what a request may hold, as the routes take it', async () => {

@@ -13,10 +13,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { examineTokens } from '../../src/commands/doctor/tokens.ts';
 import { CheckError } from '../../src/commands/error.ts';
+import { machineOf } from '../../src/commands/machine.ts';
 import { addToken } from '../../src/commands/token.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { HttpSettings } from '../../src/config/http.ts';
 import { TokensError } from '../../src/http/error.ts';
 import { lineFor, newToken, openKeyring, parseTokens } from '../../src/http/tokens.ts';
+import type { Store } from '../../src/store/store.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -25,6 +30,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const ada = { name: 'ada', right: 'write' } as const;
+const reader = { name: 'grace@example.org', right: 'read' } as const;
 const HASH = `sha256:${'a'.repeat(64)}`;
 const mistakes = (text: string): string => {
   try {
@@ -49,9 +55,8 @@ function logged() {
 describe('what it says', () => {
   test('each line is a hash, a name, and whether that is for reading alone', () => {
     const [token, other] = [newToken(), newToken()];
-    const grace = { name: 'grace@example.org', right: 'read' } as const;
-    const text = `# who may\n\n${lineFor(token, ada)}  ${lineFor(other, grace).trim()}   # QA\r\n`;
-    expect(parseTokens(text, 'tokens').map(({ person }) => person)).toEqual([ada, grace]);
+    const text = `# who may\n\n${lineFor(token, ada)}  ${lineFor(other, reader).trim()}   # QA\r\n`;
+    expect(parseTokens(text, 'tokens').map(({ person }) => person)).toEqual([ada, reader]);
     expect(text).not.toContain(token);
   });
 
@@ -146,6 +151,34 @@ describe('while a gate runs', () => {
     expect(keyring.holderOf(token)).toMatchObject(ada);
     expect(JSON.stringify(lines)).not.toContain(token);
   });
+});
+
+test('the doctor tells who may write, or each mistake', () => {
+  const at = (tokens: string) => examineTokens({ host: '127.0.0.1', port: 0, tokens });
+  const lines = [lineFor(newToken(), ada), lineFor(newToken(), ada), lineFor(newToken(), reader)];
+  const fine = fileOf('doctor', lines.join(''));
+  expect(at(fine)).toEqual([
+    { area: 'http', status: 'ok', what: `1 person may write by the API, with ${fine}` },
+  ]);
+  expect(at(fileOf('doctor', 'one\ntwo\n')).map(({ status, what }) => `${status} ${what}`)).toEqual([
+    expect.stringMatching(/^wrong .*doctor:1: expected "sha256:"/),
+    expect.stringMatching(/^wrong .*doctor:2: expected "sha256:"/),
+  ]);
+  expect(examineTokens(undefined)).toEqual([]);
+});
+
+test('a gate that other machines reach without TLS says so in its log, where it takes tokens', () => {
+  const tokens = fileOf('reached', lineFor(newToken(), ada));
+  const warned = (http: Partial<HttpSettings>) => {
+    const { lines, log } = logged();
+    const config = { gates: [], http: { host: '127.0.0.1', port: 0, ...http } } as unknown as Config;
+    machineOf(config, {} as Store, log);
+    return lines.map(({ msg }) => msg);
+  };
+  for (const host of ['0.0.0.0', '::', '192.0.2.1'])
+    expect(warned({ host, tokens })).toEqual([expect.stringContaining(`listens at ${host} without TLS`)]);
+  for (const host of ['127.0.0.1', '::1']) expect(warned({ host, tokens })).toEqual([]);
+  expect(warned({ host: '0.0.0.0' })).toEqual([]);
 });
 
 describe('kmod-gate token new', () => {
