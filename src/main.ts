@@ -9,11 +9,12 @@ import type { Subject } from './commands/bisect/plan.ts';
 import { CheckError, UnreadError } from './commands/error.ts';
 import type { LogFormat } from './commands/log.ts';
 import type { OrderOptions, WaiveOptions } from './commands/people.ts';
+import { addServer, type Place, recordsAt, speakerAt } from './commands/place.ts';
 import { addSymbolCommands } from './commands/symbolcommands.ts';
 import { line, mistakeLines, standardOutput, writeError } from './commands/text.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/error.ts';
-import { ListenError } from './http/error.ts';
+import { ListenError, TokensError } from './http/error.ts';
 import { SymbolFileError } from './kabi/error.ts';
 import { HubError, SettingsError } from './koji/hub.ts';
 import { StoreError } from './store/error.ts';
@@ -60,36 +61,33 @@ function program(setExit: (code: number) => void): Command {
       const load = () => loadConfig(options.config);
       await (options.once ? runOnce(await load(), settings) : run(await load(), load, settings));
     });
-  kmodGate
-    .command('status')
+  addServer(kmodGate.command('status'))
     .description('list the newest runs')
     .addOption(new Option('--limit <count>', 'so many at the most').default(20).argParser(toCount))
     .option('--before <run>', 'runs older than this one, as the end of a list or --json names it')
     .addOption(config)
     .addOption(json)
-    .action(async (options: { config: string; json?: true; limit: number; before?: string }) => {
+    .action(async (options: Place & { json?: true; limit: number; before?: string }) => {
       const { status } = await import('./commands/report.ts');
-      const { config, json = false, ...page } = options;
-      if (!(await status(await loadConfig(config), output, { json, ...page })))
-        throw new InputError(`${page.before}: no such run in the store; "kmod-gate status" lists the newest`);
+      const { limit, before, json = false } = options;
+      if (!(await status(await recordsAt(options, loadConfig), output, { json, limit, before })))
+        throw new InputError(`${before}: no such run in the store; "kmod-gate status" lists the newest`);
     });
-  kmodGate
-    .command('explain')
+  addServer(kmodGate.command('explain'))
     .argument('<kernel>', 'NVR or Koji build id')
     .description('everything about one kernel build: verdict, reasons, kmods, errors, history')
     .addOption(config)
     .addOption(json)
-    .action(async (kernel: string, options: { config: string; json?: true }) => {
+    .action(async (kernel: string, options: Place & { json?: true }) => {
       const { explainCommand } = await import('./commands/report.ts');
-      const { config, json = false } = options;
-      const known = await explainCommand(await loadConfig(config), output, kernel, json);
+      const { json = false } = options;
+      const known = await explainCommand(await recordsAt(options, loadConfig), output, kernel, json);
       if (!known)
         throw new InputError(`${kernel}: no such kernel in the store; "kmod-gate status" lists them`);
     });
   const by = new Option('--by <who>', 'who says so (default: the user of this process)');
   const gate = new Option('--gate <name>', 'at this gate (default: at any)');
-  kmodGate
-    .command('waive')
+  addServer(kmodGate.command('waive'))
     .description(
       'let kernels through although a kmod is broken or inconclusive; also those that are blocked already',
     )
@@ -100,30 +98,26 @@ function program(setExit: (code: number) => void): Command {
     .addOption(by)
     .addOption(gate)
     .addOption(config)
-    .action(async (options: WaiveOptions & { config: string }) => {
-      const { waive } = await import('./commands/people.ts');
-      await waive(await loadConfig(options.config), output, options);
+    .action(async (options: WaiveOptions & Place) => {
+      await (await speakerAt(options, loadConfig)).waive(output, options);
     });
-  kmodGate
-    .command('waivers')
+  addServer(kmodGate.command('waivers'))
     .description('list the waivers that hold')
     .option('--all', 'those that ended, too')
     .addOption(config)
     .addOption(json)
-    .action(async (options: { config: string; json?: true; all?: true }) => {
+    .action(async (options: Place & { json?: true; all?: true }) => {
       const { listWaivers } = await import('./commands/people.ts');
       const { all = false, json = false } = options;
-      await listWaivers(await loadConfig(options.config), output, { all, json });
+      await listWaivers(await recordsAt(options, loadConfig), output, { all, json });
     });
-  kmodGate
-    .command('unwaive')
+  addServer(kmodGate.command('unwaive'))
     .argument('<id>', 'as "kmod-gate waivers" lists it')
     .description('end a waiver; a kernel whose tags it has moved stays where it is')
     .addOption(by)
     .addOption(config)
-    .action(async (id: string, options: { config: string; by?: string }) => {
-      const { unwaive } = await import('./commands/people.ts');
-      await unwaive(await loadConfig(options.config), output, id, options.by);
+    .action(async (id: string, options: Place & { by?: string }) => {
+      await (await speakerAt(options, loadConfig)).unwaive(output, id, options.by);
     });
   const orders = {
     retry: 'try again the kmods that are not fine, by their newest builds',
@@ -132,8 +126,7 @@ function program(setExit: (code: number) => void): Command {
     cancel: "end a kernel's run: its builds are cancelled, its tags stay",
   } as const;
   for (const [kind, description] of Object.entries(orders) as [keyof typeof orders, string][]) {
-    const command = kmodGate
-      .command(kind)
+    const command = addServer(kmodGate.command(kind))
       .argument('<kernel>', 'NVR or Koji build id')
       .description(description)
       .option('--reason <text>', 'why')
@@ -141,9 +134,8 @@ function program(setExit: (code: number) => void): Command {
       .addOption(gate)
       .addOption(config);
     if (kind === 'retry') command.option('--kmod <name|glob>', 'these kmods, fine or not');
-    command.action(async (kernel: string, options: OrderOptions & { config: string }) => {
-      const { order } = await import('./commands/people.ts');
-      await order(await loadConfig(options.config), output, kind, kernel, options);
+    command.action(async (kernel: string, options: OrderOptions & Place) => {
+      await (await speakerAt(options, loadConfig)).order(output, kind, kernel, options);
     });
   }
   kmodGate
@@ -264,6 +256,20 @@ function program(setExit: (code: number) => void): Command {
       await prepareConfig(file);
       setExit(configCheck(file, output.write));
     });
+  kmodGate
+    .command('token')
+    .description('who may speak by the API')
+    .command('new')
+    .argument('<name>', 'whose it is: what they say is said by that name')
+    .option('--read', 'for reading alone')
+    .option('--file <file>', 'put it into this file (default: the one that tokens in [http] names)')
+    .addOption(config)
+    .description('make a token, print it this once, and let its holder in')
+    .action(async (name: string, options: { config: string; read?: true; file?: string }) => {
+      const { addToken } = await import('./commands/token.ts');
+      const file = options.file ?? (await loadConfig(options.config)).http?.tokens;
+      addToken(output, writeError, file, { name, right: options.read ? 'read' : 'write' });
+    });
   return kmodGate;
 }
 
@@ -324,9 +330,16 @@ function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof ConfigError) return { code: EXIT.wrong, text: mistakeLines(error) };
   if (error instanceof UnreadError) return { code: EXIT.wrong, text: error.problems.map(line).join('') };
   if (
-    [StoreError, ListenError, SettingsError, HubError, CheckError, SymbolFileError, InputError].some(
-      (kind) => error instanceof kind,
-    )
+    [
+      StoreError,
+      ListenError,
+      TokensError,
+      SettingsError,
+      HubError,
+      CheckError,
+      SymbolFileError,
+      InputError,
+    ].some((kind) => error instanceof kind)
   ) {
     return { code: EXIT.wrong, text: line((error as Error).message) };
   }

@@ -7,6 +7,7 @@ import { type Check, wrong } from './doctor/check.ts';
 import { examineGate } from './doctor/gate.ts';
 import { describeSettings, examineHub } from './doctor/hub.ts';
 import { examineStore } from './doctor/past.ts';
+import { examineTokens } from './doctor/tokens.ts';
 import { line, type Output } from './text.ts';
 
 export interface DoctorOptions {
@@ -50,7 +51,7 @@ export async function examine(config: Config, { listen }: Pick<DoctorOptions, 'l
       return [checks, (await Promise.all(gates)).flat()];
     }),
   ]);
-  return [...ofHub, ofStore, ...ofGates, ...ofBus];
+  return [...ofHub, ofStore, ...ofGates, ...ofBus, ...examineTokens(config.http)];
 }
 
 /** Checks of the hub, and of the gates; where the login's settings cannot be used, that is all there is to say. */

@@ -18,6 +18,7 @@ import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
 
@@ -56,7 +57,8 @@ const PATIENCE = 5_000;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
- * @throws StoreError where the store cannot be used, ListenError where the dashboard cannot listen
+ * @throws StoreError where the store cannot be used, ListenError where the dashboard cannot listen, TokensError where its
+ * file of tokens cannot be used
  */
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
@@ -108,7 +110,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     changes.listen,
   );
   const http = once ? undefined : config.http;
-  const dashboard = http && (await serveDashboard(http, sources, log('http')).catch(giveUp(store)));
+  const serve = async (listen: NonNullable<Config['http']>) =>
+    serveDashboard(listen, sources, log('http'), machineOf(config, store, log('http')));
+  const dashboard = http && (await serve(http).catch(giveUp(store)));
 
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);

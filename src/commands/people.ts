@@ -14,7 +14,7 @@ import { withStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
-import { waiverReports } from './report.ts';
+import type { Records } from './records.ts';
 import { line, type Output, paint, table } from './text.ts';
 
 export interface WaiveOptions {
@@ -27,6 +27,12 @@ export interface WaiveOptions {
   readonly gate?: string;
 }
 
+/** What somebody has said: the waiver that it is about, and the runs. */
+export interface Spoken {
+  readonly waiver?: number;
+  readonly runs: readonly Run[];
+}
+
 /** Where a person speaks: beside a gate, or in a rehearsal, which has a clock of its own. */
 export interface Floor {
   readonly config: Config;
@@ -37,7 +43,7 @@ export interface Floor {
 }
 
 /** The floor beside a gate, for as long as somebody speaks. */
-const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise<void>): Promise<void> =>
+const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise<Spoken>): Promise<Spoken> =>
   withStore(
     config.store.url,
     'append',
@@ -46,11 +52,14 @@ const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise
   );
 
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
-export const waive = (config: Config, output: Output, options: WaiveOptions): Promise<void> =>
+export const waive = (config: Config, output: Output, options: WaiveOptions): Promise<Spoken> =>
   beside(config, output, (floor) => sayWaive(floor, options));
 
 /** The same, said there. */
-export async function sayWaive({ config, store, output, now }: Floor, options: WaiveOptions): Promise<void> {
+export async function sayWaive(
+  { config, store, output, now }: Floor,
+  options: WaiveOptions,
+): Promise<Spoken> {
   assertGate(config, options.gate);
   const { kernel, kmod } = options;
   for (const [name, text] of [['kernel', kernel] as const, ['kmod', kmod] as const])
@@ -77,6 +86,7 @@ export async function sayWaive({ config, store, output, now }: Floor, options: W
   if (kernel === 'next') output.write('It is for the kernel that comes next.\n');
   else if (runs.length === 0)
     output.write(line(`It waits for a kernel: none that ${kernel} names is undecided or blocked now.`));
+  return { waiver: id, runs };
 }
 
 /** A newer kernel that the gate let through: no waiver brings back an older one. The gate asks the hub, too. */
@@ -101,11 +111,11 @@ function effectOn({ gates }: Config, run: Run, now: number): string {
 
 /** `kmod-gate waivers`: those that hold, or all. */
 export async function listWaivers(
-  config: Config,
+  records: Pick<Records, 'waivers'>,
   output: Output,
   { all, json }: { readonly all: boolean; readonly json: boolean },
 ): Promise<void> {
-  const waivers = await withStore(config.store.url, 'read', waiverReports);
+  const waivers = await records.waivers();
   const shown = waivers.filter(({ state }) => all || state === 'holds');
   if (json) {
     output.write(`${JSON.stringify({ waivers: shown }, null, 2)}\n`);
@@ -131,15 +141,17 @@ export async function listWaivers(
   output.write(table([heads, ...rows], (padded, cell) => paint(output, cell, padded)));
 }
 
+export const noSuchWaiver = (id: string): string => `${id}: no such waiver; "kmod-gate waivers" lists them`;
+
 /** `kmod-gate unwaive`: end a waiver. What it let through stays where it is. */
-export const unwaive = (config: Config, output: Output, id: string, by?: string): Promise<void> =>
+export const unwaive = (config: Config, output: Output, id: string, by?: string): Promise<Spoken> =>
   beside(config, output, (floor) => sayUnwaive(floor, id, by));
 
 /** The same, said there. */
-export async function sayUnwaive({ store, output, now }: Floor, id: string, by?: string): Promise<void> {
+export async function sayUnwaive({ store, output, now }: Floor, id: string, by?: string): Promise<Spoken> {
   const at = await timeBeside(store, now());
   const waiver = (await store.waivers()).find((one) => String(one.id) === id);
-  if (!waiver) throw new CheckError(`${id}: no such waiver; "kmod-gate waivers" lists them`);
+  if (!waiver) throw new CheckError(noSuchWaiver(id));
   const { ended, state, until } = waiverReport(waiver, now());
   if (ended) throw new CheckError(`waiver ${id}: ended already, by ${ended.by} at ${moment(ended.at)}`);
   if (state === 'expired') throw new CheckError(`waiver ${id}: expired already, at ${moment(until ?? at)}`);
@@ -147,6 +159,7 @@ export async function sayUnwaive({ store, output, now }: Floor, id: string, by?:
   await store.endWaiver(waiver, whoIs(by), at, live);
   output.write(line(`waiver ${id} has ended: ${waiver.kmod} ${describeWaiver(waiver)}`));
   output.write('What it let through stays where it is.\n');
+  return { waiver: waiver.id, runs: live };
 }
 
 export interface OrderOptions {
@@ -163,7 +176,7 @@ export const order = (
   kind: Order['kind'],
   subject: string,
   options: OrderOptions,
-): Promise<void> => beside(config, output, (floor) => sayOrder(floor, kind, subject, options));
+): Promise<Spoken> => beside(config, output, (floor) => sayOrder(floor, kind, subject, options));
 
 /** The same, said there. */
 export async function sayOrder(
@@ -171,7 +184,7 @@ export async function sayOrder(
   kind: Order['kind'],
   subject: string,
   options: OrderOptions,
-): Promise<void> {
+): Promise<Spoken> {
   assertGate(config, options.gate);
   const { kmod = null } = options;
   const reason = oneLine(options.reason ?? '');
@@ -184,6 +197,7 @@ export async function sayOrder(
     });
     output.write(line(`${run.kernel.nvr} at gate ${run.gate}: ${describeOrder(said)}`));
   }
+  return { runs };
 }
 
 /** Those of the live runs on a kernel that an order can change something of. Throws CheckError where there is none. */

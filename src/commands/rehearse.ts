@@ -239,7 +239,8 @@ export async function speak(word: Word, floor: Floor, tell: (text: string) => vo
         const { kernel, kmod, reason, until } = word;
         const said = { kernel, kmod, ...(until !== null && { until }), reason, by, ...gate };
         tell(spell('waive', said));
-        return await sayWaive(floor, said);
+        await sayWaive(floor, said);
+        return;
       }
       case 'unwaive': {
         const waivers = await waiversMeant(word, floor);
@@ -257,7 +258,8 @@ export async function speak(word: Word, floor: Floor, tell: (text: string) => vo
         const { kind, kernel, kmod, reason } = word;
         const said = { ...(kmod !== null && { kmod }), ...(reason !== null && { reason }), by, ...gate };
         tell(spell(`${kind} ${kernel}`, said));
-        return await sayOrder(floor, kind, kernel, said);
+        await sayOrder(floor, kind, kernel, said);
+        return;
       }
     }
   } catch (error) {

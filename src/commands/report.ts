@@ -33,9 +33,9 @@ import {
   worstFirst,
 } from '../report/report.ts';
 import { visibleIn } from '../report/visible.ts';
-import { withStore } from '../store/open.ts';
 import type { RunSummary, Store } from '../store/store.ts';
 import { causesText, hitsText } from './causes.ts';
+import type { Records } from './records.ts';
 import { dateTime, line, type Output, paint, table } from './text.ts';
 
 /** Pages of Koji's web interface below `weburl`. */
@@ -371,13 +371,12 @@ export interface StatusOptions {
 }
 
 /**
- * `kmod-gate status`: a page of the newest runs, from the store; the gate need not run.
- * @returns false where the store has no run `before`
+ * `kmod-gate status`: a page of the newest runs.
+ * @returns false where there is no run `before`
  */
-export async function status(config: Config, output: Output, options: StatusOptions): Promise<boolean> {
-  const page = await withStore(config.store.url, 'read', (store) =>
-    listRuns(reporting(config, store), options),
-  );
+export async function status(records: Records, output: Output, options: StatusOptions): Promise<boolean> {
+  const { json: _, ...wanted } = options;
+  const page = await records.runs(wanted);
   if (!page) return false;
   const { runs, older } = page;
   if (options.json) output.write(`${JSON.stringify(page, null, 2)}\n`);
@@ -389,18 +388,16 @@ export async function status(config: Config, output: Output, options: StatusOpti
 }
 
 /**
- * `kmod-gate explain NVR|ID`, from the store.
- * @returns false when the store has never seen that kernel
+ * `kmod-gate explain NVR|ID`.
+ * @returns false where that kernel was never seen
  */
 export async function explainCommand(
-  config: Config,
+  records: Records,
   output: Output,
   subject: string,
   json: boolean,
 ): Promise<boolean> {
-  const explanation = await withStore(config.store.url, 'read', (store) =>
-    explain(reporting(config, store), subject),
-  );
+  const explanation = await records.explain(subject);
   if (!explanation) return false;
   output.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(output, explanation));
   return true;

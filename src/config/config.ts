@@ -6,9 +6,10 @@ import { plural } from '../core/wording.ts';
 import { loadZstd } from '../symbols/zstd.ts';
 import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
+import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
-import { checkGates, checkHub, checkLogin, checkPlaintext } from './rules.ts';
+import { checkGates, checkHub, checkLogin, checkPlaintext, checkReading } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
 import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
 
@@ -71,12 +72,6 @@ export interface StoreSettings {
   readonly keep?: number | null;
 }
 
-/** Where the dashboard listens. `host` has no brackets; port 0 is any free one. */
-export interface HttpSettings {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** How often the hub is looked at without being told to. */
 export interface SweepSettings {
   /** Between looks at every watched tag. */
@@ -131,6 +126,7 @@ export function parseConfig(
   const findings = [
     ...(parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, document)),
     ...checkHub(document),
+    ...checkReading(document),
     ...ofProfile,
     ...checkGates(document),
     ...ofStablelists,
@@ -142,7 +138,7 @@ export function parseConfig(
     koji,
     ...(bus && { bus }),
     store,
-    ...(http && { http: http.listen }),
+    ...(http && { http: httpSettings(http, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
     gates: gates.map(
@@ -270,7 +266,7 @@ export function describeConfig(config: Config): string {
     ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
     ...(bus?.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
     ['store', `${maskUrl(store.url)}, keeps all of a run ${describeKeep(store.keep)}`],
-    ['http', http === undefined ? 'none: no dashboard' : `${formatHost(http.host)}:${http.port}`],
+    ['http', http === undefined ? 'none: no dashboard, no API' : describeHttp(http)],
     [
       'sweep',
       `watched tags every ${formatDuration(sweep.every)}, running tasks every ${formatDuration(sweep.poll)}, ` +
@@ -286,10 +282,6 @@ const PLAINTEXT = 'plaintext: without TLS anybody on the way can read the passwo
 
 function describeBus({ url, exchange, queue, bindings, prefetch }: BusSettings): string {
   return `${maskUrl(url)}, exchange ${exchange}, queue ${queue}, bindings ${bindings.join(' ')}, prefetch ${prefetch}`;
-}
-
-function formatHost(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }
 
 function describeGate({

@@ -186,6 +186,15 @@ export function checkHub(document: unknown): Finding[] {
   return [];
 }
 
+/** Whether somebody can have a token where reading wants one. */
+export function checkReading(document: unknown): Finding[] {
+  const of = (key: string) => valueAt(document, ['http', key]);
+  if (of('read') !== 'token' || of('tokens') !== undefined) return [];
+  return [
+    { path: ['http', 'read'], message: '"token", but nobody has one: name the file of tokens with tokens' },
+  ];
+}
+
 /** Whether the gate can log in with what `[koji]` and, behind it, its profile say. */
 export function checkLogin(document: unknown, profile: Partial<Profile>): Finding[] {
   const of = (key: 'authtype' | 'user' | 'password' | 'cert') =>
@@ -240,7 +249,7 @@ function saidPlaintext(document: unknown, table: string): boolean {
 }
 
 /** The URL where it is one of this protocol, and of a host that is not this machine itself. */
-function otherHost(text: unknown, protocol: string): URL | undefined {
+export function otherHost(text: unknown, protocol: string): URL | undefined {
   const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined;
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i;
   return url?.protocol === protocol && !loopback.test(url.hostname) ? url : undefined;

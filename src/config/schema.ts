@@ -140,6 +140,11 @@ const store = z.strictObject(
   { error: 'a [store] table with a url' },
 );
 
+const http = z.strictObject(
+  { listen, tokens: nonEmpty.optional(), read: choice('open', 'token').default('open') },
+  { error: 'a [http] table with listen' },
+);
+
 const sweep = z.strictObject(
   { every: duration.prefault('5m'), poll: duration.prefault('30s'), settle: duration.prefault('60s') },
   { error: 'a [sweep] table' },
@@ -271,7 +276,7 @@ export const ConfigFile = z.strictObject({
   koji,
   bus: bus.optional(),
   store,
-  http: z.strictObject({ listen }, { error: 'a [http] table with listen' }).optional(),
+  http: http.optional(),
   sweep: sweep.prefault({}),
   gate: z.array(gate, { error: gates }).min(1, { error: gates }),
 });

@@ -1,4 +1,4 @@
-/** The dashboard: what the store knows, as pages for people and JSON for programs. It only reads. */
+/** The dashboard: what the store knows, as pages for people; the API beside it is in api.ts. */
 import { createHash } from 'node:crypto';
 import {
   type FastifyError,
@@ -9,24 +9,25 @@ import {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { visibleLines } from '../report/visible.ts';
+import { addApi } from './api.ts';
 import { ListenError } from './error.ts';
+import { type Access, createGuard } from './guard.ts';
 import { isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';
 import { registerEvents, SCRIPT } from './live.ts';
-import {
-  describeUnknown,
-  type OfKernel,
-  type OfRuns,
-  ofRuns,
-  registerPages,
-  sendPage,
-  wantedRuns,
-} from './pages.ts';
+import { registerPages, sendPage } from './pages.ts';
 import { messagePage } from './parts.ts';
+import type { ApiSources } from './routes.ts';
 import type { Sources } from './sources.ts';
 import { STYLE } from './style.ts';
 
 export type { Sources } from './sources.ts';
+
+/** What the API has beside the pages, of which version it is, and whom both let in. */
+export interface Machine extends Pick<ApiSources, 'gateReports' | 'say'> {
+  readonly version: string;
+  readonly access: Access;
+}
 
 const hashOf = (content: Html): string =>
   `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
@@ -37,10 +38,12 @@ export const HEADERS = {
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
 };
 
 /**
- * Serve the dashboard: the pages of pages.ts, the same as JSON below `/api/`, `/events`, and `/healthz`.
+ * Serve the dashboard: the pages of pages.ts, `/events`, `/healthz`, and the API where it is given.
  * @param listen where; port 0 is any free port
  * @returns its URL; `close` cuts connections that are still open
  * @throws ListenError
@@ -49,8 +52,9 @@ export async function serveDashboard(
   listen: { readonly host: string; readonly port: number },
   sources: Sources,
   log: Logger,
+  machine?: Machine,
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const app = createApp(sources, log);
+  const app = createApp(sources, log, machine);
   try {
     const url = await app.listen(listen);
     return { url, close: () => app.close() };
@@ -59,12 +63,18 @@ export async function serveDashboard(
   }
 }
 
-function createApp(sources: Sources, log: Logger) {
+function createApp(sources: Sources, log: Logger, machine?: Machine) {
+  const guard = machine && createGuard(machine.access, log);
   const onError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
     answerError(log, error, request, reply);
   // An open connection with half a request on it must not keep the gate from stopping.
   const app = fastify({ forceCloseConnections: true, frameworkErrors: onError });
   app.setErrorHandler(onError);
+  app.addHook('onRequest', async (request, reply) => {
+    const refusal = guard?.reading(request);
+    if (refusal) return refuse(request, reply.headers(refusal.headers ?? {}), refusal.status, refusal.error);
+    return undefined;
+  });
   // For whoever reads the JSON with curl, on a terminal.
   app.setReplySerializer((payload) => visibleLines(JSON.stringify(payload)));
   app.setNotFoundHandler((request, reply) => refuse(request, reply, 404, `There is no page ${request.url}.`));
@@ -73,40 +83,23 @@ function createApp(sources: Sources, log: Logger) {
   const edition = String(Date.now());
   registerPages(app, sources, edition, HEADERS);
   registerEvents(app, sources.onChange, edition, HEADERS);
-  registerJson(app, sources);
+  registerHealth(app, sources, machine?.access.closed ?? false);
+  if (guard && machine)
+    addApi(app, { ...machine, sources: { ...sources, ...machine }, guard, headers: HEADERS, log });
   return app;
 }
 
-/** How many runs the JSON lists, unless asked. */
-const LISTED = 50;
-
-function registerJson(app: FastifyInstance, sources: Sources): void {
-  app.get<OfRuns>('/api/runs', ofRuns, async (request, reply) => {
-    const page = await sources.runs(wantedRuns(request.query, LISTED));
-    return page ? reply.headers(HEADERS).send(page) : refuseRun(request, reply);
-  });
-  app.get<OfKernel>('/api/kernel/:subject', async (request, reply) => {
-    const explanation = await sources.explain(request.params.subject);
-    return explanation ? reply.headers(HEADERS).send(explanation) : refuseUnknown(request, reply);
-  });
-  app.get('/api/waivers', async (_request, reply) =>
-    reply.headers(HEADERS).send({ waivers: await sources.waivers() }),
-  );
+function registerHealth(app: FastifyInstance, sources: Sources, closed: boolean): void {
   app.get('/healthz', async (_request, reply) => {
     const health = sources.health();
     const ok = isWorking(health, Date.now());
+    // Where reading is closed anybody may know that much.
     return reply
       .code(ok ? 200 : 503)
       .headers(HEADERS)
-      .send({ ok, ...health });
+      .send(closed ? { ok } : { ok, ...health });
   });
 }
-
-const refuseUnknown = (request: FastifyRequest<OfKernel>, reply: FastifyReply): FastifyReply =>
-  refuse(request, reply, 404, describeUnknown(request.params.subject));
-
-const refuseRun = (request: FastifyRequest<OfRuns>, reply: FastifyReply): FastifyReply =>
-  refuse(request, reply, 404, `There is no run ${request.query.before} here.`);
 
 /** Say no in the form that the route speaks. */
 function refuse(request: FastifyRequest, reply: FastifyReply, status: number, error: string): FastifyReply {

@@ -143,7 +143,7 @@ describe('beside a running gate', () => {
   test('what cannot be meant is refused, and nothing is kept', async () => {
     const any = (more: Partial<WaiveOptions>) => () =>
       waive(loadConfig(config), quiet, { kernel: '*', kmod: 'x', reason: 'so', ...more });
-    const refusals: [() => Promise<void>, string][] = [
+    const refusals: [() => Promise<unknown>, string][] = [
       [any({ gate: 'c8s' }), '--gate c8s: no such gate, only c9s'],
       [any({ until: '2020-01-01' }), '--until 2020-01-01: is over already'],
       [

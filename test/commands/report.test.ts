@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { storedRecords } from '../../src/commands/records.ts';
 import { explanationText, status, statusTable } from '../../src/commands/report.ts';
 import type { Config } from '../../src/config/config.ts';
 import { describeError } from '../../src/core/wording.ts';
@@ -133,7 +134,7 @@ test('status lists a page, and says how the next one is had', async () => {
     const print = async (options: { json?: true; limit: number; before?: string }) => {
       const written: string[] = [];
       const output = { write: (text: string) => void written.push(text), colour: false };
-      return (await status(config, output, { json: false, ...options })) && written.join('');
+      return (await status(storedRecords(config), output, { json: false, ...options })) && written.join('');
     };
     expect(await print({ limit: 2 })).toBe(
       `GATE  KERNEL               STATUS   VERDICT  KMODS    STATE

@@ -115,6 +115,15 @@ describe('a valid file', () => {
     expect(parse(`${SMALL}[http]\nlisten = "[::1]:8642"`).http).toEqual({ host: '::1', port: 8642 });
   });
 
+  it('may have a file of tokens, and want one of readers too', () => {
+    const closed = `${SMALL}[http]\nlisten = "[::1]:0"\ntokens = "~/tokens"\nread = "token"`;
+    const config = parseConfig(closed, 'gate.toml', { HOME: '/home/ada' }, []);
+    expect(config.http).toEqual({ host: '::1', port: 0, tokens: '/home/ada/tokens', closed: true });
+    expect(describeConfig(config)).toContain(
+      'http       [::1]:0, who has a token of /home/ada/tokens writes by the API, and only they read',
+    );
+  });
+
   it('needs nothing to do in observe mode', () => {
     const observing = edited('watch', 'mode = "observe"\nwatch').replace(ENDS, '');
     expect(parse(observing).gates[0]?.on_pass).toEqual({ tag: [], untag: [] });
@@ -379,6 +388,18 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     '[http]\nlisten = "[::]:65536"\n[store]',
     'listen = "[::]:65536" | http.listen | got "[::]:65536", expected HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"',
   ],
+  [
+    'reading by tokens that nobody has',
+    '[store]',
+    '[http]\nlisten = "[::]:0"\nread = "token"\n[store]',
+    'read = "token" | http.read | "token", but nobody has one: name the file of tokens with tokens',
+  ],
+  [
+    'reading by something else',
+    '[store]',
+    '[http]\nlisten = "[::]:0"\nread = "tokens"\n[store]',
+    'read = "tokens" | http.read | got "tokens", expected "open" or "token"; did you mean "token"?',
+  ],
 ];
 
 describe('a mistake names its line, its key, what is there and what is expected', () => {
@@ -572,7 +593,7 @@ describe('what was understood', () => {
       'weburl     https://koji.example.org/koji',
       'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate, bindings #.buildsys.# koji.#, prefetch 50',
       'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
-      'http       127.0.0.1:8642',
+      'http       127.0.0.1:8642, nobody writes by the API, anybody reads',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',
       'gate c9s',
       '  kernels  kernel in tag c9s-gate',

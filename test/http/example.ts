@@ -1,6 +1,7 @@
 /** A blocked, a running and a held kernel, and waivers, as the store would tell of them. */
 import type { Entry } from '../../src/core/model.ts';
-import type { Sources } from '../../src/http/dashboard.ts';
+import type { Machine, Sources } from '../../src/http/dashboard.ts';
+import type { Word } from '../../src/http/routes.ts';
 import { cellOf, type KmodHistory, matrixOf } from '../../src/report/matrix.ts';
 import { mendOf, needOf, sourceOf } from '../../src/report/needs.ts';
 import {
@@ -369,8 +370,10 @@ function kmodHistoryOf(
   const source = sourceOf(run, kmod);
   const { who, steps } = mendOf(run, kmod, gate);
   const last = found.at(-1)?.run ?? run;
+  const { gate: _, ...began } = placeOf(last);
+  const since = { ...began, at: last.started_at };
   const trouble = {
-    ...{ ...placeOf(run), kmod, since: { ...placeOf(last), at: last.started_at }, who, steps },
+    ...{ ...placeOf(run), kmod, since, who, steps },
     ...(source !== undefined && { source }),
   };
   return {
@@ -438,5 +441,29 @@ export function exampleSources(now: number, other: Partial<Sources> = {}): Sourc
       },
     }),
     ...other,
+  };
+}
+
+/**
+ * What the API has beside that: a gate, and somebody who hears.
+ * @param hear what people say, and by whom
+ */
+export function exampleMachine(hear: (word: Word, by: string) => void = () => {}): Machine {
+  const run = { run: 'el10/4711/1', gate: 'el10', build: 4711, nvr: 'kernel-6.12.0-141.el10' };
+  return {
+    ...{ version: '1.2.3', access: { closed: false } },
+    gateReports: [
+      {
+        ...{ name: 'el10', kernels: ['kernel'], watch: 'kernels-el10-gate' },
+        ...{ mode: 'enforce', strategy: 'rebuild' },
+        kmods: { tag: 'kmods10', include: ['kmod-*'], exclude: [], advisory: [] },
+        on_pass: { tag: ['kernels-el10'], untag: ['kernels-el10-gate'] },
+        on_fail: { tag: ['kernels-el10-blocked'], untag: ['kernels-el10-gate'] },
+      },
+    ],
+    async say(word, by) {
+      hear(word, by);
+      return { said: [`${word.kind} is said`], runs: [run] };
+    },
   };
 }
