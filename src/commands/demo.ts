@@ -198,7 +198,8 @@ async function decided({ store }: RunningGate, nvr: string, stop: AbortSignal, a
   while (Date.now() < end && !stop.aborted) {
     const kernel = await store.kernel(nvr);
     const run = kernel && (await store.runsOf(kernel.id))[0];
-    if (run?.closing && run.closing.at > after) return;
+    const isOver = run?.closing && run.closing.at > after;
+    if (isOver && (await store.unexplained()).length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, TICK));
   }
 }
