@@ -106,7 +106,7 @@ describe('run --once', () => {
     for (let looks = 0; looks < 60 && world.tags(NEW).includes('c9s-gate'); looks++) {
       const { code, stderr } = await look();
       expect([code, stderr]).toEqual([0, expect.anything()]);
-      world.tick(60_000);
+      world.tick(300_000);
     }
     expect(world.tags(NEW)).toEqual(['c9s-blocked']);
   }, 120_000);
