@@ -40,7 +40,11 @@ function program(setExit: (code: number) => void): Command {
     .description('watch the hub and gate kernels until stopped')
     .addOption(config)
     .addOption(
-      new Option('--log <format>', 'format of the log on standard error').choices(['json', 'pretty']),
+      new Option('--log <format>', 'format of the log on standard error').choices([
+        'json',
+        'pretty',
+        'journald',
+      ]),
     )
     .addOption(
       new Option('--log-level <level>', 'log this and above')
