@@ -8,16 +8,14 @@ import type { Entry } from '../core/model.ts';
 import { span } from '../core/wording.ts';
 import { serveDashboard } from '../http/dashboard.ts';
 import type { Health } from '../http/health.ts';
-import { getLoggedInUser } from '../koji/calls.ts';
 import { connectHub } from '../koji/client.ts';
-import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
-import { type Hub, HubError } from '../koji/hub.ts';
 import { typesFrom } from '../reconciler/kerneltypes.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
@@ -78,7 +76,8 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const { now } = clock;
   ahead = clock.ahead;
   const noteClock = clockNotes(clock, store);
-  const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
+  const { hub, trouble, login } = watchHub(connectHub({ ...config.koji, log: log('koji') }));
+  const logsIn = config.koji.authtype !== 'noauth';
   const typesOf = typesFrom(config.koji, hub);
   const startedAt = Date.now();
   let lookedAt: number | null = null;
@@ -105,6 +104,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       started_at: startedAt,
       looked_at: lookedAt,
       trouble: trouble(),
+      ...(logsIn && { login: login() }),
       bus: consumer?.state() ?? null,
     }),
     changes.listen,
@@ -130,7 +130,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   });
   const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
-  const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
+  const told = tellHub(hub, log('koji'), stopping.signal);
+  if (!logsIn) log('koji').warn('no login: nothing can be built or tagged; see authtype in [koji]');
+  const loggedIn = logsIn && keepLogin(hub, log('koji'), stopping.signal);
   const loop = (async () => {
     if (once) await reconciler.step(stopping.signal);
     while (!once && !stopping.signal.aborted) {
@@ -152,7 +154,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, listening, pruned]);
+      await Promise.all([loop, told, loggedIn, listening, pruned]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);
@@ -210,67 +212,6 @@ async function pruneAtSweeps(
     await store.prune(now(), keep, stop).catch((err: unknown) => log.warn({ err }, 'cannot prune the store'));
     await sleep(sweep.every, undefined, { signal: stop }).catch(() => {});
   }
-}
-
-/** A hub, and since when it does not answer. */
-function watched(hub: Hub): [Hub, () => Health['trouble']] {
-  let trouble: Health['trouble'] = null;
-  const watch = async <T>(call: Promise<T>): Promise<T> => {
-    try {
-      const answer = await call;
-      trouble = null;
-      return answer;
-    } catch (error) {
-      const silent = error instanceof HubError && error.kind === 'unavailable';
-      if (silent) trouble = { since: trouble?.since ?? Date.now(), reason: error.message };
-      throw error;
-    }
-  };
-  const same: Hub = {
-    ...hub,
-    read: (call) => watch(hub.read(call)),
-    readAll: (calls) => watch(hub.readAll(calls)),
-    write: (call) => watch(hub.write(call)),
-    writeAll: (calls) => watch(hub.writeAll(calls)),
-  };
-  return [same, () => trouble];
-}
-
-/** Say once what the hub has and what is done instead, and who is logged in, as soon as it answers. */
-async function tellHub(
-  hub: Hub,
-  authtype: Config['koji']['authtype'],
-  log: Logger,
-  stop: AbortSignal,
-): Promise<void> {
-  const features = await patiently(() => detectFeatures(hub), 'the hub does not answer yet', log, stop);
-  if (!features) return;
-  log.info(nameHub(features));
-  for (const { text } of describeFeatures(features)) log.info(text);
-  if (authtype === 'noauth') log.warn('no login: nothing can be built or tagged; see authtype in [koji]');
-  else {
-    const user = await patiently(() => hub.write(getLoggedInUser()), 'cannot log in', log, stop);
-    if (user) log.info(`logged in as ${user.name}`);
-  }
-}
-
-/** Ask until there is an answer, once a minute, and say why there is none; undefined where `stop` came first. */
-async function patiently<T>(
-  ask: () => Promise<T>,
-  failing: string,
-  log: Logger,
-  stop: AbortSignal,
-): Promise<T | undefined> {
-  while (!stop.aborted) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof HubError)) throw error;
-      log.warn({ reason: error.message }, failing);
-      await sleep(IDLE, undefined, { signal: stop }).catch(() => {});
-    }
-  }
-  return undefined;
 }
 
 /** Let the store go and pass the error on. */
