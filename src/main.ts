@@ -61,7 +61,13 @@ function program(setExit: (code: number) => void): Command {
       const { run, runOnce } = await import('./commands/run.ts');
       const { log, logLevel: level, movedFrom } = options;
       const format = log ?? (process.stderr.isTTY ? 'pretty' : 'json');
-      const settings = { format, level, stop: stopSignal(), ...(movedFrom !== undefined && { movedFrom }) };
+      const settings = {
+        format,
+        level,
+        version,
+        stop: stopSignal(),
+        ...(movedFrom !== undefined && { movedFrom }),
+      };
       const load = () => loadConfig(options.config);
       await (options.once ? runOnce(await load(), settings) : run(await load(), load, settings));
     });

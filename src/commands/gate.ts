@@ -7,7 +7,8 @@ import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { span } from '../core/wording.ts';
 import { serveDashboard } from '../http/dashboard.ts';
-import type { Health } from '../http/health.ts';
+import type { Health, Login } from '../http/health.ts';
+import { createMetrics, serveMetrics } from '../http/metrics.ts';
 import { connectHub } from '../koji/client.ts';
 import { typesFrom } from '../reconciler/kerneltypes.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
@@ -15,6 +16,7 @@ import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { countedStore } from './counted.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
@@ -22,6 +24,8 @@ import { dashboardSources, listeners } from './sources.ts';
 
 export interface GateOptions {
   readonly log: Logger;
+  /** Of kmod-gate, for `/metrics`. */
+  readonly version?: string;
   /** Hears each journal line. */
   readonly onEntry?: (entry: Entry) => void;
   /** The URL that the configured hub had before, where the store knows it by that. */
@@ -36,11 +40,13 @@ export interface RunningGate {
   readonly store: Store;
   /** Where the dashboard listens; undefined without `[http]`. */
   readonly url: string | undefined;
+  /** Where `/metrics` listens, where it has an address of its own. */
+  readonly metricsUrl: string | undefined;
   /** First subscription to the bus, if there is one. */
   readonly subscribed: Promise<void>;
   /** With `once`: when all is done. */
   readonly over: Promise<void>;
-  /** Since when the hub does not answer, and why; null: it does. */
+  /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
   /** Finish what is in hand and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
@@ -76,17 +82,31 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const { now } = clock;
   ahead = clock.ahead;
   const noteClock = clockNotes(clock, store);
-  const { hub, trouble, login } = watchHub(connectHub({ ...config.koji, log: log('koji') }));
-  const logsIn = config.koji.authtype !== 'noauth';
-  const typesOf = typesFrom(config.koji, hub);
   const startedAt = Date.now();
   let lookedAt: number | null = null;
+  let consumer: Consumer | undefined;
+  const health = (): Health => ({
+    started_at: startedAt,
+    looked_at: lookedAt,
+    trouble: trouble(),
+    ...(logsIn && { login: login() }),
+    bus: consumer?.state() ?? null,
+  });
+  const metrics = createMetrics({
+    ...{ health, now, ahead: clock.ahead, liveRuns: store.liveCounts, load: () => reconciler.load() },
+    ...{ version: options.version ?? 'unknown', gates: config.gates.map(({ name }) => name) },
+  });
+  const { hub, trouble, login } = watchHub(
+    connectHub({ ...config.koji, log: log('koji'), onExchange: metrics.exchange }),
+  );
+  const logsIn = config.koji.authtype !== 'noauth';
+  const typesOf = typesFrom(config.koji, hub);
   const alarm = createAlarm();
   const reconciler = createReconciler({
     gates: config.gates,
     pace: config.sweep,
     hub,
-    store,
+    store: countedStore(store, metrics),
     log: log('reconciler'),
     ...{ now, ahead: clock.ahead },
     ...(typesOf && { typesOf }),
@@ -97,22 +117,20 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     },
   });
 
-  let consumer: Consumer | undefined;
-  const sources = dashboardSources(
-    reporting(config, store),
-    () => ({
-      started_at: startedAt,
-      looked_at: lookedAt,
-      trouble: trouble(),
-      ...(logsIn && { login: login() }),
-      bus: consumer?.state() ?? null,
-    }),
-    changes.listen,
-  );
+  const sources = {
+    ...dashboardSources(reporting(config, store), health, changes.listen),
+    ...(config.http?.metrics === undefined && { metrics }),
+  };
   const http = once ? undefined : config.http;
   const serve = async (listen: NonNullable<Config['http']>) =>
     serveDashboard(listen, sources, log('http'), machineOf(config, store, log('http')));
   const dashboard = http && (await serve(http).catch(giveUp(store)));
+  const apart =
+    http?.metrics &&
+    (await serveMetrics(http.metrics, metrics, health).catch(async (error: unknown) => {
+      await dashboard?.close();
+      return giveUp(store)(error);
+    }));
 
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);
@@ -147,7 +165,8 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     store,
     url: dashboard?.url,
     over: loop,
-    trouble,
+    trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
+    metricsUrl: apart ? apart.url : undefined,
     subscribed: consumer?.ready ?? Promise.resolve(),
     async stop() {
       stopping.abort();
@@ -159,11 +178,16 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       await consumer?.close();
       await noteHeard?.(0);
       await dashboard?.close();
+      if (apart) await apart.close();
       await hub.close();
       await store.close();
     },
   };
 }
+
+/** Since when no login works, and why; null: one does, or none was tried. */
+const failing = (login: Login): Health['trouble'] =>
+  login.state === 'fails' ? { since: login.since, reason: login.reason } : null;
 
 /** What lasts goes on as before; a person who looks at times should know. */
 function tellJump(log: Logger, jump: number): void {

@@ -44,10 +44,15 @@ const duration = textRead(
   parseDuration,
 );
 
-const listen = textRead('HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"', (text) => {
+const readAddress = (text: string) => {
   const [, host, port] = /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):(\d+)$/.exec(text) ?? [];
   if (host === undefined || Number(port) > 65_535) return undefined;
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+};
+const listen = textRead('HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"', readAddress);
+/** False: nowhere; true: where the dashboard is. */
+const metrics = z.union([z.boolean(), textRead('', readAddress)], {
+  error: 'true, false, or HOST:PORT such as "127.0.0.1:9642"',
 });
 
 export const matching = (pattern: RegExp, expected: string) =>
@@ -141,7 +146,12 @@ const store = z.strictObject(
 );
 
 const http = z.strictObject(
-  { listen, tokens: nonEmpty.optional(), read: choice('open', 'token').default('open') },
+  {
+    listen,
+    metrics: metrics.default(true),
+    tokens: nonEmpty.optional(),
+    read: choice('open', 'token').default('open'),
+  },
   { error: 'a [http] table with listen' },
 );
 

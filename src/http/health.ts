@@ -16,6 +16,10 @@ export interface Health {
     readonly since: number;
     readonly received: number;
     readonly undecodable: number;
+    readonly ignored?: number;
+    readonly reconnects?: number;
+    /** How long the newest message that tells when it was sent was on its way, ms. */
+    readonly lagMs?: number;
     readonly lastMessageAt?: number;
     readonly lastError?: string;
   } | null;
