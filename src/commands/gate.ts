@@ -1,6 +1,7 @@
 /** A running gate, assembled from its configuration: hub, store, bus, reconciler, dashboard. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { parseBrokers } from '../bus/broker.ts';
 import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
@@ -16,6 +17,7 @@ import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { brokerOptions, consumerOptions } from './broker.ts';
 import { countedStore } from './counted.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
@@ -62,10 +64,11 @@ const PATIENCE = 5_000;
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
  * @throws StoreError where the store cannot be used, ListenError where the dashboard cannot listen, TokensError where its
- * file of tokens cannot be used
+ * file of tokens cannot be used, SettingsError where a certificate cannot be used
  */
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
+  if (config.bus) parseBrokers(brokerOptions(config.bus));
   let ahead = () => 0;
   const { onEntry, once = false } = options;
   const changes = listeners();
@@ -137,7 +140,14 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   };
   const bus = once ? undefined : config.bus;
-  const subscribe = options.subscribe ?? (bus && ((heard: OnHint) => startConsumer(bus, heard, log('bus'))));
+  // While nobody listened, messages may have been dropped: the queue has limits, and may be a new one.
+  const onSubscribed = () => {
+    reconciler.sweepSoon();
+    alarm.ring();
+  };
+  const subscribe =
+    options.subscribe ??
+    (bus && ((heard: OnHint) => startConsumer(consumerOptions(bus, onSubscribed), heard, log('bus'))));
   consumer = subscribe?.(onHint);
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 

@@ -117,16 +117,42 @@ const koji = z.strictObject(
   { error: 'a [koji] table with a profile or a server' },
 );
 
+const amqpUrl = url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:');
+const truth = z.boolean({ error: 'true or false' });
+
+/** Absent keys are filled in by bus.ts, as fedora-messaging's configuration may have them. */
 const bus = z.strictObject(
   {
-    url: url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:'),
-    plaintext: z.boolean({ error: 'true or false' }).optional(),
-    exchange: nonEmpty.default('amq.topic'),
-    queue: nonEmpty.default('kmod-gate'),
+    url: z
+      .union([amqpUrl, z.array(amqpUrl).min(1)], {
+        error: 'an amqp:// or amqps:// URL, or a list of them',
+      })
+      .optional(),
+    fedora_messaging: nonEmpty.optional(),
+    plaintext: truth.optional(),
+    login: choice('password', 'external').optional(),
+    cert: nonEmpty.optional(),
+    key: nonEmpty.optional(),
+    serverca: nonEmpty.optional(),
+    exchange: nonEmpty.optional(),
+    queue: nonEmpty.optional(),
     bindings: list(nonEmpty, 'a list of routing key patterns')
       .min(1, { error: 'one routing key pattern or more: without any the queue stays empty' })
-      .default(['#.buildsys.#', 'koji.#']),
-    prefetch: integer(1, 65_535).default(50),
+      .optional(),
+    prefetch: integer(1, 65_535).optional(),
+    declare: truth.optional(),
+    queue_type: choice('classic', 'quorum').optional(),
+    expires: textRead('a duration in quotes, up to 24 days, such as "7d", or "never"', (text) =>
+      text === 'never' ? null : parseDuration(text),
+    ).optional(),
+    max_length: integer(1, 100_000_000).optional(),
+    delivery_limit: integer(1, 10_000).optional(),
+    dead_letter: nonEmpty.optional(),
+    client_properties: z
+      .record(z.string(), z.union([z.string(), z.array(z.string())]), {
+        error: 'a table of texts and lists of texts',
+      })
+      .optional(),
   },
   { error: 'a [bus] table' },
 );

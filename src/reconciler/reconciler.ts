@@ -42,6 +42,8 @@ export interface ReconcilerOptions {
 export interface Reconciler {
   /** Look there soon. Never throws and does no I/O: once it returns, the message may be acknowledged. */
   hint(hint: Hint): void;
+  /** Look soon at all that messages would tell: some may be lost. */
+  sweepSoon(): void;
   /** Look soon at what a new waiver or order in the store speaks of. */
   hearPeople(): void;
   /**
@@ -174,6 +176,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         if (visits.isWatched(hint.name)) addHint(tagKey(hint.name));
       } else if (hint.kind === 'task') addHint(taskKey(hint.id));
       else if (!visits.isStranger(hint.id)) addHint(buildKey(hint.id));
+    },
+    sweepSoon() {
+      queue.add(SWEEP, now());
     },
     hearPeople() {
       queue.add(PEOPLE, now());

@@ -610,7 +610,7 @@ describe('what was understood', () => {
     expect(describeConfig(loadConfig(EXAMPLE, {})).split('\n')).toEqual([
       'koji       https://koji.example.org/kojihub, as kmod-gate, password ***, 1m a call',
       'weburl     https://koji.example.org/koji',
-      'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate, bindings #.buildsys.# koji.#, prefetch 50',
+      'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate (removed 7d after it was last read, at most 100000 messages), bindings #.buildsys.# koji.#, prefetch 50',
       'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
       'http       127.0.0.1:8642, nobody writes by the API, anybody reads',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',

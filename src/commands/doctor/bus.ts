@@ -1,11 +1,12 @@
 /** Whether the gate's queue is there, bound to what Koji sends, and whether anything comes. */
-import { explain, parseBroker } from '../../bus/broker.ts';
+import { explain, parseBrokers } from '../../bus/broker.ts';
 import { decode } from '../../bus/decode.ts';
 import type { BusMessage } from '../../bus/message.ts';
 import { type Arrivals, openProbe, type Probe, type QueueCount } from '../../bus/probe.ts';
 import type { BusSettings } from '../../config/config.ts';
 import type { Hint } from '../../core/model.ts';
 import { plural, span } from '../../core/wording.ts';
+import { brokerOptions } from '../broker.ts';
 import { type Check, info, ok, unsure, wrong } from './check.ts';
 import type { Past } from './past.ts';
 
@@ -25,12 +26,11 @@ export async function examineBus(bus: BusSettings | undefined, past: Past, liste
   const mend = 'check [bus]: url, exchange, and whether the broker lets this user in';
   let probe: Probe | undefined;
   try {
-    const broker = parseBroker(bus.url);
-    probe = await openProbe(broker);
+    probe = await openProbe(parseBrokers(brokerOptions(bus)));
     await probe.assertExchange(bus.exchange);
     const queue = await probe.count(bus.queue);
     return [
-      ok(BUS, `${broker.name} has the exchange ${bus.exchange}`),
+      ok(BUS, `${probe.broker} has the exchange ${bus.exchange}`),
       describeQueue(bus.queue, queue),
       ...(await examineBindings(probe, bus, listen)),
       describeNewest(past, queue, Date.now()),

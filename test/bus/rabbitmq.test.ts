@@ -1,0 +1,317 @@
+/** What production brokers ask of a gate: certificates, few rights, queues with limits, several hosts. On a RabbitMQ of its own. */
+import { randomUUID } from 'node:crypto';
+import type { Channel, ChannelModel } from 'amqplib';
+import { connect } from 'amqplib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type ConsumerOptions, startConsumer } from '../../src/bus/consumer.ts';
+import type { Consumer, OnHint } from '../../src/bus/intake.ts';
+import { brokerOptions, consumerOptions } from '../../src/commands/broker.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { Hint } from '../../src/core/model.ts';
+import { type Authority, createAuthority, freePort } from '../servers/httpd.ts';
+import { type RabbitServer, rabbitServer, startRabbit } from '../servers/rabbitmq.ts';
+import { jsonMessage, memoryLog, openProxy } from './helpers.ts';
+
+type Bus = NonNullable<Config['bus']>;
+
+const build = (id: number): Hint => ({ kind: 'build', id });
+const soon = <T>(check: () => T) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+
+// rabbitmqctl takes seconds.
+describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_000 }, () => {
+  let authority: Authority;
+  let server: RabbitServer;
+  let admin: ChannelModel;
+  let channel: Channel;
+  let queue: string;
+  let consumers: Consumer[];
+
+  beforeAll(async () => {
+    authority = createAuthority();
+    const all = { configure: '.*', write: '.*', read: '.*' };
+    server = await startRabbit(authority, [
+      { name: 'admin', password: 'admin', ...all },
+      { name: 'kmod-gate', ...all },
+      // As on Fedora's public broker: whoever comes makes queues with names in the form of a UUID, and no other.
+      { name: 'public', configure: `^${UUID}$`, write: `^(${UUID})$`, read: '.*' },
+      // May read what is there.
+      { name: 'reader', password: 'reader', configure: '^$', write: '^$', read: '.*' },
+    ]);
+    const url = new URL(server.plain);
+    url.username = 'admin';
+    url.password = 'admin';
+    admin = await connect(url.href);
+  }, 120_000);
+  afterAll(async () => {
+    await admin?.close();
+    await server?.stop();
+    authority?.remove();
+  }, 60_000);
+  beforeEach(async () => {
+    channel = await admin.createChannel();
+    channel.on('error', () => {});
+    queue = `q-${randomUUID()}`;
+    consumers = [];
+  });
+  afterEach(async () => {
+    await Promise.all(consumers.map((consumer) => consumer.close()));
+    await channel.deleteQueue(queue);
+    await channel.deleteQueue(`${queue}.dead`);
+    await channel.close();
+  });
+
+  const bus = (more: Partial<Bus>): Bus => ({
+    url: server.tls,
+    serverca: authority.ca,
+    exchange: 'amq.topic',
+    queue,
+    bindings: ['koji.#'],
+    prefetch: 10,
+    ...more,
+  });
+  /** Without TLS. */
+  const plain = (more: Partial<Bus>) => {
+    const { serverca: _, ...rest } = bus({ url: withPlain('admin'), ...more });
+    return rest;
+  };
+  const withPlain = (user: string) => `${server.plain.replace('//', `//${user}:${user}@`)}`;
+
+  function start(settings: Bus, takeHint?: OnHint, more: Partial<ConsumerOptions> = {}) {
+    const hints: Hint[] = [];
+    const { log, lines } = memoryLog();
+    const subscribed = vi.fn();
+    const consumer = startConsumer(
+      { ...consumerOptions(settings, subscribed), backoff: { first: 20, most: 100 }, ...more },
+      takeHint ?? ((hint) => void hints.push(hint)),
+      log,
+    );
+    consumers.push(consumer);
+    return { consumer, hints, lines, subscribed };
+  }
+  const send = (id: number) => {
+    const { routingKey, body } = jsonMessage('koji.build.complete', { info: { id } });
+    channel.publish('amq.topic', routingKey, Buffer.from(body));
+  };
+  /** Columns of the queues that are there, as rabbitmqctl lists them. */
+  const queues = (...columns: string[]): Record<string, unknown>[] =>
+    JSON.parse(server.ctl('list_queues', '--formatter=json', 'name', ...columns));
+  const described = (name: string, ...columns: string[]) =>
+    queues(...columns).find((one) => one['name'] === name);
+
+  describe('a login', () => {
+    test('by certificate (SASL EXTERNAL) is the user that the certificate names, without any password', async () => {
+      const cert = authority.issue('kmod-gate');
+      const settings = bus({
+        cert,
+        login: 'external',
+        client_properties: { app_contacts_email: ['a@example.org'] },
+      });
+      const { consumer, hints, lines } = start(settings);
+      await consumer.ready;
+      send(1);
+      await soon(() => expect(hints).toEqual([build(1)]));
+      const [connection] = JSON.parse(
+        server.ctl(
+          'list_connections',
+          '--formatter=json',
+          'user',
+          'auth_mechanism',
+          'ssl',
+          'client_properties',
+        ),
+      ).filter((one: { user: string }) => one.user === 'kmod-gate');
+      expect(connection).toMatchObject({ auth_mechanism: 'EXTERNAL', ssl: true });
+      expect(JSON.stringify(connection.client_properties)).toContain('a@example.org');
+      expect(lines.join()).not.toContain('BEGIN');
+    });
+
+    test('with a certificate of nobody known is refused, and it is said what to do', async () => {
+      const { consumer } = start(bus({ cert: authority.issue('nobody'), login: 'external' }));
+      await soon(() => expect(consumer.state().lastError).toMatch(/EXTERNAL.*rabbitmq_auth_mechanism_ssl/s));
+    });
+
+    test('at a broker that is not who it says is none', async () => {
+      const other = createAuthority();
+      const { consumer } = start(
+        bus({ serverca: other.ca, cert: authority.issue('kmod-gate'), login: 'external' }),
+      );
+      await soon(() => expect(consumer.state().lastError).toMatch(/see serverca in \[bus\]/));
+      expect(consumer.state().connected).toBe(false);
+      other.remove();
+    });
+
+    test('reads a certificate that is renewed at the next connection', async () => {
+      const cert = authority.issue('nobody');
+      let file = cert;
+      const settings = bus({ cert, login: 'external' });
+      const tls = () => ({ ...brokerOptions({ ...settings, cert: file }).tls?.() });
+      const { consumer } = start(settings, undefined, { tls });
+      await soon(() => expect(consumer.state().lastError).toContain('EXTERNAL'));
+      file = authority.issue('kmod-gate');
+      await consumer.ready;
+    });
+
+    test.each<[string, () => Partial<Bus>, RegExp]>([
+      ['that is not there', () => ({ cert: '/nowhere.pem' }), /^cert in \[bus\] cannot be read: ENOENT/],
+      [
+        'of a broker that is none',
+        () => ({ serverca: '/dev/null' }),
+        /^\/dev\/null: .* with serverca in \[bus\]/,
+      ],
+      [
+        'that has expired',
+        () => ({ cert: authority.issue('kmod-gate', -1) }),
+        /expired on .*; get a new one/,
+      ],
+    ])('with a certificate %s is a mistake at the start', (_, more, message) => {
+      expect(() => start(bus(more()))).toThrow(message);
+    });
+  });
+
+  describe('few rights', () => {
+    test('where only names in the form of a UUID may be made, the queue gets a new one at each connection', async () => {
+      const cert = authority.issue('public');
+      const { consumer, hints, subscribed } = start(bus({ cert, login: 'external', queue: 'uuid' }));
+      await consumer.ready;
+      const own = () => queues('durable', 'exclusive', 'auto_delete').filter(({ name }) => name !== queue);
+      const [first] = own();
+      expect(first).toMatchObject({ durable: false, exclusive: true, auto_delete: true });
+      expect(first?.['name']).toMatch(new RegExp(`^${UUID}$`));
+      server.ctl('close_all_user_connections', 'public', 'for the test');
+      await soon(() => expect(consumer.state().reconnects).toBe(1));
+      // What was sent in between is lost, so the gate is told to sweep.
+      expect(subscribed).toHaveBeenCalledTimes(2);
+      const second = own();
+      expect(second).toHaveLength(1);
+      expect(second[0]?.['name']).not.toBe(first?.['name']);
+      send(2);
+      await soon(() => expect(hints).toEqual([build(2)]));
+      await consumer.close();
+      await vi.waitFor(() => expect(own()).toEqual([]), { timeout: 30_000, interval: 500 });
+    });
+
+    test('a name of its own is refused there, with the words of the broker', async () => {
+      const { consumer } = start(bus({ cert: authority.issue('public'), login: 'external' }));
+      await soon(() =>
+        expect(consumer.state().lastError).toMatch(/403 .*access to queue 'q-.* refused for user 'public'/s),
+      );
+    });
+
+    test('with declare = false a queue that is there is read, bound or not by the gate', async () => {
+      await channel.assertQueue(queue, { durable: true, arguments: { 'x-max-length': 9 } });
+      await channel.bindQueue(queue, 'amq.topic', 'koji.build.*');
+      const { consumer, hints, lines } = start(plain({ url: withPlain('reader'), declare: false }));
+      await consumer.ready;
+      send(3);
+      await soon(() => expect(hints).toEqual([build(3)]));
+      expect(lines.join()).toContain('is read as it is bound');
+    });
+
+    test('with declare = false no queue is made, and it is said what to do', async () => {
+      const { consumer } = start(plain({ declare: false }));
+      await soon(() =>
+        expect(consumer.state().lastError).toMatch(/404 .*no queue.*declare = true in \[bus\]/s),
+      );
+      await channel.assertQueue(queue, { durable: true });
+      await consumer.ready;
+    });
+  });
+
+  describe('a queue of its own', () => {
+    test('has the limits of the configuration: the oldest messages go, and the queue itself after a time', async () => {
+      const { consumer } = start(plain({ max_length: 3, expires: 604_800_000 }));
+      await consumer.ready;
+      await consumer.close();
+      expect(described(queue, 'durable', 'arguments')).toMatchObject({
+        durable: true,
+        arguments: expect.arrayContaining([
+          ['x-max-length', expect.anything(), 3],
+          ['x-expires', expect.anything(), 604_800_000],
+        ]),
+      });
+      for (const id of [1, 2, 3, 4, 5]) send(id);
+      await vi.waitFor(async () => expect((await channel.checkQueue(queue)).messageCount).toBe(3));
+      const { hints } = start(plain({ max_length: 3, expires: 604_800_000 }));
+      await soon(() => expect(hints).toEqual([build(3), build(4), build(5)]));
+    });
+
+    test('that has expired is made anew, and the gate told to sweep', async () => {
+      const settings = plain({ expires: 200 });
+      const first = start(settings);
+      await first.consumer.ready;
+      await first.consumer.close();
+      await vi.waitFor(() => expect(described(queue)).toBeUndefined(), { timeout: 20_000, interval: 100 });
+      const second = start(settings);
+      await second.consumer.ready;
+      expect(second.subscribed).toHaveBeenCalledOnce();
+      send(7);
+      await soon(() => expect(second.hints).toEqual([build(7)]));
+    });
+
+    test('may be a quorum queue; what cannot be taken goes to the dead letters after some tries', async () => {
+      const dead_letter = `${queue}.dead`;
+      const settings = plain({ queue_type: 'quorum', delivery_limit: 2, dead_letter, max_length: 100 });
+      const taken: Hint[] = [];
+      const { consumer } = start(settings, (hint) => {
+        taken.push(hint);
+        if (hint.kind === 'build' && hint.id === 13) throw new Error('no luck');
+      });
+      await consumer.ready;
+      expect(described(queue, 'type')).toMatchObject({ type: 'quorum' });
+      send(13);
+      send(14);
+      await vi.waitFor(async () => expect((await channel.checkQueue(dead_letter)).messageCount).toBe(1), {
+        timeout: 20_000,
+        interval: 50,
+      });
+      expect(taken.filter((hint) => hint.kind === 'build' && hint.id === 13)).toHaveLength(3);
+      expect(taken).toContainEqual(build(14));
+      const message = await channel.get(dead_letter, { noAck: true });
+      expect(message && JSON.parse(message.content.toString())).toEqual({ info: { id: 13 } });
+    });
+  });
+
+  describe('several hosts', () => {
+    test('hand over: when one is lost, the next is listened to', async () => {
+      const proxy = await openProxy({ host: '127.0.0.1', port: Number(new URL(server.plain).port) });
+      const first = `amqp://admin:admin@127.0.0.1:${proxy.port}`;
+      const { consumer, hints, lines } = start(plain({ url: [first, withPlain('admin')] }));
+      await consumer.ready;
+      await proxy.close();
+      await soon(() => expect(consumer.state()).toMatchObject({ connected: true, reconnects: 1 }));
+      expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+        broker: server.plain,
+        msg: 'listening to the bus',
+      });
+      send(5);
+      await soon(() => expect(hints).toEqual([build(5)]));
+    });
+
+    test('are tried in turn', async () => {
+      const nobody = `amqp://127.0.0.1:${await freePort()}`;
+      const settings = plain({ url: [nobody, withPlain('reader'), withPlain('admin')] });
+      const { consumer, hints, lines } = start(settings);
+      await consumer.ready;
+      const failed = lines
+        .map((line) => JSON.parse(line))
+        .filter(({ msg }) => msg.startsWith('no connection'));
+      // The first does not answer, the second does not let the queue be made: no wait between them.
+      expect(failed.map(({ retryInMs }) => retryInMs)).toEqual([0, 0]);
+      expect(failed[0].broker).toBe(nobody);
+      send(4);
+      await soon(() => expect(hints).toEqual([build(4)]));
+    });
+
+    test('that all fail are waited for once a round', async () => {
+      const closed = [await freePort(), await freePort()].map((port) => `amqp://127.0.0.1:${port}`);
+      const { lines } = start(plain({ url: closed }));
+      const waits = () => lines.map((line) => JSON.parse(line).retryInMs as number);
+      await soon(() => expect(lines.length).toBeGreaterThanOrEqual(4));
+      const [first, second, third, fourth] = waits();
+      expect([first, third]).toEqual([0, 0]);
+      expect(second).toBeGreaterThan(0);
+      expect(fourth).toBeGreaterThan(0);
+    });
+  });
+});
