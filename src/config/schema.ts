@@ -118,16 +118,13 @@ const koji = z.strictObject(
 );
 
 const amqpUrl = url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:');
+const AMQP_URLS = 'an amqp:// or amqps:// URL, or a list of them';
 const truth = z.boolean({ error: 'true or false' });
 
 /** Absent keys are filled in by bus.ts, as fedora-messaging's configuration may have them. */
 const bus = z.strictObject(
   {
-    url: z
-      .union([amqpUrl, z.array(amqpUrl).min(1)], {
-        error: 'an amqp:// or amqps:// URL, or a list of them',
-      })
-      .optional(),
+    url: z.union([amqpUrl, z.array(amqpUrl).min(1, { error: AMQP_URLS })], { error: AMQP_URLS }).optional(),
     fedora_messaging: nonEmpty.optional(),
     plaintext: truth.optional(),
     login: choice('password', 'external').optional(),
