@@ -5,6 +5,7 @@ import { connect } from 'amqplib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ConsumerOptions, startConsumer } from '../../src/bus/consumer.ts';
 import type { Consumer, OnHint } from '../../src/bus/intake.ts';
+import { connectPublisher } from '../../src/bus/publisher.ts';
 import { brokerOptions, consumerOptions } from '../../src/commands/broker.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Hint } from '../../src/core/model.ts';
@@ -35,6 +36,11 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
       { name: 'kmod-gate', ...all },
       // As on Fedora's public broker: whoever comes makes queues with names in the form of a UUID, and no other.
       { name: 'public', configure: `^${UUID}$`, write: `^(${UUID})$`, read: '.*' },
+      // As docs/bus.md has it, without and with dead letters.
+      ...['gate', 'dead'].map((name) => ({
+        ...{ name, password: name, read: '^(amq\\.topic|kmod-gate)$', configure: '^kmod-gate(\\.dead)?$' },
+        write: name === 'dead' ? '^(amq\\.default|kmod-gate(\\.dead)?)$' : '^kmod-gate(\\.dead)?$',
+      })),
       // May read what is there.
       { name: 'reader', password: 'reader', configure: '^$', write: '^$', read: '.*' },
     ]);
@@ -312,6 +318,60 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
       expect([first, third]).toEqual([0, 0]);
       expect(second).toBeGreaterThan(0);
       expect(fourth).toBeGreaterThan(0);
+    });
+  });
+
+  describe('the rights that docs/bus.md names', () => {
+    test.each([
+      ['gate', {}],
+      ['dead', { queue_type: 'quorum', delivery_limit: 3, dead_letter: 'kmod-gate.dead' } as const],
+    ])('are enough: %s', async (user, more) => {
+      const { consumer, hints } = start(plain({ url: withPlain(user), queue: 'kmod-gate', ...more }));
+      await consumer.ready;
+      send(6);
+      await soon(() => expect(hints).toEqual([build(6)]));
+      await consumer.close();
+      await channel.deleteQueue('kmod-gate');
+      await channel.deleteQueue('kmod-gate.dead');
+    });
+  });
+
+  describe('short of memory', () => {
+    test('a broker blocks who publishes, and not who listens', async () => {
+      const { consumer, hints } = start(plain({}));
+      await consumer.ready;
+      const { log, lines } = memoryLog();
+      const url = withPlain('admin');
+      const publisher = await connectPublisher({ url, exchange: 'amq.topic', timeout: 1_500 }, log);
+      const publish = (id: number) => publisher.publish(jsonMessage('koji.build.complete', { info: { id } }));
+      await publish(20);
+      server.ctl('set_vm_memory_high_watermark', 'absolute', '1');
+      await expect(publish(21)).rejects.toThrow(
+        /no confirmation within 1500 ms, as the broker takes no messages: .*memory.*may still arrive/,
+      );
+      expect(consumer.state()).toMatchObject({ connected: true, reconnects: 0 });
+      server.ctl('set_vm_memory_high_watermark', '0.6');
+      await soon(() => expect(lines.join()).toContain('the broker takes messages again'));
+      await publish(22);
+      await soon(() => expect(hints).toEqual([build(20), build(21), build(22)]));
+      await publisher.close();
+    });
+
+    test('more than a connection holds waits for room, and all of it arrives in order', async () => {
+      const { consumer } = start(plain({}), () => {});
+      await consumer.ready;
+      const publisher = await connectPublisher({ url: withPlain('admin'), exchange: 'amq.topic' });
+      const large = 'x'.repeat(20_000);
+      const ids = Array.from({ length: 1_000 }, (_, i) => i + 1);
+      const heard: number[] = [];
+      await channel.assertQueue(`${queue}.dead`);
+      await channel.bindQueue(`${queue}.dead`, 'amq.topic', 'large');
+      await Promise.all(ids.map((id) => publisher.publish(jsonMessage('large', { id, large }))));
+      await channel.consume(`${queue}.dead`, (message) => {
+        if (message) heard.push(JSON.parse(message.content.toString()).id);
+      });
+      await soon(() => expect(heard).toEqual(ids));
+      await publisher.close();
     });
   });
 });
