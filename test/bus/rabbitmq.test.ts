@@ -44,19 +44,20 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
       // May read what is there.
       { name: 'reader', password: 'reader', configure: '^$', write: '^$', read: '.*' },
     ]);
-    const url = new URL(server.plain);
-    url.username = 'admin';
-    url.password = 'admin';
-    admin = await connect(url.href);
+    await connectAdmin();
   }, 120_000);
+  const connectAdmin = async () => {
+    admin = await connect(withPlain('admin'));
+    admin.on('error', () => {});
+    channel = await admin.createChannel();
+    channel.on('error', () => {});
+  };
   afterAll(async () => {
     await admin?.close();
     await server?.stop();
     authority?.remove();
   }, 60_000);
   beforeEach(async () => {
-    channel = await admin.createChannel();
-    channel.on('error', () => {});
     queue = `q-${randomUUID()}`;
     consumers = [];
   });
@@ -64,7 +65,6 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
     await Promise.all(consumers.map((consumer) => consumer.close()));
     await channel.deleteQueue(queue);
     await channel.deleteQueue(`${queue}.dead`);
-    await channel.close();
   });
 
   const bus = (more: Partial<Bus>): Bus => ({
@@ -373,5 +373,47 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
       await soon(() => expect(heard).toEqual(ids));
       await publisher.close();
     });
+  });
+
+  test('a broker that is restarted is listened to again, and what waited there is heard', async () => {
+    const first = start(plain({}));
+    await first.consumer.ready;
+    await first.consumer.close();
+    const publisher = await connectPublisher({ url: withPlain('admin'), exchange: 'amq.topic' });
+    await publisher.publish(jsonMessage('koji.build.complete', { info: { id: 30 } }));
+    await publisher.close();
+    // A gate that is up, at a broker that goes down with a message for another, that is not.
+    const { consumer, hints } = start(plain({ queue: `${queue}.dead` }));
+    await consumer.ready;
+    await admin.close();
+    server.ctl('stop_app');
+    await soon(() => expect(consumer.state().connected).toBe(false));
+    server.ctl('start_app');
+    await connectAdmin();
+    await soon(() => expect(consumer.state()).toMatchObject({ connected: true, reconnects: 1 }));
+    send(31);
+    await soon(() => expect(hints).toEqual([build(31)]));
+    const again = start(plain({}));
+    await soon(() => expect(again.hints).toEqual([build(30), build(31)]));
+  });
+
+  test('100,000 messages about nothing: what is relevant among them is heard, and memory stays flat', async () => {
+    const { consumer, hints } = start(plain({ prefetch: 500 }));
+    await consumer.ready;
+    const { body } = jsonMessage('koji.task.open', { info: { id: 1 }, padding: 'x'.repeat(1_000) });
+    const ROUND = 5_000;
+    const memory: number[] = [];
+    for (let round = 1; round <= 20; round++) {
+      for (let i = 1; i < ROUND; i++) channel.publish('amq.topic', 'koji.task.open', Buffer.from(body));
+      send(round);
+      await vi.waitFor(() => expect(consumer.state().received).toBe(round * ROUND), {
+        timeout: 30_000,
+        interval: 20,
+      });
+      memory.push(process.memoryUsage().rss);
+    }
+    expect(hints).toEqual(Array.from({ length: 20 }, (_, i) => build(i + 1)));
+    // They are 100 MB, and so are their copies on the way out.
+    expect(Math.max(...memory) - (memory[0] ?? 0)).toBeLessThan(60_000_000);
   });
 });
