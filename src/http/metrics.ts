@@ -66,11 +66,21 @@ const ENDINGS = ['done', 'failed', 'lost'];
 /** Seconds. */
 const LATENCIES = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+let processes: Registry | undefined;
+/** What is measured of the process, whatever gates come and go in it: its observers never end. */
+function ofProcess(): Registry {
+  if (!processes) {
+    processes = new Registry();
+    collectDefaultMetrics({ register: processes });
+  }
+  return processes;
+}
+
 /** All that is counted, at zero. */
 export function createMetrics(measured: Measured): Metrics {
+  ofProcess();
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
     new Counter({ name: `kmod_gate_${name}`, help, labelNames, registers });
 
@@ -126,7 +136,7 @@ export function createMetrics(measured: Measured): Metrics {
     ended: (gate, how) => ended.inc({ gate, how }),
     async text() {
       scrape = measured.liveRuns();
-      return registry.metrics();
+      return `${await registry.metrics()}\n${await ofProcess().metrics()}`;
     },
     contentType: registry.contentType,
   };
