@@ -40,7 +40,11 @@ function program(setExit: (code: number) => void): Command {
     .description('watch the hub and gate kernels until stopped')
     .addOption(config)
     .addOption(
-      new Option('--log <format>', 'format of the log on standard error').choices(['json', 'pretty']),
+      new Option('--log <format>', 'format of the log on standard error').choices([
+        'json',
+        'pretty',
+        'journald',
+      ]),
     )
     .addOption(
       new Option('--log-level <level>', 'log this and above')
@@ -57,7 +61,13 @@ function program(setExit: (code: number) => void): Command {
       const { run, runOnce } = await import('./commands/run.ts');
       const { log, logLevel: level, movedFrom } = options;
       const format = log ?? (process.stderr.isTTY ? 'pretty' : 'json');
-      const settings = { format, level, stop: stopSignal(), ...(movedFrom !== undefined && { movedFrom }) };
+      const settings = {
+        format,
+        level,
+        version,
+        stop: stopSignal(),
+        ...(movedFrom !== undefined && { movedFrom }),
+      };
       const load = () => loadConfig(options.config);
       await (options.once ? runOnce(await load(), settings) : run(await load(), load, settings));
     });

@@ -1,11 +1,34 @@
 /** What the consumer and the publisher have in common: reaching a RabbitMQ broker, and saying what it refused. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel } from 'amqplib';
-import { connect } from 'amqplib';
+import { connect, credentials } from 'amqplib';
 import { messageOf } from './intake.ts';
 
+/** How to reach a broker. */
+export interface BrokerOptions {
+  /** `amqp://user:password@host:port/vhost`, or `amqps://`; of several each is tried in turn. */
+  readonly url: string | readonly string[];
+  /** `password`: of the URL (default); `external`: the client certificate says who comes. */
+  readonly login?: 'password' | 'external' | undefined;
+  /** Certificates in PEM; asked for at each connection, since they are renewed. Throws where they cannot be used. */
+  readonly tls?: (() => Certificates) | undefined;
+  /** What the broker's people see of this connection, beside its name. */
+  readonly client_properties?: ClientProperties | undefined;
+  /** Seconds (20): a silent broker is given up after two to three of them. */
+  readonly heartbeat?: number | undefined;
+}
+
+/** Who is trusted, and who comes; without `ca` the system's authorities count. */
+export interface Certificates {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export type ClientProperties = Readonly<Record<string, string | readonly string[]>>;
+
 /** A broker to connect to. `name` is for people: the address without user and password. */
-export interface Broker {
+export interface Broker extends Omit<BrokerOptions, 'url' | 'heartbeat'> {
   readonly url: string;
   readonly name: string;
 }
@@ -33,11 +56,39 @@ export function parseBroker(url: string, heartbeat = 20): Broker {
   return { url: parsed.href, name: `${parsed.protocol}//${parsed.host}${parsed.pathname}` };
 }
 
+/**
+ * Checks the addresses of a broker, and its certificates.
+ * @returns each of them, in their order; there is one at least
+ * @throws Error that tells what is wrong, as `parseBroker` does; what `tls` throws
+ */
+export function parseBrokers({ url, heartbeat, ...how }: BrokerOptions): readonly [Broker, ...Broker[]] {
+  how.tls?.();
+  const [first, ...others] = typeof url === 'string' ? [url] : url;
+  const broker = (one: string): Broker => ({ ...parseBroker(one, heartbeat), ...how });
+  return [broker(first ?? ''), ...others.map(broker)];
+}
+
+/** The first of several brokers that lets itself be connected to, and its connection. Rejects as the last one did. */
+export async function connectAny(
+  brokers: readonly [Broker, ...Broker[]],
+): Promise<{ readonly broker: Broker; readonly model: ChannelModel }> {
+  let last: unknown;
+  for (const broker of brokers)
+    try {
+      return { broker, model: await connectBroker(broker) };
+    } catch (error) {
+      last = error;
+    }
+  throw last;
+}
+
 /** Connects, within ten seconds. How the connection ends later is told to `close` and `error` listeners. */
 export async function connectBroker(broker: Broker): Promise<ChannelModel> {
   const model = await connect(broker.url, {
     timeout: CONNECT_TIMEOUT,
-    clientProperties: { connection_name: 'kmod-gate' },
+    clientProperties: { connection_name: 'kmod-gate', app: 'kmod-gate', ...broker.client_properties },
+    ...broker.tls?.(),
+    ...(broker.login === 'external' && { credentials: credentials.external() }),
   });
   // An `error` event that nobody listens to would end the process.
   model.on('error', () => {});
@@ -65,8 +116,24 @@ export async function closeQuietly(model: ChannelModel): Promise<void> {
  */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [
+    /mechanism EXTERNAL|EXTERNAL.*(not supported|unsupported)|No compatible mechanism/i,
+    'the broker needs its plugin rabbitmq_auth_mechanism_ssl, EXTERNAL among auth_mechanisms, and a user that is called as the certificate says',
+  ],
+  [
+    /self-signed certificate|unable to (verify|get)|certificate has expired|altnames|ERR_TLS/i,
+    "see serverca in [bus], and the name in the broker's certificate",
+  ],
+  [
+    /alert (certificate|handshake|bad certificate|unknown ca)|certificate required|tlsv1 alert|sslv3 alert/i,
+    'the broker does not take the client certificate; see cert and key in [bus]',
+  ],
+  [
     /\b403 \(/,
     'check user and password, and that the user may configure, write and read this queue and exchange',
+  ],
+  [
+    /\b404 \(.*no queue/,
+    'create the queue on the broker, or let the gate do so with declare = true in [bus]',
   ],
   [/\b404 \(/, 'create the exchange, or name another one'],
   [/\b405 \(/, 'another connection owns the queue exclusively: stop it, or name another queue'],

@@ -6,27 +6,20 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { Logger } from 'pino';
-import type { Broker } from './broker.ts';
-import { closeQuietly, connectBroker, explain, parseBroker } from './broker.ts';
+import type { Broker, BrokerOptions } from './broker.ts';
+import { closeQuietly, connectBroker, explain, parseBrokers } from './broker.ts';
 import type { Consumer, Intake, OnHint } from './intake.ts';
 import { openIntake } from './intake.ts';
 import type { BusMessage } from './message.ts';
+import { ensureQueue, type QueueOptions } from './queue.ts';
 
-export interface ConsumerOptions {
-  /** `amqp://user:password@host:port/vhost`, or `amqps://`. */
-  readonly url: string;
-  /** The topic exchange that Koji's plugin publishes to; it must be there. */
-  readonly exchange: string;
-  /** Declared durable, and kept while the gate is down. */
-  readonly queue: string;
-  /** Topic patterns, such as `koji.build.*`. */
-  readonly bindings: readonly string[];
+export interface ConsumerOptions extends BrokerOptions, QueueOptions {
   /** Most messages taken but not yet acknowledged. */
   readonly prefetch: number;
   /** Waits between attempts, ms: doubling from `first` (1 s) to `most` (60 s). */
   readonly backoff?: Backoff;
-  /** Seconds (20): a silent broker is given up after two to three of them. */
-  readonly heartbeat?: number;
+  /** Called each time that messages begin to flow: what was sent before may be lost. */
+  readonly onSubscribed?: () => void;
   /** For the jitter of waits, 0 to 1. */
   readonly random?: () => number;
 }
@@ -45,12 +38,13 @@ export function backoffDelay(failures: number, { first, most }: Backoff, random:
  * Subscribes, and stays subscribed until closed. A message is acknowledged once `onHint` resolved for
  * each of its hints; if `onHint` fails it is given back after the first backoff and delivered again.
  * Up to `prefetch` messages are taken side by side, so hints of different messages may interleave.
- * No fault of the broker is thrown: it is logged, shown in the state, and tried again.
- * @throws Error if `url` is not a broker's address
+ * Of several brokers the next is tried at once, and a wait comes after the last.
+ * No fault of a broker is thrown: it is logged, shown in the state, and tried again.
+ * @throws Error if `url` is not a broker's address, and what `tls` throws
  */
 export function startConsumer(options: ConsumerOptions, onHint: OnHint, log: Logger): Consumer {
   const { backoff = { first: 1_000, most: 60_000 }, random = Math.random } = options;
-  const broker = parseBroker(options.url, options.heartbeat);
+  const brokers = parseBrokers(options);
   const intake = openIntake(onHint, log);
   const stop = new AbortController();
   const ready = deferred();
@@ -62,31 +56,49 @@ export function startConsumer(options: ConsumerOptions, onHint: OnHint, log: Log
   }
 
   let subscriptions = 0;
-  let failures = 0;
-  function subscribed(): void {
+  function subscribed(broker: Broker, queue: string): void {
+    round = { failed: 0, refused: 0 };
     failures = 0;
     if (++subscriptions > 1) intake.state.reconnects++;
     setConnected(true);
     ready.resolve();
-    log.info({ broker: broker.name, queue: options.queue }, 'listening to the bus');
+    log.info({ broker: broker.name, queue }, 'listening to the bus');
+    options.onSubscribed?.();
   }
 
+  /** Rounds through all brokers that brought no subscription; and how many of them failed in this one. */
+  let failures = 0;
+  let round = { failed: 0, refused: 0 };
   /** Notes why a session ended. Returns the wait before the next, ms. */
-  function failed(error: unknown): number {
+  function failed(broker: Broker, error: unknown, lost: boolean): number {
     const { text, refused } = explain(error);
     intake.state.lastError = text;
-    // A refusal stands until a person acts: wait the longest at once.
-    const retryInMs = Math.round(backoffDelay(refused ? Infinity : failures++, backoff, random));
-    log.warn({ broker: broker.name, queue: options.queue, retryInMs }, `no connection to the bus: ${text}`);
+    round = { failed: round.failed + 1, refused: round.refused + Number(refused) };
+    let retryInMs = 0;
+    if (lost || round.failed >= brokers.length) {
+      // A refusal stands until a person acts: wait the longest at once.
+      const full = round.refused === round.failed ? Infinity : failures++;
+      retryInMs = Math.round(backoffDelay(full, backoff, random));
+      round = { failed: 0, refused: 0 };
+    }
+    const queue = options.queue;
+    log.warn({ broker: broker.name, queue, retryInMs }, `no connection to the bus: ${text}`);
     return retryInMs;
   }
 
-  const link: Link = { broker, options, backoff, intake, subscribed };
+  const warned = new Set<string>();
+  const warn = (text: string) => {
+    if (!warned.has(text)) log.warn(text);
+    warned.add(text);
+  };
   async function supervise(): Promise<void> {
-    while (!stop.signal.aborted) {
+    for (let turn = 0; !stop.signal.aborted; turn++) {
+      const broker = brokers[turn % brokers.length] ?? brokers[0];
+      const before = subscriptions;
+      const link = { broker, options, backoff, intake, warn, subscribed: subscribed.bind(null, broker) };
       const reason = await session(link, stop.signal);
       setConnected(false);
-      if (!stop.signal.aborted) await pause(failed(reason), stop.signal);
+      if (!stop.signal.aborted) await pause(failed(broker, reason, subscriptions > before), stop.signal);
     }
   }
 
@@ -102,13 +114,14 @@ export function startConsumer(options: ConsumerOptions, onHint: OnHint, log: Log
   };
 }
 
-/** What outlives a session. `subscribed` is called each time that messages begin to flow. */
+/** What a session is given. `subscribed` is called once messages begin to flow, with the queue's name. */
 interface Link {
   readonly broker: Broker;
   readonly options: ConsumerOptions;
   readonly backoff: Backoff;
   readonly intake: Intake;
-  readonly subscribed: () => void;
+  readonly warn: (text: string) => void;
+  readonly subscribed: (queue: string) => void;
 }
 
 /**
@@ -132,8 +145,10 @@ async function session(link: Link, stop: AbortSignal): Promise<unknown> {
     channel.on('error', (error) => end.abort(error));
     // A closing connection closes its channels first and says why after that: let it speak.
     channel.on('close', () => setImmediate(() => end.abort(new Error('the channel was closed'))));
-    await Promise.race([subscribe(channel, link, end), ended]);
-    link.subscribed();
+    const subscribing = ensureQueue(model, link.options, link.warn).then((queue) =>
+      subscribe(channel, queue, link, end),
+    );
+    link.subscribed(await Promise.race([subscribing, ended]));
     return await ended;
   } catch (reason) {
     return reason;
@@ -145,18 +160,15 @@ async function session(link: Link, stop: AbortSignal): Promise<unknown> {
   }
 }
 
-/** Declares what the gate needs on the broker, and lets messages come. Whatever fails later aborts `end`. */
-async function subscribe(channel: Channel, link: Link, end: AbortController): Promise<void> {
-  const { exchange, queue, bindings, prefetch } = link.options;
-  await channel.checkExchange(exchange);
-  await channel.assertQueue(queue, { durable: true });
-  for (const pattern of bindings) await channel.bindQueue(queue, exchange, pattern);
-  await channel.prefetch(prefetch);
+/** Lets messages come. Whatever fails later aborts `end`. */
+async function subscribe(channel: Channel, queue: string, link: Link, end: AbortController): Promise<string> {
+  await channel.prefetch(link.options.prefetch);
   await channel.consume(queue, (message) => {
     if (message === null)
       end.abort(new Error(`the broker ended the subscription: queue ${queue} was deleted?`));
     else void deliver(message, channel, link, end);
   });
+  return queue;
 }
 
 /** Takes one message, then acknowledges it or, after a pause, gives it back. Never rejects. */

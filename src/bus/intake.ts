@@ -22,6 +22,8 @@ export interface ConsumerState {
   /** Whether the newest message could be decoded. */
   readonly lastUnderstood?: boolean;
   readonly lastError?: string;
+  /** How long the newest message that tells when it was sent was on its way, ms: also by the clocks of two machines. */
+  readonly lagMs?: number;
 }
 
 /** A running subscription. */
@@ -91,6 +93,8 @@ export function openIntake(onHint: OnHint, log: Logger): Intake {
       state.received++;
       state.lastMessageAt = Date.now();
       state.lastRoutingKey = message.routingKey;
+      const sent = sentAt(message);
+      if (sent !== undefined) state.lagMs = Math.max(0, state.lastMessageAt - sent);
       const decoded = decode(message);
       state.lastUnderstood = decoded.kind !== 'undecodable';
       if (decoded.kind === 'hints') return handOn(decoded.hints, message.routingKey);
@@ -99,6 +103,13 @@ export function openIntake(onHint: OnHint, log: Logger): Intake {
       return true;
     },
   };
+}
+
+/** When a message was sent, as fedora-messaging (`sent-at`) or RabbitMQ (`timestamp_in_ms`) has it in a header; ms. */
+function sentAt({ headers }: BusMessage): number | undefined {
+  const { 'sent-at': text, timestamp_in_ms: ms } = headers;
+  const time = typeof text === 'string' ? Date.parse(text) : typeof ms === 'number' ? ms : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** The words of whatever was thrown. */

@@ -1,7 +1,7 @@
 /** A look at a broker that leaves nothing behind, and that no gate's queue notices. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel } from 'amqplib';
-import { type Broker, closeQuietly, connectBroker } from './broker.ts';
+import { type Broker, closeQuietly, connectAny } from './broker.ts';
 import { toBusMessage } from './consumer.ts';
 import type { BusMessage } from './message.ts';
 
@@ -20,6 +20,8 @@ export interface Arrivals {
 
 /** Every look fails with the broker's words where it says no. */
 export interface Probe {
+  /** Name of the broker that answers. */
+  readonly broker: string;
   assertExchange(exchange: string): Promise<void>;
   /** Undefined where there is no such queue. */
   count(queue: string): Promise<QueueCount | undefined>;
@@ -28,10 +30,11 @@ export interface Probe {
   close(): Promise<void>;
 }
 
-/** Connects. Rejects with the broker's words. */
-export async function openProbe(broker: Broker): Promise<Probe> {
-  const model = await connectBroker(broker);
+/** Connects to the first of them that answers. Rejects with the words of the last. */
+export async function openProbe(brokers: readonly [Broker, ...Broker[]]): Promise<Probe> {
+  const { broker, model } = await connectAny(brokers);
   return {
+    broker: broker.name,
     assertExchange: (exchange) =>
       withChannel(model, async (channel) => void (await channel.checkExchange(exchange))),
     count: (queue) => withChannel(model, (channel) => countIn(channel, queue)),

@@ -1,29 +1,33 @@
 /** A running gate, assembled from its configuration: hub, store, bus, reconciler, dashboard. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { parseBrokers } from '../bus/broker.ts';
 import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
 import { span } from '../core/wording.ts';
 import { serveDashboard } from '../http/dashboard.ts';
-import type { Health } from '../http/health.ts';
-import { getLoggedInUser } from '../koji/calls.ts';
+import type { Health, Login } from '../http/health.ts';
+import { createMetrics, serveMetrics } from '../http/metrics.ts';
 import { connectHub } from '../koji/client.ts';
-import { describeFeatures, detectFeatures, nameHub } from '../koji/features.ts';
-import { type Hub, HubError } from '../koji/hub.ts';
 import { typesFrom } from '../reconciler/kerneltypes.ts';
 import { createReconciler } from '../reconciler/reconciler.ts';
 import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { brokerOptions, consumerOptions } from './broker.ts';
+import { countedStore } from './counted.ts';
+import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
 
 export interface GateOptions {
   readonly log: Logger;
+  /** Of kmod-gate, for `/metrics`. */
+  readonly version?: string;
   /** Hears each journal line. */
   readonly onEntry?: (entry: Entry) => void;
   /** The URL that the configured hub had before, where the store knows it by that. */
@@ -38,11 +42,13 @@ export interface RunningGate {
   readonly store: Store;
   /** Where the dashboard listens; undefined without `[http]`. */
   readonly url: string | undefined;
+  /** Where `/metrics` listens, where it has an address of its own. */
+  readonly metricsUrl: string | undefined;
   /** First subscription to the bus, if there is one. */
   readonly subscribed: Promise<void>;
   /** With `once`: when all is done. */
   readonly over: Promise<void>;
-  /** Since when the hub does not answer, and why; null: it does. */
+  /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
   /** Finish what is in hand and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
@@ -58,10 +64,11 @@ const PATIENCE = 5_000;
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
  * @throws StoreError where the store cannot be used, ListenError where the dashboard cannot listen, TokensError where its
- * file of tokens cannot be used
+ * file of tokens cannot be used, SettingsError where a certificate cannot be used
  */
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
+  if (config.bus) parseBrokers(brokerOptions(config.bus));
   let ahead = () => 0;
   const { onEntry, once = false } = options;
   const changes = listeners();
@@ -78,16 +85,31 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const { now } = clock;
   ahead = clock.ahead;
   const noteClock = clockNotes(clock, store);
-  const [hub, trouble] = watched(connectHub({ ...config.koji, log: log('koji') }));
-  const typesOf = typesFrom(config.koji, hub);
   const startedAt = Date.now();
   let lookedAt: number | null = null;
+  let consumer: Consumer | undefined;
+  const health = (): Health => ({
+    started_at: startedAt,
+    looked_at: lookedAt,
+    trouble: trouble(),
+    ...(logsIn && { login: login() }),
+    bus: consumer?.state() ?? null,
+  });
+  const metrics = createMetrics({
+    ...{ health, now, ahead: clock.ahead, liveRuns: store.liveCounts, load: () => reconciler.load() },
+    ...{ version: options.version ?? 'unknown', gates: config.gates.map(({ name }) => name) },
+  });
+  const { hub, trouble, login } = watchHub(
+    connectHub({ ...config.koji, log: log('koji'), onExchange: metrics.exchange }),
+  );
+  const logsIn = config.koji.authtype !== 'noauth';
+  const typesOf = typesFrom(config.koji, hub);
   const alarm = createAlarm();
   const reconciler = createReconciler({
     gates: config.gates,
     pace: config.sweep,
     hub,
-    store,
+    store: countedStore(store, metrics),
     log: log('reconciler'),
     ...{ now, ahead: clock.ahead },
     ...(typesOf && { typesOf }),
@@ -98,28 +120,34 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     },
   });
 
-  let consumer: Consumer | undefined;
-  const sources = dashboardSources(
-    reporting(config, store),
-    () => ({
-      started_at: startedAt,
-      looked_at: lookedAt,
-      trouble: trouble(),
-      bus: consumer?.state() ?? null,
-    }),
-    changes.listen,
-  );
+  const sources = {
+    ...dashboardSources(reporting(config, store), health, changes.listen),
+    ...(config.http?.metrics === undefined && { metrics }),
+  };
   const http = once ? undefined : config.http;
   const serve = async (listen: NonNullable<Config['http']>) =>
     serveDashboard(listen, sources, log('http'), machineOf(config, store, log('http')));
   const dashboard = http && (await serve(http).catch(giveUp(store)));
+  const apart =
+    http?.metrics &&
+    (await serveMetrics(http.metrics, metrics, health).catch(async (error: unknown) => {
+      await dashboard?.close();
+      return giveUp(store)(error);
+    }));
 
   const onHint: OnHint = (hint) => {
     reconciler.hint(hint);
     alarm.ring();
   };
   const bus = once ? undefined : config.bus;
-  const subscribe = options.subscribe ?? (bus && ((heard: OnHint) => startConsumer(bus, heard, log('bus'))));
+  // While nobody listened, messages may have been dropped: the queue has limits, and may be a new one.
+  const onSubscribed = () => {
+    reconciler.sweepSoon();
+    alarm.ring();
+  };
+  const subscribe =
+    options.subscribe ??
+    (bus && ((heard: OnHint) => startConsumer(consumerOptions(bus, onSubscribed), heard, log('bus'))));
   consumer = subscribe?.(onHint);
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
@@ -130,7 +158,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   });
   const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
-  const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
+  const told = tellHub(hub, log('koji'), stopping.signal);
+  if (!logsIn) log('koji').warn('no login: nothing can be built or tagged; see authtype in [koji]');
+  const loggedIn = logsIn && keepLogin(hub, log('koji'), stopping.signal);
   const loop = (async () => {
     if (once) await reconciler.step(stopping.signal);
     while (!once && !stopping.signal.aborted) {
@@ -145,23 +175,29 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     store,
     url: dashboard?.url,
     over: loop,
-    trouble,
+    trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
+    metricsUrl: apart ? apart.url : undefined,
     subscribed: consumer?.ready ?? Promise.resolve(),
     async stop() {
       stopping.abort();
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, listening, pruned]);
+      await Promise.all([loop, told, loggedIn, listening, pruned]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);
       await dashboard?.close();
+      if (apart) await apart.close();
       await hub.close();
       await store.close();
     },
   };
 }
+
+/** Since when no login works, and why; null: one does, or none was tried. */
+const failing = (login: Login): Health['trouble'] =>
+  login.state === 'fails' ? { since: login.since, reason: login.reason } : null;
 
 /** What lasts goes on as before; a person who looks at times should know. */
 function tellJump(log: Logger, jump: number): void {
@@ -210,67 +246,6 @@ async function pruneAtSweeps(
     await store.prune(now(), keep, stop).catch((err: unknown) => log.warn({ err }, 'cannot prune the store'));
     await sleep(sweep.every, undefined, { signal: stop }).catch(() => {});
   }
-}
-
-/** A hub, and since when it does not answer. */
-function watched(hub: Hub): [Hub, () => Health['trouble']] {
-  let trouble: Health['trouble'] = null;
-  const watch = async <T>(call: Promise<T>): Promise<T> => {
-    try {
-      const answer = await call;
-      trouble = null;
-      return answer;
-    } catch (error) {
-      const silent = error instanceof HubError && error.kind === 'unavailable';
-      if (silent) trouble = { since: trouble?.since ?? Date.now(), reason: error.message };
-      throw error;
-    }
-  };
-  const same: Hub = {
-    ...hub,
-    read: (call) => watch(hub.read(call)),
-    readAll: (calls) => watch(hub.readAll(calls)),
-    write: (call) => watch(hub.write(call)),
-    writeAll: (calls) => watch(hub.writeAll(calls)),
-  };
-  return [same, () => trouble];
-}
-
-/** Say once what the hub has and what is done instead, and who is logged in, as soon as it answers. */
-async function tellHub(
-  hub: Hub,
-  authtype: Config['koji']['authtype'],
-  log: Logger,
-  stop: AbortSignal,
-): Promise<void> {
-  const features = await patiently(() => detectFeatures(hub), 'the hub does not answer yet', log, stop);
-  if (!features) return;
-  log.info(nameHub(features));
-  for (const { text } of describeFeatures(features)) log.info(text);
-  if (authtype === 'noauth') log.warn('no login: nothing can be built or tagged; see authtype in [koji]');
-  else {
-    const user = await patiently(() => hub.write(getLoggedInUser()), 'cannot log in', log, stop);
-    if (user) log.info(`logged in as ${user.name}`);
-  }
-}
-
-/** Ask until there is an answer, once a minute, and say why there is none; undefined where `stop` came first. */
-async function patiently<T>(
-  ask: () => Promise<T>,
-  failing: string,
-  log: Logger,
-  stop: AbortSignal,
-): Promise<T | undefined> {
-  while (!stop.aborted) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof HubError)) throw error;
-      log.warn({ reason: error.message }, failing);
-      await sleep(IDLE, undefined, { signal: stop }).catch(() => {});
-    }
-  }
-  return undefined;
 }
 
 /** Let the store go and pass the error on. */

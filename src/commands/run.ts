@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly format: LogFormat;
   readonly level: string;
   readonly stop: AbortSignal;
+  readonly version: string;
   /** As in GateOptions. */
   readonly movedFrom?: string;
 }
@@ -28,6 +29,8 @@ interface Outlet {
   readonly log: Logger;
   /** Standard output is a terminal. */
   readonly live: boolean;
+  /** Of kmod-gate. */
+  readonly version: string;
 }
 
 /**
@@ -39,9 +42,9 @@ interface Outlet {
 export async function run(
   first: Config,
   load: () => Promise<Config>,
-  { format, level, stop, movedFrom }: RunOptions,
+  { stop, movedFrom, ...how }: RunOptions,
 ): Promise<void> {
-  const outlet = createOutlet(format, level);
+  const outlet = createOutlet(how);
   const { progress, log } = outlet;
   const reload = createReload(stop);
   let config = first;
@@ -69,8 +72,8 @@ export async function run(
  * that are under way are looked at again the next time.
  * @throws HubError where the hub does not answer, or nobody can log in; StoreError, also while another gate runs
  */
-export async function runOnce(config: Config, { format, level, stop, movedFrom }: RunOptions): Promise<void> {
-  const outlet = createOutlet(format, level);
+export async function runOnce(config: Config, { stop, movedFrom, ...how }: RunOptions): Promise<void> {
+  const outlet = createOutlet(how);
   const gate = await begin(config, outlet, movedFrom, true);
   stop.addEventListener('abort', () => void gate.stop());
   await gate.over;
@@ -80,21 +83,21 @@ export async function runOnce(config: Config, { format, level, stop, movedFrom }
   outlet.progress.line('kmod-gate has looked once; the next look goes on from here');
 }
 
-function createOutlet(format: LogFormat, level: string): Outlet {
+function createOutlet({ format, level, version }: Omit<RunOptions, 'stop'>): Outlet {
   const live = process.stdout.isTTY === true;
   const progress = createProgress(standardOutput(), live);
   const display = { write: (line: string) => progress.line(line.trimEnd()) };
-  return { progress, log: createLog(format, level, live ? display : process.stderr), live };
+  return { progress, log: createLog(format, level, live ? display : process.stderr), live, version };
 }
 
 async function begin(
   config: Config,
-  { progress, log }: Outlet,
+  { progress, log, version }: Outlet,
   movedFrom?: string,
   once = false,
 ): Promise<RunningGate> {
   const gate = await startGate(config, {
-    ...{ log, once, onEntry: progress.entry },
+    ...{ log, once, version, onEntry: progress.entry },
     ...(movedFrom !== undefined && { movedFrom }),
   });
   const watched = config.gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ');

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { Gate, Policy, Rebuilding, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
 import { loadZstd } from '../symbols/zstd.ts';
+import { type BusSettings, busSettings, checkBus, describeBus, findFedoraMessaging } from './bus.ts';
 import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
 import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
@@ -13,6 +14,7 @@ import { checkGates, checkHub, checkLogin, checkPlaintext, checkReading } from '
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
 import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
 
+export type { BusSettings } from './bus.ts';
 export { ConfigError, formatMistakes, type Mistake } from './error.ts';
 
 /** Everything that the file says, defaults filled in. All durations are milliseconds. */
@@ -51,18 +53,6 @@ export interface KojiSettings {
   readonly principal?: string;
   /** Of one call. */
   readonly timeout: number;
-}
-
-/** Where messages come from. */
-export interface BusSettings {
-  readonly url: string;
-  /** User and password may go to another host over amqp://. */
-  readonly plaintext?: boolean | undefined;
-  readonly exchange: string;
-  readonly queue: string;
-  /** Topic patterns that bind the queue to the exchange. */
-  readonly bindings: readonly string[];
-  readonly prefetch: number;
 }
 
 /** The database: `sqlite:PATH`, relative to the working directory, or `sqlite::memory:`. */
@@ -123,11 +113,14 @@ export function parseConfig(
   const parsed = ConfigFile.safeParse(document);
   const { profile, findings: ofProfile } = findProfile(document, env, places);
   const { stablelists, findings: ofStablelists } = findStablelists(document, env);
+  const { fedora, findings: ofFedora } = findFedoraMessaging(document, env);
   const findings = [
     ...(parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, document)),
     ...checkHub(document),
     ...checkReading(document),
     ...ofProfile,
+    ...ofFedora,
+    ...checkBus(document, fedora),
     ...checkGates(document),
     ...ofStablelists,
   ];
@@ -136,7 +129,7 @@ export function parseConfig(
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
     koji,
-    ...(bus && { bus }),
+    ...(bus && { bus: busSettings(bus, fedora, env) }),
     store,
     ...(http && { http: httpSettings(http, env) }),
     // A call that still waits for its answer is not lost.
@@ -279,10 +272,6 @@ export function describeConfig(config: Config): string {
 }
 
 const PLAINTEXT = 'plaintext: without TLS anybody on the way can read the password';
-
-function describeBus({ url, exchange, queue, bindings, prefetch }: BusSettings): string {
-  return `${maskUrl(url)}, exchange ${exchange}, queue ${queue}, bindings ${bindings.join(' ')}, prefetch ${prefetch}`;
-}
 
 function describeGate({
   name,

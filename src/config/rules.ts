@@ -230,13 +230,20 @@ export function checkPlaintext(document: unknown, profile: Partial<Profile>): Fi
   const hub = otherHost(valueAt(document, ['koji', 'server']) ?? profile.server, 'http:');
   const authtype = valueAt(document, ['koji', 'authtype']) ?? profile.authtype ?? 'password';
   const password = valueAt(document, ['koji', 'password']) ?? profile.password;
-  const bus = otherHost(valueAt(document, ['bus', 'url']), 'amqp:');
   const findings: Finding[] = [];
   if (hub && authtype === 'password' && password !== undefined && !saidPlaintext(document, 'koji'))
     findings.push({ path: server, message: `http:// to ${hub.host} ${READABLE} https://${MEANT}` });
-  if (bus && (bus.username || bus.password) && !saidPlaintext(document, 'bus'))
-    findings.push({ path: ['bus', 'url'], message: `amqp:// to ${bus.host} ${READABLE} amqps://${MEANT}` });
   return findings;
+}
+
+/** The same of a broker: `urls` are its addresses, and `path` says where they come from. */
+export function checkBusPlaintext(document: unknown, urls: readonly string[], path: KeyPath): Finding[] {
+  if (saidPlaintext(document, 'bus')) return [];
+  return urls.flatMap((url) => {
+    const bus = otherHost(url, 'amqp:');
+    if (!bus || !(bus.username || bus.password)) return [];
+    return [{ path, message: `amqp:// to ${bus.host} ${READABLE} amqps://${MEANT}` }];
+  });
 }
 
 const READABLE = 'lets everybody on the way read the password: use';

@@ -44,10 +44,15 @@ const duration = textRead(
   parseDuration,
 );
 
-const listen = textRead('HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"', (text) => {
+const readAddress = (text: string) => {
   const [, host, port] = /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):(\d+)$/.exec(text) ?? [];
   if (host === undefined || Number(port) > 65_535) return undefined;
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+};
+const listen = textRead('HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"', readAddress);
+/** False: nowhere; true: where the dashboard is. */
+const metrics = z.union([z.boolean(), textRead('', readAddress)], {
+  error: 'true, false, or HOST:PORT such as "127.0.0.1:9642"',
 });
 
 export const matching = (pattern: RegExp, expected: string) =>
@@ -112,16 +117,39 @@ const koji = z.strictObject(
   { error: 'a [koji] table with a profile or a server' },
 );
 
+const amqpUrl = url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:');
+const AMQP_URLS = 'an amqp:// or amqps:// URL, or a list of them';
+const truth = z.boolean({ error: 'true or false' });
+
+/** Absent keys are filled in by bus.ts, as fedora-messaging's configuration may have them. */
 const bus = z.strictObject(
   {
-    url: url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:'),
-    plaintext: z.boolean({ error: 'true or false' }).optional(),
-    exchange: nonEmpty.default('amq.topic'),
-    queue: nonEmpty.default('kmod-gate'),
+    url: z.union([amqpUrl, z.array(amqpUrl).min(1, { error: AMQP_URLS })], { error: AMQP_URLS }).optional(),
+    fedora_messaging: nonEmpty.optional(),
+    plaintext: truth.optional(),
+    login: choice('password', 'external').optional(),
+    cert: nonEmpty.optional(),
+    key: nonEmpty.optional(),
+    serverca: nonEmpty.optional(),
+    exchange: nonEmpty.optional(),
+    queue: nonEmpty.optional(),
     bindings: list(nonEmpty, 'a list of routing key patterns')
       .min(1, { error: 'one routing key pattern or more: without any the queue stays empty' })
-      .default(['#.buildsys.#', 'koji.#']),
-    prefetch: integer(1, 65_535).default(50),
+      .optional(),
+    prefetch: integer(1, 65_535).optional(),
+    declare: truth.optional(),
+    queue_type: choice('classic', 'quorum').optional(),
+    expires: textRead('a duration in quotes, up to 24 days, such as "7d", or "never"', (text) =>
+      text === 'never' ? null : parseDuration(text),
+    ).optional(),
+    max_length: integer(1, 100_000_000).optional(),
+    delivery_limit: integer(1, 10_000).optional(),
+    dead_letter: nonEmpty.optional(),
+    client_properties: z
+      .record(z.string(), z.union([z.string(), z.array(z.string())]), {
+        error: 'a table of texts and lists of texts',
+      })
+      .optional(),
   },
   { error: 'a [bus] table' },
 );
@@ -141,7 +169,12 @@ const store = z.strictObject(
 );
 
 const http = z.strictObject(
-  { listen, tokens: nonEmpty.optional(), read: choice('open', 'token').default('open') },
+  {
+    listen,
+    metrics: metrics.default(true),
+    tokens: nonEmpty.optional(),
+    read: choice('open', 'token').default('open'),
+  },
   { error: 'a [http] table with listen' },
 );
 

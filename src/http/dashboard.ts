@@ -1,22 +1,17 @@
 /** The dashboard: what the store knows, as pages for people; the API beside it is in api.ts. */
 import { createHash } from 'node:crypto';
-import {
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  fastify,
-} from 'fastify';
+import { type FastifyError, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import { visibleLines } from '../report/visible.ts';
 import { addApi } from './api.ts';
-import { ListenError } from './error.ts';
 import { type Access, createGuard } from './guard.ts';
-import { isWorking } from './health.ts';
 import { type Html, markupOf } from './html.ts';
+import { type Address, type Listening, listenAt } from './listen.ts';
 import { registerEvents, SCRIPT } from './live.ts';
+import { addMetrics } from './metrics.ts';
 import { registerPages, sendPage } from './pages.ts';
 import { messagePage } from './parts.ts';
+import { addProbes } from './ready.ts';
 import type { ApiSources } from './routes.ts';
 import type { Sources } from './sources.ts';
 import { STYLE } from './style.ts';
@@ -43,24 +38,18 @@ export const HEADERS = {
 };
 
 /**
- * Serve the dashboard: the pages of pages.ts, `/events`, `/healthz`, and the API where it is given.
+ * Serve the dashboard: the pages of pages.ts, `/events`, `/healthz`, `/readyz`, `/metrics`, and the API where it is given.
  * @param listen where; port 0 is any free port
  * @returns its URL; `close` cuts connections that are still open
  * @throws ListenError
  */
 export async function serveDashboard(
-  listen: { readonly host: string; readonly port: number },
+  listen: Address,
   sources: Sources,
   log: Logger,
   machine?: Machine,
-): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const app = createApp(sources, log, machine);
-  try {
-    const url = await app.listen(listen);
-    return { url, close: () => app.close() };
-  } catch (cause) {
-    throw new ListenError(describeRefusal(listen, cause), { cause });
-  }
+): Promise<Listening> {
+  return listenAt(createApp(sources, log, machine), listen, { name: 'the dashboard', key: 'listen' });
 }
 
 function createApp(sources: Sources, log: Logger, machine?: Machine) {
@@ -83,28 +72,18 @@ function createApp(sources: Sources, log: Logger, machine?: Machine) {
   const edition = String(Date.now());
   registerPages(app, sources, edition, HEADERS);
   registerEvents(app, sources.onChange, edition, HEADERS);
-  registerHealth(app, sources, machine?.access.closed ?? false);
+  if (sources.metrics) addMetrics(app, sources.metrics, HEADERS);
+  // Where reading is closed anybody may know that much.
+  addProbes(app, sources.health, { headers: HEADERS, brief: machine?.access.closed ?? false });
   if (guard && machine)
     addApi(app, { ...machine, sources: { ...sources, ...machine }, guard, headers: HEADERS, log });
   return app;
 }
 
-function registerHealth(app: FastifyInstance, sources: Sources, closed: boolean): void {
-  app.get('/healthz', async (_request, reply) => {
-    const health = sources.health();
-    const ok = isWorking(health, Date.now());
-    // Where reading is closed anybody may know that much.
-    return reply
-      .code(ok ? 200 : 503)
-      .headers(HEADERS)
-      .send(closed ? { ok } : { ok, ...health });
-  });
-}
-
 /** Say no in the form that the route speaks. */
 function refuse(request: FastifyRequest, reply: FastifyReply, status: number, error: string): FastifyReply {
   reply.code(status);
-  if (/^\/(api\/|healthz)/.test(request.url)) return reply.headers(HEADERS).send({ error });
+  if (/^\/(api\/|healthz|readyz|metrics)/.test(request.url)) return reply.headers(HEADERS).send({ error });
   const page = messagePage(status === 404 ? 'Not found' : 'That did not work', error);
   return sendPage(reply, HEADERS, markupOf(page));
 }
@@ -120,17 +99,4 @@ function answerError(
   if (statusCode < 500) return refuse(request, reply, statusCode, error.message);
   log.error({ err: error, url: request.url }, 'could not answer');
   return refuse(request, reply, 500, 'The dashboard could not answer; the log of kmod-gate says why.');
-}
-
-const REFUSALS: Record<string, string> = {
-  EADDRINUSE: 'another program listens there',
-  EACCES: 'the system does not allow this port',
-  EADDRNOTAVAIL: 'this machine does not have that address',
-  ENOTFOUND: 'the host name is not known',
-};
-
-function describeRefusal({ host, port }: { host: string; port: number }, error: unknown): string {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  const place = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return `the dashboard cannot listen on ${place}: ${REFUSALS[code] ?? message}; choose another address or port with listen in [http]`;
 }

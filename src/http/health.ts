@@ -7,6 +7,8 @@ export interface Health {
   readonly looked_at: number | null;
   /** Since when the hub has not answered, and what it says; null while it does. */
   readonly trouble: { readonly since: number; readonly reason: string } | null;
+  /** Whether the gate's login at the hub works; absent where it wants none. */
+  readonly login?: Login;
   /** The subscription to the bus; null where none is configured. */
   readonly bus: {
     readonly connected: boolean;
@@ -14,13 +16,22 @@ export interface Health {
     readonly since: number;
     readonly received: number;
     readonly undecodable: number;
+    readonly ignored?: number;
+    readonly reconnects?: number;
+    /** How long the newest message that tells when it was sent was on its way, ms. */
+    readonly lagMs?: number;
     readonly lastMessageAt?: number;
     readonly lastError?: string;
   } | null;
 }
 
+/** A login at the hub: not tried yet, works, or fails. `since` is when that began, in ms. */
+export type Login =
+  | { readonly state: 'waiting' | 'works'; readonly since: number }
+  | { readonly state: 'fails'; readonly since: number; readonly reason: string };
+
 /** A look is overdue when none has ended for so long, ms. */
-const LOOK_OVERDUE = 600_000;
+export const LOOK_OVERDUE = 600_000;
 
 /**
  * A gate works while its looks end and the hub answers. A lost bus only makes it slower: sweeps find what messages would

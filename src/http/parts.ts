@@ -5,6 +5,7 @@ import type { RunLine, RunReport, Tallied, TaskReport, WaiverReport } from '../r
 import { type Health, isWorking } from './health.ts';
 import { type Content, type Html, html, link } from './html.ts';
 import { SCRIPT } from './live.ts';
+import { loginTrouble } from './ready.ts';
 import { STYLE } from './style.ts';
 
 /** A page, and what of the store makes it another one: `all`, a kernel build's id, or nothing. */
@@ -178,8 +179,10 @@ export function healthLine(health: Health, now: number): Content {
       ? `first look at the hub under way for ${span(now - started_at)}`
       : `last look at the hub ${span(now - looked_at)} ago`;
   const silent = trouble && `the hub does not answer since ${span(now - trouble.since)}: ${trouble.reason}`;
+  const locked = loginTrouble(health, now);
   return [
     isWorking(health, now) && !silent ? look : html`<span class="word bad">${silent ?? look}</span>`,
+    locked && html`; <span class="word bad">${locked}</span>`,
     '; ',
     busLine(health, now),
   ];

@@ -4,6 +4,7 @@ import type { Need } from '../report/needs.ts';
 import type { Explanation, RunPage, RunReport, RunsWanted, WaiverReport } from '../report/report.ts';
 import type { Health } from './health.ts';
 import type { OnChange } from './live.ts';
+import type { Metrics } from './metrics.ts';
 
 /** Where the dashboard gets what it shows: plain data. */
 export interface Sources {
@@ -23,6 +24,8 @@ export interface Sources {
   /** All waivers, newest first. */
   waivers(): Promise<WaiverReport[]>;
   health(): Health;
+  /** What `/metrics` serves; absent: it is not there. */
+  readonly metrics?: Pick<Metrics, 'text' | 'contentType'>;
   /** Kernels that need somebody, so many at the most. */
   needs(limit: number): Promise<Needs>;
   /** Kernels by kmods; undefined where there is no run `before`. */

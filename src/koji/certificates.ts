@@ -6,6 +6,8 @@ import { SettingsError } from './hub.ts';
 
 /** Files in PEM. */
 export interface CertificateFiles {
+  /** The table of the configuration that names them, for messages. Default: koji. */
+  readonly table?: 'koji' | 'bus';
   /** The client certificate, and its key too unless `key` has it. */
   readonly cert?: string;
   readonly key?: string;
@@ -23,13 +25,15 @@ export function readCertificates(
   files: CertificateFiles,
   now: number,
 ): { ca: SecureContextOptions; client: SecureContextOptions } {
+  const { table = 'koji' } = files;
+  const read = (what: Named, file: string) => readFile(what, file, table);
   const ca = files.serverca === undefined ? {} : { ca: read('serverca', files.serverca) };
   // Node takes a file without any, and then trusts nobody.
-  if (files.serverca !== undefined) parse('serverca', files.serverca, ca.ca ?? '');
+  if (files.serverca !== undefined) parse('serverca', files.serverca, ca.ca ?? '', table);
   if (files.cert === undefined) return { ca, client: ca };
   const cert = read('cert', files.cert);
   const key = files.key === undefined ? cert : read('key', files.key);
-  checkDates(files.cert, cert, now);
+  checkDates(files.cert, cert, now, table);
   const client = { ...ca, cert, key };
   try {
     createSecureContext(client);
@@ -44,27 +48,29 @@ export function readCertificates(
   return { ca, client };
 }
 
-function read(what: keyof CertificateFiles, file: string): string {
+type Named = Exclude<keyof CertificateFiles, 'table'>;
+
+function readFile(what: Named, file: string, table: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new SettingsError(`${what} in [koji] cannot be read: ${why}`, { cause });
+    throw new SettingsError(`${what} in [${table}] cannot be read: ${why}`, { cause });
   }
 }
 
-function parse(what: keyof CertificateFiles, file: string, pem: string): X509Certificate {
+function parse(what: Named, file: string, pem: string, table: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (cause) {
-    throw new SettingsError(`${file}: holds no certificate in PEM; name one with ${what} in [koji]`, {
+    throw new SettingsError(`${file}: holds no certificate in PEM; name one with ${what} in [${table}]`, {
       cause,
     });
   }
 }
 
-function checkDates(file: string, pem: string, now: number): void {
-  const { validFrom, validTo, subject } = parse('cert', file, pem);
+function checkDates(file: string, pem: string, now: number, table: string): void {
+  const { validFrom, validTo, subject } = parse('cert', file, pem, table);
   const who = subject.replaceAll('\n', ', ');
   if (Date.parse(validTo) <= now)
     throw new SettingsError(`${file}: the certificate of ${who} expired on ${validTo}; get a new one`);

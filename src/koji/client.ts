@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { readCertificates } from './certificates.ts';
 import { failure, isFault, type Purpose, SESSION_OVER, UNEXPECTED, withoutTraceback } from './failure.ts';
-import { type Answer, type Answers, type Call, type Hub, HubError } from './hub.ts';
+import { type Answer, type Answers, type Call, type Hub, HubError, type HubErrorKind } from './hub.ts';
 import { negotiateToken } from './kerberos.ts';
 import { proxyFor } from './proxy.ts';
 import { createTransport, type Transport, TransportError, type TransportOptions } from './transport.ts';
@@ -38,6 +38,19 @@ export interface HubOptions {
   readonly transport?: (options: TransportOptions) => Transport;
   /** Time as pauses between tries know it; real time unless told. */
   readonly clock?: Clock;
+  /** Hears of each request once it is over. */
+  readonly onExchange?: (exchange: Exchanged) => void;
+}
+
+/** A request to the hub that is over. */
+export interface Exchanged {
+  /** The calls in it: one, or those of a `multiCall`. */
+  readonly methods: readonly string[];
+  /** `write`: in the session, or about it. */
+  readonly purpose: Purpose;
+  readonly ms: number;
+  /** What became of it as a whole; of the calls of a `multiCall` single ones may have failed. */
+  readonly result: 'ok' | HubErrorKind;
 }
 
 interface Clock {
@@ -65,7 +78,8 @@ const LOGOUT_WAIT = 5000;
  */
 export function connectHub(options: HubOptions): Hub {
   const { server, timeout, log, random = Math.random, env = process.env } = options;
-  const { transport: connect = createTransport, clock = REAL_TIME } = options;
+  const { transport: connect = createTransport, clock = REAL_TIME, onExchange } = options;
+  const writing: Hearing = { log, onExchange, purpose: 'write' };
   if (options.authtype === 'password' && !(options.user && options.password)) {
     throw new TypeError('authtype password needs user and password');
   }
@@ -95,10 +109,10 @@ export function connectHub(options: HubOptions): Hub {
     const { client } = readCertificates(files, Date.now());
     const capped = options.authtype === 'ssl' ? ({ maxVersion: 'TLSv1.2' } as const) : {};
     entrance = open(`${server}/ssllogin`, { ...client, ...capped });
-    return exchangeOver(entrance, log)(...call).finally(() => entrance?.close());
+    return exchangeOver(entrance, writing)(...call).finally(() => entrance?.close());
   };
-  const session = openSession(options, exchangeOver(transport, log), door, closing.signal);
-  const ask = withRetries(exchangeOver(transport, log), random, clock);
+  const session = openSession(options, exchangeOver(transport, writing), door, closing.signal);
+  const ask = withRetries(exchangeOver(transport, { ...writing, purpose: 'read' }), random, clock);
 
   const send = async (method: string, params: readonly XmlValue[]) => {
     try {
@@ -123,7 +137,9 @@ export function connectHub(options: HubOptions): Hub {
       transport.close();
       entrance?.close();
       const last = open(server, ca, Math.min(timeout, LOGOUT_WAIT));
-      await session.end(exchangeOver(last, log)).catch((error) => log?.debug({ err: error }, 'no logout'));
+      await session
+        .end(exchangeOver(last, writing))
+        .catch((error) => log?.debug({ err: error }, 'no logout'));
       last.close();
     },
   };
@@ -141,15 +157,45 @@ interface Credentials {
   readonly query?: URLSearchParams;
 }
 
-function exchangeOver(transport: Transport, log: Logger | undefined): Exchange {
+/** Who hears of requests, and what they are for. */
+interface Hearing {
+  readonly log: HubOptions['log'];
+  readonly onExchange: HubOptions['onExchange'];
+  readonly purpose: Purpose;
+}
+
+function exchangeOver(transport: Transport, { log, onExchange, purpose }: Hearing): Exchange {
   return async (method, params, credentials) => {
     const start = performance.now();
-    // Calls of a session are few, and each is worth a connection that is surely alive.
-    const { headers, query } = credentials ?? {};
-    const reply = await transport.post(encodeCall(method, params), headers, credentials !== undefined, query);
-    log?.debug({ method, ms: Math.round(performance.now() - start) }, 'hub call');
-    return decodeResponse(reply);
+    const over = (result: Exchanged['result']) => {
+      const ms = performance.now() - start;
+      log?.debug({ method, ms: Math.round(ms) }, 'hub call');
+      onExchange?.({ methods: methodsOf(method, params), purpose, ms, result });
+    };
+    try {
+      // Calls of a session are few, and each is worth a connection that is surely alive.
+      const { headers, query } = credentials ?? {};
+      const reply = await transport.post(
+        encodeCall(method, params),
+        headers,
+        credentials !== undefined,
+        query,
+      );
+      const value = decodeResponse(reply);
+      over('ok');
+      return value;
+    } catch (error) {
+      over(failure(error, method, purpose).kind);
+      throw error;
+    }
   };
+}
+
+/** The methods that a request calls. */
+function methodsOf(method: string, params: readonly XmlValue[]): string[] {
+  const [calls] = params;
+  if (method !== 'multiCall' || !Array.isArray(calls)) return [method];
+  return calls.map((call) => String((call as { methodName?: XmlValue }).methodName));
 }
 
 /** Reads may be asked again, where no answer came quickly: who has waited for one asks later. Throws HubError. */

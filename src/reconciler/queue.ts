@@ -17,6 +17,10 @@ export interface KeyedQueue {
   succeed(key: string): void;
   /** How many keys wait or are at work. */
   size(): number;
+  /** How many keys that are not at work are due. */
+  overdue(now: number): number;
+  /** Of how many keys the last work failed. */
+  failing(): number;
 }
 
 const FIRST_PAUSE = 2_000;
@@ -100,6 +104,12 @@ export function createQueue(random: () => number): KeyedQueue {
       free(key);
     },
     size: () => places.size + working.size,
+    overdue(now) {
+      let count = 0;
+      for (const { due } of places.values()) if (due <= now) count += 1;
+      return count;
+    },
+    failing: () => failed.size,
   };
 }
 

@@ -42,6 +42,8 @@ export interface ReconcilerOptions {
 export interface Reconciler {
   /** Look there soon. Never throws and does no I/O: once it returns, the message may be acknowledged. */
   hint(hint: Hint): void;
+  /** Look soon at all that messages would tell: some may be lost. */
+  sweepSoon(): void;
   /** Look soon at what a new waiver or order in the store speaks of. */
   hearPeople(): void;
   /**
@@ -56,6 +58,19 @@ export interface Reconciler {
    * @param signal begin no more keys
    */
   step(signal?: AbortSignal): Promise<number>;
+  /** How much there is to do, for those who watch. */
+  load(): Load;
+}
+
+/** Keys: tags, builds, tasks, runs to be looked at. */
+export interface Load {
+  /** Those that are due and wait. */
+  readonly waiting: number;
+  readonly working: number;
+  /** Those whose last look failed; each is tried again. */
+  readonly failing: number;
+  /** Every watched tag was read then, or later (ms, by the gate's clock); null: not each one yet. */
+  readonly sweptAt: number | null;
 }
 
 /** Looks that are at work at the same time share their requests, so more of them cost the hub less. */
@@ -67,6 +82,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const { gates, pace, hub, store, log, now, ahead = () => 0, lanes = LANES } = options;
   const queue = createQueue(options.random);
   const unread = new Map<string, string>();
+  const readAt = new Map<string, number>();
   const context: Context = {
     ...{ gates, hub, store, now, ahead, pace, unread },
     together: { readAll: shareReads(hub, options.patience) },
@@ -91,8 +107,12 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         return visits.people();
       case 'causes':
         return explain();
-      case 'tag':
-        return visits.tag(key.name);
+      case 'tag': {
+        const began = now();
+        await visits.tag(key.name);
+        readAt.set(key.name, began);
+        return;
+      }
       case 'build':
         return visits.build(key.id);
       case 'task':
@@ -157,10 +177,23 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       } else if (hint.kind === 'task') addHint(taskKey(hint.id));
       else if (!visits.isStranger(hint.id)) addHint(buildKey(hint.id));
     },
+    sweepSoon() {
+      queue.add(SWEEP, now());
+    },
     hearPeople() {
       queue.add(PEOPLE, now());
     },
     turn: () => turn(),
+    load() {
+      const times = gates.map(({ watch }) => readAt.get(watch) ?? Number.NaN);
+      const oldest = Math.min(...times);
+      return {
+        waiting: queue.overdue(now()),
+        working: working.size,
+        failing: queue.failing(),
+        sweptAt: Number.isFinite(oldest) ? oldest : null,
+      };
+    },
     async idle() {
       while (working.size > 0) await Promise.race(working);
     },

@@ -5,6 +5,7 @@ import Database from 'libsql';
 import type { Entry } from '../core/model.ts';
 import { createCache } from './cache.ts';
 import { causeFacts } from './causes.ts';
+import { countFacts } from './counts.ts';
 import { StoreError } from './error.ts';
 import { assertOwn, lockFor, realFile } from './file.ts';
 import { journalFacts } from './journal.ts';
@@ -128,6 +129,7 @@ export function storeOver(
     ...writeFacts(base),
     ...summaryFacts(base),
     ...overviewFacts(base),
+    ...countFacts(base),
     ...symbolFacts(base),
     ...causeFacts(base),
     ...peopleFacts(base),

@@ -25,6 +25,7 @@ import type {
 import type { Packaging } from '../kabi/requires.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
 import type { RunsWanted } from '../report/report.ts';
+import type { LiveCount } from './counts.ts';
 
 /** The newest message that a queue of the bus brought. */
 export interface Heard {
@@ -237,6 +238,8 @@ export interface Store {
   reposWith(kernel: number): Promise<number[]>;
   /** Scratch builds of a gate since a time (ms) that were not the first try. */
   retriesSince(gate: string, since: number): Promise<number>;
+  /** The live runs, counted, for those who watch. */
+  liveCounts(): Promise<LiveCount[]>;
   /** Runs of a kernel build, newest first. */
   runsOf(build: number): Promise<Run[]>;
   /** The kernel build for which a task was started, and the gate. */

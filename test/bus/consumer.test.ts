@@ -214,15 +214,18 @@ describe.skipIf(!(await rabbit()))('a consumer at a real RabbitMQ', () => {
     await vi.waitFor(async () => expect(await messagesLeft()).toBe(1), { timeout: 10_000 });
   });
 
-  test('says what to do about a queue with other arguments, and goes on once that is done', async () => {
+  test('a queue with other arguments is read as it is, and it is said once what to do about that', async () => {
     await channel.assertQueue(queue, { durable: true, maxLength: 5 });
-    const { consumer } = start();
-    await soon(() =>
-      expect(consumer.state().lastError).toContain('delete it on the broker, or name another one'),
-    );
-    expect(consumer.state().lastError).toContain(queue);
-    await channel.deleteQueue(queue);
+    const { consumer, hints, lines } = start({ max_length: 7 });
     await consumer.ready;
+    await publisher.publish(complete(1));
+    await soon(() => expect(hints).toEqual([build(1)]));
+    proxy.cut();
+    await soon(() => expect(consumer.state()).toMatchObject({ connected: true, reconnects: 1 }));
+    const said = lines.filter((line) => line.includes('keeps what it was made with'));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain(`the queue ${queue} keeps what it was made with; delete it on the broker`);
+    expect(said[0]).toContain("inequivalent arg 'x-max-length'");
   });
 
   test('says what to do about a refused login, and never writes the password', async () => {

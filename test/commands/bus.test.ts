@@ -13,6 +13,7 @@ import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
 import { RABBIT_URL, rabbit } from '../services.ts';
+import { valuesOf } from './livegate.ts';
 
 /** Simulated time runs this much faster than the clock on the wall. */
 const SPEED = 100;
@@ -64,6 +65,7 @@ describe.skipIf(!(await rabbit()))('a gate on RabbitMQ', () => {
       koji: { server: server.url, ...login },
       bus,
       store: { url: 'sqlite::memory:' },
+      http: { host: '127.0.0.1', port: 0 },
       sweep: { every, poll: every, settle: 500 },
       gates: [GATE],
     };
@@ -114,6 +116,21 @@ describe.skipIf(!(await rabbit()))('a gate on RabbitMQ', () => {
     await start(300);
     world.completeKernel(NEW, { tag: GATE.watch });
     await decided();
+  });
+  test('a queue that is deleted is made anew, and what nobody told meanwhile is swept', async () => {
+    await start(NEVER);
+    const idle = async () => {
+      const values = valuesOf(await (await fetch(`${gate.url}/metrics`)).text());
+      const of = (what: string) => values.get(`kmod_gate_${what}`);
+      return [Number(of('last_sweep_timestamp_seconds')) > 0, of('queue_waiting'), of('queue_working')];
+    };
+    await expect.poll(idle).toEqual([true, 0, 0]);
+    world.completeKernel(NEW, { tag: GATE.watch });
+    const model = await connectBroker(parseBroker(RABBIT_URL));
+    const channel = await model.createChannel();
+    await channel.deleteQueue(name);
+    await closeQuietly(model);
+    await expect.poll(async () => (await gate.store.runs(1)).length, { timeout: 20_000 }).toBe(1);
   });
   test('every message three times, out of order', async () => {
     await start(NEVER);

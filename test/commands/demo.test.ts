@@ -40,7 +40,7 @@ describe('exit codes', () => {
     [['--version'], 0, /^\d+\.\d+\.\d+/],
     [['help'], 0, /Usage: kmod-gate/],
     [['nonsense'], 2, /unknown command 'nonsense'/],
-    [['run', '--log', 'xml'], 2, /Allowed choices are json, pretty/],
+    [['run', '--log', 'xml'], 2, /Allowed choices are json, pretty, journald/],
     [['run', '--config', 'no-such-file.toml'], 2, /no-such-file\.toml/],
     [['status', '--config', 'no-such-file.toml'], 2, /no-such-file\.toml/],
     [['config', 'check', 'no-such-file.toml'], 2, /no-such-file\.toml/],

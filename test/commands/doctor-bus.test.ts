@@ -184,4 +184,26 @@ describe.skipIf(!(await rabbit()))('on RabbitMQ', () => {
       );
     });
   });
+
+  test('a queue that the gate may not make must be there; one without a name is told of', async () => {
+    const bus = (more: object) => ({ rest: { bus: settings({ exchange: name, queue: name, ...more }) } });
+    expect(await busLines(bus({ declare: false }))).toContainEqual(
+      expect.stringMatching(
+        /^wrong bus: queue .* does not exist, and declare = false .* \| create the queue/,
+      ),
+    );
+    await channel.assertQueue(name, { durable: true });
+    expect(await busLines(bus({ declare: false }))).toContainEqual(
+      expect.stringMatching(/^info bus: queue .* is empty, and no gate reads it/),
+    );
+    expect(await busLines(bus({ queue: 'uuid' }))).toContainEqual(
+      expect.stringMatching(/^info bus: the queue gets a new name at each connection/),
+    );
+  });
+
+  test('of several hosts the one that answers is asked', async () => {
+    const url = ['amqp://127.0.0.1:1', RABBIT_URL];
+    const lines = await busLines({ rest: { bus: settings({ url, exchange: name, queue: name }) } });
+    expect(lines[0]).toBe(`ok bus: ${parseBroker(RABBIT_URL).name} has the exchange ${name}`);
+  });
 });

@@ -73,7 +73,7 @@ test('a gate says at the start who it is, or that it cannot log in', async () =>
   await gate.stop();
   await server.close();
   const failing = await start({}, () => {}, 'wrong');
-  await expect.poll(() => failing).toContain('cannot log in');
+  await expect.poll(() => failing).toContain('cannot log in: nothing can be built or tagged');
 });
 
 test('a gate takes away what its store need not keep', async () => {

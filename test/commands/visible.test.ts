@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { configCheck } from '../../src/commands/config.ts';
-import { createLog } from '../../src/commands/log.ts';
+import { createLog, type LogFormat } from '../../src/commands/log.ts';
 import { createProgress } from '../../src/commands/progress.ts';
 import { explanationText, statusTable } from '../../src/commands/report.ts';
 import { paint, standardOutput, table } from '../../src/commands/text.ts';
@@ -194,7 +194,7 @@ describe('what commands print', () => {
 });
 
 describe('the log', () => {
-  const logged = (format: 'json' | 'pretty', text: string): string => {
+  const logged = (format: LogFormat, text: string): string => {
     let written = '';
     const log = createLog(format, 'info', {
       write: (line) => {
@@ -217,7 +217,8 @@ describe('the log', () => {
   test('made readable holds no orders, and its messages end no line', () => {
     fc.assert(
       fc.property(hostile, (text) => {
-        expect(forbidden(logged('pretty', text), '\n')).toEqual([]);
+        for (const format of ['pretty', 'journald'] as const)
+          expect(forbidden(logged(format, text), '\n')).toEqual([]);
       }),
     );
     expect(logged('pretty', 'x\nforged')).not.toMatch(/^forged/m);

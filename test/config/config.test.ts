@@ -113,6 +113,13 @@ describe('a valid file', () => {
 
   it('may listen on an IPv6 address', () => {
     expect(parse(`${SMALL}[http]\nlisten = "[::1]:8642"`).http).toEqual({ host: '::1', port: 8642 });
+    const own = parse(`${SMALL}[http]\nlisten = "[::1]:8642"\nmetrics = "[::]:9642"`);
+    const pages = { host: '::1', port: 8642 };
+    expect(own.http).toEqual({ ...pages, metrics: { host: '::', port: 9642 } });
+    expect(describeConfig(own)).toContain('http       [::1]:8642, /metrics at [::]:9642');
+    const none = parse(`${SMALL}[http]\nlisten = "[::1]:8642"\nmetrics = false`);
+    expect(none.http).toEqual({ ...pages, metrics: false });
+    expect(describeConfig(none)).toContain('http       [::1]:8642, no /metrics');
   });
 
   it('may have a file of tokens, and want one of readers too', () => {
@@ -383,6 +390,18 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'listen = "::1" | http.listen | got "::1", expected HOST:PORT, such as "127.0.0.1:8642" or "[::1]:8642"',
   ],
   [
+    'metrics at a port alone',
+    '[store]',
+    '[http]\nlisten = "127.0.0.1:1"\nmetrics = "9642"\n[store]',
+    'metrics = "9642" | http.metrics | got "9642", expected true, false, or HOST:PORT such as "127.0.0.1:9642"',
+  ],
+  [
+    'metrics at a number',
+    '[store]',
+    '[http]\nlisten = "127.0.0.1:1"\nmetrics = 9642\n[store]',
+    'metrics = 9642 | http.metrics | got 9642, expected true, false, or HOST:PORT such as "127.0.0.1:9642"',
+  ],
+  [
     'a port too high',
     '[store]',
     '[http]\nlisten = "[::]:65536"\n[store]',
@@ -591,7 +610,7 @@ describe('what was understood', () => {
     expect(describeConfig(loadConfig(EXAMPLE, {})).split('\n')).toEqual([
       'koji       https://koji.example.org/kojihub, as kmod-gate, password ***, 1m a call',
       'weburl     https://koji.example.org/koji',
-      'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate, bindings #.buildsys.# koji.#, prefetch 50',
+      'bus        amqp://guest:***@127.0.0.1:5672, exchange amq.topic, queue kmod-gate (removed 7d after it was last read, at most 100000 messages), bindings #.buildsys.# koji.#, prefetch 50',
       'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
       'http       127.0.0.1:8642, nobody writes by the API, anybody reads',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',

@@ -645,19 +645,30 @@ describe('JSON', () => {
     expect(await response.json()).toMatchObject({ ok: status === 200 });
   });
 
-  test('healthz when the hub does not answer for long', async () => {
-    const silent = (since: number) => () => ({
+  test('a hub that does not answer, or lets nobody in, is told at once; healthz stays 200, as a new start would not help', async () => {
+    const health = () => ({
       started_at: 1,
       looked_at: Date.now(),
-      trouble: { since: Date.now() - since, reason: 'getBuild: connect ECONNREFUSED' },
+      trouble: { since: Date.now() - 660_000, reason: 'getBuild: connect ECONNREFUSED' },
+      login: { state: 'fails', since: Date.now() - 60_000, reason: 'login: <b>no</b>' } as const,
       bus: null,
     });
-    expect((await (await serve({ health: silent(590_000) })).get('/healthz')).status).toBe(200);
-    expect((await (await serve({ health: silent(610_000) })).get('/healthz')).status).toBe(503);
-    const page = await (await serve({ health: silent(60_000) })).get('/');
-    expect(await page.text()).toContain(
-      'the hub does not answer since 1 min: getBuild: connect ECONNREFUSED',
-    );
+    const { get } = await serve({ health });
+    expect((await get('/healthz')).status).toBe(200);
+    const ready = await get('/readyz');
+    expect(ready.status).toBe(503);
+    const silent = 'the hub does not answer since 11 min: getBuild: connect ECONNREFUSED';
+    const locked = 'cannot log in at the hub since 1 min, nothing can be built or tagged: login: ';
+    expect(await ready.json()).toMatchObject({ ok: false, reasons: [silent, `${locked}<b>no</b>`] });
+    const page = await (await get('/')).text();
+    expect(page).toContain(silent);
+    expect(page).toContain(`${locked}&lt;b&gt;no&lt;/b&gt;`);
+  });
+
+  test('readyz is 200 while the gate can judge', async () => {
+    const response = await (await serve()).get('/readyz');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ ok: true, reasons: [], trouble: null });
   });
 });
 
@@ -732,6 +743,7 @@ test.each([
   '/api/v1/waivers',
   '/api/none',
   '/healthz',
+  '/readyz',
 ])('%s comes with security headers', async (path) => {
   const { headers } = await (await serve()).get(path);
   expect(headers.get('content-security-policy')).toMatch(

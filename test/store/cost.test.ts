@@ -48,6 +48,7 @@ const QUERIES: Record<string, (store: Store) => Promise<unknown>> = {
   wordsOfPersons: (store) => store.wordsOfPersons(),
   runsWaived: (store) => store.runsWaived(0),
   ahead: (store) => store.ahead(),
+  liveCounts: (store) => store.liveCounts(),
   unexplained: (store) => store.unexplained(),
   causesOf: (store) => store.causesOf({ id: runOf(1) }),
   kernelTypes: (store) => store.kernelTypes(buildOf(1), 'x86_64', begun(LAST)),
@@ -84,4 +85,7 @@ test('and each finds what it should', async () => {
   });
   expect(await store.retriesSince(GATE, begun(LAST - 24))).toBe(25);
   expect(await store.reposWith(buildOf(5))).toEqual([5]);
+  const alive = { gate: GATE, verdict: null, held: false, runs: LIVE, oldest: begun(CLOSED + 1) };
+  // Two of four builds of each run that goes on have not ended.
+  expect(await store.liveCounts()).toEqual([{ ...alive, building: 2 * LIVE }]);
 });

@@ -1,11 +1,13 @@
 /** Whether the gate's queue is there, bound to what Koji sends, and whether anything comes. */
-import { explain, parseBroker } from '../../bus/broker.ts';
+import { explain, parseBrokers } from '../../bus/broker.ts';
 import { decode } from '../../bus/decode.ts';
 import type { BusMessage } from '../../bus/message.ts';
 import { type Arrivals, openProbe, type Probe, type QueueCount } from '../../bus/probe.ts';
+import { BY_UUID } from '../../bus/queue.ts';
 import type { BusSettings } from '../../config/config.ts';
 import type { Hint } from '../../core/model.ts';
 import { plural, span } from '../../core/wording.ts';
+import { brokerOptions } from '../broker.ts';
 import { type Check, info, ok, unsure, wrong } from './check.ts';
 import type { Past } from './past.ts';
 
@@ -25,13 +27,12 @@ export async function examineBus(bus: BusSettings | undefined, past: Past, liste
   const mend = 'check [bus]: url, exchange, and whether the broker lets this user in';
   let probe: Probe | undefined;
   try {
-    const broker = parseBroker(bus.url);
-    probe = await openProbe(broker);
+    probe = await openProbe(parseBrokers(brokerOptions(bus)));
     await probe.assertExchange(bus.exchange);
-    const queue = await probe.count(bus.queue);
+    const queue = bus.queue === BY_UUID ? undefined : await probe.count(bus.queue);
     return [
-      ok(BUS, `${broker.name} has the exchange ${bus.exchange}`),
-      describeQueue(bus.queue, queue),
+      ok(BUS, `${probe.broker} has the exchange ${bus.exchange}`),
+      describeQueue(bus, queue),
       ...(await examineBindings(probe, bus, listen)),
       describeNewest(past, queue, Date.now()),
     ];
@@ -43,7 +44,16 @@ export async function examineBus(bus: BusSettings | undefined, past: Past, liste
 }
 
 /** The only consumer of the queue should be the one running gate. */
-function describeQueue(name: string, queue: QueueCount | undefined): Check {
+function describeQueue({ queue: name, declare }: BusSettings, queue: QueueCount | undefined): Check {
+  if (name === BY_UUID)
+    return info(
+      BUS,
+      'the queue gets a new name at each connection, and goes with it; what is lost, sweeps find',
+    );
+  if (!queue && declare === false) {
+    const mend = 'create the queue on the broker, or let the gate do so with declare = true in [bus]';
+    return wrong(BUS, `queue ${name} does not exist, and declare = false lets nobody make it`, mend);
+  }
   if (!queue) return info(BUS, `queue ${name} does not exist yet; run makes it`);
   const { messages, consumers } = queue;
   const wait = `${plural(messages, 'message')} ${messages === 1 ? 'waits' : 'wait'} in the queue ${name}`;
