@@ -24,6 +24,12 @@ export function parseDuration(text: string): number | undefined {
   return ms > 0 && ms <= LONGEST ? ms : undefined;
 }
 
+/** The same as a duration of any length above zero. */
+export function parseSpan(text: string): number | undefined {
+  const ms = parseTime(text) ?? 0;
+  return ms > 0 && Number.isSafeInteger(ms) ? ms : undefined;
+}
+
 /** Milliseconds as a duration in the largest unit that divides them: the inverse of parseDuration. */
 export function formatDuration(ms: number): string {
   const [unit, size] = Object.entries(UNITS).findLast(([, size]) => ms % size === 0) ?? ['ms', 1];
@@ -128,8 +134,8 @@ const bus = z.strictObject(
 
 /** No timer waits for it, and the retries of a day are counted. */
 const keep = textRead('a duration of a day or more in quotes, such as "180d", or "forever"', (text) => {
-  const ms = parseTime(text) ?? 0;
-  return text === 'forever' ? null : ms >= DAY && Number.isSafeInteger(ms) ? ms : undefined;
+  const ms = parseSpan(text) ?? 0;
+  return text === 'forever' ? null : ms >= DAY ? ms : undefined;
 });
 
 const store = z.strictObject(
@@ -160,10 +166,10 @@ const quietTime = textRead(
   'a quiet time in UTC, such as "Fri 16:00 - Mon 07:00" or "22:00 - 06:00"',
   parseQuietTime,
 );
-/** A duration, or no end. */
+/** A duration of any length, which no timer waits for at once, or no end. */
 const limit = (standard: number | null) =>
-  textRead('a duration in quotes, up to 24 days, such as "12h" or "3d", or "none"', (text) =>
-    text === 'none' ? null : parseDuration(text),
+  textRead('a duration in quotes, such as "12h", "3d" or "30d", or "none"', (text) =>
+    text === 'none' ? null : parseSpan(text),
   ).prefault(standard === null ? 'none' : formatDuration(standard));
 
 const policy = z

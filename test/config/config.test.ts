@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { configCheck } from '../../src/commands/config.ts';
+import { configCheck, fileMeant } from '../../src/commands/config.ts';
+import { parseSince, parseUntil } from '../../src/commands/dates.ts';
 import {
   ConfigError,
   describeConfig,
@@ -278,7 +279,7 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'a longest hold of no unit',
     'name = "c9s"',
     'policy.longest_hold = "7"\nname = "c9s"',
-    'policy.longest_hold = "7" | gate[0].policy.longest_hold | got "7", expected a duration in quotes, up to 24 days, such as "12h" or "3d", or "none"',
+    'policy.longest_hold = "7" | gate[0].policy.longest_hold | got "7", expected a duration in quotes, such as "12h", "3d" or "30d", or "none"',
   ],
   [
     'the same to do',
@@ -528,16 +529,16 @@ describe('a mistake names its line, its key, what is there and what is expected'
 });
 
 describe('config check', () => {
-  function check(file: string): { code: number; lines: string[] } {
+  async function check(file: string): Promise<{ code: number; lines: string[] }> {
     let shown = '';
-    const code = configCheck(file, (text) => {
+    const code = await configCheck(file, (text) => {
       shown += text;
     });
     return { code, lines: shown.trimEnd().split('\n') };
   }
 
-  it('shows ten mistakes as ten lines, each with the number of the line that has it', () => {
-    const { code, lines } = check(TEN_MISTAKES);
+  it('shows ten mistakes as ten lines, each with the number of the line that has it', async () => {
+    const { code, lines } = await check(TEN_MISTAKES);
     const commented = readFileSync(TEN_MISTAKES, 'utf8')
       .split('\n')
       .flatMap((text, index) => (/# \d+: /.test(text) ? [index + 1] : []));
@@ -559,14 +560,23 @@ describe('config check', () => {
     );
   });
 
-  it('shows what was understood', () => {
-    const { code, lines } = check(EXAMPLE);
+  it('shows what was understood', async () => {
+    const { code, lines } = await check(EXAMPLE);
     expect(code).toBe(0);
     expect(lines).toContain('  kernels  kernel in tag c9s-gate');
+    expect(lines.at(-1)).toBe(`${EXAMPLE}: fine`);
   });
 
-  it('says that a file cannot be read', () => {
-    const { code, lines } = check('no-such-file.toml');
+  it('takes its file as an argument or by -c, and no two of them', () => {
+    expect(fileMeant('a.toml', '')).toBe('a.toml');
+    expect(fileMeant(undefined, 'b.toml')).toBe('b.toml');
+    expect(fileMeant('a.toml', 'a.toml')).toBe('a.toml');
+    expect(fileMeant(undefined, '')).toBe('');
+    expect(() => fileMeant('a.toml', 'b.toml')).toThrow('which one: a.toml, or -c b.toml? Name one of them');
+  });
+
+  it('says that a file cannot be read', async () => {
+    const { code, lines } = await check('no-such-file.toml');
     expect(code).toBe(2);
     expect(lines[0]).toMatch(
       /^no-such-file\.toml: cannot be read: ENOENT.*; config\/kmod-gate\.toml is an example/,
@@ -644,6 +654,25 @@ describe('durations', () => {
 
   it.each(['', '5', 's', '0s', '-5s', '1.5h', '5 m', '5M', '1h30m', '25d', '1y'])('refuses "%s"', (text) => {
     expect(parseDuration(text)).toBeUndefined();
+  });
+
+  it.each([
+    ['30d', 30 * 86_400_000],
+    ['3w', 21 * 86_400_000],
+    ['720h', 30 * 86_400_000],
+  ])('%s, where no timer waits for it', (text, ms) => {
+    const edit = SMALL.replace('[gate.kmods]', `[gate.policy]\nlongest_hold = "${text}"\n[gate.kmods]`);
+    expect(parse(edit).gates[0]?.policy.longest_hold).toBe(ms);
+    const now = Date.parse('2026-12-01T00:00Z');
+    expect(parseSince(text, now)).toBe(now - ms);
+    expect(parseUntil(text, now)).toBe(now + ms);
+  });
+
+  it('no date is beyond the calendar', () => {
+    expect(() => parseUntil('100000000d', Date.now())).toThrow('--until 100000000d: give a date such as');
+    expect(() => parseUntil('999999999999d', Date.now())).toThrow(
+      '--until 999999999999d: give a date such as',
+    );
   });
 
   it('come back from their text', () => {
