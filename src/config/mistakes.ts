@@ -110,7 +110,7 @@ export function maskUrl(url: string): string {
 }
 
 /** `; did you mean "…"?` with the candidate nearest to `word`, or nothing if none is near. */
-function didYouMean(word: string, candidates: readonly string[]): string {
+export function didYouMean(word: string, candidates: readonly string[]): string {
   const limit = Math.ceil(word.length / 3);
   const [nearest] = candidates
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))

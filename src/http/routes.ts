@@ -122,7 +122,7 @@ export const answer: z.ZodType<Answer> = as(
 
 const tags = z.object({ tag: z.array(z.string()), untag: z.array(z.string()) });
 const names = z.array(z.string());
-const gates: z.ZodType<{ readonly gates: readonly GateReport[] }> = as(
+export const gates: z.ZodType<{ readonly gates: readonly GateReport[] }> = as(
   'Gates',
   z.object({
     gates: z.array(
