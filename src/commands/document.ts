@@ -3,8 +3,8 @@ import { visible } from '../report/visible.ts';
 import { line, type Output, paint, table } from './text.ts';
 
 /**
- * A piece of a line. A plain text is words of the program alone; `code` is a name, a command or what somebody else wrote;
- * `word` an outcome or a verdict, in its colour.
+ * A piece of a line. A plain text is a sentence; `code` is a name, a command or what a log or a program said; `word` an outcome
+ * or a verdict, in its colour. Wherever they come from, nothing in them is markup.
  */
 export type Span =
   | string

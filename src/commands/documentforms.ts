@@ -59,12 +59,15 @@ function spanMarkdown(span: Span): string {
   return 'word' in span ? `**${plain(span.word)}**` : code(span.code);
 }
 
-/** Words of the program; where there is more in them than words, all of it is code. */
-const plain = (text: string): string => (/^[\w .,:;()+'→–-]*$/.test(text) ? text : code(text));
+/** Words in which nothing is markup. What a reader would make a mention, a reference or a link of is code. */
+const plain = (text: string): string => (/[@#]|:\/\/|www\./i.test(text) ? code(text) : entities(text));
 
-/** In a tag of HTML Markdown is none. */
+/** Each sign that may be markup as an entity of HTML, which never is; within a word `_` is none. */
 const entities = (text: string): string =>
-  visible(text).replace(/[^\w .,()-]/g, (sign) => `&#${sign.codePointAt(0)};`);
+  visible(text).replace(
+    /(?!(?<=[A-Za-z0-9])_[A-Za-z0-9])[^A-Za-z0-9 .,:;()+'→–-]/gu,
+    (sign) => `&#${sign.codePointAt(0)};`,
+  );
 
 /** Spaces at the ends of a piece stay outside of its markup. */
 function around(text: string, mark: (inner: string) => string): string {

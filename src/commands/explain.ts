@@ -52,8 +52,8 @@ export async function explainCommand(
   await showAs(output, options.format, `Kmod ${told.name}`, told, () => kmodDocument(told));
 }
 
-/** `kmod-foo` of `kmod-foo-1.0-1.el9`; what has no version stays as it is. */
-const packageOf = (subject: string): string => subject.replace(/-[^-]+-[^-]+$/, '');
+/** `kmod-foo` of `kmod-foo-1.0-1.el9`; what has no version and release, which have digits, stays as it is. */
+const packageOf = (subject: string): string => subject.replace(/-[^-]*\d[^-]*-[^-]*\d[^-]*$/, '');
 
 /** By run what it needs of people, as the whole of it says; of what is told. */
 function needsOf(

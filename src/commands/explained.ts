@@ -46,7 +46,7 @@ function runBlocks(run: RunReport, need: Need | undefined): Block[] {
       ...(run.verdict ? [{ word: run.verdict }, ', '] : []),
       { word: run.status },
     ),
-    says({ code: run.state }),
+    says(run.state),
     ...(held ? [says('Held by ', { code: held.by }, ` since ${dateTime(held.at)}.`)] : []),
     says(
       'Build ',
@@ -67,7 +67,7 @@ function runBlocks(run: RunReport, need: Need | undefined): Block[] {
     ...(run.causes ?? []).flatMap(causeBlocks),
     heading(2, 'Kmods'),
     ...(bad.length > 0 ? [kmodTable(bad)] : []),
-    ...outcomeNotes(run).map((note) => says({ code: note })),
+    ...outcomeNotes(run).map((note) => says(note)),
     ...(fine.length > 0 ? [fineBlock(fine)] : []),
     ...errorBlocks(run),
     ...blameBlocks(run),
@@ -81,15 +81,15 @@ function todo(need: Need | undefined): Block[] {
   const { who, steps, otherwise, source } = need;
   return [
     heading(2, 'What to do'),
-    says('To act: ', { code: who }, '.'),
+    says(`To act: ${who}.`),
     ...(source === undefined ? [] : [says('What changed in the kernel: ', { code: source }, '.')]),
     listed(steps.map(stepSpans), true),
-    ...(otherwise === undefined ? [] : [says('Else: ', { code: otherwise })]),
+    ...(otherwise === undefined ? [] : [says(`Else: ${otherwise}`)]),
   ];
 }
 
 const stepSpans = ({ does, command }: Step): Span[] =>
-  command === null ? [{ code: does }] : [{ code: does }, ': ', { code: command }];
+  command === null ? [does] : [`${does}: `, { code: command }];
 
 function causeBlocks({ arch, baseline, why, causes, kmods }: ToldCauses): Block[] {
   const head = heading(2, "What changed in the kernel's source since ", { code: baseline }, ` (${arch})`);
@@ -208,7 +208,7 @@ function troubleBlocks(trouble: KmodTrouble): Block[] {
   return [
     heading(2, 'At gate ', { code: gate }, ': ', { word: isSpared(kmod) ? 'waived' : kmod.outcome }),
     says('With ', { code: nvr }, ' as ', { code: kmod.nvr }, ': ', { code: kmod.cause }),
-    ...(kmod.waived && kmod.outcome !== 'ok' ? [says('Waiver: ', { code: kmod.waived })] : []),
+    ...(kmod.waived && kmod.outcome !== 'ok' ? [says(kmod.waived)] : []),
     since
       ? says('So since ', { code: since.nvr }, `, ${dateTime(since.at)}.`)
       : says('Since when is not known.'),
@@ -222,7 +222,7 @@ function troubleBlocks(trouble: KmodTrouble): Block[] {
           } as const,
         ]
       : []),
-    says('To act: ', { code: who }, '.'),
+    says(`To act: ${who}.`),
     ...(steps.length > 0 ? [listed(steps.map(stepSpans), true)] : []),
   ];
 }

@@ -1,5 +1,5 @@
 /** The command line of setting up and of trying out: `rehearse`, `demo`, `config`, `token`. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Shared } from './symbolcommands.ts';
 import { writeError } from './text.ts';
 
@@ -19,19 +19,37 @@ export function addSetupCommands(
         json: options.json === true,
       });
     });
-  kmodGate
+  const folder = new Option(
+    '--folder <folder>',
+    "where the store and the configuration of a demo that is served are (default: in the user's cache)",
+  );
+  const demo = kmodGate
     .command('demo')
     .description('play four kernels on a Koji in memory')
     .option('--json', 'print the result as JSON, in the last line')
-    .option('--serve', 'keep serving, dashboard included, until stopped')
-    .action(async (options: { json?: true; serve?: true }) => {
+    .option('--serve', 'keep serving, dashboard included, until stopped; other commands work beside it')
+    .addOption(folder)
+    .addOption(
+      new Option(
+        '--port <port>',
+        'of the dashboard that is served; the Koji in memory takes the next one; 0: any free ones',
+      ).argParser(toPort),
+    )
+    .action(async ({ json, serve, ...where }: DemoArguments) => {
       const { demo } = await import('./demo.ts');
       const asExpected = await demo(output, {
-        json: options.json === true,
-        serve: options.serve === true,
-        stop: stopSignal(),
+        ...{ json: json === true, serve: serve === true, stop: stopSignal() },
+        ...where,
       });
       if (!asExpected) sayNo();
+    });
+  demo
+    .command('kernel')
+    .description('bring the next kernel, in a demo that is served')
+    .addOption(folder)
+    .action(async (_: unknown, command: Command) => {
+      const { demoKernel } = await import('./demofolder.ts');
+      await demoKernel(output, command.optsWithGlobals<{ folder?: string }>().folder);
     });
   kmodGate
     .command('config')
@@ -58,4 +76,16 @@ export function addSetupCommands(
       const file = options.file ?? (await loadConfig(options.config)).http?.tokens;
       addToken(output, writeError, file, { name, right: options.read ? 'read' : 'write' });
     });
+}
+
+interface DemoArguments {
+  readonly json?: true;
+  readonly serve?: true;
+  readonly folder?: string;
+  readonly port?: number;
+}
+
+function toPort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_535) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number, from 0 to 65534.');
 }
