@@ -21,6 +21,7 @@ import type { Store } from '../store/store.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
+import { waiverSync } from './waiversync.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -130,8 +131,11 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   });
   const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
+  const waivers = waiverSync(store, config, now, log('waiverdb'), stopping.signal);
+  const synced = once ? undefined : waivers.atSweeps();
   const told = tellHub(hub, config.koji.authtype, log('koji'), stopping.signal);
   const loop = (async () => {
+    if (once) await waivers.turn();
     if (once) await reconciler.step(stopping.signal);
     while (!once && !stopping.signal.aborted) {
       const next = reconciler.turn();
@@ -152,7 +156,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, listening, pruned]);
+      await Promise.all([loop, told, listening, pruned, synced]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);

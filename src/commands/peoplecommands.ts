@@ -13,8 +13,12 @@ export function addPeopleCommands(kmodGate: Command, { output, config, json, loa
     )
     .requiredOption('--kernel <nvr|glob|next>', 'which kernels; next: the one that comes next')
     .requiredOption('--kmod <name|glob>', 'which kmods, or "stablelist"')
+    .option('--all-kmods', 'a pattern that all kmods fit is really meant')
     .requiredOption('--reason <text>', 'why')
-    .option('--until <date>', 'when it ends by itself: a date (UTC), or a duration such as 7d')
+    .option(
+      '--until <date>',
+      'when it ends by itself: a date (UTC), or a duration such as 7d; see longest_waiver in [gate.policy]',
+    )
     .addOption(by)
     .addOption(gate)
     .addOption(config)

@@ -65,9 +65,9 @@ export function connectGate(
       near: async () => '',
     },
     speaker: {
-      async waive(output, { kernel, kmod, reason, until, gate, by }) {
+      async waive(output, { kernel, kmod, reason, until, gate, allKmods, by }) {
         assertNobody(by);
-        await post('waive', { kernel, kmod, reason, until, gate }, output);
+        await post('waive', { kernel, kmod, reason, until, gate, all_kmods: allKmods }, output);
       },
       async unwaive(output, id, by) {
         assertNobody(by);

@@ -172,6 +172,9 @@ const limit = (standard: number | null) =>
     text === 'none' ? null : parseSpan(text),
   ).prefault(standard === null ? 'none' : formatDuration(standard));
 
+/** Where nothing is said, a waiver ends after so long at the most, in ms. */
+export const LONGEST_WAIVER = 90 * DAY;
+
 const policy = z
   .strictObject(
     {
@@ -195,6 +198,7 @@ const policy = z
       longest_run: limit(DEFAULT_POLICY.longest_run),
       longest_hold: limit(DEFAULT_POLICY.longest_hold),
       after_hold: choice('block', 'promote').default(DEFAULT_POLICY.after_hold),
+      longest_waiver: limit(LONGEST_WAIVER),
       quiet: list(quietTime, 'a list of quiet times')
         .default([])
         .transform((times) => times.flat()),
@@ -275,6 +279,24 @@ const gate = z.strictObject(
   { error: 'a [[gate]] table' },
 );
 
+const off = z.boolean({ error: 'true or false' }).default(false);
+
+const waiverdb = z.strictObject(
+  {
+    url: httpUrl,
+    product_version: nonEmpty,
+    testcase: matching(
+      /GATE/,
+      'a testcase with GATE for the name of the gate, such as "kmod-gate.GATE"',
+    ).default('kmod-gate.GATE'),
+    write: off,
+    token_file: nonEmpty.optional(),
+    proxy: off,
+    plaintext: off,
+  },
+  { error: 'a [waiverdb] table with url and product_version' },
+);
+
 const gates = 'one [[gate]] table or more, in double brackets';
 
 /** The whole file, as a TOML parser hands it over. */
@@ -284,6 +306,7 @@ export const ConfigFile = z.strictObject({
   store,
   http: http.optional(),
   sweep: sweep.prefault({}),
+  waiverdb: waiverdb.optional(),
   gate: z.array(gate, { error: gates }).min(1, { error: gates }),
 });
 
