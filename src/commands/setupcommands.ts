@@ -1,5 +1,6 @@
 /** The command line of setting up and of trying out: `rehearse`, `demo`, `config`, `token`. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import type { Shell } from './completion.ts';
 import type { Shared } from './symbolcommands.ts';
 import { writeError } from './text.ts';
 
@@ -76,7 +77,24 @@ export function addSetupCommands(
       const file = options.file ?? (await loadConfig(options.config)).http?.tokens;
       addToken(output, writeError, file, { name, right: options.read ? 'read' : 'write' });
     });
+  kmodGate
+    .command('completion')
+    .addArgument(new Argument('<shell>', 'whose script').choices(SHELLS))
+    .description('print the script with which a shell completes this command line')
+    .action(async (shell: Shell) => {
+      const { completion } = await import('./completion.ts');
+      output.write(completion(shell, kmodGate));
+    });
+  kmodGate
+    .command('man')
+    .description('print the manual page, for man -l or a folder of man1')
+    .action(async () => {
+      const { manual } = await import('./manual.ts');
+      output.write(manual(kmodGate, kmodGate.version() ?? ''));
+    });
 }
+
+const SHELLS: readonly Shell[] = ['bash', 'zsh', 'fish'];
 
 interface DemoArguments {
   readonly json?: true;

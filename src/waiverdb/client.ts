@@ -52,6 +52,7 @@ const created = z.object({ id: z.int().min(1) });
 export function connectWaiverDb({
   url,
   timeout = 30_000,
+  stop,
   token = () => undefined,
 }: WaiverDbOptions): WaiverDb {
   const ask = async (path: string, body?: unknown): Promise<unknown> => {

@@ -1,7 +1,7 @@
 /** `explain` of a kernel and of a kmod, in each form, with texts that would like to be obeyed. */
 import { describe, expect, test } from 'vitest';
 import { type ExplainFormat, explainCommand } from '../../src/commands/explain.ts';
-import type { Records } from '../../src/commands/report.ts';
+import type { Records } from '../../src/commands/records.ts';
 import type { KmodHistory } from '../../src/report/matrix.ts';
 import type { Explanation } from '../../src/report/report.ts';
 import { exampleSources } from '../http/example.ts';

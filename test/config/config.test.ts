@@ -46,7 +46,7 @@ function edited(from: string, to: string): string {
   return SMALL.replace(from, () => to);
 }
 
-const parse = (text: string) => parseConfig(text, 'gate.toml', {}, []);
+const parse = (text: string, env: NodeJS.ProcessEnv = {}) => parseConfig(text, 'gate.toml', env, []);
 
 function errorOf(text: string): ConfigError {
   try {
@@ -70,6 +70,7 @@ describe('a valid file', () => {
   it('takes its defaults', () => {
     expect(parse(SMALL)).toEqual({
       koji: { server: 'https://koji.example.org/kojihub', authtype: 'noauth', timeout: 60_000 },
+      longestWaivers: { c9s: 90 * 86_400_000 },
       store: { url: 'sqlite::memory:', keep: 15_552_000_000 },
       sweep: { every: 300_000, poll: 30_000, settle: 60_000 },
       gates: [
@@ -605,6 +606,7 @@ describe('what was understood', () => {
       'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
       'http       127.0.0.1:8642, nobody writes by the API, anybody reads',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',
+      'waiverdb   none: waivers are given here alone',
       'gate c9s',
       '  kernels  kernel in tag c9s-gate',
       '  mode     enforce, strategy rebuild',
@@ -613,6 +615,7 @@ describe('what was understood', () => {
       '  policy   inconclusive hold, unattributed block, proof repo; builds against the baseline count for 7d; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
       '  on_pass  tag c9s-candidate, untag c9s-gate',
       '  on_fail  tag c9s-blocked, untag c9s-gate',
+      '  waivers  end after 90d at the most',
     ]);
   });
 
@@ -637,6 +640,61 @@ describe('what was understood', () => {
     const text = describeConfig(parse(SMALL));
     expect(text).toContain('without a login, only reading');
     expect(text).toContain('bus        none: the gate only sweeps');
+  });
+});
+
+describe('waivers', () => {
+  const policy = (text: string) => SMALL.replace('[gate.kmods]', `[gate.policy]\n${text}\n[gate.kmods]`);
+
+  it.each<[string, string, number | null, string]>([
+    ['nothing', '', 90 * 86_400_000, 'end after 90d at the most'],
+    ['a duration', 'longest_waiver = "3w"', 21 * 86_400_000, 'end after 21d at the most'],
+    ['none', 'longest_waiver = "none"', null, 'may have no end'],
+  ])('%s is said of how long they may be', (_, text, longest, told) => {
+    const config = parse(policy(text));
+    const [gate] = config.gates;
+    expect(config.longestWaivers).toEqual({ [gate?.name ?? '']: longest });
+    expect(gate?.policy).not.toHaveProperty('longest_waiver');
+    expect(describeConfig(config)).toContain(`\n  waivers  ${told}`);
+  });
+
+  const WAIVERDB = '[waiverdb]\nurl = "https://waiverdb.example.org/api/v1.0/"\nproduct_version = "el-9"\n';
+  const having = (more: string) => `${WAIVERDB}${more}\n${SMALL}`;
+
+  it('a WaiverDB is read, and written where that is told', () => {
+    expect(parse(having('')).waiverdb).toEqual({
+      ...{ url: 'https://waiverdb.example.org/api/v1.0', productVersion: 'el-9' },
+      ...{ testcase: 'kmod-gate.GATE', write: false, proxy: false },
+    });
+    const written = parse(having('write = true\nproxy = true\ntoken_file = "~/token"'), {
+      HOME: '/home/gate',
+    });
+    expect(written.waiverdb).toMatchObject({ write: true, proxy: true, tokenFile: '/home/gate/token' });
+    expect(describeConfig(written)).toContain(
+      'waiverdb   https://waiverdb.example.org/api/v1.0, testcase kmod-gate.GATE of el-9, is read, and written in the name of who gives them, with the token in /home/gate/token',
+    );
+    expect(describeConfig(parse(SMALL))).toContain('waiverdb   none: waivers are given here alone');
+  });
+
+  it.each<[string, string]>([
+    [
+      'testcase = "kabi"',
+      'waiverdb.testcase: got "kabi", expected a testcase with GATE for the name of the gate',
+    ],
+    ['token_file = "x"', 'waiverdb.token_file: is for write = true, and nothing is written'],
+    ['proxy = true', 'waiverdb.proxy: is for write = true, and nothing is written'],
+    ['wirte = true', 'waiverdb.wirte: unknown key; did you mean "write"?'],
+  ])('%s', (text, message) => {
+    expect(errorOf(having(text)).message).toContain(message);
+  });
+
+  it('whoever is on the way must not give waivers', () => {
+    const plain = having('').replace('https', 'http');
+    expect(errorOf(plain).message).toContain(
+      'waiverdb.url: http:// to waiverdb.example.org lets everybody on the way',
+    );
+    expect(parse(plain.replace('url =', 'plaintext = true\nurl =')).waiverdb).toBeDefined();
+    expect(parse(plain.replace('waiverdb.example.org', '127.0.0.1:5004')).waiverdb).toBeDefined();
   });
 });
 
