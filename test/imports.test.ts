@@ -20,6 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   bus: ['core'],
   store: ['core', 'kabi', 'report', 'btf/told.ts'],
   http: ['core', 'report', 'btf/told.ts'],
+  waiverdb: ['core', 'store'],
   reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols', 'changelog'],
   sim: [
     'core/names.ts',
@@ -42,6 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'changelog',
     'logs',
     'http',
+    'waiverdb',
     'reconciler',
     'sim',
   ],

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { homeOf } from '../config/home.ts';
+import { cacheFolder } from '../config/home.ts';
 import { type Became, type Foretold, tallyOf } from '../core/backtest.ts';
 import type { Gate } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
@@ -67,11 +67,10 @@ function gateMeant(gates: readonly Gate[], name: string | undefined): Gate {
 
 /** One for each hub: rpms of another have the same numbers. */
 function cacheFile(server: string, env: NodeJS.ProcessEnv): string {
-  const cache = env['XDG_CACHE_HOME'] || join(homeOf(env), '.cache');
   const name = hubUrl(server)
     .replace(/^https?:\/\//, '')
     .replace(/[^\w.-]+/g, '_');
-  const file = join(cache, 'kmod-gate', `${name}.db`);
+  const file = join(cacheFolder(env), `${name}.db`);
   mkdirSync(dirname(file), { recursive: true });
   return file;
 }

@@ -1,22 +1,32 @@
 /** `kmod-gate demo`: four kernels on a Koji in memory, with the real gate, the real protocols and a real bus if there is one. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join, relative } from 'node:path';
 import type { Logger } from 'pino';
 import { closeQuietly, connectBroker, parseBroker } from '../bus/broker.ts';
 import { startConsumer } from '../bus/consumer.ts';
 import { localBus } from '../bus/local.ts';
 import type { BusMessage } from '../bus/message.ts';
 import { connectPublisher } from '../bus/publisher.ts';
-import { type Config, loadConfig } from '../config/config.ts';
+import { loadConfig } from '../config/config.ts';
+import { shellWord } from '../report/needs.ts';
 import { lineOf, type RunReport } from '../report/report.ts';
 import { visible } from '../report/visible.ts';
 import { busMessage } from '../sim/messages.ts';
-import { actOnHub } from '../sim/play.ts';
-import { readScenario } from '../sim/scenario.ts';
-import { serveWorld } from '../sim/server.ts';
+import { actOnHub, type PlayEntry } from '../sim/play.ts';
+import { readScenario, type Scenario } from '../sim/scenario.ts';
+import { serveWorld, type WorldServer } from '../sim/server.ts';
 import { createWorld, type World } from '../sim/world.ts';
+import {
+  clearDemo,
+  DEMO_CONFIG,
+  DEMO_SCENARIO,
+  demoFolder,
+  programName,
+  writeDemoConfig,
+} from './demofolder.ts';
+import { demoPages } from './demoweb.ts';
+import { CheckError } from './error.ts';
 import { type GateOptions, type RunningGate, startGate } from './gate.ts';
 import { createLog } from './log.ts';
 import type { Floor } from './people.ts';
@@ -25,13 +35,11 @@ import { speak } from './rehearse.ts';
 import { newestReports, reporting, statusTable } from './report.ts';
 import type { Output } from './text.ts';
 
-/** The scenario's and the gate's files, beside `src` and `dist` alike. */
-const FILES = fileURLToPath(new URL('../../config/demo/', import.meta.url));
-const CONFIG = join(FILES, 'kmod-gate.toml');
-const SCENARIO = join(FILES, 'scenario.toml');
 const BROKER = 'amqp://guest:guest@127.0.0.1:5672';
 /** The Koji's clock moves with the wall clock, this often, in ms. */
 const TICK = 50;
+/** Of the dashboard. */
+const PORT = 8642;
 /** No act of the play takes longer, in ms. */
 const PATIENCE = 30_000;
 
@@ -48,6 +56,10 @@ interface DemoOptions {
   readonly json: boolean;
   /** Keep serving after the play, until `stop` fires. */
   readonly serve: boolean;
+  /** With `serve`: where the store and the configuration are. */
+  readonly folder?: string | undefined;
+  /** With `serve`: where the dashboard listens; the Koji in memory listens at the next one. 0: any free ones. */
+  readonly port?: number | undefined;
   readonly stop: AbortSignal;
 }
 
@@ -64,15 +76,18 @@ export async function demo(output: Output, options: DemoOptions): Promise<boolea
 
 async function perform(
   output: Output,
-  { json, serve, stop }: DemoOptions,
+  { json, serve, stop, folder: said, port = PORT }: DemoOptions,
   atEnd: (closer: () => unknown) => void,
 ): Promise<boolean> {
-  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-demo-'));
-  atEnd(() => rmSync(folder, { recursive: true, force: true }));
-  const { scenario, play } = readScenario(SCENARIO);
+  const folder = serve ? demoFolder(said) : mkdtempSync(join(tmpdir(), 'kmod-gate-demo-'));
+  if (!serve) atEnd(() => rmSync(folder, { recursive: true, force: true }));
+  const { scenario: written, play } = readScenario(DEMO_SCENARIO);
+  const scenario = serve ? withMore(written) : written;
   const world = createWorld(scenario, { now: Date.now() });
-  const server = await serveWorld(world);
+  const next = createNext(world, scenario, play);
+  const server = await serveHub(world, serve && port !== 0 ? port + 1 : 0, next);
   atEnd(server.close);
+  if (serve) await clearDemo(folder, server.url);
   const log = createLog('pretty', 'warn', process.stderr);
   const bus = await openBus(log);
   atEnd(bus.close);
@@ -84,7 +99,8 @@ async function perform(
   const clock = setInterval(() => world.tick(TICK), TICK);
   atEnd(() => clearInterval(clock));
   const progress = createProgress(output, false);
-  const config = demoConfig(server.url, server.topurl, folder, serve);
+  const file = writeDemoConfig(folder, server, serve ? port : null);
+  const config = loadConfig(file);
   const gate = await startGate(config, { log, onEntry: progress.entry, subscribe: bus.subscribe });
   atEnd(gate.stop);
   await gate.subscribed;
@@ -107,7 +123,7 @@ async function perform(
   }
   const reports = (await newestReports(reporting(config, gate.store), EXPECTED.length)).reverse();
   output.write(`\n${statusTable(output, reports.map(lineOf))}`);
-  if (!serve) output.write(`\n${nextSteps()}`);
+  output.write(`\n${serve ? servedSteps(file) : nextSteps()}`);
   if (json) output.write(`${JSON.stringify({ runs: reports.map((report) => summary(report, world)) })}\n`);
   if (serve && !stop.aborted) {
     progress.line(`\nDashboard: ${gate.url}   Hub: ${server.url}   (Ctrl-C ends it)`);
@@ -121,15 +137,16 @@ async function perform(
 
 /** Commands that work in the folder that the demo was started in. */
 function nextSteps(): string {
-  const [config, scenario] = [CONFIG, SCENARIO].map((file) => {
+  const [config, scenario] = [DEMO_CONFIG, DEMO_SCENARIO].map((file) => {
     const below = relative(process.cwd(), file);
     return below.startsWith('..') ? file : below;
   });
+  const name = programName();
   const steps = [
-    ['npx kmod-gate demo --serve', 'the same, and its dashboard stays open'],
-    [`npx kmod-gate config check ${config}`, 'what this gate is told to do'],
+    [`${name} demo --serve`, 'the same, and its dashboard stays open'],
+    [`${name} config check ${config}`, 'what this gate is told to do'],
     [
-      `npx kmod-gate rehearse --config ${config} --scenario ${scenario}`,
+      `${name} rehearse --config ${config} --scenario ${scenario}`,
       'the same on a clock of its own, in a few seconds',
     ],
   ];
@@ -138,15 +155,68 @@ function nextSteps(): string {
   return `Try next:\n${lines.join('')}      ${change}`;
 }
 
-function demoConfig(server: string, topurl: string, folder: string, serve: boolean): Config {
-  const config = loadConfig(CONFIG);
-  const { http, ...rest } = config;
-  return {
-    ...rest,
-    koji: { ...config.koji, server, topurl },
-    store: { url: `sqlite:${join(folder, 'kmod-gate.db')}` },
-    ...(serve && http && { http }),
+/** What to try while the demo is served. */
+function servedSteps(file: string): string {
+  const config = `-c ${shellWord(file)}`;
+  const [, { nvr }] = EXPECTED;
+  const steps = [
+    [`status ${config}`, 'which kernels stand where'],
+    [`explain ${nvr} ${config}`, 'why one is blocked, and who must act; --format markdown is for a ticket'],
+    [`explain kmod-jool-dkms ${config}`, 'a kmod: since when it is broken, and what would mend it'],
+    [
+      `waive --kernel ${nvr} --kmod kmod-jool-dkms --until 7d --reason "its vendor knows" ${config}`,
+      'would it pass now? a newer kernel has passed since, so it stays out',
+    ],
+    [
+      file === join(demoFolder(undefined), 'demo.toml')
+        ? 'demo kernel'
+        : `demo kernel --folder ${shellWord(dirname(file))}`,
+      'the next kernel: every other one is blocked',
+    ],
+  ] as const;
+  const name = programName();
+  const lines = steps.map(([command, what]) => `  ${name} ${command}\n      ${what}\n`);
+  return `Try next, in another terminal:\n${lines.join('')}`;
+}
+
+/** So many kernels more than it plays has a demo that is served. */
+const MORE = 20;
+
+/** More builds of the newest kernel: every other one has the backport that breaks a kmod, as the rules of the scenario say. */
+function withMore(scenario: Scenario): Scenario {
+  const last = scenario.kernels.at(-1);
+  if (!last) return scenario;
+  const more = Array.from({ length: MORE }, (_, i) => {
+    const release = `${66 + 10 * Math.floor(i / 2) + (i % 2 === 0 ? 0 : 7)}.el9`;
+    return { ...last, release, nvr: `${last.name}-${last.version}-${release}`, tags: [], built: false };
+  });
+  return { ...scenario, kernels: [...scenario.kernels, ...more] };
+}
+
+/** @returns brings the next kernel that the play has not; undefined where all are there */
+function createNext(
+  world: World,
+  { kernels }: Scenario,
+  play: readonly PlayEntry[],
+): () => string | undefined {
+  const played = play.flatMap(({ act }) => (act.kind === 'complete' ? [act.kernel] : []));
+  const waiting = kernels.filter(({ nvr, built }) => !built && !played.includes(nvr)).map(({ nvr }) => nvr);
+  return () => {
+    const nvr = waiting.shift();
+    if (nvr !== undefined) actOnHub(world, { kind: 'complete', kernel: nvr, tag: 'c9s-gate' });
+    return nvr;
   };
+}
+
+/** Throws CheckError where the port is taken. */
+async function serveHub(world: World, port: number, next: () => string | undefined): Promise<WorldServer> {
+  try {
+    return await serveWorld(world, { port, pages: demoPages(world, next) });
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE')) throw cause;
+    const message = `port ${port} of 127.0.0.1 is taken: another demo runs, or another program; end it, or name other ports with --port`;
+    throw new CheckError(message, { cause });
+  }
 }
 
 interface DemoBus {

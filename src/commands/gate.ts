@@ -23,6 +23,7 @@ import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
+import { waiverSync } from './waiversync.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -158,10 +159,13 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   });
   const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
+  const waivers = waiverSync(store, config, now, log('waiverdb'), stopping.signal);
+  const synced = once ? undefined : waivers.atSweeps();
   const told = tellHub(hub, log('koji'), stopping.signal);
   if (!logsIn) log('koji').warn('no login: nothing can be built or tagged; see authtype in [koji]');
   const loggedIn = logsIn && keepLogin(hub, log('koji'), stopping.signal);
   const loop = (async () => {
+    if (once) await waivers.turn();
     if (once) await reconciler.step(stopping.signal);
     while (!once && !stopping.signal.aborted) {
       const next = reconciler.turn();
@@ -183,7 +187,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       alarm.ring();
       // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
       const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, loggedIn, listening, pruned]);
+      await Promise.all([loop, told, loggedIn, listening, pruned, synced]);
       clearTimeout(patience);
       await consumer?.close();
       await noteHeard?.(0);

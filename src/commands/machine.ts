@@ -10,6 +10,7 @@ import { openKeyring } from '../http/tokens.ts';
 import type { Store } from '../store/store.ts';
 import { CheckError } from './error.ts';
 import { type Floor, type Spoken, sayOrder, sayUnwaive, sayWaive } from './people.ts';
+import { hubLookUp } from './waivercare.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
@@ -28,7 +29,7 @@ export function machineOf(config: Config, store: Store, log: Logger): Machine {
     version,
     access: { closed, ...(keyring && { keyring }) },
     gateReports: config.gates.map(gateReport),
-    say: (word, by) => say({ config, store, now: Date.now }, word, by),
+    say: (word, by) => say({ config, store, now: Date.now, lookUp: hubLookUp(config) }, word, by),
   };
 }
 
@@ -64,7 +65,7 @@ async function say(floor: Omit<Floor, 'output'>, word: Word, by: string): Promis
 function saying(floor: Floor, word: Word, by: string): Promise<Spoken> {
   switch (word.kind) {
     case 'waive':
-      return sayWaive(floor, { ...word, by });
+      return sayWaive(floor, { ...word, allKmods: word.all_kmods === true, by });
     case 'unwaive':
       return sayUnwaive(floor, String(word.id), by);
     default:

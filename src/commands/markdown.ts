@@ -51,7 +51,7 @@ function caseTable(cases: readonly Case[]): string {
   return [...tableLines(heads, rows), ...more(cases.length, SHOWN.kmods, '\n')].join('\n');
 }
 
-const tableLines = (heads: readonly string[], rows: readonly (readonly string[])[]): string[] => [
+export const tableLines = (heads: readonly string[], rows: readonly (readonly string[])[]): string[] => [
   row(heads),
   row(heads.map(() => '---')),
   ...rows.map(row),
@@ -85,11 +85,11 @@ const list = (cases: readonly Case[]): string => {
   return [...names, ...more(cases.length, SHOWN.kmods, '- ')].join('\n');
 };
 
-const more = (count: number, shown: number, before: string): string[] =>
+export const more = (count: number, shown: number, before: string): string[] =>
   count > shown ? [`${before}and ${count - shown} more`] : [];
 
 /** GFM takes Markdown within HTML after an empty line. */
-const folded = (summary: string, content: string): string =>
+export const folded = (summary: string, content: string): string =>
   `<details><summary>${summary}</summary>\n\n${content}\n\n</details>`;
 
 const row = (cells: readonly string[]): string =>
@@ -99,7 +99,7 @@ const row = (cells: readonly string[]): string =>
  * A text from outside, in which nothing is markup, a mention or a reference: as code, with more backticks around it than it
  * has in a row (CommonMark: code spans).
  */
-function code(text: string): string {
+export function code(text: string): string {
   const shown = visible(text).replaceAll('\t', ' ').trim();
   if (shown === '') return '';
   const fence = '`'.repeat(longest(shown) + 1);
@@ -107,7 +107,7 @@ function code(text: string): string {
   return `${fence}${pad}${shown}${pad}${fence}`;
 }
 
-const fenced = (text: string): string => {
+export const fenced = (text: string): string => {
   const fence = '`'.repeat(Math.max(3, longest(text) + 1));
   return `${fence}\n${text}\n${fence}`;
 };
@@ -116,7 +116,7 @@ const longest = (text: string): number =>
   Math.max(0, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
 
 /** Words of the program, with names from outside among them: where there is markup, all of it is code. */
-const inline = (text: string): string => (/^[\w .,()+-]*$/.test(text) ? text : code(text));
+export const inline = (text: string): string => (/^[\w .,()+-]*$/.test(text) ? text : code(text));
 
 const html = (text: string): string =>
   `<code>${visible(text).replace(/[&<>"'`]/g, (it) => `&#${it.charCodeAt(0)};`)}</code>`;

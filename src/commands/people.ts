@@ -16,6 +16,7 @@ import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
 import type { Records } from './records.ts';
 import { line, type Output, paint, table } from './text.ts';
+import { assertEnds, assertKernel, assertNotAll, hubLookUp, type LookUp } from './waivercare.ts';
 
 export interface WaiveOptions {
   readonly kernel: string;
@@ -25,6 +26,8 @@ export interface WaiveOptions {
   readonly until?: string;
   readonly by?: string;
   readonly gate?: string;
+  /** A pattern for all kmods is meant. */
+  readonly allKmods?: boolean;
 }
 
 /** What somebody has said: the waiver that it is about, and the runs. */
@@ -40,6 +43,8 @@ export interface Floor {
   readonly output: Output;
   /** Milliseconds since the epoch, by the calendar. */
   readonly now: () => number;
+  /** What the hub knows of a kernel by its NVR; absent: nobody is asked, as in a rehearsal. */
+  readonly lookUp?: LookUp;
 }
 
 /** The floor beside a gate, for as long as somebody speaks. */
@@ -47,7 +52,7 @@ const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise
   withStore(
     config.store.url,
     'append',
-    (store) => speak({ config, store, output, now: Date.now }),
+    (store) => speak({ config, store, output, now: Date.now, lookUp: hubLookUp(config) }),
     config.koji.server,
   );
 
@@ -56,10 +61,8 @@ export const waive = (config: Config, output: Output, options: WaiveOptions): Pr
   beside(config, output, (floor) => sayWaive(floor, options));
 
 /** The same, said there. */
-export async function sayWaive(
-  { config, store, output, now }: Floor,
-  options: WaiveOptions,
-): Promise<Spoken> {
+export async function sayWaive(floor: Floor, options: WaiveOptions): Promise<Spoken> {
+  const { config, store, output, now } = floor;
   assertGate(config, options.gate);
   const { kernel, kmod } = options;
   for (const [name, text] of [['kernel', kernel] as const, ['kmod', kmod] as const])
@@ -72,6 +75,9 @@ export async function sayWaive(
   const by = whoIs(options.by);
   const at = await timeBeside(store, now());
   const until = options.until === undefined ? null : parseUntil(options.until, now());
+  assertEnds(config, options, until, now());
+  await assertKernel(floor, kernel);
+  await assertNotAll(store, options);
   const waiver = { at, by, reason, gate: options.gate ?? null, kernel, kmod, until };
   const runs = kernel === 'next' ? [] : await runsSpokenOf(store, config, waiver);
   const id = await store.waive(waiver, runs);

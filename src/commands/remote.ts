@@ -2,8 +2,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { z } from 'zod';
 import { otherHost } from '../config/rules.ts';
-import { explanation, runPage, waivers } from '../http/reportschemas.ts';
-import { answer, LISTED_MOST, PREFIX, refusal } from '../http/routes.ts';
+import { explanation, kmodHistory, runPage, waivers } from '../http/reportschemas.ts';
+import { answer, gates, LISTED_MOST, PREFIX, refusal } from '../http/routes.ts';
 import type { RunLine, RunsWanted } from '../report/report.ts';
 import { CheckError } from './error.ts';
 import { noSuchWaiver } from './people.ts';
@@ -60,11 +60,14 @@ export function connectGate(
       explain: async (subject) =>
         orMissing(base, explanation, await ask(`/kernels/${encodeURIComponent(subject)}`)),
       waivers: async () => [...read(base, waivers, await ask('/waivers')).waivers],
+      kmod: async (name) => orMissing(base, kmodHistory, await ask(`/kmods/${encodeURIComponent(name)}`)),
+      gates: async () => read(base, gates, await ask('/gates')).gates,
+      near: async () => '',
     },
     speaker: {
-      async waive(output, { kernel, kmod, reason, until, gate, by }) {
+      async waive(output, { kernel, kmod, reason, until, gate, allKmods, by }) {
         assertNobody(by);
-        await post('waive', { kernel, kmod, reason, until, gate }, output);
+        await post('waive', { kernel, kmod, reason, until, gate, all_kmods: allKmods }, output);
       },
       async unwaive(output, id, by) {
         assertNobody(by);

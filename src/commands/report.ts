@@ -7,6 +7,7 @@ import { describeError, plural } from '../core/wording.ts';
 import { awaitedOf } from '../report/awaited.ts';
 import { keyOf, sharedErrors } from '../report/errors.ts';
 import { briefly } from '../report/journal.ts';
+import { type Need, shellWord } from '../report/needs.ts';
 import type {
   Explanation,
   KmodReport,
@@ -209,15 +210,20 @@ export async function revisionOf({ store }: Reporting, subject: string): Promise
 const kernelMeant = (store: Store, subject: string): Promise<KernelBuild | undefined> =>
   store.kernel(/^\d+$/.test(subject) ? Number(subject) : subject);
 
-export function explanationText(output: Output, explanation: Explanation): string {
+/** @param needs by run what it needs of people */
+export function explanationText(
+  output: Output,
+  explanation: Explanation,
+  needs: ReadonlyMap<string, Need> = new Map(),
+): string {
   const { nvr, build, runs, journal } = visibleIn(explanation);
   const history = journal.map((entry) => `  ${dateTime(entry.at)}  ${briefly(entry, runs)}\n`).join('');
-  const parts = runs.map((report) => runText(output, report));
+  const parts = runs.map((report) => runText(output, report, needs.get(report.run)));
   if (parts.length === 0) parts.push(`${nvr} (build ${build}) has not stood before a gate.\n`);
   return `${parts.join('\n')}\nHistory\n${history}`;
 }
 
-function runText(output: Output, report: RunReport): string {
+function runText(output: Output, report: RunReport, need: Need | undefined): string {
   const verdict = report.verdict ? ` ${paint(output, report.verdict)},` : '';
   const head = `${report.nvr} (build ${report.build}) at gate ${report.gate}:${verdict} ${paint(output, report.status)}\n`;
   const { held_by, baseline } = report;
@@ -235,7 +241,7 @@ function runText(output: Output, report: RunReport): string {
   if (report.reasons.length > 0) {
     lines.push('\nWhy\n', ...report.reasons.map((reason, i) => `  ${i + 1}. ${reason}\n`));
   }
-  lines.push(...causeText(report));
+  lines.push(...needText(need), ...causeText(report));
   const notes = outcomeNotes(report).map((note) => `  ${note}\n`);
   lines.push('\nKmods\n', indent(kmodTable(output, report)), ...notes);
   lines.push(...errorText(report), ...blameText(report));
@@ -253,6 +259,16 @@ function runText(output: Output, report: RunReport): string {
   if (rebuilds.length > 0)
     lines.push('\nRebuilt\n', indent(table([['KMOD', 'TARGET', 'TASK', 'RESULT'], ...rebuilds])));
   return lines.join('');
+}
+
+/** Who must act, and the commands that do it. */
+function needText(need: Need | undefined): string[] {
+  if (!need) return [];
+  const { who, steps, otherwise } = visibleIn(need);
+  const told = steps.map(
+    ({ does, command }) => `  - ${does}\n${command === null ? '' : `      ${command}\n`}`,
+  );
+  return [`\nWhat to do: ${who}\n`, ...told, ...(otherwise === undefined ? [] : [`  ${otherwise}\n`])];
 }
 
 function kmodTable(output: Output, report: RunReport): string {
@@ -362,12 +378,8 @@ function blameText({ blame = [] }: RunReport): string[] {
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ');
 
 /** What `kmod-gate status` lists. */
-export interface StatusOptions {
+export interface StatusOptions extends Pick<RunsWanted, 'limit' | 'before' | 'gate' | 'verdict' | 'kmod'> {
   readonly json: boolean;
-  /** So many runs at the most. */
-  readonly limit: number;
-  /** Id of a run: only older ones. */
-  readonly before?: string | undefined;
 }
 
 /**
@@ -376,29 +388,18 @@ export interface StatusOptions {
  */
 export async function status(records: Records, output: Output, options: StatusOptions): Promise<boolean> {
   const { json: _, ...wanted } = options;
+  const { gate, verdict, kmod } = options;
+  const asked = Object.entries({ gate, verdict, kmod }).filter(([, value]) => value !== undefined);
   const page = await records.runs(wanted);
   if (!page) return false;
   const { runs, older } = page;
   if (options.json) output.write(`${JSON.stringify(page, null, 2)}\n`);
   else if (runs.length === 0 && options.before !== undefined) output.write('There is no older run.\n');
+  else if (runs.length === 0 && asked.length > 0) output.write('No run is such.\n');
   else output.write(statusTable(output, runs));
   if (older !== null && !options.json)
-    output.write(`\n${line(`Older ones: kmod-gate status --before ${older}`)}`);
-  return true;
-}
-
-/**
- * `kmod-gate explain NVR|ID`.
- * @returns false where that kernel was never seen
- */
-export async function explainCommand(
-  records: Records,
-  output: Output,
-  subject: string,
-  json: boolean,
-): Promise<boolean> {
-  const explanation = await records.explain(subject);
-  if (!explanation) return false;
-  output.write(json ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(output, explanation));
+    output.write(
+      `\n${line(`Older ones: kmod-gate status ${[...asked.map(([name, value]) => `--${name} ${shellWord(String(value))} `)].join('')}--before ${older}`)}`,
+    );
   return true;
 }

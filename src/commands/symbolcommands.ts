@@ -5,7 +5,7 @@ import { ENDINGS, FORMATS, type Format, formatOfFile } from './formats.ts';
 import type { Output } from './text.ts';
 
 /** What all commands share. */
-interface Shared {
+export interface Shared {
   readonly output: Output;
   /** The options `--config` and `--json`. */
   readonly config: Option;
@@ -13,6 +13,8 @@ interface Shared {
   readonly loadConfig: (file: string) => Promise<Config>;
   /** The answer is no. */
   readonly sayNo: () => void;
+  readonly setExit: (code: number) => void;
+  readonly stopSignal: () => AbortSignal;
 }
 
 export function addSymbolCommands(

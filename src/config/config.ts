@@ -11,8 +11,9 @@ import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin, checkPlaintext, checkReading } from './rules.ts';
-import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
+import { AUTHTYPES, ConfigFile, formatDuration, LONGEST_WAIVER } from './schema.ts';
 import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
+import { checkWaiverDb, describeWaiverDb, type WaiverDbSettings, waiverDbSettings } from './waiverdb.ts';
 
 export type { BusSettings } from './bus.ts';
 export { ConfigError, formatMistakes, type Mistake } from './error.ts';
@@ -25,7 +26,10 @@ export interface Config {
   readonly store: StoreSettings;
   readonly http?: HttpSettings;
   readonly sweep: SweepSettings;
+  readonly waiverdb?: WaiverDbSettings;
   readonly gates: readonly Gate[];
+  /** By gate, for how long a waiver may hold at the most, in ms; null: without end. Absent: LONGEST_WAIVER. */
+  readonly longestWaivers?: Readonly<Record<string, number | null>>;
 }
 
 /** The hub and the login; a profile is resolved already. */
@@ -118,6 +122,7 @@ export function parseConfig(
     ...(parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, document)),
     ...checkHub(document),
     ...checkReading(document),
+    ...checkWaiverDb(document),
     ...ofProfile,
     ...ofFedora,
     ...checkBus(document, fedora),
@@ -125,18 +130,21 @@ export function parseConfig(
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
-  const { gate: gates, bus, store, http, sweep } = parsed.data;
+  const { gate: gates, bus, store, http, sweep, waiverdb } = parsed.data;
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
     koji,
     ...(bus && { bus: busSettings(bus, fedora, env) }),
     store,
     ...(http && { http: httpSettings(http, env) }),
+    ...(waiverdb && { waiverdb: waiverDbSettings(waiverdb, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
+    longestWaivers: Object.fromEntries(gates.map(({ name, policy }) => [name, policy.longest_waiver])),
     gates: gates.map(
-      ({ on_stablelist: effect, severities: _, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
+      ({ on_stablelist: effect, severities: _, on_pass: { rebuild, ...on_pass }, policy, ...gate }, i) => ({
         ...gate,
+        policy: judgingPolicy(policy),
         on_pass,
         rebuild: rebuild ? rebuilding(rebuild) : null,
         build: gate.build ?? null,
@@ -241,7 +249,7 @@ function authtypeOf(
 
 /** What was understood, for people: lines of text, passwords as `***`. */
 export function describeConfig(config: Config): string {
-  const { koji, bus, store, http, sweep, gates } = config;
+  const { koji, bus, store, http, sweep, gates, longestWaivers = {} } = config;
   const login = {
     ssl: `by the certificate ${koji.cert}`,
     kerberos: `by Kerberos${koji.principal ? ` as ${koji.principal}` : ''}, ${koji.keytab ? `keytab ${koji.keytab}` : 'with the tickets of the environment'}`,
@@ -265,7 +273,8 @@ export function describeConfig(config: Config): string {
       `watched tags every ${formatDuration(sweep.every)}, running tasks every ${formatDuration(sweep.poll)}, ` +
         `${formatDuration(sweep.settle)} to settle`,
     ],
-    ...gates.flatMap(describeGate),
+    ['waiverdb', describeWaiverDb(config.waiverdb)],
+    ...gates.flatMap((gate) => [...describeGate(gate), describeWaivers(longestWaivers[gate.name])]),
     ...gates.flatMap((gate, i) => sharedTags(gate, gates.slice(0, i))),
   ];
   return rows.map(([key, value]) => `${key.padEnd(11)}${value}`.trimEnd()).join('\n');
@@ -353,6 +362,10 @@ function describeTagChange({ tag, untag }: TagChange): string {
   return parts.join(', ') || 'nothing';
 }
 
+/** What verdicts are made by: how long waivers may be is asked where they are given. */
+const judgingPolicy = ({ longest_waiver: _, ...policy }: ConfigFile['gate'][number]['policy']): Policy =>
+  policy;
+
 const rebuilding = ({
   branch,
   ...rest
@@ -365,6 +378,11 @@ function describeRebuilding({ target, draft, branch }: Rebuilding): string {
   const from = branch === undefined ? '' : `, from the head of ${branch}`;
   return `what needs it, in ${target}${draft ? ', as drafts' : ''}${from}`;
 }
+
+const describeWaivers = (longest: number | null = LONGEST_WAIVER): [string, string] => [
+  '  waivers',
+  longest === null ? 'may have no end' : `end after ${formatDuration(longest)} at the most`,
+];
 
 const describeKeep = (keep: StoreSettings['keep']): string =>
   keep ? `for ${formatDuration(keep)}` : 'for ever';

@@ -110,13 +110,20 @@ export function maskUrl(url: string): string {
 }
 
 /** `; did you mean "…"?` with the candidate nearest to `word`, or nothing if none is near. */
-function didYouMean(word: string, candidates: readonly string[]): string {
+export function didYouMean(word: string, candidates: readonly string[]): string {
+  const [first] = nearest(word, candidates, 1);
+  return first === undefined ? '' : `; did you mean "${first}"?`;
+}
+
+/** The candidates that are near to `word`, the nearest first, and so many at the most. */
+export function nearest(word: string, candidates: readonly string[], most: number): string[] {
   const limit = Math.ceil(word.length / 3);
-  const [nearest] = candidates
+  return candidates
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
-    .sort((a, b) => a.distance - b.distance);
-  return nearest === undefined ? '' : `; did you mean "${nearest.candidate}"?`;
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(({ candidate }) => candidate);
 }
 
 /** Levenshtein's distance: the fewest characters to insert, delete or replace. */

@@ -24,6 +24,12 @@ export function parseDuration(text: string): number | undefined {
   return ms > 0 && ms <= LONGEST ? ms : undefined;
 }
 
+/** The same as a duration of any length above zero. */
+export function parseSpan(text: string): number | undefined {
+  const ms = parseTime(text) ?? 0;
+  return ms > 0 && Number.isSafeInteger(ms) ? ms : undefined;
+}
+
 /** Milliseconds as a duration in the largest unit that divides them: the inverse of parseDuration. */
 export function formatDuration(ms: number): string {
   const [unit, size] = Object.entries(UNITS).findLast(([, size]) => ms % size === 0) ?? ['ms', 1];
@@ -156,8 +162,8 @@ const bus = z.strictObject(
 
 /** No timer waits for it, and the retries of a day are counted. */
 const keep = textRead('a duration of a day or more in quotes, such as "180d", or "forever"', (text) => {
-  const ms = parseTime(text) ?? 0;
-  return text === 'forever' ? null : ms >= DAY && Number.isSafeInteger(ms) ? ms : undefined;
+  const ms = parseSpan(text) ?? 0;
+  return text === 'forever' ? null : ms >= DAY ? ms : undefined;
 });
 
 const store = z.strictObject(
@@ -193,11 +199,14 @@ const quietTime = textRead(
   'a quiet time in UTC, such as "Fri 16:00 - Mon 07:00" or "22:00 - 06:00"',
   parseQuietTime,
 );
-/** A duration, or no end. */
+/** A duration of any length, which no timer waits for at once, or no end. */
 const limit = (standard: number | null) =>
-  textRead('a duration in quotes, up to 24 days, such as "12h" or "3d", or "none"', (text) =>
-    text === 'none' ? null : parseDuration(text),
+  textRead('a duration in quotes, such as "12h", "3d" or "30d", or "none"', (text) =>
+    text === 'none' ? null : parseSpan(text),
   ).prefault(standard === null ? 'none' : formatDuration(standard));
+
+/** Where nothing is said, a waiver ends after so long at the most, in ms. */
+export const LONGEST_WAIVER = 90 * DAY;
 
 const policy = z
   .strictObject(
@@ -222,6 +231,7 @@ const policy = z
       longest_run: limit(DEFAULT_POLICY.longest_run),
       longest_hold: limit(DEFAULT_POLICY.longest_hold),
       after_hold: choice('block', 'promote').default(DEFAULT_POLICY.after_hold),
+      longest_waiver: limit(LONGEST_WAIVER),
       quiet: list(quietTime, 'a list of quiet times')
         .default([])
         .transform((times) => times.flat()),
@@ -302,6 +312,24 @@ const gate = z.strictObject(
   { error: 'a [[gate]] table' },
 );
 
+const off = z.boolean({ error: 'true or false' }).default(false);
+
+const waiverdb = z.strictObject(
+  {
+    url: httpUrl,
+    product_version: nonEmpty,
+    testcase: matching(
+      /GATE/,
+      'a testcase with GATE for the name of the gate, such as "kmod-gate.GATE"',
+    ).default('kmod-gate.GATE'),
+    write: off,
+    token_file: nonEmpty.optional(),
+    proxy: off,
+    plaintext: off,
+  },
+  { error: 'a [waiverdb] table with url and product_version' },
+);
+
 const gates = 'one [[gate]] table or more, in double brackets';
 
 /** The whole file, as a TOML parser hands it over. */
@@ -311,6 +339,7 @@ export const ConfigFile = z.strictObject({
   store,
   http: http.optional(),
   sweep: sweep.prefault({}),
+  waiverdb: waiverdb.optional(),
   gate: z.array(gate, { error: gates }).min(1, { error: gates }),
 });
 

@@ -96,7 +96,10 @@ const waive = z.strictObject({
   kernel: short.describe('NVR, a pattern of NVRs, or "next"'),
   kmod: short.describe('package name, a pattern, or "stablelist"'),
   reason,
-  until: short.describe('a date (UTC), or a duration such as "7d"; absent: no end').exactOptional(),
+  until: short
+    .describe('a date (UTC), or a duration such as "7d"; absent: no end, where longest_waiver allows that')
+    .exactOptional(),
+  all_kmods: z.boolean().describe('a pattern that all kmods fit is really meant').exactOptional(),
   gate,
 });
 const unwaive = z.strictObject({ id: z.int().min(1).describe('as /waivers lists it') });
@@ -122,7 +125,7 @@ export const answer: z.ZodType<Answer> = as(
 
 const tags = z.object({ tag: z.array(z.string()), untag: z.array(z.string()) });
 const names = z.array(z.string());
-const gates: z.ZodType<{ readonly gates: readonly GateReport[] }> = as(
+export const gates: z.ZodType<{ readonly gates: readonly GateReport[] }> = as(
   'Gates',
   z.object({
     gates: z.array(

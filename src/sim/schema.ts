@@ -3,7 +3,7 @@
  * tells the same to people. An error text in here completes the sentence "expected …", as in config/schema.ts.
  */
 import { z } from 'zod';
-import { choice, list, matching, nonEmpty, parseDuration, parseTime, textRead } from '../config/schema.ts';
+import { choice, list, matching, nonEmpty, parseSpan, parseTime, textRead } from '../config/schema.ts';
 
 /** What a buildArch may come to in place of what the symbols say. */
 export const RESULTS = [
@@ -42,7 +42,7 @@ const time = textRead('a time since the play began in quotes, such as "0s", "90m
 
 /** When a waiver ends, as the command `waive` takes it. */
 const until = textRead('a duration in quotes such as "1d", or a date such as "2026-01-09T16:00Z"', (text) =>
-  parseDuration(text) !== undefined || (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)))
+  parseSpan(text) !== undefined || (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)))
     ? text
     : undefined,
 );

@@ -23,8 +23,17 @@ export interface ServeOptions {
   readonly verifiedBy?: string;
   /** Asked for each call; `n` counts requests from 1. */
   readonly faults?: (method: string, n: number) => Mishap;
+  /** What else it serves; undefined: nothing there, and the hub answers. */
+  readonly pages?: (request: IncomingMessage) => Page | undefined;
   /** How far the clock in the Date header is ahead, in ms; 0 unless told. */
   readonly ahead?: number;
+}
+
+/** An answer that is not the hub's. */
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly content: string;
 }
 
 /** A request as it came. */
@@ -41,6 +50,8 @@ export interface WorldServer {
   readonly url: string;
   /** Where its files are: the rpms of kernels whose types the scenario has. */
   readonly topurl: string;
+  /** Where its web pages would be. */
+  readonly weburl: string;
   /** Every call so far, in order. */
   readonly requests: readonly ServedRequest[];
   close(): Promise<void>;
@@ -48,11 +59,11 @@ export interface WorldServer {
 
 /** Serve the world's hub. The world's clock stands still unless somebody ticks it. */
 export async function serveWorld(world: World, options: ServeOptions = {}): Promise<WorldServer> {
-  const { host = '127.0.0.1', port = 0, faults = () => 'none', verifiedBy, ahead = 0 } = options;
+  const { host = '127.0.0.1', port = 0, faults = () => 'none', verifiedBy, pages, ahead = 0 } = options;
   const requests: ServedRequest[] = [];
   const server = createServer((request, response) => {
     response.setHeader('Date', new Date(Date.now() + ahead).toUTCString());
-    answer(world, request, response, requests, { faults, verifiedBy }).catch((error: unknown) => {
+    answer(world, request, response, requests, { faults, verifiedBy, pages }).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, 500, 'text/plain', `Internal error: ${error}\n`);
     });
@@ -65,6 +76,7 @@ export async function serveWorld(world: World, options: ServeOptions = {}): Prom
   return {
     url: `http://${host}:${bound}/kojihub`,
     topurl: `http://${host}:${bound}/kojifiles`,
+    weburl: `http://${host}:${bound}/koji`,
     requests,
     close: () =>
       new Promise((resolve, reject) => {
@@ -79,8 +91,18 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   requests: ServedRequest[],
-  { faults, verifiedBy }: { faults: NonNullable<ServeOptions['faults']>; verifiedBy: string | undefined },
+  {
+    faults,
+    verifiedBy,
+    pages,
+  }: {
+    faults: NonNullable<ServeOptions['faults']>;
+    verifiedBy: string | undefined;
+    pages: ServeOptions['pages'];
+  },
 ): Promise<void> {
+  const page = pages?.(request);
+  if (page) return send(response, page.status, page.type, page.content);
   if (request.method === 'GET' && request.url?.startsWith('/kojifiles/')) {
     const file = fileAt(world, decodeURI(request.url.slice('/kojifiles/'.length)));
     if (file) return send(response, 200, 'application/x-rpm', file);

@@ -424,6 +424,26 @@ const migrations: Record<string, Migration> = {
       await sql`CREATE INDEX judgement_kmod ON judgement (kmod, gate, seq)`.execute(db);
     },
   },
+  '014-waiverdb': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('waiver_there')
+        .addColumn('source', 'text', (c) => c.notNull())
+        .addColumn('there', 'integer', (c) => c.notNull())
+        .addColumn('waiver_id', 'integer', (c) => c.notNull().references('waiver.id'))
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('waiver_there_once', ['source', 'there'])
+        .execute();
+      await db.schema
+        .createTable('waiver_post')
+        .addColumn('source', 'text', (c) => c.notNull())
+        .addColumn('waiver_id', 'integer', (c) => c.notNull().references('waiver.id'))
+        .addColumn('kind', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('waiver_post_once', ['source', 'waiver_id', 'kind'])
+        .execute();
+    },
+  },
 };
 
 /** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */

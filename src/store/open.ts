@@ -21,6 +21,7 @@ import type { Tables } from './schema.ts';
 import type { Store } from './store.ts';
 import { summaryFacts } from './summaries.ts';
 import { symbolFacts } from './symbols.ts';
+import { waiverDbFacts } from './waiverdb.ts';
 import { writeFacts } from './writes.ts';
 
 export interface StoreOptions {
@@ -133,6 +134,7 @@ export function storeOver(
     ...symbolFacts(base),
     ...causeFacts(base),
     ...peopleFacts(base),
+    ...waiverDbFacts(base),
     ...journalFacts(base),
     close,
   };

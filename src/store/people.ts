@@ -16,7 +16,7 @@ import type { Store } from './store.ts';
 export function peopleFacts({ db, record }: Base) {
   const allWaivers = allWaiversReader(db);
   return {
-    async waive(waiver, runs) {
+    async waive(waiver, runs, from) {
       const { at, by, reason, gate, kernel, kmod, until } = waiver;
       const text = `${kmod} ${describeWaiver(waiver)}`;
       const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
@@ -27,6 +27,11 @@ export function peopleFacts({ db, record }: Base) {
           .executeTakeFirstOrThrow();
         const id = Number(insertId);
         await nameRuns(tx, { id, gate, kernel });
+        if (from)
+          await tx
+            .insertInto('waiver_there')
+            .values({ ...from, waiver_id: id, kind: 'read' })
+            .execute();
         return id;
       };
       return record(entries, insert, everyRun);

@@ -161,6 +161,13 @@ export interface Tables {
   /** The runs that had not let their kernel through when a waiver was given that speaks of it. */
   waiver_run: { seq: Generated<number>; waiver_id: number; run_id: string };
   waiver_end: { waiver_id: number; at: number; fact: number; by: string };
+  /**
+   * Records of a WaiverDB that are known here: `read` gave the waiver, `given` and `ended` were written by this gate for it.
+   * `source`: URL, product version and testcase.
+   */
+  waiver_there: { source: string; there: number; waiver_id: number; kind: string };
+  /** Records that were sent to a WaiverDB, and when that was tried last. */
+  waiver_post: { source: string; waiver_id: number; kind: string; at: number };
   /** What persons asked of runs. */
   run_order: {
     id: Generated<number>;

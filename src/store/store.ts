@@ -68,6 +68,22 @@ export interface EvidenceOf {
   readonly at: number;
 }
 
+/** A record of a WaiverDB, and the waiver here that it gives (`read`), or that it was written for when that was given or ended. */
+export interface RecordThere {
+  /** Which WaiverDB, and what of it. */
+  readonly source: string;
+  /** Its number there. */
+  readonly there: number;
+  readonly waiver: number;
+  readonly kind: 'read' | 'given' | 'ended';
+}
+
+/** A record that is sent to a WaiverDB, and when, in ms. */
+export interface Post extends Pick<RecordThere, 'source' | 'waiver'> {
+  readonly kind: 'given' | 'ended';
+  readonly at: number;
+}
+
 /** What a verdict said of a kmod with a kernel. */
 export interface JudgedCell {
   readonly run: string;
@@ -142,8 +158,23 @@ export interface Store {
   closeRun(run: Run, closing: Closing): Promise<void>;
   /** Make a closed run a live one again. */
   reopen(run: Run, why: string, at: number): Promise<void>;
-  /** Record a waiver and the runs that it speaks of, with a line in the journal of each of `runs`. Returns its id. */
-  waive(waiver: Omit<Waiver, 'id' | 'fact' | 'ends' | 'ended'>, runs: readonly Run[]): Promise<number>;
+  /**
+   * Record a waiver and the runs that it speaks of, with a line in the journal of each of `runs`. Returns its id.
+   * @param from the record of a WaiverDB that gives it; one gives it once
+   */
+  waive(
+    waiver: Omit<Waiver, 'id' | 'fact' | 'ends' | 'ended'>,
+    runs: readonly Run[],
+    from?: Pick<RecordThere, 'source' | 'there'>,
+  ): Promise<number>;
+  /** The records of WaiverDBs that are known here. */
+  recordsThere(): Promise<RecordThere[]>;
+  /** A record that this gate has written is there. */
+  noteThere(record: RecordThere): Promise<void>;
+  /** What was sent to WaiverDBs, and when that was tried last. */
+  posts(): Promise<Post[]>;
+  /** Something is about to be sent. */
+  notePost(post: Post): Promise<void>;
   /** End a waiver, with a line in the journal of each run that it spoke of. */
   endWaiver(waiver: Waiver, by: string, at: number, runs: readonly Run[]): Promise<void>;
   /** Record what a person asks of a live run. Throws OvertakenError where it is over. */

@@ -49,7 +49,7 @@ describe('exit codes', () => {
       2,
       /10 mistakes/,
     ],
-    [['explain'], 2, /missing required argument 'kernel'/],
+    [['explain'], 2, /missing required argument 'kernel|kmod'/],
   ])('%j: %i', async (args, code, says) => {
     const ended = await runProgram(...args);
     expect(ended.stdout + ended.stderr).toMatch(says);

@@ -76,6 +76,8 @@ tag = "kmods9s-release"
 include = ["kmod-*"]
 [gate.build]
 target = "kmods9s-gate"
+[gate.policy]
+longest_waiver = "none"
 [gate.on_pass]
 tag = ["c9s-candidate"]
 untag = ["c9s-gate"]

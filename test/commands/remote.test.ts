@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CheckError } from '../../src/commands/error.ts';
+import { explainCommand } from '../../src/commands/explain.ts';
 import { type RunningGate, startGate } from '../../src/commands/gate.ts';
 import { listWaivers, type OrderOptions, type WaiveOptions } from '../../src/commands/people.ts';
 import { type Place, recordsAt, type Speaker, speakerAt } from '../../src/commands/place.ts';
 import type { Records } from '../../src/commands/records.ts';
 import { connectGate, type RemoteOptions } from '../../src/commands/remote.ts';
-import { explainCommand, status } from '../../src/commands/report.ts';
+import { status } from '../../src/commands/report.ts';
 import type { Output } from '../../src/commands/text.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Order } from '../../src/core/model.ts';
@@ -28,6 +29,9 @@ import { type Ended, gateConfig, runProgram, start } from './program.ts';
 const FAST = 500;
 const TICK = 20;
 const SOON = { timeout: 15_000, interval: 50 };
+
+const explaining = (records: Records, output: Output, subject: string, json: boolean) =>
+  explainCommand(records, output, subject, { format: json ? 'json' : 'text' });
 
 let folder: string;
 let config: string;
@@ -131,8 +135,8 @@ test('status, explain and waivers print the same as with the store', async () =>
   const commands = [
     read((records, output) => status(records, output, { json: false, limit: 20 })),
     read((records, output) => status(records, output, { json: true, limit: 1 })),
-    read((records, output) => explainCommand(records, output, NEW, false)),
-    read((records, output) => explainCommand(records, output, '5', true)),
+    read((records, output) => explaining(records, output, NEW, false)),
+    read((records, output) => explaining(records, output, '5', true)),
     read((records, output) => listWaivers(records, output, { all: false, json: false })),
     read((records, output) => listWaivers(records, output, { all: true, json: true })),
   ];
@@ -155,7 +159,7 @@ test('what cannot be meant is refused in the same words', async () => {
     speak((speaker, output) => speaker.order(output, kind, kernel, options));
   const unwaive = (id: string) => speak((speaker, output) => speaker.unwaive(output, id));
   const commands = [
-    read((records, output) => explainCommand(records, output, 'kernel-9-9', false)),
+    read((records, output) => explaining(records, output, 'kernel-9-9', false)),
     read((records, output) => status(records, output, { json: false, limit: 9, before: 'c9s/9/1' })),
     ...[order('hold', 'kernel-9-9'), order('cancel', NEW), order('retry', NEW, { gate: 'c8s' })],
     ...[

@@ -166,13 +166,13 @@ describe('what commands print', () => {
     output.write('below', 3);
     expect(written.join('')).toBe('\x1b[31mblock\x1b[39m and \x1b[2mexpired\x1b[22m\n\x1b[3A\x1b[Jbelow');
   });
-  test('mistakes in a configuration', ({ onTestFinished }) => {
+  test('mistakes in a configuration', async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const file = join(folder, 'gate.toml');
     writeFileSync(file, '[koji]\nserver = "\\u001b]0;x\\nforged: line\\u009b"\n"\\u202ekey" = 1\n');
     let text = '';
-    const code = configCheck(file, (more) => {
+    const code = await configCheck(file, (more) => {
       text += more;
     });
     expect(code).toBe(2);

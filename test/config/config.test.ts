@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { configCheck } from '../../src/commands/config.ts';
+import { configCheck, fileMeant } from '../../src/commands/config.ts';
+import { parseSince, parseUntil } from '../../src/commands/dates.ts';
 import {
   ConfigError,
   describeConfig,
@@ -45,7 +46,7 @@ function edited(from: string, to: string): string {
   return SMALL.replace(from, () => to);
 }
 
-const parse = (text: string) => parseConfig(text, 'gate.toml', {}, []);
+const parse = (text: string, env: NodeJS.ProcessEnv = {}) => parseConfig(text, 'gate.toml', env, []);
 
 function errorOf(text: string): ConfigError {
   try {
@@ -69,6 +70,7 @@ describe('a valid file', () => {
   it('takes its defaults', () => {
     expect(parse(SMALL)).toEqual({
       koji: { server: 'https://koji.example.org/kojihub', authtype: 'noauth', timeout: 60_000 },
+      longestWaivers: { c9s: 90 * 86_400_000 },
       store: { url: 'sqlite::memory:', keep: 15_552_000_000 },
       sweep: { every: 300_000, poll: 30_000, settle: 60_000 },
       gates: [
@@ -285,7 +287,7 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'a longest hold of no unit',
     'name = "c9s"',
     'policy.longest_hold = "7"\nname = "c9s"',
-    'policy.longest_hold = "7" | gate[0].policy.longest_hold | got "7", expected a duration in quotes, up to 24 days, such as "12h" or "3d", or "none"',
+    'policy.longest_hold = "7" | gate[0].policy.longest_hold | got "7", expected a duration in quotes, such as "12h", "3d" or "30d", or "none"',
   ],
   [
     'the same to do',
@@ -547,16 +549,16 @@ describe('a mistake names its line, its key, what is there and what is expected'
 });
 
 describe('config check', () => {
-  function check(file: string): { code: number; lines: string[] } {
+  async function check(file: string): Promise<{ code: number; lines: string[] }> {
     let shown = '';
-    const code = configCheck(file, (text) => {
+    const code = await configCheck(file, (text) => {
       shown += text;
     });
     return { code, lines: shown.trimEnd().split('\n') };
   }
 
-  it('shows ten mistakes as ten lines, each with the number of the line that has it', () => {
-    const { code, lines } = check(TEN_MISTAKES);
+  it('shows ten mistakes as ten lines, each with the number of the line that has it', async () => {
+    const { code, lines } = await check(TEN_MISTAKES);
     const commented = readFileSync(TEN_MISTAKES, 'utf8')
       .split('\n')
       .flatMap((text, index) => (/# \d+: /.test(text) ? [index + 1] : []));
@@ -578,14 +580,23 @@ describe('config check', () => {
     );
   });
 
-  it('shows what was understood', () => {
-    const { code, lines } = check(EXAMPLE);
+  it('shows what was understood', async () => {
+    const { code, lines } = await check(EXAMPLE);
     expect(code).toBe(0);
     expect(lines).toContain('  kernels  kernel in tag c9s-gate');
+    expect(lines.at(-1)).toBe(`${EXAMPLE}: fine`);
   });
 
-  it('says that a file cannot be read', () => {
-    const { code, lines } = check('no-such-file.toml');
+  it('takes its file as an argument or by -c, and no two of them', () => {
+    expect(fileMeant('a.toml', '')).toBe('a.toml');
+    expect(fileMeant(undefined, 'b.toml')).toBe('b.toml');
+    expect(fileMeant('a.toml', 'a.toml')).toBe('a.toml');
+    expect(fileMeant(undefined, '')).toBe('');
+    expect(() => fileMeant('a.toml', 'b.toml')).toThrow('which one: a.toml, or -c b.toml? Name one of them');
+  });
+
+  it('says that a file cannot be read', async () => {
+    const { code, lines } = await check('no-such-file.toml');
     expect(code).toBe(2);
     expect(lines[0]).toMatch(
       /^no-such-file\.toml: cannot be read: ENOENT.*; config\/kmod-gate\.toml is an example/,
@@ -614,6 +625,7 @@ describe('what was understood', () => {
       'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
       'http       127.0.0.1:8642, nobody writes by the API, anybody reads',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',
+      'waiverdb   none: waivers are given here alone',
       'gate c9s',
       '  kernels  kernel in tag c9s-gate',
       '  mode     enforce, strategy rebuild',
@@ -622,6 +634,7 @@ describe('what was understood', () => {
       '  policy   inconclusive hold, unattributed block, proof repo; builds against the baseline count for 7d; supersede keep; retries 2 a kmod, 50 a run, 200 a day; builds 1d, runs 7d, holds 7d, then block',
       '  on_pass  tag c9s-candidate, untag c9s-gate',
       '  on_fail  tag c9s-blocked, untag c9s-gate',
+      '  waivers  end after 90d at the most',
     ]);
   });
 
@@ -649,6 +662,61 @@ describe('what was understood', () => {
   });
 });
 
+describe('waivers', () => {
+  const policy = (text: string) => SMALL.replace('[gate.kmods]', `[gate.policy]\n${text}\n[gate.kmods]`);
+
+  it.each<[string, string, number | null, string]>([
+    ['nothing', '', 90 * 86_400_000, 'end after 90d at the most'],
+    ['a duration', 'longest_waiver = "3w"', 21 * 86_400_000, 'end after 21d at the most'],
+    ['none', 'longest_waiver = "none"', null, 'may have no end'],
+  ])('%s is said of how long they may be', (_, text, longest, told) => {
+    const config = parse(policy(text));
+    const [gate] = config.gates;
+    expect(config.longestWaivers).toEqual({ [gate?.name ?? '']: longest });
+    expect(gate?.policy).not.toHaveProperty('longest_waiver');
+    expect(describeConfig(config)).toContain(`\n  waivers  ${told}`);
+  });
+
+  const WAIVERDB = '[waiverdb]\nurl = "https://waiverdb.example.org/api/v1.0/"\nproduct_version = "el-9"\n';
+  const having = (more: string) => `${WAIVERDB}${more}\n${SMALL}`;
+
+  it('a WaiverDB is read, and written where that is told', () => {
+    expect(parse(having('')).waiverdb).toEqual({
+      ...{ url: 'https://waiverdb.example.org/api/v1.0', productVersion: 'el-9' },
+      ...{ testcase: 'kmod-gate.GATE', write: false, proxy: false },
+    });
+    const written = parse(having('write = true\nproxy = true\ntoken_file = "~/token"'), {
+      HOME: '/home/gate',
+    });
+    expect(written.waiverdb).toMatchObject({ write: true, proxy: true, tokenFile: '/home/gate/token' });
+    expect(describeConfig(written)).toContain(
+      'waiverdb   https://waiverdb.example.org/api/v1.0, testcase kmod-gate.GATE of el-9, is read, and written in the name of who gives them, with the token in /home/gate/token',
+    );
+    expect(describeConfig(parse(SMALL))).toContain('waiverdb   none: waivers are given here alone');
+  });
+
+  it.each<[string, string]>([
+    [
+      'testcase = "kabi"',
+      'waiverdb.testcase: got "kabi", expected a testcase with GATE for the name of the gate',
+    ],
+    ['token_file = "x"', 'waiverdb.token_file: is for write = true, and nothing is written'],
+    ['proxy = true', 'waiverdb.proxy: is for write = true, and nothing is written'],
+    ['wirte = true', 'waiverdb.wirte: unknown key; did you mean "write"?'],
+  ])('%s', (text, message) => {
+    expect(errorOf(having(text)).message).toContain(message);
+  });
+
+  it('whoever is on the way must not give waivers', () => {
+    const plain = having('').replace('https', 'http');
+    expect(errorOf(plain).message).toContain(
+      'waiverdb.url: http:// to waiverdb.example.org lets everybody on the way',
+    );
+    expect(parse(plain.replace('url =', 'plaintext = true\nurl =')).waiverdb).toBeDefined();
+    expect(parse(plain.replace('waiverdb.example.org', '127.0.0.1:5004')).waiverdb).toBeDefined();
+  });
+});
+
 describe('durations', () => {
   it.each([
     ['500ms', 500],
@@ -663,6 +731,25 @@ describe('durations', () => {
 
   it.each(['', '5', 's', '0s', '-5s', '1.5h', '5 m', '5M', '1h30m', '25d', '1y'])('refuses "%s"', (text) => {
     expect(parseDuration(text)).toBeUndefined();
+  });
+
+  it.each([
+    ['30d', 30 * 86_400_000],
+    ['3w', 21 * 86_400_000],
+    ['720h', 30 * 86_400_000],
+  ])('%s, where no timer waits for it', (text, ms) => {
+    const edit = SMALL.replace('[gate.kmods]', `[gate.policy]\nlongest_hold = "${text}"\n[gate.kmods]`);
+    expect(parse(edit).gates[0]?.policy.longest_hold).toBe(ms);
+    const now = Date.parse('2026-12-01T00:00Z');
+    expect(parseSince(text, now)).toBe(now - ms);
+    expect(parseUntil(text, now)).toBe(now + ms);
+  });
+
+  it('no date is beyond the calendar', () => {
+    expect(() => parseUntil('100000000d', Date.now())).toThrow('--until 100000000d: give a date such as');
+    expect(() => parseUntil('999999999999d', Date.now())).toThrow(
+      '--until 999999999999d: give a date such as',
+    );
   });
 
   it('come back from their text', () => {
