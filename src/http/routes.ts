@@ -149,6 +149,12 @@ const health: z.ZodType<Health & { readonly ok: boolean }> = as(
     ok: z.boolean(),
     ...{ started_at: time, looked_at: time.nullable() },
     trouble: z.object({ since: time, reason: z.string() }).nullable(),
+    login: z
+      .union([
+        z.object({ state: z.enum(['waiting', 'works']), since: time }),
+        z.object({ state: z.literal('fails'), since: time, reason: z.string() }),
+      ])
+      .exactOptional(),
     bus: z
       .looseObject({
         ...{ connected: z.boolean(), since: time, received: id, undecodable: id },

@@ -1,5 +1,9 @@
 /** `/metrics` and the probes of a real gate, before, while and after it does its work. */
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { lineFor, newToken } from '../../src/http/tokens.ts';
 import { NEW } from '../scenarios/stage.ts';
 import { liveGate, valuesOf } from './livegate.ts';
 
@@ -113,4 +117,16 @@ test('a bus lags by the time between a message being sent and being heard', asyn
   expect(await lag()).toBeGreaterThan(25);
   await publish(message({ 'sent-at': new Date(Date.now() + 90_000).toISOString() }));
   await expect.poll(lag).toBe(0);
+});
+
+test('where reading is closed the probes say no more than yes or no, and a scrape needs a token', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const [token, tokens] = [newToken(), join(folder, 'tokens')];
+  writeFileSync(tokens, `${lineFor(token, { name: 'prometheus', right: 'read' })}\n`, { mode: 0o600 });
+  const { gate, get } = await liveGate({ http: { host: '127.0.0.1', port: 0, tokens, closed: true } });
+  await expect.poll(async () => (await get('/readyz')).json()).toEqual({ ok: true });
+  expect((await get('/metrics')).status).toBe(401);
+  const scrape = await fetch(`${gate.url}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+  expect(valuesOf(await scrape.text()).get('kmod_gate_ready')).toBe(1);
 });

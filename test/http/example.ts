@@ -432,6 +432,7 @@ export function exampleSources(now: number, other: Partial<Sources> = {}): Sourc
       started_at: now - 300 * MINUTE,
       looked_at: now - 4_000,
       trouble: null,
+      login: { state: 'works', since: now - 299 * MINUTE },
       bus: {
         connected: true,
         since: now - 200 * MINUTE,
