@@ -1,7 +1,7 @@
 /** `kmod-gate demo`: four kernels on a Koji in memory, with the real gate, the real protocols and a real bus if there is one. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { closeQuietly, connectBroker, parseBroker } from '../bus/broker.ts';
@@ -121,15 +121,19 @@ async function perform(
 
 /** Commands that work in the folder that the demo was started in. */
 function nextSteps(): string {
-  const [config, scenario] = [CONFIG, SCENARIO].map((file) => {
+  const near = (file: string) => {
     const below = relative(process.cwd(), file);
     return below.startsWith('..') ? file : below;
-  });
+  };
+  const [config, scenario] = [CONFIG, SCENARIO].map(near);
+  // As it was called: not npx, which outside a checkout fetches whatever has that name in a registry.
+  const called = process.argv[1] ?? '';
+  const self = basename(called) === 'kmod-gate' ? 'kmod-gate' : `node ${near(called)}`;
   const steps = [
-    ['npx kmod-gate demo --serve', 'the same, and its dashboard stays open'],
-    [`npx kmod-gate config check ${config}`, 'what this gate is told to do'],
+    [`${self} demo --serve`, 'the same, and its dashboard stays open'],
+    [`${self} config check ${config}`, 'what this gate is told to do'],
     [
-      `npx kmod-gate rehearse --config ${config} --scenario ${scenario}`,
+      `${self} rehearse --config ${config} --scenario ${scenario}`,
       'the same on a clock of its own, in a few seconds',
     ],
   ];
