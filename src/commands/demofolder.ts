@@ -1,6 +1,6 @@
 /** Where a demo that is served has its store and its configuration, so that the other commands work beside it. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../config/config.ts';
 import { cacheFolder } from '../config/home.ts';
@@ -79,8 +79,9 @@ export function programName(argv: readonly string[] = process.argv, cwd = proces
   const path = argv[1] ?? '';
   if (basename(path) === 'kmod-gate') return 'kmod-gate';
   const main = fileURLToPath(new URL('../main.js', import.meta.url));
-  const home = fileURLToPath(new URL('../../', import.meta.url));
-  return join(cwd, '/') === home ? 'npx kmod-gate' : `node ${shellWord(existsSync(main) ? main : path)}`;
+  const file = existsSync(main) ? main : path;
+  const below = relative(cwd, file);
+  return `node ${shellWord(below.startsWith('..') ? file : below)}`;
 }
 
 /** `kmod-gate demo kernel`: bring the next kernel in the demo that runs in a folder. Throws CheckError where none does. */

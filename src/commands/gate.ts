@@ -51,6 +51,7 @@ export interface RunningGate {
   readonly over: Promise<void>;
   /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
+  health(): Health;
   /** Finish what is in hand and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
 }
@@ -182,6 +183,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
     metricsUrl: apart ? apart.url : undefined,
     subscribed: consumer?.ready ?? Promise.resolve(),
+    health,
     async stop() {
       stopping.abort();
       alarm.ring();

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, describeConfig, formatMistakes } from '../config/config.ts';
+import { type Health, LOOK_OVERDUE } from '../http/health.ts';
 import { HubError } from '../koji/hub.ts';
 import { type RunningGate, startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
+import { serviceManager } from './notify.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { listRuns, type Reporting, reporting } from './report.ts';
 import { standardOutput } from './text.ts';
@@ -49,12 +51,19 @@ export async function run(
   const reload = createReload(stop);
   let config = first;
   let gate = await begin(config, outlet, movedFrom);
+  const manager = serviceManager(
+    process.env,
+    () => looksEnd(gate.health(), config.sweep.every, Date.now()),
+    log.child({ part: 'systemd' }),
+  );
+  await manager.ready(watchedBy(config));
   for (;;) {
     const drawing = new AbortController();
     const drawn = outlet.live ? redraw(reporting(config, gate.store), progress, drawing.signal) : undefined;
     const wanted = await nextConfig(config, load, log, reload.next);
     drawing.abort();
     await drawn;
+    if (!wanted) await manager.stopping();
     await gate.stop();
     if (!wanted) break;
     const begun = await begin(wanted, outlet).catch((err: unknown) => {
@@ -100,9 +109,19 @@ async function begin(
     ...{ log, once, version, onEntry: progress.entry },
     ...(movedFrom !== undefined && { movedFrom }),
   });
-  const watched = config.gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ');
-  progress.line(`kmod-gate runs: ${watched}${gate.url ? `; ${gate.url}` : ''}`);
+  progress.line(`kmod-gate runs: ${watchedBy(config)}${gate.url ? `; ${gate.url}` : ''}`);
   return gate;
+}
+
+const watchedBy = ({ gates }: Config): string =>
+  gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ');
+
+/**
+ * Whether a new start would not help: a gate that waits for its hub ends looks, too.
+ * @param every between two sweeps, ms; an idle gate looks no oftener
+ */
+function looksEnd({ looked_at, started_at }: Health, every: number, now: number): boolean {
+  return now - (looked_at ?? started_at) <= Math.max(LOOK_OVERDUE, 2 * every);
 }
 
 /** SIGHUP, until `stop` fires: `next` waits for one, and answers whether it came. */

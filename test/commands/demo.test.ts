@@ -19,7 +19,7 @@ describe('kmod-gate demo', () => {
     );
     expect(runs[1].kmods).toHaveLength(14);
     expect(stdout).toMatch(
-      /^Try next:\n(?: {2}npx kmod-gate .*\n {6}.*\n)* {2}npx kmod-gate rehearse --config \S*config\/demo\/kmod-gate.toml --scenario \S+\n/m,
+      /^Try next:\n(?: {2}node dist\/main\.js .*\n {6}.*\n)* {2}node dist\/main\.js rehearse --config \S*config\/demo\/kmod-gate.toml --scenario \S+\n/m,
     );
     // Of the one that is blocked the source is compared, from what a web server has of both kernels.
     expect(stdout).toMatch(
