@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'kabi', 'report', 'btf/told.ts'],
   http: ['core', 'report', 'btf/told.ts'],
   reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols', 'changelog'],
+  tell: ['core', 'report', 'koji', 'bus', 'store'],
   sim: [
     'core/names.ts',
     'koji/xmlrpc.ts',
@@ -43,6 +44,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'logs',
     'http',
     'reconciler',
+    'tell',
     'sim',
   ],
   'main.ts': ['commands', 'config', 'kabi', 'store', 'http', 'koji'],

@@ -10,15 +10,16 @@ import { expandHome } from './home.ts';
 import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
-import { checkGates, checkHub, checkLogin, checkPlaintext, checkReading } from './rules.ts';
+import { checkGates, checkHub, checkLogin, checkMessages, checkPlaintext, checkReading } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
 import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
+import { describeTelling, type Telling, telling } from './tell.ts';
 
 export type { BusSettings } from './bus.ts';
 export { ConfigError, formatMistakes, type Mistake } from './error.ts';
 
 /** Everything that the file says, defaults filled in. All durations are milliseconds. */
-export interface Config {
+export interface Config extends Telling {
   readonly koji: KojiSettings;
   /** Without it the gate hears no messages and finds its work by sweeping. */
   readonly bus?: BusSettings;
@@ -122,18 +123,21 @@ export function parseConfig(
     ...ofFedora,
     ...checkBus(document, fedora),
     ...checkGates(document),
+    ...checkMessages(document),
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
   const { gate: gates, bus, store, http, sweep } = parsed.data;
+  const settings = bus && busSettings(bus, fedora, env);
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
     koji,
-    ...(bus && { bus: busSettings(bus, fedora, env) }),
+    ...(settings && { bus: settings }),
     store,
     ...(http && { http: httpSettings(http, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
+    ...telling(parsed.data, settings),
     gates: gates.map(
       ({ on_stablelist: effect, severities: _, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
         ...gate,
@@ -265,6 +269,7 @@ export function describeConfig(config: Config): string {
       `watched tags every ${formatDuration(sweep.every)}, running tasks every ${formatDuration(sweep.poll)}, ` +
         `${formatDuration(sweep.settle)} to settle`,
     ],
+    ...describeTelling(config, maskUrl),
     ...gates.flatMap(describeGate),
     ...gates.flatMap((gate, i) => sharedTags(gate, gates.slice(0, i))),
   ];

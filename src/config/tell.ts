@@ -1,0 +1,134 @@
+/** The tables of what is told to others: their keys, what each may be, and what goes without saying. */
+import { z } from 'zod';
+import { choice, duration, httpUrl, matching, nonEmpty, url } from './values.ts';
+
+/** What CI messages may call a test, by their specification. */
+const CATEGORIES = [
+  'functional',
+  'integration',
+  'interoperability',
+  'performance',
+  'static-analysis',
+  'system',
+  'validation',
+] as const;
+
+const words = matching(/^[\w-]+(\.[\w-]+)*$/, 'words of letters, digits and -_ with dots between them');
+const email = matching(/^[^\s@<>,;:"()]+@[^\s@<>,;:"()]+$/, 'an e-mail address');
+
+/** What all that is told has in common. */
+export const tell = z.strictObject(
+  { dashboard: httpUrl.optional(), give_up: duration.prefault('7d') },
+  { error: 'a [tell] table' },
+);
+
+/** CI messages on the bus. */
+export const messages = z.strictObject(
+  {
+    url: url('an amqp:// or amqps:// URL', 'amqp:', 'amqps:').optional(),
+    plaintext: z.boolean({ error: 'true or false' }).optional(),
+    exchange: nonEmpty.optional(),
+    topic: words.default('org.centos.prod.ci'),
+    namespace: words.default('kmod-gate.koji-build'),
+    category: choice(...CATEGORIES).default('validation'),
+    kmods: z.boolean({ error: 'true or false' }).default(true),
+    contact: z.strictObject(
+      {
+        name: nonEmpty.default('kmod-gate'),
+        team: nonEmpty,
+        docs: httpUrl,
+        email,
+        url: httpUrl.optional(),
+        irc: nonEmpty.optional(),
+      },
+      { error: 'a [messages.contact] table with team, docs and email' },
+    ),
+  },
+  { error: 'a [messages] table with a contact' },
+);
+
+/** What all that is told has in common. Durations in ms. */
+export interface TellSettings {
+  /** Where people reach the dashboard, for links; without a slash at the end. */
+  readonly dashboard?: string;
+  /** What could not be told for so long is given up. */
+  readonly giveUp: number;
+}
+
+/** Who answers questions about a CI message. */
+export type Contact = Readonly<z.infer<typeof messages>['contact']>;
+
+/** CI messages on the bus. */
+export interface MessageSettings {
+  /** A broker of its own; absent: that of [bus], reached as that says. */
+  readonly url?: string;
+  readonly exchange: string;
+  /** Before `.koji-build.test.…`. */
+  readonly topic: string;
+  /** Testcases are called `NAMESPACE.GATE.CATEGORY`. */
+  readonly namespace: string;
+  readonly category: string;
+  /** Whether each kmod has a message of its own, beside the kernel's. */
+  readonly kmods: boolean;
+  readonly contact: Contact;
+}
+
+/** All that is told to others. */
+export interface Telling {
+  /** Absent: as where nothing is said. */
+  readonly tell?: TellSettings;
+  /** Without it no CI messages are sent. */
+  readonly messages?: MessageSettings;
+}
+
+/** The tables as they stand in the file. */
+interface Tables {
+  readonly tell?: z.infer<typeof tell> | undefined;
+  readonly messages?: z.infer<typeof messages> | undefined;
+}
+
+/** What the tables come to, defaults filled in. */
+export function telling({ tell, messages }: Tables, bus: Exchange | undefined): Telling {
+  return {
+    ...(tell && { tell: tellSettings(tell) }),
+    ...(messages && { messages: messageSettings(messages, bus) }),
+  };
+}
+
+function tellSettings({ dashboard, give_up: giveUp }: z.infer<typeof tell>): TellSettings {
+  return { ...(dashboard !== undefined && { dashboard: dashboard.replace(/\/+$/, '') }), giveUp };
+}
+
+/** Where nothing is said. */
+export const TELL: TellSettings = tellSettings(tell.parse({}));
+
+/** @param bus says where messages go unless they have a broker of their own */
+function messageSettings(
+  { url, exchange, plaintext: _, ...rest }: z.infer<typeof messages>,
+  bus: Exchange | undefined,
+): MessageSettings {
+  if (url === undefined) return { ...rest, exchange: exchange ?? bus?.exchange ?? 'amq.topic' };
+  return { ...rest, url, exchange: exchange ?? 'amq.topic' };
+}
+
+interface Exchange {
+  readonly exchange: string;
+}
+
+/** What of it was understood, for people: keys and values. */
+export function describeTelling(
+  { tell = TELL, messages }: Telling,
+  mask: (url: string) => string,
+): [string, string][] {
+  const rows: [string, string][] = [];
+  if (tell.dashboard !== undefined) rows.push(['dashboard', `${mask(tell.dashboard)}, for links`]);
+  if (messages) {
+    const { url, exchange, topic, namespace, category, kmods } = messages;
+    const each = kmods ? ', of each kmod too' : '';
+    rows.push([
+      'messages',
+      `${url === undefined ? 'to [bus]' : mask(url)}, exchange ${exchange}, topics ${topic}.koji-build.test.*, testcases ${namespace}.GATE.${category}${each}`,
+    ]);
+  }
+  return rows;
+}
