@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['core', 'kabi', 'report', 'btf/told.ts'],
   http: ['core', 'report', 'btf/told.ts'],
   reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols', 'changelog'],
-  tell: ['core', 'report', 'koji', 'bus', 'store'],
+  tell: ['core', 'report', 'koji', 'bus', 'store', 'config/notice.ts', 'config/tell.ts'],
   sim: [
     'core/names.ts',
     'koji/xmlrpc.ts',

@@ -2,16 +2,18 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { TELL } from '../config/tell.ts';
+import type { Run } from '../core/model.ts';
 import type { Hub } from '../koji/hub.ts';
 import type { GateClock } from '../store/clock.ts';
 import { hubUrl } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { busChannel } from '../tell/bus.ts';
 import type { Channel } from '../tell/channel.ts';
+import { noticeChannel } from '../tell/noticechannel.ts';
 import type { Pages, Sources } from '../tell/subject.ts';
 import { startTelling, type Teller } from '../tell/teller.ts';
 import { brokerOptions } from './broker.ts';
-import { webLinks } from './report.ts';
+import { report, reporting, webLinks } from './report.ts';
 
 /** Begin to tell all that the configuration names. Call it before the gate records anything. */
 export function startTellers(
@@ -27,6 +29,10 @@ export function startTellers(
     const broker = own === undefined && bus ? brokerOptions(bus) : { url: own ?? '' };
     channels.push(busChannel(messages, broker, sources, log));
   }
+  const { gates, mail, notices = [] } = config;
+  const reports = reporting(config, store);
+  const people = { ...sources, gates, mail, reportOf: (run: Run) => report(reports, run) };
+  for (const notice of notices) channels.push(noticeChannel(notice, people, log));
   return startTelling({ channels, outbox: store, now: clock.now, log, giveUp: tell.giveUp });
 }
 

@@ -9,6 +9,7 @@ import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
 import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
+import { checkNotices } from './noticerules.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
 import { checkGates, checkHub, checkLogin, checkMessages, checkPlaintext, checkReading } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration } from './schema.ts';
@@ -124,6 +125,7 @@ export function parseConfig(
     ...checkBus(document, fedora),
     ...checkGates(document),
     ...checkMessages(document),
+    ...checkNotices(document, env),
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
@@ -137,7 +139,7 @@ export function parseConfig(
     ...(http && { http: httpSettings(http, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
-    ...telling(parsed.data, settings),
+    ...telling(parsed.data, settings, env),
     gates: gates.map(
       ({ on_stablelist: effect, severities: _, on_pass: { rebuild, ...on_pass }, ...gate }, i) => ({
         ...gate,

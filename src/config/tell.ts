@@ -1,5 +1,14 @@
 /** The tables of what is told to others: their keys, what each may be, and what goes without saying. */
 import { z } from 'zod';
+import {
+  describeNotices,
+  type MailSettings,
+  type mail,
+  mailSettings,
+  type NoticeSettings,
+  noticeSettings,
+  type notices,
+} from './notice.ts';
 import { choice, duration, httpUrl, matching, nonEmpty, url } from './values.ts';
 
 /** What CI messages may call a test, by their specification. */
@@ -79,19 +88,30 @@ export interface Telling {
   readonly tell?: TellSettings;
   /** Without it no CI messages are sent. */
   readonly messages?: MessageSettings;
+  /** There where any notice is mailed. */
+  readonly mail?: MailSettings;
+  readonly notices?: readonly NoticeSettings[];
 }
 
 /** The tables as they stand in the file. */
 interface Tables {
   readonly tell?: z.infer<typeof tell> | undefined;
   readonly messages?: z.infer<typeof messages> | undefined;
+  readonly mail?: z.infer<typeof mail> | undefined;
+  readonly notice?: z.infer<typeof notices> | undefined;
 }
 
 /** What the tables come to, defaults filled in. */
-export function telling({ tell, messages }: Tables, bus: Exchange | undefined): Telling {
+export function telling(
+  { tell, messages, mail, notice }: Tables,
+  bus: Exchange | undefined,
+  env: NodeJS.ProcessEnv,
+): Telling {
   return {
     ...(tell && { tell: tellSettings(tell) }),
     ...(messages && { messages: messageSettings(messages, bus) }),
+    ...(mail && { mail: mailSettings(mail, env) }),
+    ...(notice && { notices: notice.map((one) => noticeSettings(one, env)) }),
   };
 }
 
@@ -117,7 +137,7 @@ interface Exchange {
 
 /** What of it was understood, for people: keys and values. */
 export function describeTelling(
-  { tell = TELL, messages }: Telling,
+  { tell = TELL, messages, mail, notices = [] }: Telling,
   mask: (url: string) => string,
 ): [string, string][] {
   const rows: [string, string][] = [];
@@ -130,5 +150,5 @@ export function describeTelling(
       `${url === undefined ? 'to [bus]' : mask(url)}, exchange ${exchange}, topics ${topic}.koji-build.test.*, testcases ${namespace}.GATE.${category}${each}`,
     ]);
   }
-  return rows;
+  return [...rows, ...describeNotices(mail, notices, mask)];
 }

@@ -3,23 +3,23 @@ import type { Logger } from 'pino';
 import type { BrokerOptions } from '../bus/broker.ts';
 import type { BusMessage } from '../bus/message.ts';
 import { connectPublisher, type Publisher } from '../bus/publisher.ts';
+import type { MessageSettings } from '../config/tell.ts';
 import type { Outgoing } from '../store/outbox.ts';
 import { type Channel, messageId, TellError } from './channel.ts';
-import { type CiMessage, ciMessage, KIND_OF, type Naming } from './cimessage.ts';
+import { type CiMessage, ciMessage, KIND_OF } from './cimessage.ts';
 import { partsOf } from './result.ts';
 import { buildReader, linksOf, runOf, type Sources, verdictOf } from './subject.ts';
-
-export interface BusTo extends Naming {
-  readonly exchange: string;
-  readonly topic: string;
-  readonly kmods: boolean;
-}
 
 /** Time for the broker to confirm a message, ms: one that is short of memory or disk confirms nothing. */
 const CONFIRM = 15_000;
 
 /** @param broker how to reach it */
-export function busChannel(to: BusTo, broker: BrokerOptions, sources: Sources, log: Logger): Channel {
+export function busChannel(
+  to: MessageSettings,
+  broker: BrokerOptions,
+  sources: Sources,
+  log: Logger,
+): Channel {
   const { store } = sources;
   const buildOf = buildReader(sources.hub);
   let publisher: Promise<Publisher> | undefined;

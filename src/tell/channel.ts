@@ -16,12 +16,16 @@ export interface Channel {
   divide(row: Outgoing): Promise<readonly string[]>;
   /**
    * Tell it, and come back once the other side has it.
-   * @returns of which matter what was told, so that it can be asked whether there is something new
+   * @returns of which matter what was told, so that it can be asked whether there is something new; undefined: nobody asks.
+   * NOTHING_NEW: it was not told
    * @throws TellError
    */
-  deliver(row: Outgoing): Promise<Told | undefined>;
+  deliver(row: Outgoing): Promise<Told | typeof NOTHING_NEW | undefined>;
   close(): Promise<void>;
 }
+
+/** There is nothing to be told. */
+export const NOTHING_NEW = 'nothing new';
 
 /** What was told of a matter. */
 export interface Told {

@@ -2,6 +2,7 @@
  * CI messages about a kernel build, in the form of Fedora CI (the messages specification of fedora-ci, `koji-build.test.*`).
  * Pure: docs/schemas/ has the shapes, and docs/messages.md says what they mean here.
  */
+import type { Contact, MessageSettings } from '../config/tell.ts';
 import type { Run } from '../core/model.ts';
 import type { Outgoing, VerdictTold } from '../store/outbox.ts';
 import { archesOf, type Result, resultOf, resultOfKmod, saysOf, WHOLE } from './result.ts';
@@ -12,16 +13,6 @@ export const VERSION = '1.1.14';
 export type MessageKind = 'queued' | 'running' | 'complete' | 'error';
 
 export const KIND_OF = { queued: 'queued', running: 'running', verdict: 'complete', over: 'error' } as const;
-
-/** Who answers questions. */
-export interface Contact {
-  readonly name: string;
-  readonly team: string;
-  readonly docs: string;
-  readonly email: string;
-  readonly url?: string | undefined;
-  readonly irc?: string | undefined;
-}
 
 export interface CiMessage {
   readonly contact: Contact;
@@ -76,17 +67,13 @@ export interface About {
   readonly pipeline: string;
 }
 
-/** How a testcase is called. */
-export interface Naming {
-  readonly namespace: string;
-  readonly category: string;
-  readonly contact: Contact;
-}
-
 /** So much of the verdict's reasons goes into a message, characters. */
 const LONGEST_OUTPUT = 16_000;
 
-export function ciMessage(about: About, { namespace, category, contact }: Naming): CiMessage {
+export function ciMessage(
+  about: About,
+  { namespace, category, contact }: Pick<MessageSettings, 'namespace' | 'category' | 'contact'>,
+): CiMessage {
   const { row, run, verdict } = about;
   const { kernel } = run;
   const kind = KIND_OF[row.what];

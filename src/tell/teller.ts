@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ChannelCount, Outbox, Outgoing } from '../store/outbox.ts';
-import { type Channel, TellError, type Told } from './channel.ts';
+import { type Channel, NOTHING_NEW, TellError, type Told } from './channel.ts';
 
 /** How a channel does. Times are ms since the epoch, by the gate's clock. */
 export interface ChannelState extends ChannelCount {
@@ -194,9 +194,10 @@ async function sendOne(channel: Channel, row: Outgoing, options: Sending, log: L
   if (!delivered.has(key)) {
     const told = await attempt(() => channel.deliver(newest));
     if (!told.ok) return refused(newest, told.error, options, log);
-    delivered.set(key, told.value);
-    onSent(channel.name);
-    log.debug(about, 'told');
+    const news = told.value !== NOTHING_NEW;
+    delivered.set(key, told.value === NOTHING_NEW ? undefined : told.value);
+    if (news) onSent(channel.name);
+    log.debug(about, news ? 'told' : 'nothing new to tell');
   }
   const told = delivered.get(key);
   await outbox.told(group, told && { ...told, at: now() });

@@ -54,3 +54,75 @@ describe('[messages]', () => {
     expect(parse(tables)).toContain(message);
   });
 });
+
+describe('[[notice]]', () => {
+  const MAIL = '[mail]\nsmtp = "smtp://mail.example.org:587"\nfrom = "gate@example.org"';
+  const notice = (more: string) => `[[notice]]\nname = "team"\n${more}`;
+  const HOOK = notice('[notice.webhook]\nurl = "https://hooks.example.org/1"');
+
+  test('takes its defaults', () => {
+    expect(parse(`${MAIL}\n${notice('mail = ["kernel@example.org"]')}`)).toMatchObject({
+      mail: { host: 'mail.example.org', port: 587, secure: false, name: 'kmod-gate', plaintext: false },
+      notices: [
+        {
+          ...{
+            name: 'team',
+            about: 'kernel',
+            gates: ['*'],
+            on: ['block', 'hold', 'mended'],
+            gather: 120_000,
+          },
+          ...{ outcomes: ['broken', 'unattributed'], quiet: [], owners: false, addresses: {} },
+        },
+      ],
+    });
+    expect(parse(HOOK)).toMatchObject({ notices: [{ webhook: { method: 'POST', timeout: 30_000 } }] });
+  });
+
+  test('is described without a secret', () => {
+    const hidden = notice('[notice.webhook]\nurl_file = "/etc/hostname"\nmethod = "PUT"');
+    const config = parse(`${MAIL}\nuser = "gate"\npassword_file = "/etc/hostname"\n${hidden}`);
+    if (typeof config === 'string') throw new Error(config);
+    expect(describeConfig(config)).toContain('of the kernel, on block, hold, mended; gates *; to PUT ***');
+    expect(describeConfig(config)).toContain(
+      'smtp://mail.example.org:587, as gate, password ***, from gate@',
+    );
+  });
+
+  test.each([
+    [notice(''), 'notice[0]: tells nobody: set mail, owners = true, or a [notice.webhook]'],
+    [notice('mail = ["a@example.org"]'), 'notice[0].mail: mail cannot be sent: a [mail] table says how'],
+    [`${MAIL}\n${notice('owners = true')}`, 'Koji knows no e-mail addresses of its users: set owner_domain'],
+    [
+      `${MAIL}\n${notice('mail = ["a@example.org\\r\\nBcc: b@example.org"]')}`,
+      'expected an e-mail address, such as',
+    ],
+    [`${MAIL}\n${notice('mail = ["a@x.org, b@x.org"]')}`, 'expected an e-mail address, such as'],
+    [`${HOOK}\n${HOOK}`, 'notice[1].name: another notice has this name'],
+    [
+      notice('[notice.webhook]'),
+      'notice[0].webhook: set url, or url_file where the address itself is a secret',
+    ],
+    [`${HOOK}\nsecret_file = "/no/such/file"`, 'secret_file: cannot be read (ENOENT): put the secret there'],
+    [`${HOOK}\nheader_files = { "PRIVATE-TOKEN" = "/no/such" }`, 'PRIVATE-TOKEN: cannot be read (ENOENT)'],
+    [`${HOOK}\nheaders = { "A" = "b\\r\\nX: y" }`, 'expected a text on one line'],
+    [
+      `${HOOK}\nbody = { text = "{tittle}" }`,
+      'body.text: no such placeholder: {tittle}; there is {id}, {title}',
+    ],
+    [`${HOOK}\nbody = { a = [{ b = "{x}" }] }`, 'body.a[0].b: no such placeholder: {x}'],
+    [notice('[notice.webhook]\nurl = "https://u:p@hooks.example.org"'), 'no password in here: use url_file'],
+    [`[mail]\nsmtp = "smtp://u@mail"\nfrom = "a@b"\n${HOOK}`, 'no user in here: set user and password_file'],
+    [`${MAIL}\nuser = "gate"\n${HOOK}`, 'mail.user: goes with password_file: set both, or none'],
+    [
+      `${MAIL}\npassword = "secret"\n${HOOK}`,
+      'mail.password: unknown key; known here: smtp, user, password_file',
+    ],
+    [
+      notice('on = ["blocked"]'),
+      'got "blocked", expected "block", "hold", "promote", or "mended"; did you mean',
+    ],
+  ])('%j is refused', (tables, message) => {
+    expect(parse(tables)).toContain(message);
+  });
+});
