@@ -174,6 +174,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       await alarm.wait(Math.min(next - now(), IDLE));
     }
     await reconciler.idle();
+    if (once) await teller.drain();
   })();
 
   return {

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts';
 import { busChannel } from '../tell/bus.ts';
 import type { Channel } from '../tell/channel.ts';
 import { noticeChannel } from '../tell/noticechannel.ts';
+import { resultsdbChannel } from '../tell/resultsdb.ts';
 import type { Pages, Sources } from '../tell/subject.ts';
 import { startTelling, type Teller } from '../tell/teller.ts';
 import { brokerOptions } from './broker.ts';
@@ -29,6 +30,7 @@ export function startTellers(
     const broker = own === undefined && bus ? brokerOptions(bus) : { url: own ?? '' };
     channels.push(busChannel(messages, broker, sources, log));
   }
+  if (config.resultsdb) channels.push(resultsdbChannel(config.resultsdb, sources));
   const { gates, mail, notices = [] } = config;
   const reports = reporting(config, store);
   const people = { ...sources, gates, mail, reportOf: (run: Run) => report(reports, run) };

@@ -35,6 +35,9 @@ const headers = z.record(
   { error: 'a table of headers' },
 );
 
+/** Headers of requests whose values are secrets. */
+export const headerFiles = z.record(z.string(), file, { error: 'a table of headers and files' }).default({});
+
 /** How mail is sent. */
 export const mail = z.strictObject(
   {
@@ -58,7 +61,7 @@ const webhook = z.strictObject(
     body: z.record(z.string(), z.unknown(), { error: BODY }).optional(),
     secret_file: file.optional(),
     headers: headers.default({}),
-    header_files: z.record(z.string(), file, { error: 'a table of headers and files' }).default({}),
+    header_files: headerFiles,
     timeout: duration.prefault('30s'),
   },
   { error: 'a [notice.webhook] table' },
@@ -176,6 +179,10 @@ export function mailSettings(
   });
 }
 
+/** Paths with `~` spelled out. */
+export const filesAt = (files: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv) =>
+  Object.fromEntries(Object.entries(files).map(([name, path]) => [name, expandHome(path, env)]));
+
 export function noticeSettings(
   { webhook, ...rest }: z.infer<typeof notice>,
   env: NodeJS.ProcessEnv,
@@ -189,9 +196,7 @@ export function noticeSettings(
         ...webhook,
         url_file: at(webhook.url_file),
         secret_file: at(webhook.secret_file),
-        header_files: Object.fromEntries(
-          Object.entries(webhook.header_files).map(([name, path]) => [name, expandHome(path, env)]),
-        ),
+        header_files: filesAt(webhook.header_files, env),
       }),
   });
 }

@@ -1,12 +1,12 @@
-/** What of `[mail]` and `[[notice]]` does not go together; it reads the document as parsed, as rules.ts does. */
+/** What of `[resultsdb]`, `[mail]` and `[[notice]]` does not go together; it reads the document as parsed, as rules.ts does. */
 import { accessSync, constants } from 'node:fs';
 import { expandHome } from './home.ts';
 import { type Finding, valueAt } from './mistakes.ts';
 import { PLACEHOLDERS } from './notice.ts';
 
-/** Contradictions in `[mail]` and `[[notice]]`, and files of secrets that cannot be read. */
+/** Contradictions in `[resultsdb]`, `[mail]` and `[[notice]]`, and files of secrets that cannot be read. */
 export function checkNotices(document: unknown, env: NodeJS.ProcessEnv): Finding[] {
-  const found = checkMail(document, env);
+  const found = [...checkResultsdb(document, env), ...checkMail(document, env)];
   const all = valueAt(document, ['notice']);
   const names = new Set<unknown>();
   (Array.isArray(all) ? all : []).forEach((one: unknown, i) => {
@@ -42,6 +42,28 @@ export function checkNotices(document: unknown, env: NodeJS.ProcessEnv): Finding
   return found;
 }
 
+function checkResultsdb(document: unknown, env: NodeJS.ProcessEnv): Finding[] {
+  const path = ['resultsdb'];
+  const of = (key: string) => valueAt(document, [...path, key]);
+  const url = of('url');
+  const found = unreadableHeaders(of('header_files'), path, env);
+  if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
+    found.push({ path: [...path, 'url'], message: 'no password in here: use header_files' });
+  if (typeof url === 'string' && /\/api\/v\d/.test(url))
+    found.push({ path: [...path, 'url'], message: 'without "api/…" at the end: the key api says which' });
+  if (of('api') === 'v3' && of('contact') === undefined)
+    found.push({
+      path: [...path, 'api'],
+      message: '"v3" wants a [resultsdb.contact] with team, docs and email',
+    });
+  return found;
+}
+
+function unreadableHeaders(files: unknown, path: Finding['path'], env: NodeJS.ProcessEnv): Finding[] {
+  if (typeof files !== 'object' || files === null) return [];
+  return Object.entries(files).flatMap(([name, at]) => unreadable(at, [...path, 'header_files', name], env));
+}
+
 function checkMail(document: unknown, env: NodeJS.ProcessEnv): Finding[] {
   const of = (key: string) => valueAt(document, ['mail', key]);
   const found: Finding[] = [];
@@ -64,10 +86,7 @@ function checkWebhook(hook: unknown, path: Finding['path'], env: NodeJS.ProcessE
   if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '')
     found.push({ path: [...path, 'url'], message: 'no password in here: use url_file or header_files' });
   for (const key of ['url_file', 'secret_file']) found.push(...unreadable(of(key), [...path, key], env));
-  const files = of('header_files');
-  if (typeof files === 'object' && files !== null)
-    for (const [name, at] of Object.entries(files))
-      found.push(...unreadable(at, [...path, 'header_files', name], env));
+  found.push(...unreadableHeaders(of('header_files'), path, env));
   for (const [at, name] of placeholders(of('body'), [...path, 'body']))
     if (!PLACEHOLDERS.some((known) => known === name))
       found.push({

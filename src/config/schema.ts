@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { DEFAULT_POLICY } from '../core/policy.ts';
 import { mail, notices } from './notice.ts';
-import { messages, tell } from './tell.ts';
+import { messages, resultsdb, tell } from './tell.ts';
 import {
   choice,
   DAY,
@@ -272,6 +272,7 @@ export const ConfigFile = z.strictObject({
   sweep: sweep.prefault({}),
   tell: tell.optional(),
   messages: messages.optional(),
+  resultsdb: resultsdb.optional(),
   mail: mail.optional(),
   notice: notices.optional(),
   gate: z.array(gate, { error: gates }).min(1, { error: gates }),

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import {
   describeNotices,
+  filesAt,
+  headerFiles,
   type MailSettings,
   type mail,
   mailSettings,
@@ -25,6 +27,18 @@ const CATEGORIES = [
 const words = matching(/^[\w-]+(\.[\w-]+)*$/, 'words of letters, digits and -_ with dots between them');
 const email = matching(/^[^\s@<>,;:"()]+@[^\s@<>,;:"()]+$/, 'an e-mail address');
 
+const contact = z.strictObject(
+  {
+    name: nonEmpty.default('kmod-gate'),
+    team: nonEmpty,
+    docs: httpUrl,
+    email,
+    url: httpUrl.optional(),
+    irc: nonEmpty.optional(),
+  },
+  { error: 'a table with team, docs and email' },
+);
+
 /** What all that is told has in common. */
 export const tell = z.strictObject(
   { dashboard: httpUrl.optional(), give_up: duration.prefault('7d') },
@@ -41,19 +55,25 @@ export const messages = z.strictObject(
     namespace: words.default('kmod-gate.koji-build'),
     category: choice(...CATEGORIES).default('validation'),
     kmods: z.boolean({ error: 'true or false' }).default(true),
-    contact: z.strictObject(
-      {
-        name: nonEmpty.default('kmod-gate'),
-        team: nonEmpty,
-        docs: httpUrl,
-        email,
-        url: httpUrl.optional(),
-        irc: nonEmpty.optional(),
-      },
-      { error: 'a [messages.contact] table with team, docs and email' },
-    ),
+    contact,
   },
   { error: 'a [messages] table with a contact' },
+);
+
+/** Where results go. */
+export const resultsdb = z.strictObject(
+  {
+    url: httpUrl,
+    api: choice('v2.0', 'v3').default('v2.0'),
+    namespace: words.default('kmod-gate.koji-build'),
+    category: choice(...CATEGORIES).default('validation'),
+    kmods: z.boolean({ error: 'true or false' }).default(true),
+    progress: z.boolean({ error: 'true or false' }).default(true),
+    header_files: headerFiles,
+    timeout: duration.prefault('30s'),
+    contact: contact.optional(),
+  },
+  { error: 'a [resultsdb] table with a url' },
 );
 
 /** What all that is told has in common. Durations in ms. */
@@ -66,6 +86,25 @@ export interface TellSettings {
 
 /** Who answers questions about a CI message. */
 export type Contact = Readonly<z.infer<typeof messages>['contact']>;
+
+/** Where results go. */
+export interface ResultsdbSettings {
+  /** Without `api/…`. */
+  readonly url: string;
+  readonly api: 'v2.0' | 'v3';
+  /** Testcases are called `NAMESPACE.GATE.CATEGORY`. */
+  readonly namespace: string;
+  readonly category: string;
+  /** A result of each kmod, too. */
+  readonly kmods: boolean;
+  /** QUEUED, RUNNING and ERROR, too. */
+  readonly progress: boolean;
+  readonly header_files: Readonly<Record<string, string>>;
+  /** ms */
+  readonly timeout: number;
+  /** With `api` v3 it is there. */
+  readonly contact?: Contact;
+}
 
 /** CI messages on the bus. */
 export interface MessageSettings {
@@ -88,6 +127,8 @@ export interface Telling {
   readonly tell?: TellSettings;
   /** Without it no CI messages are sent. */
   readonly messages?: MessageSettings;
+  /** Without it no results go to ResultsDB. */
+  readonly resultsdb?: ResultsdbSettings;
   /** There where any notice is mailed. */
   readonly mail?: MailSettings;
   readonly notices?: readonly NoticeSettings[];
@@ -97,19 +138,21 @@ export interface Telling {
 interface Tables {
   readonly tell?: z.infer<typeof tell> | undefined;
   readonly messages?: z.infer<typeof messages> | undefined;
+  readonly resultsdb?: z.infer<typeof resultsdb> | undefined;
   readonly mail?: z.infer<typeof mail> | undefined;
   readonly notice?: z.infer<typeof notices> | undefined;
 }
 
 /** What the tables come to, defaults filled in. */
 export function telling(
-  { tell, messages, mail, notice }: Tables,
+  { tell, messages, resultsdb, mail, notice }: Tables,
   bus: Exchange | undefined,
   env: NodeJS.ProcessEnv,
 ): Telling {
   return {
     ...(tell && { tell: tellSettings(tell) }),
     ...(messages && { messages: messageSettings(messages, bus) }),
+    ...(resultsdb && { resultsdb: resultsdbSettings(resultsdb, env) }),
     ...(mail && { mail: mailSettings(mail, env) }),
     ...(notice && { notices: notice.map((one) => noticeSettings(one, env)) }),
   };
@@ -135,9 +178,16 @@ interface Exchange {
   readonly exchange: string;
 }
 
+function resultsdbSettings(
+  { header_files, contact, ...rest }: z.infer<typeof resultsdb>,
+  env: NodeJS.ProcessEnv,
+): ResultsdbSettings {
+  return { ...rest, header_files: filesAt(header_files, env), ...(contact && { contact }) };
+}
+
 /** What of it was understood, for people: keys and values. */
 export function describeTelling(
-  { tell = TELL, messages, mail, notices = [] }: Telling,
+  { tell = TELL, messages, resultsdb, mail, notices = [] }: Telling,
   mask: (url: string) => string,
 ): [string, string][] {
   const rows: [string, string][] = [];
@@ -149,6 +199,11 @@ export function describeTelling(
       'messages',
       `${url === undefined ? 'to [bus]' : mask(url)}, exchange ${exchange}, topics ${topic}.koji-build.test.*, testcases ${namespace}.GATE.${category}${each}`,
     ]);
+  }
+  if (resultsdb) {
+    const { url, api, namespace, category, kmods } = resultsdb;
+    const each = kmods ? ', of each kmod too' : '';
+    rows.push(['resultsdb', `${mask(url)}, API ${api}, testcases ${namespace}.GATE.${category}${each}`]);
   }
   return [...rows, ...describeNotices(mail, notices, mask)];
 }

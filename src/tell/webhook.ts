@@ -6,14 +6,10 @@ import { createHmac } from 'node:crypto';
 import type { WebhookSettings } from '../config/notice.ts';
 import { visible } from '../report/visible.ts';
 import { TellError } from './channel.ts';
+import { headersIn, sendJson } from './http.ts';
 import type { Notice } from './notice.ts';
 import { htmlText, jiraText, markdownText, plainText, slackText } from './render.ts';
 import { secretIn } from './secret.ts';
-
-/** HTTP: the message itself is not taken, whenever it comes. What else is refused, a person may mend. */
-const NEVER_TAKEN = [400, 410, 413, 414, 415, 422];
-/** So much of an answer is read, characters. */
-const ANSWER = 300;
 
 /**
  * Send a notice. Comes back once the receiver has answered 2xx.
@@ -31,37 +27,11 @@ export async function sendWebhook(
     to.body ? filled(to.body, valuesOf(notice, id, owner)) : { id, ...notice, text: plainText(notice) },
   );
   const address = await addressOf(to, id);
-  const secrets = await Promise.all(
-    Object.entries(to.header_files).map(async ([name, file]) => [name, await secretIn(file)] as const),
-  );
   const signed =
     to.secret_file === undefined ? {} : signatureOf(await secretIn(to.secret_file), id, body, now);
-  let response: Response;
-  try {
-    response = await fetch(address, {
-      method: to.method,
-      // A receiver that sends it elsewhere would hand on what is secret in it.
-      redirect: 'error',
-      signal: AbortSignal.timeout(to.timeout),
-      headers: {
-        'content-type': 'application/json',
-        'user-agent': 'kmod-gate',
-        ...to.headers,
-        ...Object.fromEntries(secrets),
-        ...signed,
-      },
-      body,
-    });
-    if (response.ok) {
-      await response.body?.cancel();
-      return;
-    }
-  } catch (error) {
-    throw new TellError(`webhook ${address.host}: ${reasonOf(error)}`, { cause: error });
-  }
-  const said = (await response.text().catch(() => '')).slice(0, ANSWER);
-  throw new TellError(`webhook ${address.host}: ${response.status} ${visible(said)}`.trimEnd(), {
-    forGood: NEVER_TAKEN.includes(response.status),
+  await sendJson({
+    ...{ what: 'webhook', url: address, method: to.method, body, timeout: to.timeout },
+    headers: { ...to.headers, ...(await headersIn(to.header_files)), ...signed },
   });
 }
 
@@ -72,15 +42,6 @@ async function addressOf({ url, url_file }: WebhookSettings, id: string): Promis
   if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol))
     throw new TellError(`${url_file ?? 'the webhook'}: holds no http:// or https:// URL`);
   return new URL(address);
-}
-
-/** Node hides why a request failed behind `fetch failed`. The address, which may be a secret, is in neither. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return 'no answer in time';
-  const { cause } = error;
-  const why = cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : error.message;
-  return visible(why);
 }
 
 /** The three headers of a signed webhook. A secret is text, or bytes as `whsec_BASE64`. */

@@ -37,7 +37,7 @@ describe('[messages]', () => {
 
   test.each([
     [`[messages]\n${CONTACT}`, 'messages: no broker to send to: set url here, or have a [bus]'],
-    [`${BUS}\n[messages]`, 'messages.contact: missing, expected a [messages.contact] table with team, docs'],
+    [`${BUS}\n[messages]`, 'messages.contact: missing, expected a table with team, docs and email'],
     [
       `${BUS}\n[messages]\ncategory = "validate"\n${CONTACT}`,
       'got "validate", expected "functional", "integration", "interoperability", "performance", "static-analysis", "system", or "validation"; did you mean "validation"?',
@@ -50,6 +50,30 @@ describe('[messages]', () => {
     ],
     [`${BUS}\n[messages]\n${CONTACT.replace('gate@', 'Gate <gate@')}`, 'expected an e-mail address'],
     ['[tell]\ngive_up = "5"', 'tell.give_up: got "5", expected a duration in quotes'],
+  ])('%j is refused', (tables, message) => {
+    expect(parse(tables)).toContain(message);
+  });
+});
+
+describe('[resultsdb]', () => {
+  const URL = '[resultsdb]\nurl = "https://resultsdb.example.org"';
+  test('takes its defaults', () => {
+    const config = parse(URL);
+    expect(config).toMatchObject({
+      resultsdb: { api: 'v2.0', kmods: true, progress: true, timeout: 30_000 },
+    });
+    if (typeof config === 'string') throw new Error(config);
+    expect(describeConfig(config)).toContain(
+      'https://resultsdb.example.org, API v2.0, testcases kmod-gate.koji',
+    );
+  });
+  test.each([
+    ['[resultsdb]', 'resultsdb.url: missing, expected an http:// or https:// URL'],
+    [URL.replace('.org', '.org/api/v2.0'), 'url: without "api/…" at the end: the key api says which'],
+    [URL.replace('//', '//u:p@'), 'url: no password in here: use header_files'],
+    [`${URL}\napi = "v3"`, 'api: "v3" wants a [resultsdb.contact] with team, docs and email'],
+    [`${URL}\napi = "v2"`, 'got "v2", expected "v2.0" or "v3"; did you mean "v3"?'],
+    [`${URL}\nheader_files = { "Authorization" = "/no/such" }`, 'Authorization: cannot be read (ENOENT)'],
   ])('%j is refused', (tables, message) => {
     expect(parse(tables)).toContain(message);
   });
