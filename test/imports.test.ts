@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: ['core', 'report', 'btf/told.ts'],
   waiverdb: ['core', 'store'],
   reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols', 'changelog'],
+  tell: ['core', 'report', 'koji', 'bus', 'store', 'config/notice.ts', 'config/tell.ts'],
   sim: [
     'core/names.ts',
     'koji/xmlrpc.ts',
@@ -45,6 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
     'waiverdb',
     'reconciler',
+    'tell',
     'sim',
   ],
   'main.ts': ['commands', 'config', 'kabi', 'store', 'http', 'koji'],

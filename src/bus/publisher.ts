@@ -22,6 +22,8 @@ export interface Publisher {
 
 export interface PublisherOptions extends BrokerOptions {
   readonly exchange: string;
+  /** False: it must be there, as who may only publish cannot make one. */
+  readonly declare?: boolean;
   /** So long a message waits for its turn and for its confirmation, ms (30 s). */
   readonly timeout?: number;
 }
@@ -32,7 +34,7 @@ export interface PublisherOptions extends BrokerOptions {
  * @throws Error if the url is not a broker's address, or with the broker's words if it cannot be used
  */
 export async function connectPublisher(options: PublisherOptions, log?: Logger): Promise<Publisher> {
-  const { exchange, timeout = 30_000 } = options;
+  const { exchange, declare = true, timeout = 30_000 } = options;
   const brokers = parseBrokers(options);
   let name = brokers.map((one) => one.name).join(', ');
   const fail = (error: unknown): never => {
@@ -53,7 +55,8 @@ export async function connectPublisher(options: PublisherOptions, log?: Logger):
   try {
     const channel = await model.createConfirmChannel();
     channel.on('error', (error) => log?.warn(`publisher: ${explain(error).text}`));
-    await ensureExchange(channel, exchange);
+    if (declare) await ensureExchange(channel, exchange);
+    else await channel.checkExchange(exchange);
     const send = sender(channel, exchange);
     const late = () =>
       new Error(

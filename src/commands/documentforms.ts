@@ -1,8 +1,9 @@
 /** A document as Markdown (GitHub's and GitLab's), for a ticket, and as a page of HTML that stands alone. */
 import { type Content, type Html, html, link, markupOf } from '../http/html.ts';
+import { code, fenced } from '../report/markup.ts';
 import { visible } from '../report/visible.ts';
 import { type Block, type Span, type Spans, spansOf, textOf } from './document.ts';
-import { code, fenced, folded, more, tableLines } from './markdown.ts';
+import { folded, more, tableLines } from './markdown.ts';
 
 /** So many rows of a table, or items of a list, are shown in a ticket. */
 const SHOWN = 100;

@@ -17,12 +17,14 @@ import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import type { Teller } from '../tell/teller.ts';
 import { brokerOptions, consumerOptions } from './broker.ts';
 import { countedStore } from './counted.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
+import { startTellers } from './telling.ts';
 import { waiverSync } from './waiversync.ts';
 
 export interface GateOptions {
@@ -96,6 +98,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     trouble: trouble(),
     ...(logsIn && { login: login() }),
     bus: consumer?.state() ?? null,
+    tell: teller.state(),
   });
   const metrics = createMetrics({
     ...{ health, now, ahead: clock.ahead, liveRuns: store.liveCounts, load: () => reconciler.load() },
@@ -106,6 +109,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   );
   const logsIn = config.koji.authtype !== 'noauth';
   const typesOf = typesFrom(config.koji, hub);
+  const teller = await startTellers(config, { store, hub, clock, log: log('tell') }).catch(giveUp(store));
   const alarm = createAlarm();
   const reconciler = createReconciler({
     gates: config.gates,
@@ -118,6 +122,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     random: Math.random,
     onFree() {
       lookedAt = Date.now();
+      teller.wake();
       alarm.ring();
     },
   });
@@ -129,12 +134,12 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const http = once ? undefined : config.http;
   const serve = async (listen: NonNullable<Config['http']>) =>
     serveDashboard(listen, sources, log('http'), machineOf(config, store, log('http')));
-  const dashboard = http && (await serve(http).catch(giveUp(store)));
+  const dashboard = http && (await serve(http).catch(giveUp(store, teller)));
   const apart =
     http?.metrics &&
     (await serveMetrics(http.metrics, metrics, health).catch(async (error: unknown) => {
       await dashboard?.close();
-      return giveUp(store)(error);
+      return giveUp(store, teller)(error);
     }));
 
   const onHint: OnHint = (hint) => {
@@ -174,6 +179,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       await alarm.wait(Math.min(next - now(), IDLE));
     }
     await reconciler.idle();
+    if (once) await teller.drain();
   })();
 
   return {
@@ -191,6 +197,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       const patience = setTimeout(() => void hub.close(), PATIENCE);
       await Promise.all([loop, told, loggedIn, listening, pruned, synced]);
       clearTimeout(patience);
+      await teller.stop();
       await consumer?.close();
       await noteHeard?.(0);
       await dashboard?.close();
@@ -255,7 +262,8 @@ async function pruneAtSweeps(
 }
 
 /** Let the store go and pass the error on. */
-const giveUp = (store: Store) => async (error: unknown) => {
+const giveUp = (store: Store, teller?: Teller) => async (error: unknown) => {
+  await teller?.stop();
   await store.close();
   throw error;
 };

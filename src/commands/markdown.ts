@@ -1,5 +1,6 @@
 /** Findings as Markdown (GitHub's and GitLab's), for a comment on a merge request: causes first, symbols folded. */
 import { sizesOf } from '../report/causes.ts';
+import { code, fenced, inline } from '../report/markup.ts';
 import { visible } from '../report/visible.ts';
 import type { Altered, Case, Findings, FoundCause } from './findings.ts';
 
@@ -94,29 +95,6 @@ export const folded = (summary: string, content: string): string =>
 
 const row = (cells: readonly string[]): string =>
   `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-
-/**
- * A text from outside, in which nothing is markup, a mention or a reference: as code, with more backticks around it than it
- * has in a row (CommonMark: code spans).
- */
-export function code(text: string): string {
-  const shown = visible(text).replaceAll('\t', ' ').trim();
-  if (shown === '') return '';
-  const fence = '`'.repeat(longest(shown) + 1);
-  const pad = /^`|`$/.test(shown) ? ' ' : '';
-  return `${fence}${pad}${shown}${pad}${fence}`;
-}
-
-export const fenced = (text: string): string => {
-  const fence = '`'.repeat(Math.max(3, longest(text) + 1));
-  return `${fence}\n${text}\n${fence}`;
-};
-
-const longest = (text: string): number =>
-  Math.max(0, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-
-/** Words of the program, with names from outside among them: where there is markup, all of it is code. */
-export const inline = (text: string): string => (/^[\w .,()+-]*$/.test(text) ? text : code(text));
 
 const html = (text: string): string =>
   `<code>${visible(text).replace(/[&<>"'`]/g, (it) => `&#${it.charCodeAt(0)};`)}</code>`;

@@ -9,17 +9,19 @@ import { ConfigError } from './error.ts';
 import { expandHome } from './home.ts';
 import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
+import { checkNotices } from './noticerules.ts';
 import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } from './profile.ts';
-import { checkGates, checkHub, checkLogin, checkPlaintext, checkReading } from './rules.ts';
+import { checkGates, checkHub, checkLogin, checkMessages, checkPlaintext, checkReading } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration, LONGEST_WAIVER } from './schema.ts';
 import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
+import { describeTelling, type Telling, telling } from './tell.ts';
 import { checkWaiverDb, describeWaiverDb, type WaiverDbSettings, waiverDbSettings } from './waiverdb.ts';
 
 export type { BusSettings } from './bus.ts';
 export { ConfigError, formatMistakes, type Mistake } from './error.ts';
 
 /** Everything that the file says, defaults filled in. All durations are milliseconds. */
-export interface Config {
+export interface Config extends Telling {
   readonly koji: KojiSettings;
   /** Without it the gate hears no messages and finds its work by sweeping. */
   readonly bus?: BusSettings;
@@ -127,20 +129,24 @@ export function parseConfig(
     ...ofFedora,
     ...checkBus(document, fedora),
     ...checkGates(document),
+    ...checkMessages(document),
+    ...checkNotices(document, env),
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
   const { gate: gates, bus, store, http, sweep, waiverdb } = parsed.data;
+  const settings = bus && busSettings(bus, fedora, env);
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
     koji,
-    ...(bus && { bus: busSettings(bus, fedora, env) }),
+    ...(settings && { bus: settings }),
     store,
     ...(http && { http: httpSettings(http, env) }),
     ...(waiverdb && { waiverdb: waiverDbSettings(waiverdb, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
     longestWaivers: Object.fromEntries(gates.map(({ name, policy }) => [name, policy.longest_waiver])),
+    ...telling(parsed.data, settings, env),
     gates: gates.map(
       ({ on_stablelist: effect, severities: _, on_pass: { rebuild, ...on_pass }, policy, ...gate }, i) => ({
         ...gate,
@@ -274,6 +280,7 @@ export function describeConfig(config: Config): string {
         `${formatDuration(sweep.settle)} to settle`,
     ],
     ['waiverdb', describeWaiverDb(config.waiverdb)],
+    ...describeTelling(config, maskUrl),
     ...gates.flatMap((gate) => [...describeGate(gate), describeWaivers(longestWaivers[gate.name])]),
     ...gates.flatMap((gate, i) => sharedTags(gate, gates.slice(0, i))),
   ];

@@ -233,17 +233,34 @@ export function checkPlaintext(document: unknown, profile: Partial<Profile>): Fi
   const findings: Finding[] = [];
   if (hub && authtype === 'password' && password !== undefined && !saidPlaintext(document, 'koji'))
     findings.push({ path: server, message: `http:// to ${hub.host} ${READABLE} https://${MEANT}` });
-  return findings;
+  const own = valueAt(document, ['messages', 'url']);
+  return [
+    ...findings,
+    ...checkBusPlaintext(document, typeof own === 'string' ? [own] : [], ['messages', 'url'], 'messages'),
+  ];
 }
 
 /** The same of a broker: `urls` are its addresses, and `path` says where they come from. */
-export function checkBusPlaintext(document: unknown, urls: readonly string[], path: KeyPath): Finding[] {
-  if (saidPlaintext(document, 'bus')) return [];
+export function checkBusPlaintext(
+  document: unknown,
+  urls: readonly string[],
+  path: KeyPath,
+  table = 'bus',
+): Finding[] {
+  if (saidPlaintext(document, table)) return [];
   return urls.flatMap((url) => {
     const bus = otherHost(url, 'amqp:');
     if (!bus || !(bus.username || bus.password)) return [];
     return [{ path, message: `amqp:// to ${bus.host} ${READABLE} amqps://${MEANT}` }];
   });
+}
+
+/** CI messages need a broker to go to. */
+export function checkMessages(document: unknown): Finding[] {
+  if (valueAt(document, ['messages']) === undefined) return [];
+  if (valueAt(document, ['messages', 'url']) !== undefined || valueAt(document, ['bus']) !== undefined)
+    return [];
+  return [{ path: ['messages'], message: 'no broker to send to: set url here, or have a [bus]' }];
 }
 
 const READABLE = 'lets everybody on the way read the password: use';

@@ -23,6 +23,18 @@ export interface Health {
     readonly lastMessageAt?: number;
     readonly lastError?: string;
   } | null;
+  /** What is told to others, a channel each; times by the gate's clock. Absent: nobody looks after it. */
+  readonly tell?: readonly {
+    readonly channel: string;
+    /** Told since the start, still to be told, and given up. */
+    readonly sent: number;
+    readonly waiting: number;
+    readonly failed: number;
+    /** When the oldest that waits was recorded; null: none waits. */
+    readonly oldest: number | null;
+    /** Why the newest that could not be told was not. */
+    readonly error: string | null;
+  }[];
 }
 
 /** A login at the hub: not tried yet, works, or fails. `since` is when that began, in ms. */

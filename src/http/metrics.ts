@@ -121,6 +121,7 @@ export function createMetrics(measured: Measured): Metrics {
   measureRuns(registry, measured, () => scrape);
   measureState(registry, measured);
   measureBus(registry, measured);
+  measureTell(registry, measured);
   return {
     exchange({ methods, purpose: kind, ms, result }) {
       for (const method of methods) calls.inc({ method, kind });
@@ -301,6 +302,28 @@ function measureBus(registry: Registry, { health }: Measured): void {
       this.set((health().bus?.lastMessageAt ?? 0) / 1000);
     },
   });
+}
+
+/** What others are told, a channel each: the outbox. */
+function measureTell(registry: Registry, { health, now }: Measured): void {
+  type Channel = NonNullable<Health['tell']>[number];
+  const gauge = (name: string, help: string, value: (channel: Channel) => number) =>
+    new Gauge({
+      name: `kmod_gate_tell_${name}`,
+      help,
+      labelNames: ['channel'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const channel of health().tell ?? []) this.set({ channel: channel.channel }, value(channel));
+      },
+    });
+  gauge('waiting', 'Messages that are still to be sent.', ({ waiting }) => waiting);
+  gauge('failed', 'Messages that were given up.', ({ failed }) => failed);
+  gauge('sent', 'Messages that were sent since the start.', ({ sent }) => sent);
+  gauge('oldest_seconds', 'How long the oldest message waits; 0: none does.', ({ oldest }) =>
+    oldest === null ? 0 : Math.max(0, now() - oldest) / 1000,
+  );
 }
 
 /** Serve `/metrics`. */

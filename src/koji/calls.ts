@@ -40,6 +40,24 @@ const userOrNone = user.nullable();
 /** Whom the session belongs to; null without one. Goes by `write`. */
 export const getLoggedInUser = (): Call<User | null> => call('getLoggedInUser', userOrNone);
 
+const account = user.extend({
+  /** 0: not blocked (koji.USER_STATUS). */
+  status: z.int(),
+  /** 0: a person, or a program that acts as one (koji.USERTYPES). */
+  usertype: z.int(),
+});
+
+/** A user by id; null if there is none. */
+export const getUser = (userInfo: number): Call<z.infer<typeof account> | null> =>
+  call('getUser', accountOrNone, [userInfo]);
+const accountOrNone = account.nullable();
+
+const packageOrNone = z.object({ owner_id: id, owner_name: text, blocked: flag }).nullable();
+
+/** Who owns a package in a tag, inherited too; null where the tag does not list it. */
+export const getPackageConfig = (tag: string, name: string): Call<z.infer<typeof packageOrNone>> =>
+  call('getPackageConfig', packageOrNone, [tag, name]);
+
 /** Whether the session's user has a permission, such as `tag`. Goes by `write`. */
 export const hasPerm = (permission: string): Call<boolean> => call('hasPerm', flag, [permission]);
 

@@ -2,7 +2,15 @@
 import { Fault, type XmlValue } from '../koji/xmlrpc.ts';
 import { arg, type Caller, integer, list, loggedIn, lookUp, type Methods, query } from './arguments.ts';
 import { lastChange } from './repos.ts';
-import { buildConfig, inheritanceInfo, tagInfo, tagRow, targetInfo, timeSeconds } from './shapes.ts';
+import {
+  buildConfig,
+  inheritanceInfo,
+  packageConfig,
+  tagInfo,
+  tagRow,
+  targetInfo,
+  timeSeconds,
+} from './shapes.ts';
 import { buildOf, FAULT, findTag, hasPerm, python, type Tag, tagOf, userOf } from './state.ts';
 import {
   ancestors,
@@ -36,6 +44,11 @@ export const TAG_METHODS: Methods = {
   'getBuildConfig tag event?': ({ state }, args) => {
     const tag = tagOf(state, arg(args, 'tag'));
     return buildConfig(tag, ancestors(state, tag));
+  },
+  'getPackageConfig tag pkg event?': ({ state }, args) => {
+    const [tag, name] = [tagOf(state, arg(args, 'tag')), String(arg(args, 'pkg'))];
+    const status = packageStatus(state, tag, name);
+    return status === 'unlisted' ? null : packageConfig(state, tag, name, status === 'blocked');
   },
   'getFullInheritance tag event? reverse?': ({ state }, args) =>
     inheritance(state, tagOf(state, arg(args, 'tag'))).map((link) => inheritanceInfo(state, link)),

@@ -154,6 +154,7 @@ export interface Scenario {
     readonly name: string;
     readonly password: string | null;
     readonly perms: readonly string[];
+    readonly owns?: readonly string[];
   }[];
   /** Where a policy names nobody, admins may, as Koji's own rules have it. */
   readonly policy: {

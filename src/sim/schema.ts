@@ -88,7 +88,12 @@ const timing = table(
 ).prefault({});
 
 const user = table(
-  { name: nonEmpty, password: nonEmpty.nullable().default(null), perms: names('permissions') },
+  {
+    name: nonEmpty,
+    password: nonEmpty.nullable().default(null),
+    perms: names('permissions'),
+    owns: names('package names'),
+  },
   'a [[users]] table',
 );
 

@@ -38,6 +38,21 @@ export function userInfo(user: User): XmlStruct {
   return { id: user.id, name: user.name, status: 0, usertype: 0, krb_principals: [] };
 }
 
+/** A package in a tag as `getPackageConfig` has it. Whom no user's `owns` names belongs to the administrator. */
+export function packageConfig(state: State, tag: Tag, name: string, blocked: boolean): XmlStruct {
+  const owner = state.users.find(({ owns }) => owns?.includes(name)) ?? row(state.users, 1, 'user');
+  return {
+    package_id: packageId(state, name),
+    package_name: name,
+    tag_id: tag.id,
+    tag_name: tag.name,
+    owner_id: owner.id,
+    owner_name: owner.name,
+    extra_arches: null,
+    blocked,
+  };
+}
+
 /** A tag as `listTags` has it; `getTag` and messages add `extra`. */
 export function tagRow(tag: Tag): XmlStruct {
   return {

@@ -31,6 +31,8 @@ export interface User {
   readonly name: string;
   readonly password: string | null;
   readonly perms: readonly string[];
+  /** Packages, in whatever tag. */
+  readonly owns?: readonly string[];
 }
 
 /** A session of a user. */

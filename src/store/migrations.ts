@@ -444,6 +444,37 @@ const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '015-outbox': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('outbox_cursor')
+        .addColumn('channel', 'text', (c) => c.primaryKey())
+        .addColumn('seq', 'integer', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('outbox')
+        .addColumn('channel', 'text', (c) => c.notNull())
+        .addColumn('fact', 'integer', (c) => c.notNull())
+        .addColumn('run_id', 'text', (c) => c.notNull().references('run.id'))
+        .addColumn('what', 'text', (c) => c.notNull())
+        .addColumn('part', 'text', (c) => c.notNull())
+        .addColumn('made_at', 'bigint', (c) => c.notNull())
+        .addColumn('next_at', 'bigint', (c) => c.notNull())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('tries', 'integer', (c) => c.notNull().defaultTo(0))
+        .addColumn('error', 'text')
+        .addPrimaryKeyConstraint('outbox_once', ['channel', 'fact', 'run_id', 'what', 'part'])
+        .execute();
+      await db.schema
+        .createTable('outbox_told')
+        .addColumn('channel', 'text', (c) => c.notNull())
+        .addColumn('about', 'text', (c) => c.notNull())
+        .addColumn('digest', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('outbox_told_once', ['channel', 'about'])
+        .execute();
+    },
+  },
 };
 
 /** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */

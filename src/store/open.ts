@@ -11,6 +11,7 @@ import { assertOwn, lockFor, realFile } from './file.ts';
 import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
 import { migrationProvider } from './migrations.ts';
+import { outbox } from './outbox.ts';
 import { overviewFacts } from './overview.ts';
 import { peopleFacts } from './people.ts';
 import { pruning } from './prune.ts';
@@ -136,6 +137,7 @@ export function storeOver(
     ...peopleFacts(base),
     ...waiverDbFacts(base),
     ...journalFacts(base),
+    ...outbox(base),
     close,
   };
 }

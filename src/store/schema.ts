@@ -1,6 +1,6 @@
 /**
- * The tables; `migrations.ts` makes them. Rows are facts: inserted, and never changed; but see `heard` and
- * `kernel_build`. Marks (`run.live`, `run.passed`, `judgement.passed`) repeat what follows from other facts, so that what
+ * The tables; `migrations.ts` makes them. Rows are facts: inserted, and never changed; but see `heard`,
+ * `kernel_build` and the outbox. Marks (`run.live`, `run.passed`, `judgement.passed`) repeat what follows from other facts, so that what
  * is alive is found without its history; `runs.ts` keeps them. What `prune.ts` takes away nobody needs any more.
  */
 import { type Generated, sql } from 'kysely';
@@ -189,8 +189,26 @@ export interface Tables {
     run_id: string | null;
     text: string;
   };
-  /** The newest message of each queue: the one table whose rows are replaced. No decision rests on it. */
+  /** The newest message of each queue: its rows are replaced. No decision rests on it. */
   heard: { queue: string; at: number; routing_key: string; understood: number };
+  /** What is to be told to others is no fact: rows come from the journal, change, and go once they are told (outbox.ts). */
+  outbox_cursor: { channel: string; seq: number };
+  outbox: {
+    channel: string;
+    fact: number;
+    run_id: string;
+    what: string;
+    /** Empty: not divided into messages yet. */
+    part: string;
+    made_at: number;
+    next_at: number;
+    /** `waiting` or `failed`. */
+    state: string;
+    tries: Generated<number>;
+    error: string | null;
+  };
+  /** What a channel was told last of one matter. */
+  outbox_told: { channel: string; about: string; digest: string; at: number };
 }
 
 /** How the last closing of `run` is; `reopened` where there is none. */

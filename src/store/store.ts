@@ -26,6 +26,7 @@ import type { Packaging } from '../kabi/requires.ts';
 import type { SymbolDependency } from '../kabi/rpm.ts';
 import type { RunsWanted } from '../report/report.ts';
 import type { LiveCount } from './counts.ts';
+import type { Outbox } from './outbox.ts';
 
 /** The newest message that a queue of the bus brought. */
 export interface Heard {
@@ -96,7 +97,7 @@ export interface JudgedCell {
 }
 
 /** Opened store. All times are milliseconds since the epoch by the gate's clock (clock.ts), given by the caller. */
-export interface Store {
+export interface Store extends Outbox {
   /** Random id of this store, which marks its scratch builds on the hub. */
   readonly installation: string;
   /** The URL of the hub that it is of, without a login; null for one that no gate has run with since stores tell. */

@@ -5,13 +5,15 @@ import { type Config, ConfigError, parseConfig } from '../../src/config/config.t
 export interface Keys {
   readonly koji?: string;
   readonly gate?: string;
+  /** More tables. */
+  readonly tables?: string;
 }
 
 const READER = 'server = "https://koji.example.org/kojihub"\nauthtype = "noauth"';
 
 /** The configuration of a gate with these keys; a ConfigError's text where there is none. */
 export function parseGate(
-  { koji = READER, gate = '' }: Keys,
+  { koji = READER, gate = '', tables = '' }: Keys,
   env: NodeJS.ProcessEnv,
   places?: readonly string[],
 ): Config | string {
@@ -26,7 +28,8 @@ export function parseGate(
     ${gate}
     kmods.tag = "kmods"
     build.target = "kmods"
-    on_pass.tag = ["candidate"]`;
+    on_pass.tag = ["candidate"]
+    ${tables}`;
   try {
     return parseConfig(text, 'gate.toml', env, places);
   } catch (error) {
