@@ -14,8 +14,8 @@ export default defineConfig({
   test: {
     // Many tests wait for real servers: three files at a time keep two cores busy, and no more whatever the machine has.
     maxWorkers: 3,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     projects: [
       { extends: true, test: { name: 'alone', include: ALONE } },
       // To load the source and its libraries anew takes longer than most files do.

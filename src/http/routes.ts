@@ -161,6 +161,14 @@ const health: z.ZodType<Health & { readonly ok: boolean }> = as(
         ...{ lastMessageAt: time.exactOptional(), lastError: z.string().exactOptional() },
       })
       .nullable(),
+    tell: z
+      .array(
+        z.object({
+          ...{ channel: z.string(), sent: id, waiting: id, failed: id },
+          ...{ oldest: time.nullable(), error: z.string().nullable() },
+        }),
+      )
+      .exactOptional(),
   }),
 );
 

@@ -10,7 +10,7 @@ import { BLOCKED, CULPRIT, type Demo, openDemo, RUNNING } from './demo.ts';
 const here = installed(CHROMIUM, 'chromium');
 const WIDTHS = [360, 1440] as const;
 /** A machine that is not ours alone may be slow: ms until something that is awaited, or a whole test, has failed. */
-const PATIENT = { timeout: 20_000 };
+const PATIENT = { timeout: 60_000 };
 const PATIENCE = 120_000;
 
 const violationsBy = (options: object): string =>

@@ -26,7 +26,7 @@ import { jsonMessage, memoryLog, openProxy, section } from './helpers.ts';
 
 const complete = (id: number) => jsonMessage('koji.build.complete', { info: { id } });
 const build = (id: number): Hint => ({ kind: 'build', id });
-const soon = <T>(check: () => T) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+const soon = <T>(check: () => T) => vi.waitFor(check, { timeout: 60_000, interval: 10 });
 
 describe.skipIf(!(await rabbit()))('a consumer at a real RabbitMQ', () => {
   const host = new URL(RABBIT_URL).hostname;
@@ -211,7 +211,7 @@ describe.skipIf(!(await rabbit()))('a consumer at a real RabbitMQ', () => {
     await publisher.publish(complete(1));
     await soon(() => expect(consumer.state().received).toBe(1));
     await consumer.close();
-    await vi.waitFor(async () => expect(await messagesLeft()).toBe(1), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await messagesLeft()).toBe(1), { timeout: 60_000 });
   });
 
   test('a queue with other arguments is read as it is, and it is said once what to do about that', async () => {
@@ -278,7 +278,7 @@ describe('a consumer with no broker', () => {
 
   test('closes while it waits for the next attempt', async () => {
     const { consumer, lines } = startAt(1);
-    await vi.waitFor(() => expect(lines.join()).toContain('no connection to the bus'), { timeout: 10_000 });
+    await vi.waitFor(() => expect(lines.join()).toContain('no connection to the bus'), { timeout: 60_000 });
     await consumer.close();
     await consumer.close();
   });

@@ -16,7 +16,7 @@ import { jsonMessage, memoryLog, openProxy } from './helpers.ts';
 type Bus = NonNullable<Config['bus']>;
 
 const build = (id: number): Hint => ({ kind: 'build', id });
-const soon = <T>(check: () => T) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+const soon = <T>(check: () => T) => vi.waitFor(check, { timeout: 60_000, interval: 10 });
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
 // rabbitmqctl takes seconds.
@@ -247,7 +247,7 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
       const first = start(settings);
       await first.consumer.ready;
       await first.consumer.close();
-      await vi.waitFor(() => expect(described(queue)).toBeUndefined(), { timeout: 20_000, interval: 100 });
+      await vi.waitFor(() => expect(described(queue)).toBeUndefined(), { timeout: 60_000, interval: 100 });
       const second = start(settings);
       await second.consumer.ready;
       expect(second.subscribed).toHaveBeenCalledOnce();
@@ -268,7 +268,7 @@ describe.skipIf(!rabbitServer())('a RabbitMQ with certificates', { timeout: 90_0
       send(13);
       send(14);
       await vi.waitFor(async () => expect((await channel.checkQueue(dead_letter)).messageCount).toBe(1), {
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 50,
       });
       expect(taken.filter((hint) => hint.kind === 'build' && hint.id === 13)).toHaveLength(3);

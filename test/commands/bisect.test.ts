@@ -563,7 +563,7 @@ describe('the program', () => {
     await setWorld(9, 4);
     const before = tagged();
     const program = start([...(await launch()), nvrOf(8)]);
-    await expect.poll(() => liveTasks().length, { timeout: 20_000, interval: 20 }).toBeGreaterThan(1);
+    await expect.poll(() => liveTasks().length, { timeout: 60_000, interval: 20 }).toBeGreaterThan(1);
     program.child.kill(signal);
     const { code, stdout } = await program.ended;
     expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining('Stopped.') });
@@ -575,7 +575,7 @@ describe('the program', () => {
     const before = tagged();
     const command = [...(await launch(600)), nvrOf(3)];
     const program = start(command);
-    await expect.poll(() => scratchBuilds().length, { timeout: 20_000, interval: 1 }).toBe(2);
+    await expect.poll(() => scratchBuilds().length, { timeout: 60_000, interval: 1 }).toBe(2);
     program.child.kill('SIGKILL');
     await program.ended;
     const next = await runProgram(...command);

@@ -89,7 +89,7 @@ describe.skipIf(!(await rabbit()))('a gate on RabbitMQ', () => {
 
   async function decided(): Promise<void> {
     await expect
-      .poll(async () => (await gate.store.runs(1))[0]?.closing?.how, { timeout: 20_000, interval: 50 })
+      .poll(async () => (await gate.store.runs(1))[0]?.closing?.how, { timeout: 60_000, interval: 50 })
       .toBe('done');
     expect(world.tags(NEW)).toEqual(['c9s-blocked']);
     const builds = world.tasks().filter(({ method, parent }) => method === 'build' && !parent);
@@ -104,7 +104,7 @@ describe.skipIf(!(await rabbit()))('a gate on RabbitMQ', () => {
     const body = Buffer.from(JSON.stringify({ tag: 'c9s-gate', build_id: 1 }));
     await publisher.publish({ routingKey: 'org.x.buildsys.tag', headers: {}, properties: {}, body });
     const newest = { queue: name, routingKey: 'org.x.buildsys.tag', understood: true };
-    await expect.poll(() => gate.store.lastHeard(name), { timeout: 10_000 }).toMatchObject(newest);
+    await expect.poll(() => gate.store.lastHeard(name), { timeout: 60_000 }).toMatchObject(newest);
   });
   test.each(['fedora', 'proton'] as const)('hears of the kernel in %s messages alone', async (family) => {
     await start(NEVER);
@@ -130,7 +130,7 @@ describe.skipIf(!(await rabbit()))('a gate on RabbitMQ', () => {
     const channel = await model.createChannel();
     await channel.deleteQueue(name);
     await closeQuietly(model);
-    await expect.poll(async () => (await gate.store.runs(1)).length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await gate.store.runs(1)).length, { timeout: 60_000 }).toBe(1);
   });
   test('every message three times, out of order', async () => {
     await start(NEVER);

@@ -62,7 +62,7 @@ describe('kill -9', () => {
       );
 
   async function endsRight(): Promise<void> {
-    await expect.poll(() => world.tags(NEW), { timeout: 20_000, interval: 50 }).toEqual(['c9s-blocked']);
+    await expect.poll(() => world.tags(NEW), { timeout: 60_000, interval: 50 }).toEqual(['c9s-blocked']);
     const kmods = world.state.scenario.kmods.map(({ nvr }) => nvr);
     // One of each kmod, and of the broken one another, against the baseline.
     expect(scratchBuilds()).toHaveLength(kmods.length + 1);
@@ -70,14 +70,14 @@ describe('kill -9', () => {
       .poll(
         async () =>
           JSON.parse((await runProgram('explain', NEW, '--json', '--config', config)).stdout).runs[0].status,
-        { timeout: 10_000 },
+        { timeout: 60_000 },
       )
       .toBe('done');
   }
 
   test('while scratch builds run', async () => {
     world.completeKernel(NEW, { tag: GATE.watch });
-    await expect.poll(() => scratchBuilds().length, { timeout: 10_000, interval: 20 }).toBeGreaterThan(0);
+    await expect.poll(() => scratchBuilds().length, { timeout: 60_000, interval: 20 }).toBeGreaterThan(0);
     await killAndRestart();
     await endsRight();
   });
@@ -91,20 +91,20 @@ describe('kill -9', () => {
       return 'drop-after';
     };
     world.completeKernel(NEW, { tag: GATE.watch });
-    await expect.poll(() => lost, { timeout: 15_000, interval: 20 }).toBe(true);
+    await expect.poll(() => lost, { timeout: 60_000, interval: 20 }).toBe(true);
     await killAndRestart();
     await endsRight();
   });
 
   test('a second gate on the same store is refused while the first runs', async () => {
-    await expect.poll(() => server.requests.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => server.requests.length, { timeout: 60_000 }).toBeGreaterThan(0);
     const second = await runProgram('run', '--config', config);
     expect(second.stderr).toContain('another kmod-gate uses this store');
     expect(second.code).toBe(2);
   });
 
   test('SIGTERM ends it in order', async () => {
-    await expect.poll(() => server.requests.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => server.requests.length, { timeout: 60_000 }).toBeGreaterThan(0);
     program.child.kill('SIGTERM');
     const { code, stdout } = await program.ended;
     expect(stdout).toContain('kmod-gate stopped');

@@ -20,7 +20,7 @@ import { type Ended, gateConfig, type Program, runProgram, start } from './progr
 const FAST = 500;
 const TICK = 20;
 const NEWEST = 'kernel-6.1.187-53.el9';
-const SOON = { timeout: 10_000, interval: 50 };
+const SOON = { timeout: 60_000, interval: 50 };
 
 let folder: string;
 let config: string;

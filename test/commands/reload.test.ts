@@ -45,7 +45,7 @@ describe('at SIGHUP', () => {
     begun.child.stderr?.on('data', (chunk) => {
       said.log += chunk;
     });
-    await expect.poll(() => said.out, { timeout: 20_000 }).toContain('kmod-gate runs');
+    await expect.poll(() => said.out, { timeout: 60_000 }).toContain('kmod-gate runs');
     return begun;
   }
   const reload = (text: string) => {
@@ -57,11 +57,11 @@ describe('at SIGHUP', () => {
   test('the gate goes on with what the file says now, and tells what that is', async () => {
     const begun = await launch();
     reload(observing());
-    await expect.poll(starts, { timeout: 20_000 }).toBe(2);
+    await expect.poll(starts, { timeout: 60_000 }).toBe(2);
     expect(said.log).toMatch(/configuration: \+ .*observe/);
     world.completeKernel(NEW, { tag: 'c9s-gate' });
     await expect
-      .poll(() => said.out, { timeout: 20_000 })
+      .poll(() => said.out, { timeout: 60_000 })
       .toMatch(new RegExp(`${NEW} +stands before the gate`));
     begun.child.kill('SIGTERM');
     expect((await begun.ended).code).toBe(0);
@@ -71,9 +71,9 @@ describe('at SIGHUP', () => {
   test('a file that cannot be used changes nothing: its mistakes are told', async () => {
     const begun = await launch();
     reload(gateConfig(server.url, folder).replace('watch =', 'wacth ='));
-    await expect.poll(() => said.log, { timeout: 20_000 }).toMatch(/the old one goes on: .*wacth/);
+    await expect.poll(() => said.log, { timeout: 60_000 }).toMatch(/the old one goes on: .*wacth/);
     reload(gateConfig(server.url, folder));
-    await expect.poll(() => said.log, { timeout: 20_000 }).toContain('and is the same');
+    await expect.poll(() => said.log, { timeout: 60_000 }).toContain('and is the same');
     expect(starts()).toBe(1);
     begun.child.kill('SIGTERM');
     expect((await begun.ended).code).toBe(0);
@@ -86,11 +86,11 @@ describe('at SIGHUP', () => {
     try {
       await launch();
       reload(`${gateConfig(server.url, folder)}\n[http]\nlisten = "127.0.0.1:${port}"\n`);
-      await expect.poll(starts, { timeout: 20_000 }).toBe(2);
+      await expect.poll(starts, { timeout: 60_000 }).toBe(2);
       expect(said.log).toMatch(/another program listens there/);
       world.completeKernel(NEW, { tag: 'c9s-gate' });
       await expect
-        .poll(() => said.out, { timeout: 20_000 })
+        .poll(() => said.out, { timeout: 60_000 })
         .toMatch(new RegExp(`${NEW} +stands before the gate`));
     } finally {
       other.close();
@@ -120,8 +120,8 @@ describe('run --once', () => {
 
   test('leaves alone what another process gates', async () => {
     program = start(['run', '--config', config]);
-    await expect.poll(() => existsSync(join(folder, 'kmod-gate.db')), { timeout: 20_000 }).toBe(true);
-    await expect.poll(async () => (await look()).code, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => existsSync(join(folder, 'kmod-gate.db')), { timeout: 60_000 }).toBe(true);
+    await expect.poll(async () => (await look()).code, { timeout: 60_000 }).toBe(2);
   });
 });
 

@@ -28,7 +28,7 @@ import { type Ended, gateConfig, runProgram, start } from './program.ts';
 
 const FAST = 500;
 const TICK = 20;
-const SOON = { timeout: 15_000, interval: 50 };
+const SOON = { timeout: 60_000, interval: 50 };
 
 const explaining = (records: Records, output: Output, subject: string, json: boolean) =>
   explainCommand(records, output, subject, { format: json ? 'json' : 'text' });

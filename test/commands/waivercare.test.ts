@@ -15,7 +15,7 @@ import { GATE, NEW, SMALL } from '../scenarios/stage.ts';
 import { type FakeWaiverDb, serveFake } from '../waiverdb/fake.ts';
 import { gateConfig, type Program, runProgram, start } from './program.ts';
 
-const SOON = { timeout: 20_000, interval: 50 };
+const SOON = { timeout: 60_000, interval: 50 };
 
 let folder: string;
 let config: string;

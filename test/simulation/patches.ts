@@ -57,15 +57,15 @@ export const PATCHES: readonly Patch[] = [
     what: 'what passed by a waiver is the next baseline',
     changes: change(
       BASELINE,
-      "if (outcome === 'ok' || outcome === 'already-broken') return kernel;",
-      'if (outcome) return kernel;',
+      "if (outcome === 'ok' || outcome === 'already-broken') return [kernel];",
+      'if (outcome) return [kernel];',
     ),
     seed: '12',
   },
   {
     finding: 'A5',
     what: 'what another gate let in is a baseline, though this one has blocked it',
-    changes: change(BASELINE, '(judged ? sound(judged) : ref)', '(judged ? ref : ref)'),
+    changes: change(BASELINE, '(judged ? sound(judged) : [ref])', '(judged ? [ref] : [ref])'),
     seed: '59',
   },
   {
