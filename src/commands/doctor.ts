@@ -47,7 +47,7 @@ export async function examine(config: Config, { listen }: Pick<DoctorOptions, 'l
     examineBus(config.bus, past, listen),
     withHub(config.koji, async (hub) => {
       const [checks, known] = await examineHub(hub, config.koji);
-      const gates = known ? config.gates.map((gate) => examineGate(known, gate, past)) : [];
+      const gates = known ? config.gates.map((gate) => examineGate(known, gate, past, config.greenwave)) : [];
       return [checks, (await Promise.all(gates)).flat()];
     }),
   ]);

@@ -17,6 +17,7 @@ import { byCalendar } from '../report/report.ts';
 import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { greenwaveWords } from '../tell/greenwave.ts';
 import type { Teller } from '../tell/teller.ts';
 import { brokerOptions, consumerOptions } from './broker.ts';
 import { countedStore } from './counted.ts';
@@ -119,6 +120,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     log: log('reconciler'),
     ...{ now, ahead: clock.ahead },
     ...(typesOf && { typesOf }),
+    ...(config.greenwave && { askGreenwave: greenwaveWords(config.greenwave, config.sweep.poll, now) }),
     random: Math.random,
     onFree() {
       lookedAt = Date.now();

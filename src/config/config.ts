@@ -6,6 +6,7 @@ import { plural } from '../core/wording.ts';
 import { loadZstd } from '../symbols/zstd.ts';
 import { type BusSettings, busSettings, checkBus, describeBus, findFedoraMessaging } from './bus.ts';
 import { ConfigError } from './error.ts';
+import { checkGreenwave, describeGreenwave, type GreenwaveSettings, greenwaveSettings } from './greenwave.ts';
 import { expandHome } from './home.ts';
 import { describeHttp, type HttpSettings, httpSettings } from './http.ts';
 import { explainIssue, type Finding, locateMistakes, maskUrl, parseToml, valueAt } from './mistakes.ts';
@@ -29,6 +30,8 @@ export interface Config extends Telling {
   readonly http?: HttpSettings;
   readonly sweep: SweepSettings;
   readonly waiverdb?: WaiverDbSettings;
+  /** There where a gate waits for it. */
+  readonly greenwave?: GreenwaveSettings;
   readonly gates: readonly Gate[];
   /** By gate, for how long a waiver may hold at the most, in ms; null: without end. Absent: LONGEST_WAIVER. */
   readonly longestWaivers?: Readonly<Record<string, number | null>>;
@@ -125,6 +128,7 @@ export function parseConfig(
     ...checkHub(document),
     ...checkReading(document),
     ...checkWaiverDb(document),
+    ...checkGreenwave(document),
     ...ofProfile,
     ...ofFedora,
     ...checkBus(document, fedora),
@@ -134,7 +138,7 @@ export function parseConfig(
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
-  const { gate: gates, bus, store, http, sweep, waiverdb } = parsed.data;
+  const { gate: gates, bus, store, http, sweep, waiverdb, greenwave } = parsed.data;
   const settings = bus && busSettings(bus, fedora, env);
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
@@ -143,6 +147,7 @@ export function parseConfig(
     store,
     ...(http && { http: httpSettings(http, env) }),
     ...(waiverdb && { waiverdb: waiverDbSettings(waiverdb, env) }),
+    ...(greenwave && { greenwave: greenwaveSettings(greenwave, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
     longestWaivers: Object.fromEntries(gates.map(({ name, policy }) => [name, policy.longest_waiver])),
@@ -280,6 +285,7 @@ export function describeConfig(config: Config): string {
         `${formatDuration(sweep.settle)} to settle`,
     ],
     ['waiverdb', describeWaiverDb(config.waiverdb)],
+    ...(config.greenwave ? [['greenwave', describeGreenwave(config.greenwave)] as [string, string]] : []),
     ...describeTelling(config, maskUrl),
     ...gates.flatMap((gate) => [...describeGate(gate), describeWaivers(longestWaivers[gate.name])]),
     ...gates.flatMap((gate, i) => sharedTags(gate, gates.slice(0, i))),
@@ -351,6 +357,7 @@ function describePolicy({ longest_build, longest_run, longest_hold, after_hold, 
     `retries ${retries.kmod} a kmod, ${retries.run} a run, ${retries.day} a day`,
     `builds ${upTo(longest_build)}, runs ${upTo(longest_run)}, holds ${upTo(longest_hold)}, then ${after_hold}`,
     ...(quiet.length > 0 ? [`${plural(quiet.length, 'quiet time')} a week`] : []),
+    ...(policy.wait_for === null ? [] : ['waits for Greenwave before it promotes']),
   ];
   return parts.join('; ');
 }

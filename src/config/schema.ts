@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DEFAULT_POLICY } from '../core/policy.ts';
+import { greenwave } from './greenwave.ts';
 import { mail, notices } from './notice.ts';
 import { messages, resultsdb, tell } from './tell.ts';
 import {
@@ -189,6 +190,7 @@ const policy = z
       quiet: list(quietTime, 'a list of quiet times')
         .default([])
         .transform((times) => times.flat()),
+      wait_for: choice('greenwave').nullable().default(DEFAULT_POLICY.wait_for),
     },
     { error: 'a [gate.policy] table' },
   )
@@ -294,6 +296,7 @@ export const ConfigFile = z.strictObject({
   http: http.optional(),
   sweep: sweep.prefault({}),
   waiverdb: waiverdb.optional(),
+  greenwave: greenwave.optional(),
   tell: tell.optional(),
   messages: messages.optional(),
   resultsdb: resultsdb.optional(),

@@ -11,7 +11,15 @@ import { asOf, holdOf, lastRetry } from './people.ts';
 import { quietUntil } from './policy.ts';
 import { describeRebuilds, isBuild, isRebuild, rebuilds, rebuildWrites } from './rebuild.ts';
 import { tellsOfList } from './symbols.ts';
-import { changeFor, newerHead, planTagChanges, type TagIntent, tagChanges, takenOver } from './tags.ts';
+import {
+  changeFor,
+  hasBegun,
+  newerHead,
+  planTagChanges,
+  type TagIntent,
+  tagChanges,
+  takenOver,
+} from './tags.ts';
 import { afterHold, needRebuild, reconsider, verdictOf } from './verdict.ts';
 import { describeTagged, describeWrite, describeWrites, moment, plural } from './wording.ts';
 
@@ -127,7 +135,7 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   if (changes.some((intent) => !intent.ending))
     return wait(`${verdict.verdict}: waits for the hub to tag`, now + pace.poll);
   // What was begun is finished: half of the tags would be neither here nor there.
-  const begun = changes.some(({ fact, ending }) => fact > verdict.fact && ending?.how === 'done');
+  const begun = hasBegun(gate, run);
   if (!begun && gate.stablelist?.effect === 'block' && !tellsOfList(gate, run.symbols))
     return { state: 'reads symbols: a stablelist was set', writes: [], wantsSymbols: true };
   const other = begun && verdict.verdict === 'promote' ? undefined : reconsider(gate, run, now);
@@ -136,18 +144,19 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   if (stops.length > 0) return act('stops what is still built', ...stops);
   const change = changeFor(verdict, gate, seen);
   const plan = planTagChanges(change, seen.tags);
+  const promotes = verdict.verdict === 'promote';
   if (gate.mode === 'observe') {
     const would = plan.map((write) => describeWrite(write)).join(', ') || 'change no tag';
     const held = verdict.verdict === 'hold' ? `hold, and ` : '';
     const names = rebuildsWanted(gate, run, verdict);
     const build = names.length > 0 ? `, then rebuild ${names.join(', ')} in ${gate.rebuild?.target}` : '';
-    return standDown(pace, seen, { how: 'observed', why: `would ${held}${would}${build}` });
+    const once = promotes && gate.policy.wait_for === 'greenwave' ? ' once Greenwave lets it through' : '';
+    return standDown(pace, seen, { how: 'observed', why: `would ${held}${would}${once}${build}` });
   }
   const person = holdOf(run);
   if (person) return tidyUp(pace, seen) ?? wait(`held by ${wordOf(person)}; kmod-gate release ends it`);
   if (verdict.verdict === 'hold') return keepHeld(gate, pace, seen, verdict);
   if (run.intents.some(isRebuild)) return rebuildThenClose(gate, pace, seen, verdict, describeEnd(changes));
-  const promotes = verdict.verdict === 'promote';
   const newer = promotes && newerHead(change.tag, seen);
   if (newer) return standDown(pace, seen, { how: 'superseded', why: newer });
   const next = plan[0];
@@ -163,6 +172,8 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   const quiet = promotes && !begun ? quietUntil(gate.policy.quiet, now + seen.ahead) : undefined;
   if (quiet !== undefined)
     return wait(`promote: waits for ${moment(quiet)}, the end of the quiet time`, quiet - seen.ahead);
+  const waiting = promotes && !begun ? waitForGreenwave(gate, pace, seen, verdict.at) : undefined;
+  if (waiting) return waiting;
   const busy = change.tag.find((tag) => seen.incoming.has(tag));
   if (busy)
     return wait(
@@ -172,6 +183,22 @@ function carryOut(gate: Gate, pace: Pace, seen: Observation, verdict: NonNullabl
   const what = describeWrite(next);
   const before = changes.filter(({ write }) => describeWrite(write) === what);
   return ask({ ...next, after: seen.moves.at(-1)?.event ?? run.entry }, before, now);
+}
+
+/** Where nothing is promoted before Greenwave lets it through, too; undefined where it does, or is not waited for. */
+function waitForGreenwave(gate: Gate, pace: Pace, seen: Observation, since: number): Decision | undefined {
+  const { run, now } = seen;
+  if (gate.policy.wait_for !== 'greenwave' || seen.greenwave?.says === 'yes') return undefined;
+  const { says, why } = seen.greenwave ?? { says: 'later', why: 'it is not asked yet' };
+  const end = endOfHold(gate, run, since);
+  if (end !== undefined && end <= now) {
+    const nvr = `${run.kernel.nvr} stays where it is`;
+    return standDown(pace, seen, { how: 'superseded', why: `Greenwave lets it not through: ${why}; ${nvr}` });
+  }
+  const next = now + pace.poll;
+  if (says === 'later') return wait(`promote: waits for Greenwave: ${why}`, next);
+  const acts = `mend or waive there what it wants, or tag or untag ${run.kernel.nvr}`;
+  return wait(`held: Greenwave lets it not through: ${why}; a person must act: ${acts}`, next);
 }
 
 /** Held by the verdict: until a person acts, or the longest hold is over. */

@@ -60,6 +60,8 @@ export interface Policy {
   readonly after_hold: 'block' | 'promote';
   /** Nothing is promoted in these times. */
   readonly quiet: readonly QuietTime[];
+  /** Nothing is promoted before this lets it through, too; null: the gate's own verdict is enough. */
+  readonly wait_for: 'greenwave' | null;
 }
 
 /** A time of each week, in minutes from Monday 00:00 UTC; one that runs over Sunday midnight has `to` before `from`. */

@@ -11,6 +11,16 @@ export interface BuildTag {
   readonly leaves: boolean;
 }
 
+/**
+ * What Greenwave says of a kernel. `yes`: its policies are satisfied. `later`: results are missing yet, or it cannot be asked
+ * now. `no`: until a person acts.
+ */
+export interface GreenwaveWord {
+  readonly says: 'yes' | 'later' | 'no';
+  /** On one line, in its words where it has some. */
+  readonly why: string;
+}
+
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation extends TagsSeen {
   /** By the gate's clock. */
@@ -35,6 +45,8 @@ export interface Observation extends TagsSeen {
   readonly slots: number;
   /** Scratch builds of the gate in the last 24 hours that were not the first try. */
   readonly retriesToday: number;
+  /** Null: nobody is asked, since the policy does not want it, or there is nothing to let through yet. */
+  readonly greenwave: GreenwaveWord | null;
   /** A newer kernel that stands before the same gate, and is not blocked or held there. */
   readonly newer: KernelRef | null;
 }

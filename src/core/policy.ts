@@ -17,6 +17,7 @@ export const DEFAULT_POLICY: Policy = {
   longest_hold: 7 * 24 * HOUR,
   after_hold: 'block',
   quiet: [],
+  wait_for: null,
 };
 
 const DAY = 24 * 60;

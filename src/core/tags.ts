@@ -173,6 +173,12 @@ export function mayComeOf(write: Write, { entry }: Pick<Run, 'entry'>, move: Tag
   return move.own && does(write, move) && move.event > (write.after ?? entry);
 }
 
+/** Whether a verdict's changes of tags have begun: what is half done is finished. */
+export const hasBegun = (gate: Gate, run: Run): boolean =>
+  tagChanges(gate, run).some(
+    ({ fact, ending }) => fact > (run.verdict?.fact ?? Infinity) && ending?.how === 'done',
+  );
+
 const doneOf = (changes: readonly TagIntent[]): TagIntent['write'][] =>
   changes.filter(({ ending }) => ending?.how === 'done').map(({ write }) => write);
 

@@ -1,4 +1,5 @@
 /** What the reconciler's parts work with. */
+import type { GreenwaveWord } from '../core/look.ts';
 import type { Gate } from '../core/model.ts';
 import type { Hub } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
@@ -25,6 +26,8 @@ export interface Context {
   readonly ahead: () => number;
   /** Absent: there is nowhere to have them from. */
   readonly typesOf?: TypesOf;
+  /** What Greenwave says of a kernel (NVR), for a gate that waits for it. Absent: the configuration names none. */
+  readonly askGreenwave?: (gate: string, nvr: string) => Promise<GreenwaveWord>;
   /** Id of the hub's user that the gate is logged in as. */
   readonly user: () => Promise<number>;
   /** In ms: between looks at running tasks, and for a write without an answer to arrive. */

@@ -1,10 +1,10 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
 import { baselineIds } from '../core/baseline.ts';
 import { slotsFor } from '../core/builds.ts';
-import type { BuildTag, Observation } from '../core/look.ts';
+import type { BuildTag, GreenwaveWord, Observation } from '../core/look.ts';
 import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
-import type { TagMove } from '../core/tags.ts';
+import { hasBegun, type TagMove } from '../core/tags.ts';
 import * as koji from '../koji/calls.ts';
 import { HubError, readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
@@ -48,6 +48,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     slots: slotsFor(gate, run, ofGate, now(), retriesToday),
     retriesToday,
     newer: newerOf(run, ofGate),
+    greenwave: await greenwaveOf(context, gate, run),
   };
 }
 
@@ -170,6 +171,14 @@ function newerOf({ kernel }: Run, live: readonly Run[]): KernelRef | null {
   );
   const [newest] = newer.toSorted((a, b) => compareEvr(b.kernel, a.kernel));
   return newest ? { id: newest.kernel.id, nvr: newest.kernel.nvr } : null;
+}
+
+/** Asked only where its word counts now: before the first tag of a promotion. */
+async function greenwaveOf({ askGreenwave }: Context, gate: Gate, run: Run): Promise<GreenwaveWord | null> {
+  const waits = gate.policy.wait_for === 'greenwave' && gate.mode === 'enforce';
+  if (!waits || run.verdict?.verdict !== 'promote' || hasBegun(gate, run)) return null;
+  if (!askGreenwave) return { says: 'no', why: 'the configuration has no [greenwave]' };
+  return askGreenwave(gate.name, run.kernel.nvr);
 }
 
 async function observeBuildTag(

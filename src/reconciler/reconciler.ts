@@ -24,6 +24,8 @@ export interface ReconcilerOptions {
   readonly store: Store;
   /** Where kernels' types come from. Default: from nowhere, and nobody is told why symbols changed. */
   readonly typesOf?: TypesOf;
+  /** What Greenwave says of a kernel (NVR), for a gate that waits for it. Default: nothing is let through where one does. */
+  readonly askGreenwave?: Context['askGreenwave'];
   readonly log: Logger;
   /** Milliseconds since the epoch, by the gate's clock. */
   readonly now: () => number;
@@ -87,6 +89,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     ...{ gates, hub, store, now, ahead, pace, unread },
     together: { readAll: shareReads(hub, options.patience) },
     ...(options.typesOf && { typesOf: options.typesOf }),
+    ...(options.askGreenwave && { askGreenwave: options.askGreenwave }),
     user: userOf(hub),
     buildTags: new Map(),
     want: (key, due = now()) => queue.add(key, due),

@@ -3,6 +3,7 @@
  * gate's own results among it, and what WaiverDB waives. Source of facts: Greenwave's documentation of that call.
  */
 import { z } from 'zod';
+import type { GreenwaveWord } from '../core/look.ts';
 import { visible } from '../report/visible.ts';
 import { TellError } from './channel.ts';
 import { headersIn, StatusError, sendJson } from './http.ts';
@@ -14,6 +15,12 @@ export interface GreenwaveAt {
   /** Of one question, ms: Greenwave itself asks ResultsDB, WaiverDB and Koji meanwhile. */
   readonly timeout: number;
   readonly header_files?: Readonly<Record<string, string>>;
+}
+
+/** What gates ask it, with `GATE` for a gate's name. */
+export interface GreenwaveGates extends GreenwaveAt {
+  readonly productVersion: string;
+  readonly decisionContext: string;
 }
 
 export interface Question {
@@ -101,6 +108,59 @@ export async function askGreenwave(at: GreenwaveAt, question: Question): Promise
   }
   return decisionOf(text);
 }
+
+/** What is unsatisfied only until somebody's results come. */
+const COMES_YET = ['test-result-missing', 'test-result-incomplete'];
+
+/**
+ * What Greenwave says of kernels, for gates that wait for it. A yes is of this very moment; what is no yes is not asked again
+ * before `pause` ms are over: messages make a gate look often.
+ * @param now milliseconds, by the gate's clock
+ */
+export function greenwaveWords(
+  settings: GreenwaveGates,
+  pause: number,
+  now: () => number,
+): (gate: string, nvr: string) => Promise<GreenwaveWord> {
+  const told = new Map<string, { readonly at: number; readonly word: GreenwaveWord }>();
+  return async (gate, nvr) => {
+    const key = `${gate} ${nvr}`;
+    const last = told.get(key);
+    if (last && now() < last.at + pause) return last.word;
+    const word = await wordOf(settings, questionOf(settings, gate, nvr));
+    for (const [one, { at }] of told) if (now() >= at + pause) told.delete(one);
+    if (word.says !== 'yes') told.set(key, { at: now(), word });
+    return word;
+  };
+}
+
+/** What a gate asks about a kernel. */
+export const questionOf = (
+  { productVersion, decisionContext }: GreenwaveGates,
+  gate: string,
+  nvr: string,
+): Question => ({
+  product_version: productVersion.replaceAll('GATE', gate),
+  decision_context: decisionContext.replaceAll('GATE', gate),
+  nvr,
+});
+
+async function wordOf(at: GreenwaveAt, question: Question): Promise<GreenwaveWord> {
+  try {
+    const { satisfied, summary, unsatisfied } = await askGreenwave(at, question);
+    if (satisfied) return { says: 'yes', why: summary };
+    const comes = unsatisfied.length > 0 && unsatisfied.every(({ type }) => COMES_YET.includes(type));
+    const first = unsatisfied.slice(0, NAMED).map(({ text }) => text);
+    const more = unsatisfied.length > NAMED ? [`${unsatisfied.length - NAMED} more`] : [];
+    return { says: comes ? 'later' : 'no', why: [summary, [...first, ...more].join(', ')].join(': ') };
+  } catch (error) {
+    if (!(error instanceof GreenwaveError)) throw error;
+    return { says: error.kind === 'unavailable' ? 'later' : 'no', why: error.message };
+  }
+}
+
+/** So many requirements are named. */
+const NAMED = 3;
 
 /** Its own troubles, and those of whom it asks, pass (408, 429, 5xx); what else it refuses is for people. */
 function asGreenwaveError(cause: unknown): unknown {

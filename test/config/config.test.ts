@@ -662,6 +662,44 @@ describe('what was understood', () => {
   });
 });
 
+describe('[greenwave]', () => {
+  const GREENWAVE =
+    '[greenwave]\nurl = "https://greenwave.example.org"\nproduct_version = "GATE"\ndecision_context = "kernel_promotion"\n';
+  const waits = (table: string) =>
+    SMALL.replace('[[gate]]', `${table}[[gate]]`).concat('[gate.policy]\nwait_for = "greenwave"\n');
+
+  const messages = (text: string) => errorOf(text).mistakes.map(({ path, message }) => `${path}: ${message}`);
+
+  it('a gate may wait for its decision', () => {
+    const config = parse(waits(GREENWAVE));
+    expect(config.greenwave).toEqual({
+      ...{
+        url: 'https://greenwave.example.org',
+        productVersion: 'GATE',
+        decisionContext: 'kernel_promotion',
+      },
+      ...{ timeout: 60_000, header_files: {} },
+    });
+    expect(config.gates[0]?.policy.wait_for).toBe('greenwave');
+    expect(parse(SMALL).gates[0]?.policy.wait_for).toBeNull();
+    expect(describeConfig(config)).toContain(
+      'greenwave  https://greenwave.example.org, decision context kernel_promotion of GATE\n',
+    );
+    expect(describeConfig(config)).toContain('; waits for Greenwave before it promotes\n');
+  });
+
+  it('who waits for it says where it is, and nobody on the way answers in its place', () => {
+    expect(messages(waits(''))).toEqual([
+      'gate[0].policy.wait_for: needs a [greenwave] table that says where it is',
+    ]);
+    expect(messages(waits(GREENWAVE.replace('https:', 'http:')))).toEqual([
+      'greenwave.url: http:// to greenwave.example.org lets everybody on the way let kernels through: use https://, or set plaintext = true where that is meant',
+    ]);
+    const meant = `${GREENWAVE.replace('https:', 'http:')}plaintext = true\n`;
+    expect(parse(waits(meant)).greenwave?.url).toBe('http://greenwave.example.org');
+  });
+});
+
 describe('waivers', () => {
   const policy = (text: string) => SMALL.replace('[gate.kmods]', `[gate.policy]\n${text}\n[gate.kmods]`);
 

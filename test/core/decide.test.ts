@@ -110,6 +110,53 @@ describe('trying the kmods', () => {
   });
 });
 
+describe('a gate that waits for Greenwave', () => {
+  const WAITS: Gate = { ...GATE, policy: { ...GATE.policy, wait_for: 'greenwave' } };
+  const passed = judged('promote');
+  const says = (how: 'yes' | 'later' | 'no') => ({ greenwave: { says: how, why: '1 of 2 results' } });
+  const PROMOTES = 'move the kernel from gate to candidate';
+  test('promotes only what it lets through', () => {
+    expect(told(ask(seen(passed, says('yes')), WAITS))).toBe(PROMOTES);
+    expect(told(ask(seen(passed, says('later')), WAITS))).toBe(
+      'promote: waits for Greenwave: 1 of 2 results',
+    );
+    expect(told(ask(seen(passed, says('no')), WAITS))).toBe(
+      `held: Greenwave lets it not through: 1 of 2 results; a person must act: mend or waive there what it wants, or tag or untag ${KERNEL.nvr}`,
+    );
+    // Whoever was not asked has said nothing.
+    expect(told(ask(seen(passed), WAITS))).toBe('promote: waits for Greenwave: it is not asked yet');
+    expect(told(ask(seen(passed), GATE))).toBe(PROMOTES);
+  });
+  test('looks again at the next poll', () => {
+    expect(ask(seen(passed, says('later')), WAITS).wakeAt).toBe(1_000_000 + POLL);
+    expect(ask(seen(passed, says('no')), WAITS).wakeAt).toBe(1_000_000 + POLL);
+  });
+  test('blocks all by itself', () => {
+    expect(told(ask(seen(judged('block'), says('no')), WAITS))).toBe('move the kernel from gate to blocked');
+  });
+  test('waits no longer than for a person, and then the kernel stays where it is', () => {
+    const short: Gate = { ...WAITS, policy: { ...WAITS.policy, longest_hold: 1_000, after_hold: 'promote' } };
+    for (const how of ['later', 'no'] as const)
+      expect(told(ask(seen(passed, says(how)), short))).toBe(
+        `closed (superseded): Greenwave lets it not through: 1 of 2 results; ${KERNEL.nvr} stays where it is`,
+      );
+    expect(told(ask(seen(passed, says('yes')), short))).toBe(PROMOTES);
+  });
+  test('finishes what it has begun, whatever is said then', () => {
+    const both: Gate = { ...WAITS, on_pass: { tag: ['candidate', 'extra'], untag: ['gate'] } };
+    const facts = judged('promote', { intents: [{ ...done({ kind: 'tag', tag: 'candidate' }), fact: 2 }] });
+    const tags = { tags: ['gate', 'candidate'], moves: [came('candidate', 'kmod-gate', 10)] };
+    expect(told(ask(seen(facts, { ...tags, ...says('no') }), both))).toBe(
+      'move the kernel from gate to extra',
+    );
+  });
+  test('one that only looks on says so', () => {
+    expect(told(ask(seen(passed), { ...WAITS, mode: 'observe' }))).toBe(
+      'closed (observed): would move the kernel from gate to candidate once Greenwave lets it through',
+    );
+  });
+});
+
 describe('one kernel a build root', () => {
   test('wait: Koji waits for a repo with this kernel', () => {
     expect(ask(seen()).writes[0]).toMatchObject({ target: 'try', waitFor: [KERNEL.nvr] });

@@ -221,6 +221,7 @@ export function seen(facts: Timed<Partial<Run>> = {}, world: Partial<Observation
     slots: 20,
     retriesToday: 0,
     newer: null,
+    greenwave: null,
     ...world,
   };
 }

@@ -15,7 +15,7 @@ import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { connectHub } from '../../src/koji/client.ts';
 import type { Hub } from '../../src/koji/hub.ts';
 import type { TypesOf } from '../../src/reconciler/context.ts';
-import { createReconciler } from '../../src/reconciler/reconciler.ts';
+import { createReconciler, type ReconcilerOptions } from '../../src/reconciler/reconciler.ts';
 import { busMessage } from '../../src/sim/messages.ts';
 import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { type ServeOptions, serveWorld } from '../../src/sim/server.ts';
@@ -61,6 +61,8 @@ export interface StageOptions {
   readonly timeout?: number;
   /** Where gate processes have the types of kernels from. */
   readonly typesOf?: TypesOf;
+  /** Of gate processes: what Greenwave says, by the stage's clock. */
+  readonly askGreenwave?: (now: () => number) => ReconcilerOptions['askGreenwave'];
   /** Asked for each gate process: what it has in place of its hub and store. */
   readonly around?: (parts: Parts) => Parts;
 }
@@ -97,6 +99,7 @@ export async function setStage(options: StageOptions = {}) {
   const store = await openStore('sqlite::memory:', { mode: 'write' });
   const account = { authtype: 'password', user: 'kmod-gate', password: 'gate-password' } as const;
   const log = pino({ level: 'silent' });
+  const askGreenwave = options.askGreenwave?.(() => world.now());
 
   /** A gate process; a second one is what starts after the first was killed: same store, nothing else. */
   function start(gates: readonly Gate[] = [...(options.others ?? []), gate], typesOf = options.typesOf) {
@@ -112,6 +115,7 @@ export async function setStage(options: StageOptions = {}) {
       ...(options.lanes && { lanes: options.lanes }),
       ...(options.patience && { patience: options.patience }),
       ...(typesOf && { typesOf }),
+      ...(askGreenwave && { askGreenwave }),
     });
     return { hub, reconciler };
   }

@@ -1,4 +1,5 @@
 /** What one gate needs on the hub. */
+import type { GreenwaveSettings } from '../../config/greenwave.ts';
 import type { Gate } from '../../core/model.ts';
 import { selectKmods } from '../../core/select.ts';
 import { plural } from '../../core/wording.ts';
@@ -6,6 +7,7 @@ import * as koji from '../../koji/calls.ts';
 import type { Hub } from '../../koji/hub.ts';
 import { examineBaseline } from './baseline.ts';
 import { ASK, attempt, type Check, list, ok, wrong } from './check.ts';
+import { examineGreenwave } from './greenwave.ts';
 import type { KnownHub } from './hub.ts';
 import type { Past } from './past.ts';
 import { examineRebuild } from './rebuild.ts';
@@ -16,7 +18,12 @@ import { examinePackages, examineTags } from './tags.ts';
 import { examineTarget } from './target.ts';
 
 /** All checks of a gate, in the order in which one would mend them. */
-export async function examineGate(known: KnownHub, gate: Gate, past: Past): Promise<Check[]> {
+export async function examineGate(
+  known: KnownHub,
+  gate: Gate,
+  past: Past,
+  greenwave?: GreenwaveSettings,
+): Promise<Check[]> {
   const { hub } = known;
   const area = `gate ${gate.name}`;
   const [tagChecks, tags] = await examineTags(hub, gate, area);
@@ -31,6 +38,7 @@ export async function examineGate(known: KnownHub, gate: Gate, past: Past): Prom
     ...(await examineRebuild(known, gate, area)),
     ...(await examineRights(known, gate, area, tags, buildTag, past)),
     ...(buildTag ? await examineRepos(known, area, buildTag) : []),
+    ...(await examineGreenwave(hub, gate, greenwave)),
   ];
 }
 
