@@ -8,10 +8,11 @@ import { isAttempt } from '../../src/core/trial.ts';
 import type { XmlValue } from '../../src/koji/xmlrpc.ts';
 import type { Scenario } from '../../src/sim/scenario.ts';
 import type { World } from '../../src/sim/world.ts';
+import { LONG } from '../long.ts';
 import { ALL_MISHAPS, type HubProxy, type Struck, startProxy } from '../servers/proxy.ts';
 import { endOf, GATE, NEW, type Stage, setStage } from './stage.ts';
 
-const RUNS = 200;
+const RUNS = LONG ? 200 : 48;
 /** Runs side by side, which mostly wait. */
 const AT_ONCE = 32;
 const REPOS = ['wait', 'pin', 'sidetag'] as const;

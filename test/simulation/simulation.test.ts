@@ -1,9 +1,10 @@
 /** Worlds that are broken on purpose: a few of them at each `npm test`; `npm run sim` plays many. */
 import { describe, expect, test } from 'vitest';
+import { LONG } from '../long.ts';
 import { play } from './play.ts';
 import { watch } from './watch.ts';
 
-const SEEDS = Array.from({ length: 25 }, (_, i) => String(i + 1));
+const SEEDS = Array.from({ length: LONG ? 100 : 15 }, (_, i) => String(i + 1));
 
 test('the same seed is the same world, to the last line of its journal', async () => {
   const [first, second] = [await play('7'), await play('7')];
