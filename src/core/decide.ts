@@ -275,7 +275,30 @@ function standDown(pace: Pace, seen: Observation, closing: Omit<Closing, 'at'>):
   ).length;
   if (open > 0)
     return wait(`${closing.why}; waits for ${plural(open, 'request')} to end`, seen.now + pace.poll);
-  return tidyUp(pace, seen) ?? { state: closing.why, writes: [], closing };
+  return (
+    tidyUp(pace, seen) ??
+    removeOrphans(closing.why, pace, seen) ?? { state: closing.why, writes: [], closing }
+  );
+}
+
+/** Another instance with the same user has a build in its side tag within minutes; one that stays empty for so long is nobody's. */
+const ORPHANED = 3_600_000;
+
+/** Remove what requests for side tags without a reply have left; undefined when there is none. */
+function removeOrphans(
+  why: string,
+  { poll }: Pace,
+  { run, orphans, now }: Observation,
+): Decision | undefined {
+  const [orphan] = orphans.toSorted((a, b) => a.since - b.since);
+  if (!orphan) return undefined;
+  const { name: tag, since } = orphan;
+  const ripe = since + ORPHANED;
+  if (ripe > now)
+    return wait(`${why}; ${tag} may be left of a lost reply: removes it if it stays empty`, ripe);
+  const removals = run.intents.filter(({ write }) => write.kind === 'remove-side-tag' && write.tag === tag);
+  if (removals.some(({ ending }) => !ending)) return wait(`removes ${tag}`, now + poll);
+  return ask({ kind: 'remove-side-tag', tag }, removals, now);
 }
 
 /** Remove the run's side tags; undefined when there is none left. */

@@ -21,6 +21,13 @@ export interface GreenwaveWord {
   readonly why: string;
 }
 
+/** A side tag of nobody that is known. */
+export interface Orphan {
+  readonly name: string;
+  /** When it was made, by the hub's clock. */
+  readonly since: number;
+}
+
 /** What is true now: the run's facts, and what the hub says beside them. */
 export interface Observation extends TagsSeen {
   /** By the gate's clock. */
@@ -41,6 +48,8 @@ export interface Observation extends TagsSeen {
   readonly blockedBy: { readonly gate: string; readonly tag: string } | null;
   /** Names of all own side tags; only needed where the run uses one. */
   readonly sideTags: readonly string[];
+  /** Own side tags that may have come of a request without a reply: no run's, and never anything was in them. */
+  readonly orphans: readonly Orphan[];
   /** Scratch builds of the gate that may be submitted now: what `max_active` and newer kernels leave. */
   readonly slots: number;
   /** Scratch builds of the gate in the last 24 hours that were not the first try. */

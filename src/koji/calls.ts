@@ -238,6 +238,22 @@ export const queryTagHistory = (build: number): Call<TagListing[]> =>
 export const queryTagContents = (tag: string): Call<TagListing[]> =>
   call('queryHistory', history, [], { tables: ['tag_listing'], tag });
 
+const tagLife = z
+  .object({
+    tag_listing: z.array(z.unknown()).default([]),
+    tag_config: z.array(z.object({ create_ts: z.number() })).default([]),
+  })
+  .transform(({ tag_listing, tag_config }) => ({
+    /** In seconds; infinite where the hub does not tell. */
+    since: Math.min(...tag_config.map(({ create_ts }) => create_ts)),
+    /** Whether a build ever was in it. */
+    used: tag_listing.length > 0,
+  }));
+
+/** Since when there is a tag, and whether it was ever used (`queryHistory`). */
+export const queryTagLife = (tag: string): Call<z.infer<typeof tagLife>> =>
+  call('queryHistory', tagLife, [], { tables: ['tag_config', 'tag_listing'], tag });
+
 /** The builds of a package that were ever in a tag, each stay once (`queryHistory`). */
 export const queryPackageHistory = (tag: string, name: string): Call<TagListing[]> =>
   call('queryHistory', history, [], { tables: ['tag_listing'], tag, package: name });

@@ -1,7 +1,7 @@
 /** What is true now, as plain data: the hub's side of an Observation. */
 import { baselineIds } from '../core/baseline.ts';
 import { slotsFor } from '../core/builds.ts';
-import type { BuildTag, GreenwaveWord, Observation } from '../core/look.ts';
+import type { BuildTag, GreenwaveWord, Observation, Orphan } from '../core/look.ts';
 import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
 import { hasBegun, type TagMove } from '../core/tags.ts';
@@ -45,6 +45,7 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     blockedBy: sharesPass(gate, blockers),
     blockedIn: blockers.flatMap(({ on_fail }) => on_fail.tag),
     sideTags,
+    orphans: await orphansOf(context, run),
     slots: slotsFor(gate, run, ofGate, now(), retriesToday),
     retriesToday,
     newer: newerOf(run, ofGate),
@@ -203,6 +204,24 @@ async function willLeave({ hub, store }: Context, gate: Gate, build: number): Pr
   if (run) return !run.closing;
   const tags = await hub.read(koji.listTags(build));
   return tags.some(({ name }) => name === gate.watch);
+}
+
+/** Own side tags of the same base that a run did not know when it asked for one and got no reply. */
+async function orphansOf({ hub, store, user }: Context, { intents }: Run): Promise<Orphan[]> {
+  const lost = intents.flatMap(({ write, ending }) =>
+    write.kind === 'create-side-tag' && ending?.how === 'lost' ? [write] : [],
+  );
+  if (lost.length === 0) return [];
+  const taken = new Set(await store.sideTags());
+  const names = new Set<string>();
+  for (const { base, known } of lost)
+    for (const { name } of await hub.read(koji.listSideTags({ basetag: base, user: await user() })))
+      if (!taken.has(name) && !known.includes(name)) names.add(name);
+  const lives = await hub.readAll([...names].map((name) => koji.queryTagLife(name)));
+  return [...names].flatMap((name, i) => {
+    const { used, since } = unwrap(lives[i]);
+    return used || !Number.isFinite(since) ? [] : { name, since: since * 1000 };
+  });
 }
 
 const usesSideTag = (gate: Gate, run: Run): boolean =>

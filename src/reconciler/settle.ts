@@ -146,7 +146,7 @@ async function findOther(context: Context, run: Run, intent: Intent): Promise<vo
 
 /** The trace that a write left on the hub: it is done, or running under this receipt, or there is none. */
 async function lookFor(context: Context, run: Run, intent: Intent): Promise<'done' | Receipt | undefined> {
-  const { hub, now, user, store } = context;
+  const { hub, now, user } = context;
   const { write } = intent;
   switch (write.kind) {
     case 'tag':
@@ -161,15 +161,6 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
         ? 'done'
         : undefined;
     }
-    case 'create-side-tag': {
-      const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
-      const taken = await store.sideTags();
-      const fresh = tags.filter(({ name }) => !write.known.includes(name) && !taken.includes(name));
-      // Whoever has the reply tags a build into it within seconds: only one in which never anything was is nobody's.
-      const held = await hub.readAll(fresh.map(({ name }) => koji.queryTagContents(name)));
-      const found = fresh.find((_, i) => unwrap(held[i]).length === 0);
-      return found && { at: now(), sideTag: found.name };
-    }
     case 'remove-side-tag': {
       const tags = await hub.write(koji.listSideTags({ user: await user() }));
       return tags.some(({ name }) => name === write.tag) ? undefined : 'done';
@@ -178,6 +169,9 @@ async function lookFor(context: Context, run: Run, intent: Intent): Promise<'don
       const task = await hub.write(koji.getTaskInfo(write.task));
       return task && !hasEnded(task.state) ? undefined : 'done';
     }
+    case 'create-side-tag':
+      // Nothing tells whose a side tag is, so a new one is asked for; what is left is removed later.
+      return undefined;
     case 'request-repo':
     case 'rebuild':
     case 'scratch-build':

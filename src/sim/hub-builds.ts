@@ -13,7 +13,16 @@ import {
 } from './arguments.ts';
 import { deleteBuild, promoteBuild } from './builds.ts';
 import { rpmHeader } from './rpms.ts';
-import { buildInfo, buildRow, buildrootInfo, listingInfo, rpmInfo, rpmRow, taggedInfo } from './shapes.ts';
+import {
+  buildInfo,
+  buildRow,
+  buildrootInfo,
+  listingInfo,
+  rpmInfo,
+  rpmRow,
+  tagConfigInfo,
+  taggedInfo,
+} from './shapes.ts';
 import {
   BUILD,
   buildOf,
@@ -143,10 +152,14 @@ export const BUILD_METHODS: Methods = {
   },
   'queryHistory tables? build? tag? package? active? queryOpts?': ({ state }, args) => {
     const tables = list(arg(args, 'tables'));
-    if (tables.length !== 1 || tables[0] !== 'tag_listing') {
-      throw new Fault(FAULT.GENERIC, 'the simulation has the history of one table: tag_listing');
-    }
-    return { tag_listing: history(state, args) };
+    const told = Object.fromEntries(
+      tables.map((table) => [String(table), historyOf(state, String(table), args)]),
+    );
+    if (tables.length > 0) return told;
+    throw new Fault(
+      FAULT.GENERIC,
+      'the simulation does not tell the history of all tables at once: name some',
+    );
   },
   'listBuildroots hostID? tagID? state? rpmID? archiveID? taskID? buildrootID? queryOpts?': (
     { state },
@@ -179,6 +192,14 @@ function tagged(state: State, args: Args, query: TaggedQuery): XmlStruct[] {
     package: name === null ? null : String(name),
   };
   return taggedBuilds(state, tagOf(state, arg(args, 'tag')), full).map((each) => taggedInfo(state, each));
+}
+
+function historyOf(state: State, table: string, args: Args): XmlValue {
+  if (table === 'tag_listing') return history(state, args);
+  const [tag, ...others] = ['tag', 'build', 'package', 'active', 'queryOpts'].map((name) => arg(args, name));
+  if (table === 'tag_config' && tag !== null && others.every((one) => one === null))
+    return [tagConfigInfo(state, tagOf(state, tag ?? null))];
+  throw new Fault(FAULT.GENERIC, `the simulation has no such history of ${table}`);
 }
 
 /** Rows of tag_listing as queryHistory has them; `active` is true or null, never false. */

@@ -188,6 +188,18 @@ export function taggedInfo(state: State, { build, listing }: Tagged): XmlStruct 
   };
 }
 
+/** The entry of tag_config as `queryHistory` has it, of a tag that is as it was made; who made it is not known here. */
+export const tagConfigInfo = (state: State, { id, name, arches, create_event }: Tag): XmlStruct => ({
+  active: true,
+  arches: arches.join(' '),
+  create_event,
+  create_ts: timeSeconds(eventTime(state, create_event)),
+  revoke_event: null,
+  revoke_ts: null,
+  'tag.name': name,
+  tag_id: id,
+});
+
 /** An entry of tag_listing as `queryHistory` has it; `active` is true or null. */
 export function listingInfo(state: State, entry: Listing): XmlStruct {
   const build = row(state.builds, entry.build_id, 'build');

@@ -93,7 +93,6 @@ export function writeFacts({ db, record }: Base) {
       };
       await record([{ at: receipt.at, kind: 'answered', ...of(run), text }], async (tx) => {
         await tx.insertInto('receipt').values(row).execute();
-        if (receipt.sideTag !== undefined) await assertUntaken(tx, receipt.sideTag);
       });
     },
     async end(run, intent, ending) {
@@ -145,17 +144,6 @@ export function writeFacts({ db, record }: Base) {
       return rows.flatMap(({ receipt }) => (JSON.parse(receipt) as Receipt).sideTag ?? []);
     },
   } satisfies Partial<Store>;
-}
-
-/** A side tag whose reply was lost may be found by two runs at once. */
-async function assertUntaken(tx: Tx, sideTag: string): Promise<void> {
-  const owners = await tx
-    .selectFrom('receipt')
-    .innerJoin('intent', 'intent.id', 'receipt.intent_id')
-    .select('run_id')
-    .where(sql<boolean>`kind = 'create-side-tag' AND json_extract(receipt, '$.sideTag') = ${sideTag}`)
-    .execute();
-  if (owners.length > 1) throw new OvertakenError(`side tag ${sideTag} is another run's`);
 }
 
 /** Whether what other runs do counts for it: builds share the gate's slots and retries, tags hold one newest kernel. */

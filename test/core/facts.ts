@@ -218,6 +218,7 @@ export function seen(facts: Timed<Partial<Run>> = {}, world: Partial<Observation
     blockedIn: [],
     blockedBy: null,
     sideTags: [],
+    orphans: [],
     slots: 20,
     retriesToday: 0,
     newer: null,

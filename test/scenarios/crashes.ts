@@ -116,7 +116,8 @@ async function play(repo: Repo, crash?: Crash) {
   // With one of them the hub has no repo with the baseline any more, and makes one of the past.
   if (repo === 'wait') for (const made of stage.world.state.repos) made.state = DELETED;
   stage.world.completeKernel(NEW, { tag: GATE.watch });
-  const late = stage.world.now() + 60 * 60_000;
+  // What a lost reply has left stays for an hour.
+  const late = stage.world.now() + 120 * 60_000;
   while (facts.at(-1) !== 'closeRun' && stage.world.now() < late) await step();
   await step();
   const inSession = stage.server.requests.map(({ headers }) => headers['koji-session-id'] !== undefined);
