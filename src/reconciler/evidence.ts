@@ -35,19 +35,19 @@ export const hasEnded = (state: number): boolean => state in STATES;
 /**
  * Read the evidence of an ended `build` task: its result, one `buildArch` an architecture, the kernel-devel packages of
  * their build roots, and the first errors of build.log or root.log.
- * @param last what cannot be read is not waited for any more, and the evidence says so
+ * @param bears whether something that cannot be read is not waited for any more, and the evidence says so; by default nothing is
  * @throws HubError where the hub cannot be asked now
  */
 export async function readEvidence(
   hub: Hub,
   kernel: KernelBuild,
   task: { readonly id: number; readonly state: number },
-  last = false,
+  bears: (error: HubError) => boolean = () => false,
 ): Promise<BuildEvidence> {
   const state = STATES[task.state] ?? 'failed';
   const orElse = <T>(otherwise: (why: string) => T) => {
     return (error: unknown): T => {
-      if (!last || !(error instanceof HubError)) throw error;
+      if (!(error instanceof HubError && bears(error))) throw error;
       return otherwise(error.message);
     };
   };

@@ -20,9 +20,12 @@ import { tieErrors } from './symbols.ts';
 
 /** So often something is read that cannot be read, over some eight minutes; then what is known counts. */
 const TRIES_MOST = 8;
+/** And what is not refused, but only not answered: a hub in trouble may be well again within the hour. */
+const UNANSWERED_MOST = 18;
 
 /** Whether what cannot be read now is to count as unreadable. `tries`: how often it has failed before. */
-export const isLastTry = (tries: number): boolean => tries >= TRIES_MOST;
+export const isLastTry = (tries: number, error?: HubError): boolean =>
+  tries >= (error && error.kind !== 'refused' ? UNANSWERED_MOST : TRIES_MOST);
 
 /**
  * Look at a task that a run has asked for, and where it has ended, record what it has come to.
@@ -40,7 +43,9 @@ export async function followTask(context: Context, id: number, tries: number): P
     const task = await hub.read(koji.getTaskInfo(id));
     const gone = { at: now(), how: 'failed', why: `the hub does not know task ${id} any more` } as const;
     if (task && !hasEnded(task.state)) return;
-    const ending = task ? await endingOf(context, gate, run, intent, task, isLastTry(tries)) : gone;
+    const ending = task
+      ? await endingOf(context, gate, run, intent, task, (error) => isLastTry(tries, error))
+      : gone;
     // Somebody else may have been faster: no fact is recorded twice.
     if (ending && !(await isOver(context, run, intent))) {
       await store.end(run, intent, ending);
@@ -61,15 +66,15 @@ async function endingOf(
   run: Run,
   intent: Intent,
   task: koji.TaskInfo,
-  last: boolean,
+  bears: (error: HubError) => boolean,
 ): Promise<Ending | undefined> {
   const { hub, now } = context;
   const { write } = intent;
   if (write.kind === 'rebuild') return readRebuild(hub, task, now());
   if (write.kind === 'tag') return readTagging(hub, taggedBuild(run, intent), write, task, now());
   if (write.kind !== 'scratch-build') return undefined;
-  const build = await readEvidence(hub, run.kernel, task, last);
-  const tied = write.against ? build : await tie(context, gate, run, build, write.kmod, last);
+  const build = await readEvidence(hub, run.kernel, task, bears);
+  const tied = write.against ? build : await tie(context, gate, run, build, write.kmod, bears);
   const at = now();
   if (tied.state === 'closed') return { at, how: 'done', build: tied };
   return { at, how: 'failed', why: tied.fault?.text ?? tied.state, build: tied };
@@ -82,12 +87,12 @@ async function tie(
   run: Run,
   build: BuildEvidence,
   kmod: string,
-  last: boolean,
+  bears: (error: HubError) => boolean,
 ): Promise<BuildEvidence> {
   try {
     return await tieErrors(context, gate, run, build, kmod);
   } catch (error) {
-    if (last && error instanceof HubError) return build;
+    if (error instanceof HubError && bears(error)) return build;
     throw error;
   }
 }

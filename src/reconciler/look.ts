@@ -288,7 +288,7 @@ export async function findRepo(
   const wanted = run.kmods.flatMap((kmod) => measuredBy(kmod, run)).find(({ id }) => id === baseline);
   if (!wanted) return;
   const found = await findBaselineRepo(context, gate, run.kernel.name, wanted).catch((error: unknown) => {
-    if (!isLastTry(tries) || !(error instanceof HubError)) throw error;
+    if (!(error instanceof HubError && isLastTry(tries, error))) throw error;
     return { repo: null, why: `a repo with ${wanted.nvr} cannot be looked for: ${error.message}` };
   });
   await store.findBaseline(run, wanted, found, now());

@@ -35,16 +35,18 @@ const reading =
 const DENIED = new HubError('refused', 'downloadTaskOutput', 'fault 1: [Errno 13] Permission denied', {
   code: 1,
 });
+const SILENT = new HubError('unavailable', 'downloadTaskOutput', 'hub: no reply within 60000 ms');
 const ALL_FAIL = withRules(rule({ kmod: '*', result: 'fails', log: ['a.c:1:1: error: x'] }));
 
 describe('a log that cannot be read', () => {
-  /** All kmods fail together, and the log of the first that is asked for can never be read. */
-  async function unread(): Promise<Stage> {
+  /** All kmods fail together, and the log of the first that is asked for cannot be read, so often. */
+  async function unread(error = DENIED, times = Number.POSITIVE_INFINITY): Promise<Stage> {
     let first: unknown;
+    let count = 0;
     const around = reading(({ method, params }) => {
       if (method !== 'downloadTaskOutput') return undefined;
       first ??= params[0];
-      return params[0] === first ? DENIED : undefined;
+      return params[0] === first && count++ < times ? error : undefined;
     });
     const of = await set({ scenario: ALL_FAIL, around });
     of.hear();
@@ -77,14 +79,25 @@ describe('a log that cannot be read', () => {
     await other.order('cancel');
     expect((await other.closed(NEW, 20)).closing).toMatchObject({ how: 'cancelled' });
   });
+  const unreadIn = async (of: Stage) => {
+    const run = await of.run(NEW);
+    const builds = run?.intents.flatMap(({ ending }) => (ending && 'build' in ending ? ending.build : []));
+    return builds?.flatMap((build) => build?.arches.flatMap(({ unread: why }) => why ?? []));
+  };
   test('counts after some tries as one that nobody can read, and the hold says so', async () => {
     const of = await unread();
     await of.until('it is recorded', async () => (await endings(of)) === 3, 20);
-    const run = await of.run(NEW);
-    const builds = run?.intents.flatMap(({ ending }) => (ending && 'build' in ending ? ending.build : []));
-    expect(builds?.flatMap((build) => build?.arches.flatMap(({ unread: why }) => why ?? []))).toEqual([
-      expect.stringMatching(/Permission denied/),
-    ]);
+    expect(await unreadIn(of)).toEqual([expect.stringMatching(/Permission denied/)]);
+  });
+  test('is read all the same by a gate whose hub did not answer for half an hour', async () => {
+    const of = await unread(SILENT, 12);
+    await of.until('it is recorded', async () => (await endings(of)) === 3, 60);
+    expect(await unreadIn(of)).toEqual([]);
+  });
+  test('and counts as unreadable after an hour or so without an answer', async () => {
+    const of = await unread(SILENT);
+    await of.until('it is recorded', async () => (await endings(of)) === 3, 120);
+    expect(await unreadIn(of)).toEqual([expect.stringMatching(/no reply/)]);
   });
 });
 

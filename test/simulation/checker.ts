@@ -5,6 +5,7 @@
 import type { Entry, Gate, Intent, Run, Waiver, Write } from '../../src/core/model.ts';
 import { compareEvr } from '../../src/core/names.ts';
 import { type Build, eventTime, type Listing, type State, type Tag, type Task } from '../../src/sim/state.ts';
+import type { Claimed } from './claims.ts';
 import { READABLE, type Unreadable } from './draw.ts';
 import { checkEvidence, checkSymbols } from './evidence.ts';
 import { type Hub, isTouched, movedByHand, wasEverIn } from './hands.ts';
@@ -42,7 +43,21 @@ export interface Setting {
   readonly unreadable?: Unreadable;
   /** Id of the store. */
   readonly installation: () => string;
+  /** Other instances with the same user; by default there are none. */
+  readonly others?: Others;
 }
+
+/** What other instances of the program have done on the same hub, as the same user. */
+export interface Others {
+  /** Whether a task, a tag or a request for a repo came of what one of them asked for. */
+  made(what: Claimed, id: number): boolean;
+  /** Names of the tags that are theirs to change. */
+  tags(): ReadonlySet<string>;
+  /** Ids of what side tags of theirs this one has removed. */
+  removed(): readonly number[];
+}
+
+const ALONE: Others = { made: () => false, tags: () => new Set(), removed: () => [] };
 
 export interface Checker {
   /** What is newly broken. Costs as much as there is new. */
@@ -56,7 +71,13 @@ type TagWrite = Intent<Extract<Write, { kind: 'tag' | 'untag' }>>;
 
 const HOUR = 3_600_000;
 
-export function createChecker({ gates, gateUser, installation, unreadable = READABLE }: Setting): Checker {
+export function createChecker({
+  gates,
+  gateUser,
+  installation,
+  unreadable = READABLE,
+  others = ALONE,
+}: Setting): Checker {
   const runs = new Map<string, Run>();
   /** Runs as they were before they were last given. */
   const earlier = new Map<string, Run>();
@@ -64,7 +85,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
   const ended = new Set<string>();
   const verdicts = new Map<string, Said[]>();
   const said = new Map<string, string>();
-  const seen = { journal: 0, listings: 0, tasks: 0, tags: 0, requests: 0 };
+  const seen = { journal: 0, listings: 0, tasks: 0, tags: 0, requests: 0, removed: 0 };
   const open = new Set<Listing>();
   const builds: OwnBuild[] = [];
   const attempts = new Map<string, Task>();
@@ -86,9 +107,16 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
   const gateOf = (run: Run) => gates().find(({ name }) => name === run.gate);
   const enforcing = () => gates().filter(({ mode }) => mode === 'enforce');
   const choiceOf = ({ id, chosen }: Run) => `${id} ${chosen.fact}`;
-  const trials = createTrials(packages, () => me, unreadable.logs);
+  const isOwn = (task: Task) => task.owner === me && !others.made('task', task.id);
+  const trials = createTrials(packages, isOwn, unreadable.logs);
   const nameOf = (state: State, tag: number) => state.tags.find(({ id }) => id === tag)?.name ?? `tag ${tag}`;
-  const isOwnSideTag = ({ extra }: Tag) => extra['sidetag'] === true && extra['sidetag_user_id'] === me;
+  const isOwnSideTag = ({ id, extra }: Tag) =>
+    extra['sidetag'] === true && extra['sidetag_user_id'] === me && !others.made('tag', id);
+  /** Whether it is for another instance to say what stands in a tag, or what was built was built for it. */
+  const isOthers = (state: State, { tag_id, build_id }: Listing) =>
+    others.made('tag', tag_id) ||
+    others.made('task', state.builds[build_id - 1]?.task_id ?? 0) ||
+    others.tags().has(nameOf(state, tag_id));
   const timeOf = (state: State, event: number) => clock(eventTime(state, event));
   const created = (task: Task) => clock(task.created);
   const hubOf = (state: State): Hub => ({ state, me, clock });
@@ -115,19 +143,24 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
     seen.tags = view.state.tags.length;
     for (const task of view.state.tasks.slice(seen.tasks)) checkTask(view, task, say);
     seen.tasks = view.state.tasks.length;
-    for (const { owner, tag_id } of view.state.requests.slice(seen.requests))
-      if (owner === me && !buildsIn(view.state, tag_id))
+    for (const { id, owner, tag_id } of view.state.requests.slice(seen.requests))
+      if (owner === me && !others.made('request', id) && !buildsIn(view.state, tag_id))
         say(4, `a repo of ${nameOf(view.state, tag_id)} is requested`);
     seen.requests = view.state.requests.length;
     for (const listing of view.state.listings.slice(seen.listings)) {
       open.add(listing);
-      if (listing.creator_id === me) checkTagged(view, listing, say);
+      if (listing.creator_id === me && !isOthers(view.state, listing)) checkTagged(view, listing, say);
     }
     seen.listings = view.state.listings.length;
     for (const listing of open) {
       if (listing.revoke_event === null) continue;
       open.delete(listing);
-      if (listing.revoker_id === me) checkUntagged(view, listing, say);
+      if (listing.revoker_id === me && !isOthers(view.state, listing)) checkUntagged(view, listing, say);
+    }
+    for (const id of others.removed().slice(seen.removed)) {
+      seen.removed += 1;
+      if (view.state.listings.some(({ tag_id }) => tag_id === id))
+        say(4, `${nameOf(view.state, id)} is removed, in which another instance has tried a kernel`);
     }
     for (const run of fresh.closed) checkClosing(view, run, say);
     for (const judge of judgements.splice(0)) judge();
@@ -260,7 +293,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
   // ---- 3 and 4: tasks ---------------------------------------------------------------------------------
 
   function checkTask(view: View, task: Task, say: Say): void {
-    if (task.owner !== me || task.parent !== null) return;
+    if (!isOwn(task) || task.parent !== null) return;
     if (task.method === 'build') checkBuild(view, task, say);
     else if (task.method === 'tagBuild') checkTagTask(view, task, say);
     else say(4, `task ${task.id} is a ${task.method}`);
@@ -524,7 +557,7 @@ export function createChecker({ gates, gateUser, installation, unreadable = READ
       if (!used) say(9, `${tag.name} is left`);
     }
     for (const task of view.state.live) {
-      if (task.owner !== me || task.parent !== null) continue;
+      if (!isOwn(task) || task.parent !== null) continue;
       const used = live.some((run) => run.intents.some(({ receipt }) => receipt?.task === task.id));
       if (!used) say(9, `task ${task.id} (${task.method}) is left`);
     }

@@ -2,6 +2,7 @@
 import type { Building, Gate, Policy, Stablelist, Strategy } from '../../src/core/model.ts';
 import { DEFAULT_POLICY } from '../../src/core/policy.ts';
 import { type Kernel, type Kmod, type Scenario, splitNvr } from '../../src/sim/scenario.ts';
+import type { Another } from './another.ts';
 import { drawHappenings, drawWeather } from './happenings.ts';
 import type { Random } from './random.ts';
 import { drawReconfigurations } from './reconfigure.ts';
@@ -83,6 +84,8 @@ export interface Drawn {
   readonly unreadable: Unreadable;
   /** When faults stop, in ms after the start. */
   readonly stormEnds: number;
+  /** One more instance before the same hub, of which the first knows nothing; null: there is none. */
+  readonly another: Another | null;
 }
 
 export const GATE_USER = 'kmod-gate';
@@ -127,6 +130,7 @@ export function draw(random: Random): Drawn {
     ].toSorted((a, b) => a.at - b.at),
     weather,
     stormEnds,
+    another: null,
   };
 }
 
@@ -268,7 +272,7 @@ function beside(random: Random): Partial<Gate> {
   };
 }
 
-function drawGate(random: Random, name: string, arches: readonly string[]): Gate {
+export function drawGate(random: Random, name: string, arches: readonly string[]): Gate {
   const strategy = random.pick(STRATEGIES);
   const build: Building = {
     target: 'try',

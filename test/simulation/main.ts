@@ -39,6 +39,7 @@ const STATES = [
   ...['done', 'observed', 'superseded', 'taken-over', 'cancelled'].map((how) => `closed: ${how}`),
   'opened again',
   'reconfigured',
+  'another instance',
   'release',
   ...['tag', 'untag', 'cancel', 'waive', 'unwaive', 'side-tag'].map((kind) => `person: ${kind}`),
   ...['retry', 'hold', 'release', 'cancel'].map((kind) => `person: order ${kind}`),

@@ -50,6 +50,8 @@ export interface Network {
   /** Do something so many ms from now. */
   later(ms: number, work: () => void): void;
   readonly unreadable: Unreadable;
+  /** Lets the hub answer a request of this instance. */
+  claim<T>(answer: () => T): T;
   /** Told of each file that could not be read. */
   onLost(what: 'log' | 'rpm'): void;
   /** A whole number from `low` to `high`. */
@@ -59,7 +61,7 @@ export interface Network {
 /** A transport for `connectHub`. */
 export const transportOver = (network: Network) =>
   transportTo(network.world, ({ timeout, call, answer: answerAll }) => {
-    const answer = (call: Call) => answerWithout(call, network, answerAll);
+    const answer = (call: Call) => network.claim(() => answerWithout(call, network, answerAll));
     const carryOut = () => answer(call());
     const lost = (what: string, sent = true) => new TransportError(`hub: ${what}`, { sent });
     switch (network.mishap()) {

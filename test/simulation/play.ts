@@ -2,15 +2,14 @@
  * Play a seed: the real reconciler, core, store, hub client and codec before a Koji in memory, on a simulated clock and
  * bus, while things go wrong; then faults stop, and everything must come to its end.
  */
-import type { Entry, Gate, Run } from '../../src/core/model.ts';
-import { busMessage } from '../../src/sim/messages.ts';
+import type { Entry, Gate } from '../../src/core/model.ts';
 import { nextMoment } from '../../src/sim/tasks.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
-import { clockNotes, gateClock, knownOf, timeBeside } from '../../src/store/clock.ts';
-import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
-import { createBus, garbage } from './bus.ts';
-import { createMachineClock } from './clock.ts';
+import { createAgenda } from './agenda.ts';
+import { withAnother } from './another.ts';
+import type { Others } from './checker.ts';
+import { createClaims } from './claims.ts';
 import {
   type Drawn,
   draw,
@@ -21,22 +20,17 @@ import {
   TROUBLES,
   type Unreadable,
 } from './draw.ts';
-import type { Network } from './network.ts';
+import { createInstance, type Instance, type InstanceOptions, type Stage } from './instance.ts';
 import { actAsPerson, moveOn, release, shipAll, waiveFor } from './persons.ts';
-import { CALLS_MOST, createProcess, type Parts, type Process } from './process.ts';
+import type { Parts } from './process.ts';
 import { randomOf } from './random.ts';
 import { withTheme } from './themes.ts';
 import { plainNvr } from './truth.ts';
-import { createWeather } from './weather.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-/** Shortest time in which a process is started again. */
-const START = 1_000;
 /** Once faults have stopped, everything must be over within this. */
 const PATIENCE = 12 * DAY;
-/** A process that comes back to the same key so often at one time goes round in circles. */
-const STEPS_MOST = 20_000;
 
 /** What a seed came to. */
 export interface Played {
@@ -76,6 +70,8 @@ export interface Watched {
   readonly entries: readonly Entry[];
   /** What the gate's clock shows at a time of the hub's; as long as nobody sets it, the same. */
   readonly clock?: (at: number) => number;
+  /** Other instances with the same user; absent: there are none. */
+  readonly others?: Others;
 }
 
 export interface PlayOptions {
@@ -93,10 +89,12 @@ const NOTHING: Without = { happenings: new Set(), faults: new Set() };
 export async function play(seed: string, options: PlayOptions = {}): Promise<Played> {
   const { watch, plant, without = NOTHING } = options;
   const random = randomOf(seed);
-  const drawn = withTheme(draw(random.fork('draw')), random.fork('theme'));
+  const drawn = withAnother(
+    withTheme(draw(random.fork('draw')), random.fork('theme')),
+    random.fork('another'),
+  );
   const world = createWorld(drawn.scenario);
   const start = world.now();
-  const machine = createMachineClock(world.now);
   const journal: string[] = [];
   const note = (text: string) => void journal.push(`${stamp(world.now() - start)} ${text}`);
   const struck = new Map<string, number>();
@@ -107,118 +105,92 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
     count(struck, what);
     note(what);
   };
-  const entries: Entry[] = [];
-  const store = await openStore('sqlite::memory:', {
-    mode: 'write',
-    onEntry: (entry) => {
-      entries.push(entry);
-      note(`${entry.gate ?? '-'} ${entry.nvr}: ${entry.text}`);
-      for (const state of statesOf(entry)) count(reached, state);
-    },
-  });
-  let { gates } = drawn;
-  const { unreadable } = drawn;
-  const watcher = watch?.({ gates: () => gates, unreadable, store, entries, clock: machine.gateTime });
-  const violations: string[] = [];
-  const check = async () => void violations.push(...((await watcher?.check(world)) ?? []));
   const agenda = createAgenda();
-  const elapsed = () => world.now() - start;
-  const weather = createWeather(drawn, random.fork('weather'), { elapsed, strike, spared: without.faults });
-  let diskFull = false;
-  let process: Process | undefined;
-  let steps = 0;
-  let due = world.now();
-  const soon = () => {
-    due = world.now();
-  };
-
-  const network: Network = {
-    world,
-    mishap: weather.request,
-    struck: weather.struck,
-    pass: (ms) => world.tick(ms),
-    later: (ms, work) => agenda.add(world.now() + ms, work),
-    int: weather.int,
-    unreadable,
-    onLost: (what) => count(struck, `unreadable ${what}`),
-  };
-
-  const chance = random.fork('bus');
-  const bus = createBus((message, arrive) => {
-    const { copies, garbage: late } = weather.message();
-    for (const delay of copies) agenda.add(world.now() + delay, () => arrive(message));
-    if (late !== undefined) agenda.add(world.now() + late, () => arrive(garbage(chance, message)));
-  });
-  world.onMessage((event) => {
-    const message = busMessage(event, { family: chance.chance(0.5) ? 'fedora' : 'proton' });
-    if (message) bus.publish(message);
-  });
-
-  /** Of the process that runs. */
-  let noteClock = async () => 0;
-  async function startProcess(): Promise<void> {
-    note('a process starts');
-    const clock = gateClock({ wall: machine.wall, passed: world.now }, await knownOf(store));
-    noteClock = clockNotes(clock, store);
-    await noteClock();
-    const begun = createProcess(
-      { gates, pace: drawn.pace },
-      {
-        world,
-        store,
-        network,
-        weather,
-        clock: { ...clock, now: machine.noted(clock.now) },
-        diskFull: () => diskFull,
-        plant,
+  const claims = createClaims(world);
+  const violations: string[] = [];
+  /** One that begins with others; its lines in the journal begin with its name, and the first one has none. */
+  async function join(
+    name: string,
+    given: Pick<InstanceOptions, 'gates' | 'pace' | 'weather' | 'random' | 'spared'>,
+  ) {
+    const says = (text: string) => note(`${name}${text}`);
+    const stage: Stage = {
+      world,
+      agenda,
+      note: says,
+      strike: (what) => {
+        count(struck, what);
+        says(what);
       },
-    );
-    process = begun;
-    soon();
-    bus.listen((hint) => {
-      begun.reconciler.hint(hint);
-      soon();
+      onEntry: (entry) => {
+        says(`${entry.gate ?? '-'} ${entry.nvr}: ${entry.text}`);
+        for (const state of statesOf(entry)) count(reached, state);
+      },
+      onLost: (what) => count(struck, `unreadable ${what}`),
+    };
+    const { unreadable, stormEnds } = drawn;
+    const instance = await createInstance(stage, {
+      ...{ ...given, unreadable, stormEnds, plant },
+      claim: (answer) => claims.during(name, answer),
     });
+    const { store, entries, gates, gateTime: clock } = instance;
+    const isOthers = (owner: string | undefined) => owner !== undefined && owner !== name;
+    const others: Others = {
+      made: (what, id) => {
+        const owner = claims.ownerOf(what, id);
+        // A build that waits for a repo has one requested by itself: whose it was is not known any more.
+        const unknown = what === 'request' && owner === undefined && instances.length > 1;
+        return unknown || isOthers(owner);
+      },
+      tags: () =>
+        new Set(
+          instances.flatMap((one) => (one.instance === instance ? [] : one.instance.gates().flatMap(tagsOf))),
+        ),
+      removed: () => claims.removedBy(name).filter((id) => isOthers(claims.ownerOf('tag', id))),
+    };
+    const watcher = watch?.({ gates, unreadable, store, entries, clock, others });
+    const told = (found: readonly string[]) =>
+      void violations.push(...found.map((text) => text + (name && ` (of ${name.trim()})`)));
+    return {
+      instance,
+      check: async () => told((await watcher?.check(world)) ?? []),
+      final: async () => told((await watcher?.final(world)) ?? []),
+    };
   }
-
-  const restarts = random.fork('restarts');
-  function end(): void {
-    process?.kill();
-    process = undefined;
-    bus.listen(undefined);
+  const instances: Awaited<ReturnType<typeof join>>[] = [];
+  const first = await join('', { ...drawn, random, spared: without.faults });
+  instances.push(first);
+  if (drawn.another) {
+    count(reached, 'another instance');
+    const alone = { random: random.fork('another instance'), spared: new Set<number>() };
+    instances.push(await join('another: ', { ...drawn.another, ...alone }));
   }
-
-  function die(): void {
-    if (!process) return;
-    note('the process is killed');
-    end();
-    machine.set(weather.jump());
-    agenda.addAsync(world.now() + Math.max(START, restarts.int(0, 30) * MINUTE), startProcess);
-  }
+  const all = instances.map(({ instance }) => instance);
+  const stores = all.map(({ store }) => store);
+  const { store } = first.instance;
+  const soon = () => {
+    for (const instance of all) instance.wake();
+  };
+  const hearPeople = () => {
+    for (const instance of all) instance.hearPeople();
+  };
 
   /** What was done until then is judged by the gates of then. */
-  async function reconfigure({ text, gates: next }: Extract<Happening['what'], { kind: 'reconfigure' }>) {
-    await check();
+  async function reconfigure({ text, gates }: Extract<Happening['what'], { kind: 'reconfigure' }>) {
+    await first.check();
     note(`the configuration is changed: ${text}`);
     count(reached, 'reconfigured');
-    gates = next;
-    // One that was killed reads it when it starts.
-    if (!process) return;
-    const { hub } = process;
-    end();
-    await hub.close();
-    agenda.addAsync(world.now() + START, startProcess);
+    await first.instance.reconfigure(gates);
   }
 
   const persons = random.fork('persons');
   async function act(): Promise<void> {
-    const at = await timeBeside(store, machine.wall());
+    const at = await first.instance.timeBeside();
     const done = await actAsPerson(persons, { world, store, at });
     if (!done) return;
     note(`a person ${done.text}`);
     count(reached, `person: ${done.kind}`);
-    process?.reconciler.hearPeople();
-    soon();
+    hearPeople();
   }
 
   const signer = drawn.signer;
@@ -234,21 +206,20 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       });
     });
 
+  const buses = (does: (bus: Instance['bus']) => void) => () => {
+    for (const { bus } of all) does(bus);
+  };
   const change: Record<Exclude<Happening['what']['kind'], Deed | 'set-clock'>, () => void> = {
     ...changesOf(world, drawn),
-    kill: die,
-    'cut-bus': () => bus.connect(false),
-    'join-bus': () => bus.connect(true),
-    'delete-queue': () => bus.declare(false),
-    'declare-queue': () => bus.declare(true),
-    'block-broker': () => bus.open(false),
-    'free-broker': () => bus.open(true),
-    'fill-disk': () => {
-      diskFull = true;
-    },
-    'free-disk': () => {
-      diskFull = false;
-    },
+    kill: first.instance.kill,
+    'cut-bus': buses((bus) => bus.connect(false)),
+    'join-bus': buses((bus) => bus.connect(true)),
+    'delete-queue': buses((bus) => bus.declare(false)),
+    'declare-queue': buses((bus) => bus.declare(true)),
+    'block-broker': buses((bus) => bus.open(false)),
+    'free-broker': buses((bus) => bus.open(true)),
+    'fill-disk': () => first.instance.fillDisk(true),
+    'free-disk': () => first.instance.fillDisk(false),
   };
   /** What a kernel is called now: a draft has another name once it is promoted. */
   const nameOf = (nvr: string): string => (world.build(nvr) ? nvr : plainNvr(nvr));
@@ -280,19 +251,16 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
       case 'reconfigure':
         return reconfigure(what);
       case 'waive': {
-        const at = await timeBeside(store, machine.wall());
+        const at = await first.instance.timeBeside();
         const nvr = nameOf(what.nvr);
         await waiveFor(store, { ...what, nvr, at });
         note(`a person waives ${what.kmod} for ${nvr}, for ${stamp(what.until)}`);
-        process?.reconciler.hearPeople();
-        return soon();
+        return hearPeople();
       }
     }
     strike(what.kind);
-    if (what.kind !== 'set-clock') return change[what.kind]();
-    machine.set(what.by);
-    if (process) await noteClock();
-    soon();
+    if (what.kind === 'set-clock') return first.instance.setClock(what.by);
+    change[what.kind]();
   }
 
   for (const [i, happening] of drawn.happenings.entries())
@@ -300,38 +268,36 @@ export async function play(seed: string, options: PlayOptions = {}): Promise<Pla
   agenda.addAsync(start + drawn.stormEnds, async () => {
     note('faults stop');
     for (const relief of Object.values(TROUBLES)) change[relief]();
-    await release(store, await timeBeside(store, machine.wall()));
+    for (const instance of all) await release(instance.store, await instance.timeBeside());
   });
-  await startProcess();
+  for (const instance of all) await instance.start();
   const last = start + drawn.stormEnds + PATIENCE;
+  // Long enough for a sweep that finds what lost messages would have told.
+  const calm = start + drawn.stormEnds + 2 * drawn.pace.every;
   while (world.now() <= last && violations.length === 0) {
     await agenda.work(world.now());
-    if (process && due <= world.now()) {
-      steps += 1;
-      const outcome = await process.step();
-      if (outcome === 'circles') violations.push(`9: one step makes more than ${CALLS_MOST} calls`);
-      else if (outcome === 'killed') die();
-      else due = world.now() + Math.max(1, outcome - machine.gateTime(world.now()));
-      await check();
-      if (steps > STEPS_MOST) violations.push(`9: ${steps} steps, and no end`);
+    for (const { instance, check } of instances) {
+      const { worked, wrong } = await instance.work();
+      violations.push(...wrong);
+      if (worked) await check();
     }
-    // Long enough for a sweep that finds what lost messages would have told.
-    const calm = world.now() > start + drawn.stormEnds + 2 * drawn.pace.every;
-    if (calm && agenda.next() === undefined && (await isOver(store, world))) break;
-    const moments = [agenda.next(), process && due, nextMoment(world.state) ?? undefined];
+    if (world.now() > calm && agenda.next() === undefined && (await isOver(stores, world))) break;
+    const moments = [agenda.next(), ...all.map(({ due }) => due()), nextMoment(world.state) ?? undefined];
     const next = Math.min(...moments.filter((at) => at !== undefined));
     if (!Number.isFinite(next)) break;
     world.tick(Math.max(0, Math.min(next, last + 1) - world.now()));
   }
-  if (violations.length === 0) {
-    violations.push(...(await lively(store, world)));
-    violations.push(...((await watcher?.final(world)) ?? []));
-  }
-  await process?.hub.close();
-  await store.close();
-  const faults = weather.count();
-  return { seed, steps, journal, violations, struck, reached, happenings: drawn.happenings.length, faults };
+  if (violations.length === 0) violations.push(...(await lively(stores, world)));
+  for (const { final } of violations.length === 0 ? instances : []) await final();
+  for (const instance of all) await instance.close();
+  const steps = all.reduce((sum, one) => sum + one.steps(), 0);
+  const [faults, happenings] = [first.instance.faults(), drawn.happenings.length];
+  return { seed, steps, journal, violations, struck, reached, happenings, faults };
 }
+
+/** Names of the tags that a gate's hand changes. */
+const tagsOf = ({ on_pass, on_fail }: Gate): string[] =>
+  [on_pass, on_fail].flatMap(({ tag, untag }) => [...tag, ...untag]);
 
 /** What may become of the hub and its builders. */
 export function changesOf(world: World, { scenario: { builders, targets } }: Pick<Drawn, 'scenario'>) {
@@ -364,47 +330,26 @@ function statesOf({ kind, text }: Entry): string[] {
   return [];
 }
 
-// ---- what is to happen --------------------------------------------------------------------------
-
-/** Work at its time, in the order in which it was asked for. */
-function createAgenda() {
-  let count = 0;
-  const items: { at: number; n: number; work: () => unknown }[] = [];
-  const add = (at: number, work: () => unknown) => {
-    count += 1;
-    items.push({ at, n: count, work });
-    items.sort((a, b) => a.at - b.at || a.n - b.n);
-  };
-  return {
-    add: (at: number, work: () => void) => add(at, work),
-    addAsync: (at: number, work: () => Promise<void>) => add(at, work),
-    next: () => items[0]?.at,
-    async work(now: number): Promise<void> {
-      for (let item = items[0]; item && item.at <= now; item = items[0]) {
-        items.shift();
-        await item.work();
-      }
-    },
-  };
-}
-
 // ---- the end ------------------------------------------------------------------------------------------
 
-/** Whether nothing is left to be done. */
-export async function isOver(store: Store, world: World): Promise<boolean> {
-  return world.state.live.size === 0 && (await store.liveRuns()).length === 0;
+/** Whether nothing is left to be done, by any instance. */
+export async function isOver(stores: readonly Store[], world: World): Promise<boolean> {
+  if (world.state.live.size > 0) return false;
+  for (const store of stores) if ((await store.liveRuns()).length > 0) return false;
+  return true;
 }
 
 /** Once faults have stopped every run ends, and nothing else is left on the hub. */
-export async function lively(store: Store, { state }: World): Promise<string[]> {
-  const live = await store.liveRuns();
+export async function lively(stores: readonly Store[], { state }: World): Promise<string[]> {
   const user = state.users.find(({ name }) => name === GATE_USER)?.id;
-  const said = new Map<Run, string | undefined>();
-  for (const run of live) said.set(run, await store.lastSaid(run.gate, run.kernel.id));
+  const endless: string[] = [];
+  for (const store of stores)
+    for (const run of await store.liveRuns())
+      endless.push(`9: ${run.id} does not end: ${await store.lastSaid(run.gate, run.kernel.id)}`);
   const tasks = [...state.live].filter(({ owner }) => owner === user);
   const left = state.tags.filter(({ name, revoke_event }) => /-side-/.test(name) && revoke_event === null);
   return [
-    ...live.map((run) => `9: ${run.id} does not end: ${said.get(run)}`),
+    ...endless,
     ...tasks.map(({ id, method }) => `9: task ${id} (${method}) is left`),
     ...left.map(({ name }) => `9: ${name} is left`),
   ];

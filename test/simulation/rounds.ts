@@ -172,7 +172,7 @@ async function setStage(random: Random): Promise<Stage> {
         ...(await witness.look(ended.stdout)),
       ];
       if (broken.length > 0) return broken;
-      const left = await withStore(config.store.url, 'read', (store) => lively(store, world));
+      const left = await withStore(config.store.url, 'read', (store) => lively([store], world));
       return [...left, ...(await witness.final())];
     },
     async close() {
@@ -197,7 +197,7 @@ async function untilOver({ child }: Program, hub: OpenHub, url: string, { pace }
     if (Date.now() > patience || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise((resolve) => setTimeout(resolve, POLL));
     const quiet = hub.requests() > before && hub.isQuiet();
-    const over = quiet && (await withStore(url, 'read', (store) => isOver(store, hub.world)));
+    const over = quiet && (await withStore(url, 'read', (store) => isOver([store], hub.world)));
     if (!over) [since, asked] = [Date.now(), hub.requests()];
   }
 }

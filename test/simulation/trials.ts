@@ -31,11 +31,12 @@ export interface Trials {
 
 /**
  * @param packages names of kernel packages
+ * @param isOwn whether a task is of the gate's own
  * @param unreadable of every so many-th task the hub never gives the logs: whose failure it is nobody can know
  */
 export function createTrials(
   packages: ReadonlySet<string>,
-  owner: () => number,
+  isOwn: (task: Task) => boolean,
   unreadable: number | null,
 ): Trials {
   const found = new Map<string, Trial[]>();
@@ -44,7 +45,7 @@ export function createTrials(
   return {
     look(state, clock) {
       for (const task of state.tasks.slice(seen))
-        if (task.method === 'buildArch' && task.owner === owner()) open.add(task);
+        if (task.method === 'buildArch' && isOwn(task)) open.add(task);
       seen = state.tasks.length;
       for (const task of open) {
         if (task.completion === null) continue;

@@ -4,12 +4,20 @@ import { type Checker, createChecker, type Violation } from './checker.ts';
 import { GATE_USER } from './draw.ts';
 import type { Watched, Watcher } from './play.ts';
 
-export function watch({ gates, unreadable, store, entries: journal, clock = (at) => at }: Watched): Watcher {
+export function watch({
+  gates,
+  unreadable,
+  store,
+  entries: journal,
+  clock = (at) => at,
+  others,
+}: Watched): Watcher {
   const checker = createChecker({
     gates,
     gateUser: GATE_USER,
     installation: () => store.installation,
     unreadable,
+    ...(others && { others }),
   });
   let told = 0;
   const look = async (which: keyof Checker, { state, now }: World): Promise<string[]> => {

@@ -34,7 +34,11 @@ export interface Sky {
   readonly spared: ReadonlySet<number>;
 }
 
-export function createWeather({ weather, stormEnds }: Drawn, random: Random, sky: Sky): Weather {
+export function createWeather(
+  { weather, stormEnds }: Pick<Drawn, 'weather' | 'stormEnds'>,
+  random: Random,
+  sky: Sky,
+): Weather {
   let count = 0;
   /** A fault that is spared draws the same numbers, so that nothing else changes by that. */
   const strikes = <T>(probability: number, draw: () => T, name: (drawn: T) => string): T | undefined => {

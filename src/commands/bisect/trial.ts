@@ -150,7 +150,7 @@ export async function judge(work: Work, kernel: KernelBuild, task: koji.TaskInfo
   for (let tries = 0; ; tries++) {
     const last = isLastTry(tries);
     try {
-      const evidence = await readEvidence(hub, kernel, task, last);
+      const evidence = await readEvidence(hub, kernel, task, () => last);
       return shownBy(plan.gate.policy, kernel, evidence, plan.arch, true);
     } catch (error) {
       if (last || !(error instanceof HubError)) throw error;
