@@ -38,7 +38,7 @@ export const PATCHES: readonly Patch[] = [
       '  if (evidence) return untried(',
       "  if (evidence) return { shows: 'builds', cause: '', whose: null, again: false, proof: 'buildroot' };\n  if (evidence) return untried(",
     ),
-    seed: '23',
+    seed: '34',
   },
   {
     finding: 'A3',
@@ -318,5 +318,22 @@ export const PATCHES: readonly Patch[] = [
       'if (gate.kernels.length === 0) {',
     ),
     seed: '69',
+  },
+  {
+    finding: 'adopted',
+    what: 'an empty side tag of another instance is taken for one whose reply was lost',
+    changes: change(
+      'src/reconciler/settle.ts',
+      "    case 'create-side-tag':\n",
+      `    case 'create-side-tag': {
+      const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
+      const taken = await context.store.sideTags();
+      const fresh = tags.filter(({ name }) => !write.known.includes(name) && !taken.includes(name));
+      const lives = await hub.readAll(fresh.map(({ name }) => koji.queryTagLife(name)));
+      const found = fresh.find((_, i) => !unwrap(lives[i]).used);
+      return found && { at: now(), sideTag: found.name };
+    }\n`,
+    ),
+    seed: '63',
   },
 ];
