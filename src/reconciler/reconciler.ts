@@ -92,6 +92,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     ...(options.askGreenwave && { askGreenwave: options.askGreenwave }),
     user: userOf(hub),
     buildTags: new Map(),
+    gathering: new Map(),
+    polled: new Map(),
     want: (key, due = now()) => queue.add(key, due),
   };
   const visits = createVisits(context);

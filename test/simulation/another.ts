@@ -14,7 +14,7 @@ export type Another = Pick<Drawn, 'gates' | 'pace' | 'weather'>;
 
 export function withAnother(given: Drawn, random: Random): Drawn {
   if (!random.chance(SHARED)) return given;
-  const isClose = random.chance(0.5);
+  const isClose = random.chance(0.6);
   const drawn = isClose ? withSideTags(given, random.fork('close')) : given;
   const { scenario, happenings, stormEnds } = drawn;
   const gate = drawOther(random.fork('gate'), scenario.arches);
@@ -62,7 +62,7 @@ const sideTagged = (gate: Gate): Gate => ({
 const withSideTags = (drawn: Drawn, random: Random): Drawn => ({
   ...drawn,
   gates: drawn.gates.map((gate, i) => (i === 0 ? sideTagged(gate) : gate)),
-  weather: { ...drawn.weather, request: 0.1 + 0.2 * random.next(), kill: 0.01 * random.next() },
+  weather: { ...drawn.weather, request: 0.25 + 0.2 * random.next(), kill: 0.01 * random.next() },
 });
 
 /** Its tags are its own, but its side tags are often of the same base. */

@@ -252,7 +252,7 @@ export const PATCHES: readonly Patch[] = [
       ...change('src/core/decide.ts', 'const newer = promotes && newerHead(', 'const newer = newerHead('),
       ...change(
         'src/reconciler/observe.ts',
-        "run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map()",
+        "run.verdict?.verdict === 'promote'\n        ? (side.heads ?? (await passedInto(context, gate, kernel)))\n        : new Map()",
         'await passedInto(context, { ...gate, on_pass: { tag: [...gate.on_pass.tag, ...gate.on_fail.tag], untag: [] } }, kernel)',
       ),
     ],
@@ -318,22 +318,5 @@ export const PATCHES: readonly Patch[] = [
       'if (gate.kernels.length === 0) {',
     ),
     seed: '69',
-  },
-  {
-    finding: 'adopted',
-    what: 'an empty side tag of another instance is taken for one whose reply was lost',
-    changes: change(
-      'src/reconciler/settle.ts',
-      "    case 'create-side-tag':\n",
-      `    case 'create-side-tag': {
-      const tags = await hub.write(koji.listSideTags({ basetag: write.base, user: await user() }));
-      const taken = await context.store.sideTags();
-      const fresh = tags.filter(({ name }) => !write.known.includes(name) && !taken.includes(name));
-      const lives = await hub.readAll(fresh.map(({ name }) => koji.queryTagLife(name)));
-      const found = fresh.find((_, i) => !unwrap(lives[i]).used);
-      return found && { at: now(), sideTag: found.name };
-    }\n`,
-    ),
-    seed: '63',
   },
 ];
