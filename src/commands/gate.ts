@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { parseBrokers } from '../bus/broker.ts';
-import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
@@ -19,7 +18,7 @@ import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { greenwaveWords } from '../tell/greenwave.ts';
 import type { Teller } from '../tell/teller.ts';
-import { brokerOptions, consumerOptions } from './broker.ts';
+import { brokerOptions, listenTo } from './broker.ts';
 import { countedStore } from './counted.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
@@ -155,8 +154,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   };
   const subscribe =
-    options.subscribe ??
-    (bus && ((heard: OnHint) => startConsumer(consumerOptions(bus, onSubscribed), heard, log('bus'))));
+    options.subscribe ?? (bus && ((heard: OnHint) => listenTo(bus, onSubscribed, heard, log('bus'))));
   consumer = subscribe?.(onHint);
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 

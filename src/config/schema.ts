@@ -91,6 +91,7 @@ const bus = z.strictObject(
   {
     url: z.union([amqpUrl, z.array(amqpUrl).min(1, { error: AMQP_URLS })], { error: AMQP_URLS }).optional(),
     fedora_messaging: nonEmpty.optional(),
+    protocol: choice('amqp-0-9-1', 'amqp-1.0').optional(),
     plaintext: truth.optional(),
     login: choice('password', 'external').optional(),
     cert: nonEmpty.optional(),
@@ -100,6 +101,9 @@ const bus = z.strictObject(
     queue: nonEmpty.optional(),
     bindings: list(nonEmpty, 'a list of routing key patterns')
       .min(1, { error: 'one routing key pattern or more: without any the queue stays empty' })
+      .optional(),
+    addresses: list(nonEmpty, 'a list of addresses')
+      .min(1, { error: 'one address or more: without any there is nothing to hear' })
       .optional(),
     prefetch: integer(1, 65_535).optional(),
     declare: truth.optional(),
