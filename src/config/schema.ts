@@ -152,6 +152,8 @@ const sweep = z.strictObject(
   { error: 'a [sweep] table' },
 );
 
+const run = z.strictObject({ stop_within: duration.prefault('20s') }, { error: 'a [run] table' });
+
 const arches = list(
   matching(/^[a-z]\w*$/, 'an architecture, such as "x86_64"'),
   'a list of architectures',
@@ -299,6 +301,7 @@ export const ConfigFile = z.strictObject({
   store,
   http: http.optional(),
   sweep: sweep.prefault({}),
+  run: run.prefault({}),
   waiverdb: waiverdb.optional(),
   greenwave: greenwave.optional(),
   tell: tell.optional(),
