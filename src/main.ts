@@ -13,13 +13,13 @@ import { StoreError } from './store/error.ts';
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
 const EXIT = { ok: 0, no: 1, wrong: 2, bug: 70 } as const;
 
-/** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */
+/** Fires at SIGINT or SIGTERM; a second one of either ends the process at once. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(EXIT.no);
       stop.abort();
-      process.once(signal, () => process.exit(EXIT.no));
     });
   }
   return stop.signal;

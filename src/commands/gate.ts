@@ -2,11 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { parseBrokers } from '../bus/broker.ts';
-import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
-import { span } from '../core/wording.ts';
+import { plural, span } from '../core/wording.ts';
 import { serveDashboard } from '../http/dashboard.ts';
 import type { Health, Login } from '../http/health.ts';
 import { createMetrics, serveMetrics } from '../http/metrics.ts';
@@ -19,8 +18,9 @@ import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { greenwaveWords } from '../tell/greenwave.ts';
 import type { Teller } from '../tell/teller.ts';
-import { brokerOptions, consumerOptions } from './broker.ts';
+import { brokerOptions, listenTo } from './broker.ts';
 import { countedStore } from './counted.ts';
+import { endInTurn } from './ending.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
@@ -55,7 +55,7 @@ export interface RunningGate {
   /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
   health(): Health;
-  /** Finish what is in hand and let go of everything. The next start goes on from the store. */
+  /** Finish what is in hand, as far as that goes in time, and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
 }
 
@@ -65,6 +65,8 @@ const IDLE = 60_000;
 const NOTE_EVERY = 60_000;
 /** How long a stop waits for the calls in hand, in ms. */
 const PATIENCE = 5_000;
+/** How long a stop takes at the most where the configuration says nothing, in ms. systemd and Kubernetes wait for 30 s. */
+const STOP_WITHIN = 20_000;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
@@ -155,8 +157,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     alarm.ring();
   };
   const subscribe =
-    options.subscribe ??
-    (bus && ((heard: OnHint) => startConsumer(consumerOptions(bus, onSubscribed), heard, log('bus'))));
+    options.subscribe ?? (bus && ((heard: OnHint) => listenTo(bus, onSubscribed, heard, log('bus'))));
   consumer = subscribe?.(onHint);
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
@@ -184,6 +185,39 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     if (once) await teller.drain();
   })();
 
+  const within = config.stopWithin ?? STOP_WITHIN;
+  const stop = async () => {
+    options.log.info(`stopping: what is in hand is finished, within ${span(within)}`);
+    stopping.abort();
+    alarm.ring();
+    // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
+    const patience = setTimeout(() => void hub.close(), Math.min(PATIENCE, within / 2));
+    const working = () => `${plural(reconciler.load().working, 'look')} at kernels and tags`;
+    const left = await endInTurn(
+      [
+        { what: working, end: () => Promise.all([loop, told, loggedIn]) },
+        { what: () => 'the store and its waivers', end: () => Promise.all([listening, pruned, synced]) },
+        { what: () => 'what is to be told', end: () => teller.stop() },
+        { what: () => 'the bus', end: async () => consumer?.close() },
+        { what: () => 'the note of the newest message', end: async () => noteHeard?.(0) },
+        {
+          what: () => 'the dashboard',
+          end: () => Promise.all([dashboard?.close(), (apart || undefined)?.close()]),
+        },
+        { what: () => "the hub's logout", end: () => hub.close() },
+        { what: () => 'the store', end: () => store.close() },
+      ],
+      within,
+    );
+    clearTimeout(patience);
+    if (left.length === 0) return;
+    options.log.warn(
+      { left },
+      `stopped after ${span(within)}, and did not wait for: ${left.join('; ')}. Nothing is lost: the next start goes on from the store`,
+    );
+  };
+  let stopped: Promise<void> | undefined;
+
   return {
     store,
     url: dashboard?.url,
@@ -192,20 +226,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     metricsUrl: apart ? apart.url : undefined,
     subscribed: consumer?.ready ?? Promise.resolve(),
     health,
-    async stop() {
-      stopping.abort();
-      alarm.ring();
-      // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
-      const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([loop, told, loggedIn, listening, pruned, synced]);
-      clearTimeout(patience);
-      await teller.stop();
-      await consumer?.close();
-      await noteHeard?.(0);
-      await dashboard?.close();
-      if (apart) await apart.close();
-      await hub.close();
-      await store.close();
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }

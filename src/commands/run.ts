@@ -84,8 +84,11 @@ export async function run(
 export async function runOnce(config: Config, { stop, movedFrom, ...how }: RunOptions): Promise<void> {
   const outlet = createOutlet(how);
   const gate = await begin(config, outlet, movedFrom, true);
-  stop.addEventListener('abort', () => void gate.stop());
-  await gate.over;
+  // What does not end is not waited for any longer than the stop does.
+  const stopped = new Promise<void>((resolve, reject) => {
+    stop.addEventListener('abort', () => gate.stop().then(resolve, reject));
+  });
+  await Promise.race([gate.over, stopped]);
   const trouble = gate.trouble();
   await gate.stop();
   if (trouble) throw new HubError('unavailable', 'sweep', trouble.reason);

@@ -29,6 +29,8 @@ export interface Config extends Telling {
   readonly store: StoreSettings;
   readonly http?: HttpSettings;
   readonly sweep: SweepSettings;
+  /** How long a stop takes at the most, in ms. */
+  readonly stopWithin?: number;
   readonly waiverdb?: WaiverDbSettings;
   /** There where a gate waits for it. */
   readonly greenwave?: GreenwaveSettings;
@@ -138,7 +140,7 @@ export function parseConfig(
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
-  const { gate: gates, bus, store, http, sweep, waiverdb, greenwave } = parsed.data;
+  const { gate: gates, bus, store, http, sweep, run, waiverdb, greenwave } = parsed.data;
   const settings = bus && busSettings(bus, fedora, env);
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
@@ -150,6 +152,7 @@ export function parseConfig(
     ...(greenwave && { greenwave: greenwaveSettings(greenwave, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
+    stopWithin: run.stop_within,
     longestWaivers: Object.fromEntries(gates.map(({ name, policy }) => [name, policy.longest_waiver])),
     ...telling(parsed.data, settings, env),
     gates: gates.map(
@@ -260,7 +263,7 @@ function authtypeOf(
 
 /** What was understood, for people: lines of text, passwords as `***`. */
 export function describeConfig(config: Config): string {
-  const { koji, bus, store, http, sweep, gates, longestWaivers = {} } = config;
+  const { koji, bus, store, http, sweep, stopWithin, gates, longestWaivers = {} } = config;
   const login = {
     ssl: `by the certificate ${koji.cert}`,
     kerberos: `by Kerberos${koji.principal ? ` as ${koji.principal}` : ''}, ${koji.keytab ? `keytab ${koji.keytab}` : 'with the tickets of the environment'}`,
@@ -284,6 +287,9 @@ export function describeConfig(config: Config): string {
       `watched tags every ${formatDuration(sweep.every)}, running tasks every ${formatDuration(sweep.poll)}, ` +
         `${formatDuration(sweep.settle)} to settle`,
     ],
+    ...(stopWithin === undefined
+      ? []
+      : [['run', `stops within ${formatDuration(stopWithin)}`] as [string, string]]),
     ['waiverdb', describeWaiverDb(config.waiverdb)],
     ...(config.greenwave ? [['greenwave', describeGreenwave(config.greenwave)] as [string, string]] : []),
     ...describeTelling(config, maskUrl),
