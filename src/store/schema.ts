@@ -216,7 +216,7 @@ const lastClosing = sql`coalesce((
   SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY closing.seq DESC LIMIT 1), 'reopened')`;
 
 /** What the marks `live` and `passed` of `run` repeat. */
-export const isLive = sql<number>`${lastClosing} = 'reopened'`;
+export const isLive = sql<number>`CASE WHEN ${lastClosing} = 'reopened' THEN 1 ELSE 0 END`;
 export const passedBy = sql<number | null>`CASE WHEN ${lastClosing} IN ('reopened', 'done') THEN (
   SELECT seq FROM (SELECT verdict.seq AS seq, verdict FROM verdict WHERE verdict.run_id = run.id
-    ORDER BY verdict.seq DESC LIMIT 1) WHERE verdict = 'promote') END`;
+    ORDER BY verdict.seq DESC LIMIT 1) AS newest WHERE verdict = 'promote') END`;
