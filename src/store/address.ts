@@ -1,8 +1,5 @@
 /** Where a store on PostgreSQL is: a URL as libpq reads it, as far as it matters here. */
-import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { ClientConfig } from 'pg';
-import { StoreError } from './error.ts';
 
 /** What is behind the `?` of a URL, in libpq's words. */
 const PARAMETERS = ['host', 'options', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
@@ -49,37 +46,3 @@ export function readAddress(url: string): Address | string {
 /** Whether all goes over TLS. */
 export const isEncrypted = ({ parameters: { sslmode = 'disable' } }: Address): boolean =>
   sslmode !== 'disable';
-
-/**
- * How to connect to it.
- * @param passwordFile is read at each connection, so that a renewed password counts
- * @throws StoreError for files that cannot be read
- */
-export function connectionTo(address: Address, passwordFile?: string): ClientConfig {
-  const { host, port, user, database, password, parameters, name } = address;
-  const contentOf = (file: string): string => {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (cause) {
-      const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-      throw new StoreError(`${name}: ${file} cannot be read (${why}); see store.url`, { cause });
-    }
-  };
-  const { sslmode, sslrootcert, sslcert, sslkey, options } = parameters;
-  const secret = passwordFile === undefined ? password : () => contentOf(passwordFile).replace(/\r?\n$/, '');
-  return {
-    ...{ host, port, user, database },
-    ...(secret !== undefined && { password: secret }),
-    ...(options !== undefined && { options }),
-    application_name: 'kmod-gate',
-    keepAlive: true,
-    ssl: isEncrypted(address) && {
-      ...(sslrootcert !== undefined && { ca: contentOf(sslrootcert) }),
-      ...(sslcert !== undefined && { cert: contentOf(sslcert) }),
-      ...(sslkey !== undefined && { key: contentOf(sslkey) }),
-      // With a file of authorities `require` asks who signed, as libpq has it.
-      rejectUnauthorized: sslmode !== 'require' || sslrootcert !== undefined,
-      ...(sslmode !== 'verify-full' && { checkServerIdentity: () => undefined }),
-    },
-  };
-}

@@ -480,7 +480,22 @@ const migrations: Record<string, Migration> = {
         );
     },
   },
+  '017-lease': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('lease')
+        .addColumn('token', 'integer', (c) => c.primaryKey())
+        .addColumn('holder', 'text', (c) => c.notNull())
+        .addColumn('beat', 'integer', (c) => c.notNull())
+        .addColumn('ends_at', 'bigint', (c) => c.notNull())
+        .execute();
+      await sql`INSERT INTO lease VALUES (0, '', 0, 0)`.execute(db);
+    },
+  },
 };
+
+/** Name of the newest step. */
+export const NEWEST = Object.keys(migrations).toSorted().at(-1) ?? '';
 
 /** What the marks and counts of older rows are. */
 async function markRows(db: Kysely<unknown>): Promise<void> {

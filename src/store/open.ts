@@ -2,12 +2,13 @@
 import { type Kysely, Migrator } from 'kysely';
 import type { Entry } from '../core/model.ts';
 import { isPostgresUrl } from './address.ts';
-import { createCache } from './cache.ts';
+import { createCache, type RunCache } from './cache.ts';
 import { causeFacts } from './causes.ts';
 import { countFacts } from './counts.ts';
 import { StoreError } from './error.ts';
 import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
+import type { Lease, Term } from './lease.ts';
 import { migrationProvider } from './migrations.ts';
 import { outbox } from './outbox.ts';
 import { overviewFacts } from './overview.ts';
@@ -56,7 +57,25 @@ export interface Connected {
   /** Another value whenever another process has written to it; with `byFact` it is the number of the newest fact. */
   version(): Promise<unknown>;
   readonly byFact?: boolean;
+  /** Who acts on it. */
+  lease(): Lease;
+  /** The database for who holds the lease by this token: once another has it, nothing is written any more. */
+  fenced(token: number): Kysely<Tables>;
   close(): Promise<void>;
+}
+
+/** Where a store is, as the configuration says it. */
+export interface StoreAt {
+  readonly url: string;
+  readonly password_file?: string;
+}
+
+/** A store as a gate has it: it may have to share it. */
+export interface GateStore {
+  readonly store: Store;
+  readonly lease: Lease;
+  /** The store for what acts in a term: it throws LeaseError once another gate acts. */
+  inTerm(term: Term): Store;
 }
 
 /**
@@ -65,6 +84,18 @@ export interface Connected {
  * @throws StoreError when there is none to read, another process writes to it, or it is of another hub
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  return (await openAny(url, options)).store;
+}
+
+/**
+ * The same for a gate.
+ * @throws StoreError
+ */
+export function openGateStore(url: string, options: Omit<StoreOptions, 'mode'>): Promise<GateStore> {
+  return openAny(url, { ...options, mode: 'write' });
+}
+
+async function openAny(url: string, options: StoreOptions): Promise<GateStore> {
   const database = await connect(url, options.mode, options.passwordFile);
   try {
     return await openTables(database, options);
@@ -91,15 +122,30 @@ export const explain = (url: string, error: unknown): StoreError =>
   isPostgresUrl(url) ? explainPostgres(url, error) : explainSqlite(url, error);
 
 /** The store in a database. */
-async function openTables(database: Connected, options: StoreOptions): Promise<Store> {
-  const { db, name } = database;
-  if (options.mode === 'write') await bringUpToDate(database, options);
+async function openTables(database: Connected, options: StoreOptions): Promise<GateStore> {
+  const { db, name, version, byFact, fenced } = database;
+  const { mode, onEntry = () => {} } = options;
+  if (mode === 'write') await bringUpToDate(database, options);
   const { id } = await db.selectFrom('installation').select('id').executeTakeFirstOrThrow();
-  if (options.mode !== 'write') await assertUpToDate(database);
+  if (mode !== 'write') await assertUpToDate(database);
   const hub = await knownHub(db);
   if (options.hub !== undefined && hub !== null) assertSameHub(name, hub, hubUrl(options.hub));
-  const { version, byFact = false, close } = database;
-  return storeOver(db, { installation: id, hub }, version, options.onEntry ?? (() => {}), close, byFact);
+  const identity = { installation: id, hub };
+  const cache = createCache(runReader(db), version, byFact);
+  const lease = database.lease();
+  const close = async () => {
+    await lease.close();
+    await database.close();
+  };
+  const over = (own: Kysely<Tables>): Store => ({ ...identity, ...factsOf(own, cache, onEntry), close });
+  const store = over(db);
+  return {
+    ...{ store, lease },
+    inTerm({ token }) {
+      const own = fenced(token);
+      return own === db ? store : over(own);
+    },
+  };
 }
 
 /**
@@ -107,7 +153,6 @@ async function openTables(database: Connected, options: StoreOptions): Promise<S
  * @param version another value whenever another process has written to it
  * @param onEntry hears each journal line once it is on disk
  * @param close lets the database go
- * @param byFact `version` is the number of the newest fact
  */
 export function storeOver(
   db: Kysely<Tables>,
@@ -115,13 +160,18 @@ export function storeOver(
   version: () => Promise<unknown>,
   onEntry: (entry: Entry) => void,
   close: () => Promise<void>,
-  byFact = false,
 ): Store {
-  const cache = createCache(runReader(db), version, byFact);
+  return { ...identity, ...factsOf(db, createCache(runReader(db), version), onEntry), close };
+}
+
+function factsOf(
+  db: Kysely<Tables>,
+  cache: RunCache,
+  onEntry: (entry: Entry) => void,
+): Omit<Store, 'installation' | 'hub' | 'close'> {
   const base = { db, cache, record: createRecorder(db, cache, onEntry) };
   const runs = runFacts(base);
   return {
-    ...identity,
     ...kernelFacts(base),
     ...runs,
     ...pruning(base, runs),
@@ -135,7 +185,6 @@ export function storeOver(
     ...waiverDbFacts(base),
     ...journalFacts(base),
     ...outbox(base),
-    close,
   };
 }
 
@@ -145,12 +194,17 @@ export function storeOver(
  * @throws StoreError as `openStore` does
  */
 export async function withStore<T>(
-  url: string,
+  at: string | StoreAt,
   mode: 'read' | 'append',
   work: (store: Store) => Promise<T>,
   hub?: string,
 ): Promise<T> {
-  const store = await openStore(url, { mode, ...(hub !== undefined && { hub }) });
+  const { url, password_file: passwordFile } = typeof at === 'string' ? { url: at } : at;
+  const store = await openStore(url, {
+    mode,
+    ...(hub !== undefined && { hub }),
+    ...(passwordFile !== undefined && { passwordFile }),
+  });
   try {
     return await work(store);
   } finally {
@@ -187,14 +241,27 @@ async function bringUpToDate(database: Connected, options: StoreOptions): Promis
 
 /** Make the tables, or bring them up to date, and then do more, all of it or nothing. */
 export async function withTables(
-  { alone, schema }: Connected,
+  { alone, schema, name }: Connected,
   then: (db: Kysely<Tables>) => Promise<void>,
 ): Promise<void> {
   await alone(async (db) => {
-    const { error } = await migrator(db, schema).migrateToLatest();
+    const { error, results = [] } = await migrator(db, schema).migrateToLatest();
+    if (error instanceof Error && /^corrupted migrations/.test(error.message))
+      throw new StoreError(`${name}: of a newer kmod-gate (${error.message}); start that one`, {
+        cause: error,
+      });
     if (error) throw error;
+    if (results.length > 0) await endTerm(db);
     await then(db);
   });
+}
+
+/** Who acts on tables that are not as he knows them acts no more; nobody else does before his lease would have ended. */
+async function endTerm(db: Kysely<Tables>): Promise<void> {
+  await db
+    .updateTable('lease')
+    .set(({ eb }) => ({ token: eb('token', '+', 1), beat: eb('beat', '+', 1) }))
+    .execute();
 }
 
 async function bindToHub(

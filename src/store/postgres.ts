@@ -9,9 +9,12 @@ import {
   sql,
 } from 'kysely';
 import pg from 'pg';
-import { type Address, connectionTo, readAddress } from './address.ts';
+import { type Address, readAddress } from './address.ts';
+import { connectionTo } from './connection.ts';
 import { StoreAdapter, StoreCompiler } from './dialect.ts';
-import { StoreError } from './error.ts';
+import { LeaseError, StoreError } from './error.ts';
+import { createLease } from './lease.ts';
+import { NEWEST as NEWEST_TABLES } from './migrations.ts';
 import type { Connected } from './open.ts';
 import type { Tables } from './schema.ts';
 
@@ -29,18 +32,6 @@ const IDLE = 3_000;
 const OLDEST = 130_000;
 /** Of the lock under which tables are made. */
 const LOCK = 0x6b6d6f64;
-
-/** Numbers of PostgreSQL's types. */
-const { BOOL, INT8, NUMERIC } = pg.types.builtins;
-
-/** Whole numbers are numbers, and truth is 1 or 0, as SQLite has them. */
-const types = {
-  getTypeParser(type: number, format?: 'text' | 'binary') {
-    if (type === INT8 || type === NUMERIC) return Number;
-    if (type === BOOL) return (text: string) => Number(text === 't');
-    return pg.types.getTypeParser(type, format ?? 'text');
-  },
-} as pg.CustomTypesConfig;
 
 /** The database of a URL. @throws StoreError */
 export function addressOf(url: string): Address {
@@ -60,23 +51,26 @@ export async function connectPostgres(
   passwordFile?: string,
 ): Promise<Connected> {
   const address = addressOf(url);
+  const connection = connectionTo(address, passwordFile);
   const pool = new pg.Pool({
-    ...connectionTo(address, passwordFile),
-    types,
+    ...connection,
     max: CONNECTIONS,
     connectionTimeoutMillis: CONNECTS,
     query_timeout: ANSWERS,
     idle_in_transaction_session_timeout: IDLE,
   });
-  // An idle connection that is cut is none of its users' matter: the next one makes another.
+  // A connection that is cut fails what was asked by it; the next question makes another one.
   pool.on('error', () => {});
-  const db = kyselyOver(pool, mode === 'read');
+  pool.on('connect', (client) => void client.on('error', () => {}));
+  const db = kyselyOver(pool, { readOnly: mode === 'read' });
   try {
     const schema = await examine(db, address, mode);
     return {
       ...{ db, schema, name: address.name, byFact: true },
       alone: (work) => alone(db, work),
       version: async () => (await db.executeQuery(NEWEST)).rows[0]?.newest,
+      lease: () => createLease(connection, NEWEST_TABLES),
+      fenced: (token) => kyselyOver(pool, { token }),
       close: () => db.destroy(),
     };
   } catch (error) {
@@ -87,12 +81,17 @@ export async function connectPostgres(
 
 const NEWEST = CompiledQuery.raw('SELECT newest FROM sequence') as CompiledQuery<{ newest: number }>;
 
-/**
- * Queries over connections of a pool.
- * @param readOnly no transaction can write
- */
-export function kyselyOver(pool: pg.Pool, readOnly = false): Kysely<Tables> {
-  const dialect = new PostgresDialect({ pool: watched(pool, readOnly) });
+/** What the transactions of a connection may do. */
+interface Limits {
+  /** Nothing that writes. */
+  readonly readOnly?: boolean;
+  /** Write while this is the token of the lease. */
+  readonly token?: number;
+}
+
+/** Queries over connections of a pool. */
+function kyselyOver(pool: pg.Pool, limits: Limits): Kysely<Tables> {
+  const dialect = new PostgresDialect({ pool: watched(pool, limits) });
   return new Kysely<Tables>({
     dialect: {
       createDriver: () => dialect.createDriver(),
@@ -122,22 +121,56 @@ function introspector(db: Kysely<unknown>): DatabaseIntrospector {
 }
 
 /** A connection that failed otherwise than by the server's word is used no more: an answer may still be on its way. */
-function watched(pool: pg.Pool, readOnly: boolean): PostgresPool {
+function watched(pool: pg.Pool, { readOnly = false, token }: Limits): PostgresPool {
   const wrap = (client: pg.PoolClient): PostgresPoolClient => {
     let broken = false;
-    const query = async (text: string, values: readonly unknown[]) => {
-      const begins = readOnly && text === 'begin' ? 'begin read only' : text;
+    let within = false;
+    const ask = async (text: string, values: readonly unknown[] = []) => {
       try {
-        return await client.query(begins, values.map(storable));
+        return await client.query(text, values.map(storable));
       } catch (error) {
         broken ||= !(error instanceof pg.DatabaseError) || isFatal(error);
         throw error;
       }
     };
+    const begin = async () => {
+      await ask(readOnly ? 'begin read only' : 'begin');
+      if (token === undefined || (await ask(FENCE, [token])).rows.length > 0) return;
+      await ask('rollback');
+      throw new LeaseError('another kmod-gate has taken over: this one writes no more');
+    };
+    const inTransaction = async (text: string, values: readonly unknown[]) => {
+      await begin();
+      try {
+        const answer = await ask(text, values);
+        await ask('commit');
+        return answer;
+      } catch (error) {
+        await ask('rollback').catch(() => {});
+        throw error;
+      }
+    };
+    const query = async (text: string, values: readonly unknown[]) => {
+      if (text === 'begin') {
+        await begin();
+        within = true;
+        return { command: 'BEGIN', rowCount: 0, rows: [] };
+      }
+      if (text === 'commit' || text === 'rollback') within = false;
+      const alone = token !== undefined && !within && WRITES.test(text);
+      return alone ? inTransaction(text, values) : ask(text, values);
+    };
     return { query, release: () => client.release(broken) } as unknown as PostgresPoolClient;
   };
   return { connect: async () => wrap(await pool.connect()), end: () => pool.end() };
 }
+
+/**
+ * Asked at the begin of each transaction of a holder: while it goes on, nobody can change the token, which is the key of the
+ * row; beats go on beside it.
+ */
+const FENCE = 'SELECT 1 FROM lease WHERE token = $1 FOR KEY SHARE';
+const WRITES = /^\s*(insert|update|delete)\b/i;
 
 /** After it the server closes the connection. */
 const isFatal = ({ severity }: pg.DatabaseError): boolean => severity === 'FATAL' || severity === 'PANIC';

@@ -13,6 +13,12 @@ import { type Generated, sql } from 'kysely';
 export interface Tables {
   /** One row: the number of the newest fact. Each fact, or some that are one, takes the next. */
   sequence: { newest: number };
+  /**
+   * One row: which gate acts, on PostgreSQL; SQLite's lock says it there. `holder` is empty where nobody does; `beat` grows
+   * while the holder lives, `token` with each holder (a change of the key waits for all that hold the row: lease.ts).
+   * `ends_at`, by the database's clock, is for people to read.
+   */
+  lease: { token: number; holder: string; beat: number; ends_at: number };
   /** One row: an id of this store, so that two installations tell their scratch builds apart. */
   installation: { id: string };
   /** How far the machine's clock is ahead of the gate's (clock.ts), in ms; the newest counts. */

@@ -4,6 +4,7 @@ import { CompiledQuery, Kysely, type SqliteDatabase, SqliteDialect, sql } from '
 import Database from 'libsql';
 import { StoreError } from './error.ts';
 import { assertOwn, lockFor, realFile } from './file.ts';
+import { soleLease } from './lease.ts';
 import type { Connected } from './open.ts';
 import type { Tables } from './schema.ts';
 
@@ -30,6 +31,9 @@ export async function connectSqlite(url: string, mode: 'read' | 'append' | 'writ
     return {
       ...{ db, name: file },
       alone: (work) => alone(db, work),
+      lease: soleLease,
+      // Its lock has no other holder for as long as the process lives.
+      fenced: () => db,
       // SQLite counts what other connections have committed. In its turn: it must not be the first read of a transaction.
       version: async () => (inMemory ? 0 : (await db.executeQuery(DATA_VERSION)).rows[0]?.data_version),
       async close() {
