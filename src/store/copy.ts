@@ -2,7 +2,8 @@
 import { type Kysely, sql } from 'kysely';
 import { isPostgres } from './dialect.ts';
 import { StoreError } from './error.ts';
-import { type Connected, withTables } from './open.ts';
+import { UNUSED } from './lease.ts';
+import { assertUpToDate, type Connected, withTables } from './open.ts';
 import type { Tables } from './schema.ts';
 import { packAside } from './symbols.ts';
 
@@ -133,18 +134,32 @@ async function goOn(db: Kysely<Tables>): Promise<void> {
       coalesce((SELECT max(${sql.ref(column)}) FROM ${sql.table(table)}), 0) + 1, false)`.execute(db);
 }
 
-/** Copy a store, all of it or nothing. @throws StoreError where `to` is a store already */
+/**
+ * Copy a store, all of it or nothing.
+ * @returns the number of rows of each table
+ * @throws StoreError where a gate uses `from`, or `to` is a store already
+ */
 export async function copyStore(from: Connected, to: Connected): Promise<ReadonlyMap<Name, number>> {
   let counts: ReadonlyMap<Name, number> = new Map();
-  await from.alone((source) =>
-    withTables(to, async (target) => {
+  await assertUpToDate(from);
+  await from.alone(async (source) => {
+    await assertUnused(source, from.name);
+    await withTables(to, async (target) => {
       const known = await target.selectFrom('installation').select('id').executeTakeFirst();
       if (known)
         throw new StoreError(
           `${to.name}: is a store already; name a database or a file that holds nothing yet`,
         );
       counts = await copyTables(source, target);
-    }),
-  );
+    });
+  });
   return counts;
+}
+
+/** SQLite's lock has said so already. What commands write meanwhile waits, and fails. */
+async function assertUnused(db: Kysely<Tables>, name: string): Promise<void> {
+  if (!isPostgres(db)) return;
+  const { rows } = await sql<{ unused: number }>`${sql.raw(UNUSED)}`.execute(db);
+  if (!rows[0]?.unused) throw new StoreError(`${name}: a kmod-gate uses this store; stop all that do first`);
+  await sql`LOCK TABLE sequence IN EXCLUSIVE MODE`.execute(db);
 }

@@ -78,6 +78,12 @@ export const soleLease = (): Lease => {
   return { first: async () => term, next: async () => term, close: async () => {} };
 };
 
+/** Held by every gate, also while it stands by, as long as its connection lasts; `unused` is for who must have no gate there. */
+const GATES = 0x6761_7465;
+const IN_USE = `SELECT pg_advisory_lock_shared(${GATES}, hashtext(current_schema()))`;
+/** Answers whether no gate uses the store; then none begins to until the transaction ends. */
+export const UNUSED = `SELECT pg_try_advisory_xact_lock(${GATES}, hashtext(current_schema())) AS unused`;
+
 /** The lease as it is in the database. */
 interface Row {
   readonly token: number;
@@ -262,10 +268,13 @@ function asking(connection: pg.ClientConfig, { answer }: LeasePace) {
     });
     // What was to be answered fails by itself.
     fresh.on('error', () => {});
-    await fresh.connect().catch(async (error: unknown) => {
+    try {
+      await fresh.connect();
+      await fresh.query(IN_USE);
+    } catch (error) {
       await ended(fresh);
       throw error;
-    });
+    }
     client = fresh;
     return fresh;
   };

@@ -13,7 +13,7 @@ import { migrationProvider } from './migrations.ts';
 import { outbox } from './outbox.ts';
 import { overviewFacts } from './overview.ts';
 import { peopleFacts } from './people.ts';
-import { connectPostgres, explainPostgres } from './postgres.ts';
+import { connectPostgres, explainPostgres, isLost } from './postgres.ts';
 import { pruning } from './prune.ts';
 import { createRecorder } from './record.ts';
 import { runReader } from './run.ts';
@@ -207,6 +207,8 @@ export async function withStore<T>(
   });
   try {
     return await work(store);
+  } catch (error) {
+    throw isLost(error) ? explain(url, error) : error;
   } finally {
     await store.close();
   }
@@ -221,7 +223,7 @@ const migrator = (db: Kysely<Tables>, schema: string | undefined) =>
   });
 
 /** A reader makes no tables. */
-async function assertUpToDate({ db, name, schema }: Connected): Promise<void> {
+export async function assertUpToDate({ db, name, schema }: Connected): Promise<void> {
   const known = await migrator(db, schema).getMigrations();
   if (known.every(({ executedAt }) => executedAt)) return;
   throw new StoreError(`${name}: of an older kmod-gate; "kmod-gate run" brings it up to date`);

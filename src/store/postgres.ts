@@ -280,6 +280,15 @@ const ADVICE: Readonly<Record<string, (address: Address) => string>> = {
   ENOENT: () => 'no socket there; see whether PostgreSQL runs, and host in store.url',
 };
 
+/** Whether PostgreSQL went away, or takes nothing now: no fault of whoever asked. */
+export function isLost(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return /^(08|25006|53|57|58)/.test(error.code ?? '');
+  return (
+    error instanceof Error &&
+    /^(Connection terminated|Query read timeout|timeout exceeded)/.test(error.message)
+  );
+}
+
 /** An error of the database as one that people can do something about. */
 export function explainPostgres(url: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
