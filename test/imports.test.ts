@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   changelog: [],
   symbols: ['kabi', 'changelog'],
   btf: ['symbols/bytes.ts'],
-  config: ['core', 'kabi', 'symbols'],
+  config: ['core', 'kabi', 'symbols', 'store/address.ts'],
   koji: [],
   bus: ['core'],
   store: ['core', 'kabi', 'report', 'btf/told.ts'],

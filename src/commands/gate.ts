@@ -5,28 +5,24 @@ import { parseBrokers } from '../bus/broker.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
 import type { Entry } from '../core/model.ts';
-import { plural, span } from '../core/wording.ts';
+import { span } from '../core/wording.ts';
 import { serveDashboard } from '../http/dashboard.ts';
 import type { Health, Login } from '../http/health.ts';
 import { createMetrics, serveMetrics } from '../http/metrics.ts';
 import { connectHub } from '../koji/client.ts';
-import { typesFrom } from '../reconciler/kerneltypes.ts';
-import { createReconciler } from '../reconciler/reconciler.ts';
 import { byCalendar } from '../report/report.ts';
-import { clockNotes, gateClock, knownOf, thisMachine } from '../store/clock.ts';
-import { openStore } from '../store/open.ts';
+import { type GateClock, gateClock, knownOf, thisMachine } from '../store/clock.ts';
+import { StoreError } from '../store/error.ts';
+import type { Lease, Term } from '../store/lease.ts';
+import { openGateStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
-import { greenwaveWords } from '../tell/greenwave.ts';
-import type { Teller } from '../tell/teller.ts';
-import { brokerOptions, listenTo } from './broker.ts';
-import { countedStore } from './counted.ts';
+import { type Acting, act } from './acting.ts';
+import { brokerOptions } from './broker.ts';
 import { endInTurn } from './ending.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
-import { startTellers } from './telling.ts';
-import { waiverSync } from './waiversync.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -59,77 +55,82 @@ export interface RunningGate {
   stop(): Promise<void>;
 }
 
-/** An idle gate still shows that it lives: longest pause between looks, in ms. */
-const IDLE = 60_000;
-/** Shortest pause between two notes of the bus's newest message, in ms. */
-const NOTE_EVERY = 60_000;
 /** How long a stop waits for the calls in hand, in ms. */
 const PATIENCE = 5_000;
 /** How long a stop takes at the most where the configuration says nothing, in ms. systemd and Kubernetes wait for 30 s. */
 const STOP_WITHIN = 20_000;
+/** So much of that is for what acts; the rest is to let go of the lease, the pages, the hub and the store. */
+const ACTS = 0.8;
+/** What does not end in time may take so many ms more, part by part. */
+const FOR_LEASE = 4_000;
 
 /**
- * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out.
+ * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out. Where another one acts on its store,
+ * it shows pages, hears persons, and waits to follow it.
  * @throws StoreError where the store cannot be used, ListenError where the dashboard cannot listen, TokensError where its
  * file of tokens cannot be used, SettingsError where a certificate cannot be used
  */
 export async function startGate(config: Config, options: GateOptions): Promise<RunningGate> {
   const log = (part: string) => options.log.child({ part });
   if (config.bus) parseBrokers(brokerOptions(config.bus));
-  let ahead = () => 0;
+  let clock: GateClock | undefined;
   const { onEntry, once = false } = options;
   const changes = listeners();
-  const store = await openStore(config.store.url, {
-    mode: 'write',
+  const shared = await openGateStore(config.store.url, {
     hub: config.koji.server,
+    ...(config.store.password_file !== undefined && { passwordFile: config.store.password_file }),
     ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
     onEntry(entry) {
       changes.tell(entry.build);
-      onEntry?.(byCalendar(entry, ahead()));
+      onEntry?.(byCalendar(entry, clock?.ahead() ?? 0));
     },
   });
-  const clock = gateClock(thisMachine(), await knownOf(store));
-  const { now } = clock;
-  ahead = clock.ahead;
-  const noteClock = clockNotes(clock, store);
+  const { store, lease } = shared;
+  const newClock = async () => gateClock(thisMachine(), await knownOf(store));
+  const standing = await newClock().catch(giveUp(store));
+  clock = standing;
+  const clockNow = () => clock ?? standing;
   const startedAt = Date.now();
   let lookedAt: number | null = null;
-  let consumer: Consumer | undefined;
+  let acting: Acting | undefined;
   const health = (): Health => ({
     started_at: startedAt,
     looked_at: lookedAt,
     trouble: trouble(),
     ...(logsIn && { login: login() }),
-    bus: consumer?.state() ?? null,
-    tell: teller.state(),
+    bus: acting?.consumer?.state() ?? null,
+    ...(acting && { tell: acting.teller.state() }),
+    ...(lease.state && { lease: lease.state() }),
   });
   const metrics = createMetrics({
-    ...{ health, now, ahead: clock.ahead, liveRuns: store.liveCounts, load: () => reconciler.load() },
+    ...{ health, liveRuns: store.liveCounts, load: () => acting?.reconciler.load() ?? NO_LOAD },
+    ...{ now: () => clockNow().now(), ahead: () => clockNow().ahead() },
     ...{ version: options.version ?? 'unknown', gates: config.gates.map(({ name }) => name) },
   });
   const { hub, trouble, login } = watchHub(
     connectHub({ ...config.koji, log: log('koji'), onExchange: metrics.exchange }),
   );
   const logsIn = config.koji.authtype !== 'noauth';
-  const typesOf = typesFrom(config.koji, hub);
-  const teller = await startTellers(config, { store, hub, clock, log: log('tell') }).catch(giveUp(store));
-  const alarm = createAlarm();
-  const reconciler = createReconciler({
-    gates: config.gates,
-    pace: config.sweep,
-    hub,
-    store: countedStore(store, metrics),
-    log: log('reconciler'),
-    ...{ now, ahead: clock.ahead },
-    ...(typesOf && { typesOf }),
-    ...(config.greenwave && { askGreenwave: greenwaveWords(config.greenwave, config.sweep.poll, now) }),
-    random: Math.random,
-    onFree() {
-      lookedAt = Date.now();
-      teller.wake();
-      alarm.ring();
-    },
-  });
+  const begin = async (term: Term, follows: boolean): Promise<Acting> => {
+    clock = await newClock();
+    lookedAt = null;
+    const begun = await act(config, {
+      ...{ store: shared.inTerm(term), term, follows, hub, clock, metrics, log, once },
+      subscribe: options.subscribe,
+      onLook() {
+        lookedAt = Date.now();
+      },
+    });
+    acting = begun;
+    return begun;
+  };
+
+  const stopping = new AbortController();
+  const first = await lease.first().catch(giveUp(store));
+  if (once && !first)
+    await giveUp(store)(new StoreError(`another kmod-gate acts on this store: ${holderOf(lease)}`));
+  const began = first && (await begin(first, lease.state !== undefined).catch(giveUp(store)));
+  if (lease.state) log('store').info(first ? 'this gate acts' : `stands by: ${holderOf(lease)} acts`);
 
   const sources = {
     ...dashboardSources(reporting(config, store), health, changes.listen),
@@ -138,68 +139,52 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const http = once ? undefined : config.http;
   const serve = async (listen: NonNullable<Config['http']>) =>
     serveDashboard(listen, sources, log('http'), machineOf(config, store, log('http')));
-  const dashboard = http && (await serve(http).catch(giveUp(store, teller)));
+  const dashboard = http && (await serve(http).catch(giveUp(store, began)));
   const apart =
     http?.metrics &&
     (await serveMetrics(http.metrics, metrics, health).catch(async (error: unknown) => {
       await dashboard?.close();
-      return giveUp(store, teller)(error);
+      return giveUp(store, began)(error);
     }));
 
-  const onHint: OnHint = (hint) => {
-    reconciler.hint(hint);
-    alarm.ring();
-  };
-  const bus = once ? undefined : config.bus;
-  // While nobody listened, messages may have been dropped: the queue has limits, and may be a new one.
-  const onSubscribed = () => {
-    reconciler.sweepSoon();
-    alarm.ring();
-  };
-  const subscribe =
-    options.subscribe ?? (bus && ((heard: OnHint) => listenTo(bus, onSubscribed, heard, log('bus'))));
-  consumer = subscribe?.(onHint);
-  const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
-
-  const stopping = new AbortController();
-  const listening = hearPersons(store, log('store'), stopping.signal, noteClock, () => {
-    reconciler.hearPeople();
-    changes.tell(null);
-    alarm.ring();
+  const within = config.stopWithin ?? STOP_WITHIN;
+  /** What nobody waited for, in words. */
+  let left: string[] = [];
+  const turns = takeTurns(lease, first && began && { term: first, acting: began }, begin, {
+    log: log('store'),
+    stop: stopping.signal,
+    within: ACTS * within,
+    onEnd(unfinished) {
+      acting = undefined;
+      left.push(...unfinished);
+      changes.tell(null);
+    },
   });
-  const pruned = pruneAtSweeps(store, config, now, log('store'), stopping.signal);
-  const waivers = waiverSync(store, config, now, log('waiverdb'), stopping.signal);
-  const synced = once ? undefined : waivers.atSweeps();
+  const listening = hear(
+    store,
+    log('store'),
+    stopping.signal,
+    () => acting,
+    () => changes.tell(null),
+  );
   const told = tellHub(hub, log('koji'), stopping.signal);
   if (!logsIn) log('koji').warn('no login: nothing can be built or tagged; see authtype in [koji]');
   const loggedIn = logsIn && keepLogin(hub, log('koji'), stopping.signal);
-  const loop = (async () => {
-    if (once) await waivers.turn();
-    if (once) await reconciler.step(stopping.signal);
-    while (!once && !stopping.signal.aborted) {
-      const next = reconciler.turn();
-      await noteHeard?.(NOTE_EVERY);
-      await alarm.wait(Math.min(next - now(), IDLE));
-    }
-    await reconciler.idle();
-    if (once) await teller.drain();
-  })();
 
-  const within = config.stopWithin ?? STOP_WITHIN;
   const stop = async () => {
     options.log.info(`stopping: what is in hand is finished, within ${span(within)}`);
+    left = [];
     stopping.abort();
-    alarm.ring();
     // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
     const patience = setTimeout(() => void hub.close(), Math.min(PATIENCE, within / 2));
-    const working = () => `${plural(reconciler.load().working, 'look')} at kernels and tags`;
-    const left = await endInTurn(
+    const began = performance.now();
+    // What acts has a deadline of its own, and says what it has left.
+    const turn = { what: () => 'the lease of the store', end: () => turns };
+    const held = await endInTurn([turn], within + FOR_LEASE);
+    const late = await endInTurn(
       [
-        { what: working, end: () => Promise.all([loop, told, loggedIn]) },
-        { what: () => 'the store and its waivers', end: () => Promise.all([listening, pruned, synced]) },
-        { what: () => 'what is to be told', end: () => teller.stop() },
-        { what: () => 'the bus', end: async () => consumer?.close() },
-        { what: () => 'the note of the newest message', end: async () => noteHeard?.(0) },
+        { what: () => 'the login', end: () => Promise.all([told, loggedIn]) },
+        { what: () => 'what persons say', end: () => listening },
         {
           what: () => 'the dashboard',
           end: () => Promise.all([dashboard?.close(), (apart || undefined)?.close()]),
@@ -207,9 +192,10 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
         { what: () => "the hub's logout", end: () => hub.close() },
         { what: () => 'the store', end: () => store.close() },
       ],
-      within,
+      Math.max(1_000, within - (performance.now() - began)),
     );
     clearTimeout(patience);
+    left.push(...held, ...late);
     if (left.length === 0) return;
     options.log.warn(
       { left },
@@ -221,16 +207,68 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   return {
     store,
     url: dashboard?.url,
-    over: loop,
+    over: began?.over ?? Promise.resolve(),
     trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
     metricsUrl: apart ? apart.url : undefined,
-    subscribed: consumer?.ready ?? Promise.resolve(),
+    subscribed: began?.consumer?.ready ?? Promise.resolve(),
     health,
     stop: () => {
       stopped ??= stop();
       return stopped;
     },
   };
+}
+
+const NO_LOAD = { waiting: 0, working: 0, failing: 0, sweptAt: null };
+/** Before a gate that cannot begin to act tries it again, in ms. */
+const AGAIN = 5_000;
+
+const holderOf = ({ state }: Lease): string => state?.().holder ?? 'nobody';
+
+interface TurnOptions {
+  readonly log: Logger;
+  readonly stop: AbortSignal;
+  /** How long what acts may take to end, in ms. */
+  readonly within: number;
+  /** It has ended; what was not waited for, in words. */
+  onEnd(left: readonly string[]): void;
+}
+
+/** Act for as long as the lease is this gate's, again and again, until `stop`. Never rejects. */
+async function takeTurns(
+  lease: Lease,
+  first: { readonly term: Term; readonly acting: Acting } | undefined,
+  begin: (term: Term, follows: boolean) => Promise<Acting>,
+  { log, stop, within, onEnd }: TurnOptions,
+): Promise<void> {
+  let turn = first;
+  while (!stop.aborted || turn) {
+    if (turn) {
+      const { term, acting } = turn;
+      await firstOf(stop, term.lost);
+      if (term.lost.aborted) log.warn(`${holderOf(lease)} has taken over: this gate stands by`);
+      onEnd(await acting.stop(within));
+      await term.release();
+      turn = undefined;
+      continue;
+    }
+    const term = await lease.next(stop);
+    if (!term) return;
+    log.info('takes over: this gate acts');
+    try {
+      turn = { term, acting: await begin(term, true) };
+    } catch (err) {
+      log.error({ err }, 'cannot begin to act; tries again');
+      await term.release();
+      await sleep(AGAIN, undefined, { signal: stop }).catch(() => {});
+    }
+  }
+}
+
+async function firstOf(...signals: readonly AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any([...signals]);
+  if (any.aborted) return;
+  await new Promise((resolve) => any.addEventListener('abort', resolve, { once: true }));
 }
 
 /** Since when no login works, and why; null: one does, or none was tried. */
@@ -248,23 +286,28 @@ function tellJump(log: Logger, jump: number): void {
 const LISTEN_EVERY = 1_000;
 
 /**
- * Commands beside the gate put waivers and orders into the store: tell of them soon. They tell the time by what the gate
- * has noted of the machine's clock. Never rejects.
+ * Commands beside the gate, and gates that stand by, put waivers and orders into the store: tell of them soon. They tell the
+ * time by what the gate has noted of the machine's clock. Who stands by hears of all that the other one records. Never rejects.
  */
-async function hearPersons(
+async function hear(
   store: Store,
   log: Logger,
   stop: AbortSignal,
-  noteClock: () => Promise<number>,
-  onWord: () => void,
+  acting: () => Acting | undefined,
+  onChange: () => void,
 ): Promise<void> {
-  let heard: number | undefined;
+  let heard: { readonly words: number; readonly fact: number } | undefined;
   while (!stop.aborted) {
     try {
-      tellJump(log, await noteClock());
+      const now = acting();
+      tellJump(log, (await now?.noteClock()) ?? 0);
       const words = await store.wordsOfPersons();
-      if (heard !== undefined && words !== heard) onWord();
-      heard = words;
+      const fact = now ? 0 : await store.newestFact();
+      if (heard !== undefined && words !== heard.words) {
+        now?.hearPeople();
+        onChange();
+      } else if (heard !== undefined && fact !== heard.fact) onChange();
+      heard = { words, fact };
     } catch (err) {
       log.warn({ err }, 'cannot see whether a person has spoken');
     }
@@ -272,64 +315,9 @@ async function hearPersons(
   }
 }
 
-/** As often as the hub is swept, take away what the store need not keep. Never rejects. */
-async function pruneAtSweeps(
-  store: Store,
-  { store: { keep }, sweep }: Config,
-  now: () => number,
-  log: Logger,
-  stop: AbortSignal,
-): Promise<void> {
-  while (keep && !stop.aborted) {
-    await store.prune(now(), keep, stop).catch((err: unknown) => log.warn({ err }, 'cannot prune the store'));
-    await sleep(sweep.every, undefined, { signal: stop }).catch(() => {});
-  }
-}
-
 /** Let the store go and pass the error on. */
-const giveUp = (store: Store, teller?: Teller) => async (error: unknown) => {
-  await teller?.stop();
+const giveUp = (store: Store, acting?: Acting) => async (error: unknown) => {
+  await acting?.stop(STOP_WITHIN);
   await store.close();
   throw error;
 };
-
-/**
- * Notes of the newest message in the store, where `doctor` finds them.
- * @returns takes a note, unless the last one is younger than `pause` ms or says the same. Never rejects.
- */
-function createNotes(store: Store, queue: string, consumer: Consumer, log: Logger) {
-  let noted = { message: 0, at: 0 };
-  return async (pause: number): Promise<void> => {
-    const { lastMessageAt: at, lastRoutingKey: routingKey, lastUnderstood: understood } = consumer.state();
-    if (at === undefined || routingKey === undefined || understood === undefined) return;
-    if (at === noted.message || Date.now() < noted.at + pause) return;
-    noted = { message: at, at: Date.now() };
-    await store
-      .hear({ queue, at, routingKey, understood })
-      .catch((err: unknown) => log.warn({ err }, 'the newest message is not in the store'));
-  };
-}
-
-/** Sleep that a ring ends; a ring while nobody sleeps ends the next sleep at once. */
-function createAlarm(): { ring(): void; wait(ms: number): Promise<void> } {
-  let rung = false;
-  let wake = () => {};
-  return {
-    ring() {
-      rung = true;
-      wake();
-    },
-    async wait(ms) {
-      if (!rung && ms > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, ms);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      rung = false;
-    },
-  };
-}

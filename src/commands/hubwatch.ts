@@ -42,7 +42,8 @@ export function watchHub(hub: Hub): WatchedHub {
   };
   /** Whoever is told no is logged in; of a hub that does not answer nothing is known. */
   const failed = (error: unknown, needsLogin: boolean) => {
-    if (!(error instanceof HubError)) return;
+    // The lease is no matter of the hub's.
+    if (!(error instanceof HubError) || error.method === 'lease') return;
     if (error.method === 'login') fails(error.message);
     else if (error.kind === 'unavailable')
       trouble = { since: trouble?.since ?? Date.now(), reason: error.message };
@@ -64,8 +65,8 @@ export function watchHub(hub: Hub): WatchedHub {
       ...hub,
       read: (call) => watch(hub.read(call), false),
       readAll: (calls) => watch(hub.readAll(calls), false),
-      write: (call) => watch(hub.write(call), true),
-      writeAll: (calls) => watch(hub.writeAll(calls), true),
+      write: (call, permit) => watch(hub.write(call, permit), true),
+      writeAll: (calls, permit) => watch(hub.writeAll(calls, permit), true),
     },
     trouble: () => trouble,
     login: () => login,

@@ -50,7 +50,7 @@ export interface Floor {
 /** The floor beside a gate, for as long as somebody speaks. */
 const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise<Spoken>): Promise<Spoken> =>
   withStore(
-    config.store.url,
+    config.store,
     'append',
     (store) => speak({ config, store, output, now: Date.now, lookUp: hubLookUp(config) }),
     config.koji.server,

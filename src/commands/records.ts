@@ -25,7 +25,7 @@ export interface Records {
 
 /** The records in the store of a configuration; the gate need not run. */
 export function storedRecords(config: Config): Records {
-  const within = <T>(read: (store: Store) => Promise<T>) => withStore(config.store.url, 'read', read);
+  const within = <T>(read: (store: Store) => Promise<T>) => withStore(config.store, 'read', read);
   return {
     runs: (wanted) => within((store) => listRuns(reporting(config, store), wanted)),
     explain: (subject) => within((store) => explain(reporting(config, store), subject)),

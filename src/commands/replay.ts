@@ -18,7 +18,7 @@ export async function replayCommand(
 ): Promise<void> {
   const now = Date.now();
   const from = since === undefined ? 0 : parseSince(since, now);
-  const runs = await withStore(config.store.url, 'read', (store) => store.runs(MOST));
+  const runs = await withStore(config.store, 'read', (store) => store.runs(MOST));
   const played = runs
     .filter(({ startedAt }) => startedAt >= from)
     .flatMap((run) => {

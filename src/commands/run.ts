@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, describeConfig, formatMistakes } from '../config/config.ts';
-import { type Health, LOOK_OVERDUE } from '../http/health.ts';
+import { type Health, LOOK_OVERDUE, lookedBy } from '../http/health.ts';
 import { HubError } from '../koji/hub.ts';
 import { type RunningGate, startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
@@ -123,8 +123,8 @@ const watchedBy = ({ gates }: Config): string =>
  * Whether a new start would not help: a gate that waits for its hub ends looks, too.
  * @param every between two sweeps, ms; an idle gate looks no oftener
  */
-function looksEnd({ looked_at, started_at }: Health, every: number, now: number): boolean {
-  return now - (looked_at ?? started_at) <= Math.max(LOOK_OVERDUE, 2 * every);
+function looksEnd(health: Health, every: number, now: number): boolean {
+  return now - lookedBy(health, now) <= Math.max(LOOK_OVERDUE, 2 * every);
 }
 
 /** SIGHUP, until `stop` fires: `next` waits for one, and answers whether it came. */

@@ -78,6 +78,18 @@ export function addSetupCommands(
       addToken(output, writeError, file, { name, right: options.read ? 'read' : 'write' });
     });
   kmodGate
+    .command('store')
+    .description('what a gate knows')
+    .command('copy')
+    .argument('<from>', '"sqlite:PATH" or "postgres://USER@HOST/DATABASE", which no gate uses')
+    .argument('<to>', 'the same, which holds nothing yet')
+    .option('--password-file <file>', 'with the password for PostgreSQL')
+    .description('move a store into another database (docs/store.md)')
+    .action(async (from: string, to: string, { passwordFile }: { passwordFile?: string }) => {
+      const { storeCopy } = await import('./storecopy.ts');
+      await storeCopy(from, to, output, passwordFile);
+    });
+  kmodGate
     .command('completion')
     .addArgument(new Argument('<shell>', 'whose script').choices(SHELLS))
     .description('print the script with which a shell completes this command line')

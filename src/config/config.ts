@@ -15,11 +15,13 @@ import { defaultFiles, kojiPlaces, type Profile, ProfileError, readProfile } fro
 import { checkGates, checkHub, checkLogin, checkMessages, checkPlaintext, checkReading } from './rules.ts';
 import { AUTHTYPES, ConfigFile, formatDuration, LONGEST_WAIVER } from './schema.ts';
 import { readSeveritiesNow, readStablelists, StablelistError } from './stablelist.ts';
+import { checkStore, describeStore, type StoreSettings, storeSettings } from './store.ts';
 import { describeTelling, type Telling, telling } from './tell.ts';
 import { checkWaiverDb, describeWaiverDb, type WaiverDbSettings, waiverDbSettings } from './waiverdb.ts';
 
 export type { BusSettings } from './bus.ts';
 export { ConfigError, formatMistakes, type Mistake } from './error.ts';
+export type { StoreSettings } from './store.ts';
 
 /** Everything that the file says, defaults filled in. All durations are milliseconds. */
 export interface Config extends Telling {
@@ -64,13 +66,6 @@ export interface KojiSettings {
   readonly principal?: string;
   /** Of one call. */
   readonly timeout: number;
-}
-
-/** The database: `sqlite:PATH`, relative to the working directory, or `sqlite::memory:`. */
-export interface StoreSettings {
-  readonly url: string;
-  /** For how long all of a run that is over stays in it; null, or absent: for ever. */
-  readonly keep?: number | null;
 }
 
 /** How often the hub is looked at without being told to. */
@@ -129,6 +124,7 @@ export function parseConfig(
     ...(parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, document)),
     ...checkHub(document),
     ...checkReading(document),
+    ...checkStore(document),
     ...checkWaiverDb(document),
     ...checkGreenwave(document),
     ...ofProfile,
@@ -146,7 +142,7 @@ export function parseConfig(
   return {
     koji,
     ...(settings && { bus: settings }),
-    store,
+    store: storeSettings(store, env),
     ...(http && { http: httpSettings(http, env) }),
     ...(waiverdb && { waiverdb: waiverDbSettings(waiverdb, env) }),
     ...(greenwave && { greenwave: greenwaveSettings(greenwave, env) }),
@@ -280,7 +276,8 @@ export function describeConfig(config: Config): string {
     ...(koji.topurl === undefined ? [] : [['topurl', maskUrl(koji.topurl)] as [string, string]]),
     ['bus', bus === undefined ? 'none: the gate only sweeps' : describeBus(bus)],
     ...(bus?.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
-    ['store', `${maskUrl(store.url)}, keeps all of a run ${describeKeep(store.keep)}`],
+    ['store', describeStore(store)],
+    ...(store.plaintext ? [['', PLAINTEXT] as [string, string]] : []),
     ['http', http === undefined ? 'none: no dashboard, no API' : describeHttp(http)],
     [
       'sweep',
@@ -403,6 +400,3 @@ const describeWaivers = (longest: number | null = LONGEST_WAIVER): [string, stri
   '  waivers',
   longest === null ? 'may have no end' : `end after ${formatDuration(longest)} at the most`,
 ];
-
-const describeKeep = (keep: StoreSettings['keep']): string =>
-  keep ? `for ${formatDuration(keep)}` : 'for ever';

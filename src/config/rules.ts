@@ -272,7 +272,7 @@ const READABLE = 'lets everybody on the way read the password: use';
 const MEANT = ', or set plaintext = true where that is meant';
 
 /** What is neither true nor false is left to the schema. */
-function saidPlaintext(document: unknown, table: string): boolean {
+export function saidPlaintext(document: unknown, table: string): boolean {
   const said = valueAt(document, [table, 'plaintext']);
   return said !== undefined && said !== false;
 }

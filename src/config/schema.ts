@@ -131,7 +131,12 @@ const keep = textRead('a duration of a day or more in quotes, such as "180d", or
 
 const store = z.strictObject(
   {
-    url: matching(/^sqlite:./, '"sqlite:PATH" or "sqlite::memory:"'),
+    url: matching(
+      /^(sqlite:.|postgres(ql)?:\/\/.)/,
+      '"sqlite:PATH", "sqlite::memory:" or "postgres://USER@HOST/DATABASE"',
+    ),
+    password_file: nonEmpty.optional(),
+    plaintext: truth.optional(),
     keep: keep.prefault('180d'),
   },
   { error: 'a [store] table with a url' },

@@ -9,6 +9,8 @@ export interface Health {
   readonly trouble: { readonly since: number; readonly reason: string } | null;
   /** Whether the gate's login at the hub works; absent where it wants none. */
   readonly login?: Login;
+  /** Where several gates may share the store: who acts. One that stands by looks at no hub, hears no bus, and tells nobody. */
+  readonly lease?: Lease;
   /** The subscription to the bus; null where none is configured. */
   readonly bus: {
     readonly connected: boolean;
@@ -37,6 +39,20 @@ export interface Health {
   }[];
 }
 
+/** Which of several gates on one store acts, as this one sees it. */
+interface Lease {
+  readonly acts: boolean;
+  /** Since when this one acts, or does not, in ms. */
+  readonly since: number;
+  /** What this one is called, and the one that acts; null: nobody does, as far as is known. */
+  readonly name: string;
+  readonly holder: string | null;
+  /** Grows whenever another one begins to act; null: not known. */
+  readonly token: number | null;
+  /** Why the store cannot be asked, or why this one may not act. */
+  readonly reason?: string;
+}
+
 /** A login at the hub: not tried yet, works, or fails. `since` is when that began, in ms. */
 export type Login =
   | { readonly state: 'waiting' | 'works'; readonly since: number }
@@ -45,10 +61,19 @@ export type Login =
 /** A look is overdue when none has ended for so long, ms. */
 export const LOOK_OVERDUE = 600_000;
 
+/** Whether it only waits to follow the gate that acts. */
+export const standsBy = ({ lease }: Health): boolean => lease !== undefined && !lease.acts;
+
+/** When the last look ended, or since when the first is awaited, in ms; of one that stands by: now. */
+export function lookedBy(health: Health, now: number): number {
+  const { started_at, looked_at, lease } = health;
+  return standsBy(health) ? now : (looked_at ?? Math.max(started_at, lease?.since ?? 0));
+}
+
 /**
  * A gate works while its looks end and the hub answers. A lost bus only makes it slower: sweeps find what messages would
  * tell.
  */
-export function isWorking({ started_at, looked_at, trouble }: Health, now: number): boolean {
-  return now - (looked_at ?? started_at) <= LOOK_OVERDUE && now - (trouble?.since ?? now) <= LOOK_OVERDUE;
+export function isWorking(health: Health, now: number): boolean {
+  return now - lookedBy(health, now) <= LOOK_OVERDUE && now - (health.trouble?.since ?? now) <= LOOK_OVERDUE;
 }

@@ -227,6 +227,16 @@ function measureState(registry: Registry, { health, load, version, ahead }: Meas
   gauge('ready', '1 while a kernel that comes now would be judged, as /readyz tells.', () =>
     truth(unready(health(), Date.now()).length === 0),
   );
+  new Gauge({
+    name: 'kmod_gate_acts',
+    help: '1 while this gate acts, 0 while it stands by for another one on its store; absent where it has the store alone.',
+    registers,
+    collect() {
+      const { lease } = health();
+      this.remove();
+      if (lease) this.set(Number(lease.acts));
+    },
+  });
   gauge('hub_silent_seconds', 'For how long the hub has not answered; 0 while it does.', () =>
     since(health().trouble),
   );

@@ -109,8 +109,8 @@ export function registerPages(
     const revision = await sources.revision(subject);
     if (revision === undefined) return sendMade(reply, await make());
     const minute = Math.floor(Date.now() / 60_000);
-    const { trouble, login, bus } = sources.health();
-    const tag = `"${edition}.${revision}.${minute}${trouble ? '.silent' : ''}${login?.state === 'fails' ? '.out' : ''}${bus?.connected === false ? '.deaf' : ''}"`;
+    const { trouble, login, bus, lease } = sources.health();
+    const tag = `"${edition}.${revision}.${minute}${trouble ? '.silent' : ''}${login?.state === 'fails' ? '.out' : ''}${bus?.connected === false ? '.deaf' : ''}${lease ? `.${lease.acts}.${lease.token}` : ''}"`;
     reply.headers({ ...headers, 'cache-control': 'private, no-cache', etag: tag });
     if (request.headers['if-none-match'] === tag) return reply.code(304).send();
     return sendMade(reply, await pages(request.url, tag, make));

@@ -2,7 +2,7 @@
 import type { Verdict } from '../core/model.ts';
 import { plural, span } from '../core/wording.ts';
 import type { RunLine, RunReport, Tallied, TaskReport, WaiverReport } from '../report/report.ts';
-import { type Health, isWorking } from './health.ts';
+import { type Health, isWorking, standsBy } from './health.ts';
 import { type Content, type Html, html, link } from './html.ts';
 import { SCRIPT } from './live.ts';
 import { loginTrouble } from './ready.ts';
@@ -173,7 +173,8 @@ export function cut(text: string, length: number): string {
 
 /** Whether the gate looks at its hub and hears its bus. */
 export function healthLine(health: Health, now: number): Content {
-  const { started_at, looked_at, trouble } = health;
+  const { started_at, looked_at, trouble, lease } = health;
+  if (lease && standsBy(health)) return standbyLine(lease, now);
   const look =
     looked_at === null
       ? `first look at the hub under way for ${span(now - started_at)}`
@@ -185,6 +186,17 @@ export function healthLine(health: Health, now: number): Content {
     locked && html`; <span class="word bad">${locked}</span>`,
     '; ',
     busLine(health, now),
+    lease && `; ${lease.name} acts since ${span(now - lease.since)}`,
+  ];
+}
+
+/** Of a gate that waits to follow another one. */
+function standbyLine({ name, holder, reason, since }: NonNullable<Health['lease']>, now: number): Content {
+  const acts = holder === null ? 'nobody acts' : `${holder} acts`;
+  return [
+    `${name} stands by since ${span(now - since)}: `,
+    holder === null || reason !== undefined ? html`<span class="word warn">${acts}</span>` : acts,
+    reason !== undefined && `; ${reason}`,
   ];
 }
 

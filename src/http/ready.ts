@@ -4,21 +4,25 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { span } from '../core/wording.ts';
-import { type Health, LOOK_OVERDUE } from './health.ts';
+import { type Health, LOOK_OVERDUE, lookedBy, standsBy } from './health.ts';
 
 /** Whether looks end: a new start would not help against a hub that does not answer. */
-export function isAlive({ started_at, looked_at }: Health, now: number): boolean {
-  return now - (looked_at ?? started_at) <= LOOK_OVERDUE;
+export function isAlive(health: Health, now: number): boolean {
+  return now - lookedBy(health, now) <= LOOK_OVERDUE;
 }
 
 /**
  * Why a kernel that comes now would not be judged, in words for people; none where it would be. A bus that is lost, or
- * not there yet, is no reason: sweeps find what messages would tell.
+ * not there yet, is no reason: sweeps find what messages would tell. One that stands by is ready while another one acts: it
+ * shows pages, hears persons, and follows.
  */
 export function unready(health: Health, now: number): string[] {
-  const { looked_at, trouble, login } = health;
+  const { looked_at, trouble, login, lease } = health;
   const reasons: string[] = [];
-  if (looked_at === null) reasons.push('the first look at the hub has not ended yet');
+  if (lease && standsBy(health)) {
+    if (lease.reason !== undefined) reasons.push(`stands by, and cannot take over: ${lease.reason}`);
+    else if (lease.holder === null) reasons.push('no gate acts yet');
+  } else if (looked_at === null) reasons.push('the first look at the hub has not ended yet');
   else if (!isAlive(health, now)) reasons.push(`no look at the hub has ended for ${span(now - looked_at)}`);
   if (trouble) reasons.push(`the hub does not answer since ${span(now - trouble.since)}: ${trouble.reason}`);
   if (login?.state === 'waiting') reasons.push('no login at the hub was tried yet');

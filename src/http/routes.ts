@@ -155,6 +155,12 @@ const health: z.ZodType<Health & { readonly ok: boolean }> = as(
         z.object({ state: z.literal('fails'), since: time, reason: z.string() }),
       ])
       .exactOptional(),
+    lease: z
+      .object({
+        ...{ acts: z.boolean(), since: time, name: z.string(), holder: z.string().nullable() },
+        ...{ token: id.nullable(), reason: z.string().exactOptional() },
+      })
+      .exactOptional(),
     bus: z
       .looseObject({
         ...{ connected: z.boolean(), since: time, received: id, undecodable: id },

@@ -114,9 +114,9 @@ export function connectHub(options: HubOptions): Hub {
   const session = openSession(options, exchangeOver(transport, writing), door, closing.signal);
   const ask = withRetries(exchangeOver(transport, { ...writing, purpose: 'read' }), random, clock);
 
-  const send = async (method: string, params: readonly XmlValue[]) => {
+  const send = async (method: string, params: readonly XmlValue[], permit?: () => void) => {
     try {
-      return await session.call(method, params);
+      return await session.call(method, params, permit);
     } catch (error) {
       throw failure(error, method, 'write');
     }
@@ -129,8 +129,11 @@ export function connectHub(options: HubOptions): Hub {
       const answers = await Promise.all(chunks.map((chunk) => group(chunk, ask, 'read')));
       return answers.flat() as Answers<typeof calls>;
     },
-    write: async (call) => accept(call, await send(call.method, call.params), 'write'),
-    writeAll: async (calls) => (await group(calls, send, 'write')) as Answers<typeof calls>,
+    write: async (call, permit) => accept(call, await send(call.method, call.params, permit), 'write'),
+    async writeAll(calls, permit) {
+      const sendAll: Exchange = (method, params) => send(method, params, permit);
+      return (await group(calls, sendAll, 'write')) as Answers<typeof calls>;
+    },
     skew: transport.skew,
     close: async () => {
       closing.abort();
@@ -149,7 +152,12 @@ export function connectHub(options: HubOptions): Hub {
  * One request and its reply.
  * Throws Fault, TransportError, XmlRpcError, and TypeError for arguments that cannot be encoded.
  */
-type Exchange = (method: string, params: readonly XmlValue[], credentials?: Credentials) => Promise<XmlValue>;
+type Exchange = (
+  method: string,
+  params: readonly XmlValue[],
+  credentials?: Credentials,
+  permit?: () => void,
+) => Promise<XmlValue>;
 
 /** What goes with a call: headers, or for hubs before 1.31 a query. */
 interface Credentials {
@@ -165,7 +173,7 @@ interface Hearing {
 }
 
 function exchangeOver(transport: Transport, { log, onExchange, purpose }: Hearing): Exchange {
-  return async (method, params, credentials) => {
+  return async (method, params, credentials, permit) => {
     const start = performance.now();
     const over = (result: Exchanged['result']) => {
       const ms = performance.now() - start;
@@ -180,6 +188,7 @@ function exchangeOver(transport: Transport, { log, onExchange, purpose }: Hearin
         headers,
         credentials !== undefined,
         query,
+        permit,
       );
       const value = decodeResponse(reply);
       over('ok');
@@ -301,12 +310,16 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange, cl
     throw new Error(`the hub takes us for ${user?.name}, not for ${principal}; see principal and keytab`);
   };
 
-  const callOnce = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
+  const callOnce = async (
+    method: string,
+    params: readonly XmlValue[],
+    permit: (() => void) | undefined,
+  ): Promise<XmlValue> => {
     const current = await ready();
     const credentials = credentialsOf(current, current.callnum);
     current.callnum += 1;
     try {
-      return await exchange(method, params, credentials);
+      return await exchange(method, params, credentials, permit);
     } catch (error) {
       if (isFault(error, SESSION_OVER)) login = undefined;
       else current.suspect = failure(error, method, 'write').kind === 'unknown';
@@ -314,19 +327,23 @@ function openSession(options: HubOptions, exchange: Exchange, door: Exchange, cl
     }
   };
 
-  const call = async (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
+  const call = async (
+    method: string,
+    params: readonly XmlValue[],
+    permit: (() => void) | undefined,
+  ): Promise<XmlValue> => {
     try {
-      return await callOnce(method, params);
+      return await callOnce(method, params, permit);
     } catch (error) {
       if (!isFault(error, SESSION_OVER)) throw error;
-      return await callOnce(method, params);
+      return await callOnce(method, params, permit);
     }
   };
 
   return {
     end,
-    call: (method: string, params: readonly XmlValue[]): Promise<XmlValue> => {
-      const mine = last.then(() => call(method, params));
+    call: (method: string, params: readonly XmlValue[], permit?: () => void): Promise<XmlValue> => {
+      const mine = last.then(() => call(method, params, permit));
       last = mine.catch(() => {});
       return mine;
     },

@@ -105,10 +105,14 @@ export interface Hub {
    * Call within the session, in order, and never twice. Throws HubError. Also for reads that need a user, and
    * for those that look for the effect of an earlier write of this process whose answer is `unknown`: the session
    * of such a write is ended first, so that it can no longer happen, and what the read sees is final.
+   * @param permit asked at the last moment, when a connection is there: what it throws is the call's error, and nothing was sent
    */
-  write<T>(call: Call<T>): Promise<T>;
+  write<T>(call: Call<T>, permit?: () => void): Promise<T>;
   /** A group of writes in one `multiCall`, which is one transaction. Throws like `write`. */
-  writeAll<C extends readonly Call<unknown>[]>(calls: readonly [...C]): Promise<Answers<C>>;
+  writeAll<C extends readonly Call<unknown>[]>(
+    calls: readonly [...C],
+    permit?: () => void,
+  ): Promise<Answers<C>>;
   /** How far the hub's clock was ahead of this one at its newest reply, in ms, to about a second. */
   skew(): number | undefined;
   /** Abort what is under way, log out, and let connections go. */

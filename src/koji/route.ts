@@ -38,22 +38,37 @@ export function routeFor(server: URL, tls: ConnectionOptions, proxy: URL | undef
   };
 }
 
-/** Ask; `connected` is told as soon as something can have reached the server. The signal ends this at any time. */
+/**
+ * Ask; `connected` is told as soon as something can have reached the server. The signal ends this at any time.
+ * @param permit asked right before the first byte is handed to the system; what it throws ends the request
+ */
 export function replyTo(
   options: TunnelledRequest,
   body: string,
   signal: AbortSignal,
   connected: () => void = () => undefined,
+  permit?: () => void,
 ): Promise<IncomingMessage> {
   const { request } = options.protocol === 'https:' ? https : http;
   const asked: TunnelledRequest = { ...options, signal, giveUp: signal };
   return new Promise((resolve, reject) => {
     const outgoing = request(asked);
+    const send = () => {
+      try {
+        permit?.();
+      } catch (error) {
+        outgoing.destroy(error as Error);
+        return;
+      }
+      connected();
+      if (permit) outgoing.end(body);
+    };
     outgoing.once('socket', (socket) => {
-      if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected);
-      else connected();
+      if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', send);
+      else send();
     });
-    outgoing.on('response', resolve).on('error', reject).end(body);
+    outgoing.on('response', resolve).on('error', reject);
+    if (!permit) outgoing.end(body);
     // A request without a connection tells of its end only when that connection has failed.
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });

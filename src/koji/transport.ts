@@ -25,13 +25,15 @@ export interface Transport {
   /**
    * POST a document. Throws TransportError.
    * `fresh` takes a connection of its own: on a kept one, the server's closing of it while idle looks just like
-   * a reply lost. `query` goes behind the URL, and into no message.
+   * a reply lost. `query` goes behind the URL, and into no message. `permit` is asked once a connection is there: what it
+   * throws is thrown, and nothing was sent.
    */
   post(
     body: string,
     headers?: Readonly<Record<string, string>>,
     fresh?: boolean,
     query?: URLSearchParams,
+    permit?: () => void,
   ): Promise<string>;
   /** How far the server's clock was ahead of this one at its newest reply, in ms; HTTP tells whole seconds. */
   skew(): number | undefined;
@@ -93,20 +95,33 @@ export function createTransport(options: TransportOptions): Transport {
     };
   };
 
-  const post: Transport['post'] = async (body, headers = {}, fresh = false, query) => {
+  const post: Transport['post'] = async (body, headers = {}, fresh = false, query, permit) => {
     if (closing) throw new TransportError(closed.message, { sent: false });
     const stop = new AbortController();
     underWay.add(stop);
     let sent = false;
+    let forbidden: unknown;
+    const asked =
+      permit &&
+      (() => {
+        try {
+          permit();
+        } catch (error) {
+          forbidden = error;
+          throw error;
+        }
+      });
     const late = () => new Error(`no ${sent ? 'reply' : way} within ${timeout} ms`);
     const failed = (what: string, cause: unknown) =>
       new TransportError(`${url.host}: ${what}`, { sent, cause });
     const exchange = async () => {
       const timer = setTimeout(() => stop.abort(late()), timeout);
       try {
-        const reply = await replyTo(requestOf(body, headers, fresh, query), body, stop.signal, () => {
+        const request = requestOf(body, headers, fresh, query);
+        const connected = () => {
           sent = true;
-        });
+        };
+        const reply = await replyTo(request, body, stop.signal, connected, asked);
         skew = skewOf(reply) ?? skew;
         return judge(reply, await textOf(reply, maxReply));
       } finally {
@@ -116,7 +131,7 @@ export function createTransport(options: TransportOptions): Transport {
     try {
       return await (fresh ? exchange() : inTurn(exchange, stop.signal));
     } catch (error) {
-      if (error instanceof TransportError) throw error;
+      if (error instanceof TransportError || (error === forbidden && error !== undefined)) throw error;
       if (stop.signal.aborted) throw failed(words(stop.signal.reason), stop.signal.reason);
       throw failed(route.problem(error, advised), error);
     } finally {

@@ -21,7 +21,7 @@ export async function act(
   const intents = await context.store.intend(run, writes, context.now(), newest);
   const attempts = intents.filter(isAttempt);
   const calls = attempts.map((attempt) => scratchBuild(context, attempt));
-  const answers = await context.hub.writeAll(calls).catch(refusalOfAll(calls.length));
+  const answers = await context.hub.writeAll(calls, context.permit).catch(refusalOfAll(calls.length));
   let lost: HubError | undefined;
   const receive = async (intent: Intent, answer: Answer<Receipt>) => {
     if (answer.ok) await context.store.receive(run, intent, answer.value);
@@ -104,24 +104,24 @@ async function sendOne(
   intent: Intent,
   write: Exclude<Write, Attempt['write']>,
 ): Promise<Omit<Receipt, 'at'>> {
-  const { hub } = context;
+  const { hub, permit } = context;
   const build = run.kernel.id;
   switch (write.kind) {
     case 'rebuild':
-      return { task: await hub.write(await realBuild(context, run, intent, write)) };
+      return { task: await hub.write(await realBuild(context, run, intent, write), permit) };
     case 'tag': {
       const options = write.from ? { fromtag: write.from } : {};
-      return { task: await hub.write(koji.tagBuild(write.tag, write.against?.id ?? build, options)) };
+      return { task: await hub.write(koji.tagBuild(write.tag, write.against?.id ?? build, options), permit) };
     }
     case 'untag':
-      await hub.write(koji.untagBuild(write.tag, build));
+      await hub.write(koji.untagBuild(write.tag, build), permit);
       return {};
     case 'request-repo': {
       const call = koji.repoRequest(write.tag, write.event);
       // One of the past is only asked of a hub that makes them.
       const answer = await (write.event === undefined
-        ? hub.write(call).catch(unknownMethod)
-        : hub.write(call));
+        ? hub.write(call, permit).catch(unknownMethod)
+        : hub.write(call, permit));
       if (!answer) return {};
       const { repo, request } = answer;
       return {
@@ -130,13 +130,13 @@ async function sendOne(
       };
     }
     case 'create-side-tag':
-      return { sideTag: (await hub.write(koji.createSideTag(write.base))).name };
+      return { sideTag: (await hub.write(koji.createSideTag(write.base), permit)).name };
     case 'remove-side-tag':
       await assertOwn(context, run, write.tag);
-      await hub.write(koji.removeSideTag(write.tag));
+      await hub.write(koji.removeSideTag(write.tag), permit);
       return {};
     case 'cancel':
-      await hub.write(koji.cancelTask(write.task));
+      await hub.write(koji.cancelTask(write.task), permit);
       return {};
   }
 }

@@ -29,6 +29,13 @@ export interface Context {
   readonly typesOf?: TypesOf;
   /** What Greenwave says of a kernel (NVR), for a gate that waits for it. Absent: the configuration names none. */
   readonly askGreenwave?: (gate: string, nvr: string) => Promise<GreenwaveWord>;
+  /**
+   * Asked before each write to the hub, at the last moment; throws where another gate may act by now. Absent: there is no
+   * other one.
+   */
+  readonly permit?: () => void;
+  /** When this gate began to act, by its clock: writes of the one before may arrive for a while from then on. */
+  readonly began?: number;
   /** Id of the hub's user that the gate is logged in as. */
   readonly user: () => Promise<number>;
   /** In ms: between looks at running tasks, and for a write without an answer to arrive. */

@@ -31,6 +31,9 @@ export interface ReconcilerOptions {
   readonly now: () => number;
   /** How far the machine's clock is ahead of that, in ms. Default: not at all. */
   readonly ahead?: () => number;
+  /** As of Context: asked before each write to the hub, and when this gate began to act where it follows another one. */
+  readonly permit?: Context['permit'];
+  readonly began?: number;
   /** In [0, 1); spreads retries. */
   readonly random: () => number;
   /** So many keys are at work at a time; one: each in its turn. Default: 24. */
@@ -90,6 +93,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     together: { readAll: shareReads(hub, options.patience) },
     ...(options.typesOf && { typesOf: options.typesOf }),
     ...(options.askGreenwave && { askGreenwave: options.askGreenwave }),
+    ...(options.permit && { permit: options.permit }),
+    ...(options.began !== undefined && { began: options.began }),
     user: userOf(hub),
     buildTags: new Map(),
     gathering: new Map(),

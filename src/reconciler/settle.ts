@@ -27,9 +27,11 @@ export async function settle(context: Context, run: Run): Promise<Settled> {
   const lost = open.filter(({ receipt }) => !receipt);
   const now = context.now();
   const { settle: patience } = context.pace;
-  const due = lost.filter(({ askedAt }) => askedAt + patience <= now);
+  // What the gate before has sent may arrive for as long after its last moment as after that of asking.
+  const from = ({ askedAt }: Intent) => Math.max(askedAt, context.began ?? askedAt) + patience;
+  const due = lost.filter((intent) => from(intent) <= now);
   if (due.length > 0) await findLost(context, run, due);
-  const later = lost.filter((intent) => !due.includes(intent)).map(({ askedAt }) => askedAt + patience);
+  const later = lost.filter((intent) => !due.includes(intent)).map(from);
   return { ended, ...(later.length > 0 && { lostUntil: Math.min(...later) }) };
 }
 

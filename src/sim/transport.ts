@@ -26,7 +26,9 @@ export function transportTo(world: World, carry = (letter: Letter): string => le
       headers: Readonly<Record<string, string>> = {},
       _fresh?: boolean,
       query?: URLSearchParams,
+      permit?: () => void,
     ): Promise<string> {
+      permit?.();
       const lower = Object.fromEntries(Object.entries(headers).map(([name, of]) => [name.toLowerCase(), of]));
       const from = { headers: lower, url: query ? `/?${query}` : '/' };
       return carry({

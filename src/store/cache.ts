@@ -7,6 +7,8 @@ export interface RunCache {
   read(ids: readonly string[]): Promise<Run[]>;
   /** Call it once a fact is recorded, and before anybody is told of it. */
   forget(concerned: (run: Run) => boolean): void;
+  /** Call it after that, with the number of the fact. */
+  recorded(fact: number): void;
   /**
    * What follows from the facts of all runs, asked anew only when one was recorded since.
    * @returns asks it
@@ -20,10 +22,12 @@ const KEPT = 200;
 /**
  * @param readRun reads a run from the store
  * @param version another value whenever another process has written to the store
+ * @param byFact it is the number of the newest fact: with a fact of this process, too
  */
 export function createCache(
   readRun: (id: string) => Promise<Run | undefined>,
   version: () => Promise<unknown>,
+  byFact = false,
 ): RunCache {
   const known = new Map<string, Run>();
   /** Those of them that are over, the one that was read last at the end. */
@@ -67,6 +71,10 @@ export function createCache(
 
   return {
     forget,
+    recorded(fact) {
+      // Where another process has recorded one before it, that is still to be seen.
+      if (byFact && seen === fact - 1) seen = fact;
+    },
     remember(ask) {
       let last: { readonly at: number; readonly answer: Awaited<ReturnType<typeof ask>> } | undefined;
       return async () => {

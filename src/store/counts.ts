@@ -35,7 +35,7 @@ export function countFacts({ db, cache }: Base) {
               WHERE run_order.run_id = run.id AND run_order.kind = 'retry' AND run_order.fact > verdict.fact)
               THEN NULL ELSE verdict END
               FROM verdict WHERE verdict.run_id = run.id ORDER BY seq DESC LIMIT 1)`.as('verdict'),
-            sql<number>`coalesce((SELECT run_order.kind = 'hold' FROM run_order
+            sql<number>`coalesce((SELECT CASE run_order.kind WHEN 'hold' THEN 1 ELSE 0 END FROM run_order
               WHERE run_order.run_id = run.id AND run_order.kind IN ('hold', 'release')
               ORDER BY run_order.id DESC LIMIT 1), 0)`.as('held'),
             sql<number>`(SELECT count(*) FROM intent WHERE intent.run_id = run.id AND intent.kind = 'scratch-build'
@@ -51,6 +51,7 @@ export function countFacts({ db, cache }: Base) {
         sql<number>`sum(building)`.as('building'),
       ])
       .groupBy(['gate', 'verdict', 'held'])
+      .orderBy('gate')
       .$castTo<Row>(),
   );
   return {

@@ -73,7 +73,11 @@ export function journalFacts({ db, record }: Base) {
     },
     async hear({ queue, at, routingKey, understood }) {
       const row = { queue, at, routing_key: routingKey, understood: Number(understood) };
-      await db.replaceInto('heard').values(row).execute();
+      await db
+        .insertInto('heard')
+        .values(row)
+        .onConflict((conflict) => conflict.column('queue').doUpdateSet(row))
+        .execute();
     },
     async lastHeard(queue) {
       const row = await db.selectFrom('heard').selectAll().where('queue', '=', queue).executeTakeFirst();

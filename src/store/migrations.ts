@@ -1,8 +1,12 @@
 /** How the tables of every older kmod-gate become those of this one: each step once, in the order of their names. */
 import { type Kysely, type Migration, type MigrationProvider, sql } from 'kysely';
+import { isPostgres } from './dialect.ts';
 import { nameRuns } from './named.ts';
 import { pack } from './pack.ts';
 import { isLive, passedBy } from './schema.ts';
+
+/** No store on PostgreSQL is older than `016`: there is nothing to move, and it is said in SQLite's words. */
+const mayHaveRows = (db: Kysely<unknown>): boolean => !isPostgres(db);
 
 const migrations: Record<string, Migration> = {
   '001-facts': {
@@ -116,7 +120,7 @@ const migrations: Record<string, Migration> = {
       await db.schema
         .createTable('rpm_symbols')
         .addColumn('rpm_id', 'integer', (c) => c.primaryKey())
-        .addColumn('symbols', 'text', (c) => c.notNull())
+        .addColumn('symbols', 'blob', (c) => c.notNull())
         .execute();
     },
   },
@@ -176,9 +180,9 @@ const migrations: Record<string, Migration> = {
     async up(db: Kysely<unknown>) {
       await db.schema
         .alterTable('symbol_evidence')
-        .addColumn('detail', 'blob', (c) => c.notNull().defaultTo(sql`x''`))
+        .addColumn('detail', 'blob', (c) => c.notNull().defaultTo(''))
         .execute();
-      await splitEvidence(db);
+      if (mayHaveRows(db)) await splitEvidence(db);
     },
   },
   '006-indexes': {
@@ -241,10 +245,12 @@ const migrations: Record<string, Migration> = {
         .on('baseline_repo')
         .columns(['run_id', 'at'])
         .execute();
-      await sql`INSERT INTO baseline_repo (run_id, kernel_build, at, repo, why)
+      if (mayHaveRows(db))
+        await sql`INSERT INTO baseline_repo (run_id, kernel_build, at, repo, why)
         SELECT run_id, json_extract(run.baseline, '$.id'), at, repo, why
         FROM baseline_repo_once JOIN run ON run.id = run_id WHERE run.baseline IS NOT NULL`.execute(db);
       await db.schema.dropTable('baseline_repo_once').execute();
+      if (!mayHaveRows(db)) return;
       await recoverTrials(db);
       await recoverJudgements(db);
     },
@@ -279,18 +285,7 @@ const migrations: Record<string, Migration> = {
       await sql`ALTER TABLE verdict ADD COLUMN tally TEXT NOT NULL DEFAULT '{}'`.execute(db);
       await db.schema.alterTable('rpm_symbols').addColumn('build_id', 'integer').execute();
 
-      await sql`UPDATE run SET live = ${isLive}, passed = ${passedBy}`.execute(db);
-      await sql`UPDATE judgement SET package = (SELECT name FROM kernel_build WHERE kernel_build.id = kernel_build),
-        passed = (SELECT passed IS NOT NULL FROM run WHERE run.id = run_id)`.execute(db);
-      await sql`UPDATE selection SET size = json_array_length(kmods)`.execute(db);
-      await sql`UPDATE intent SET again = 1 WHERE kind = 'scratch-build' AND EXISTS (
-        SELECT 1 FROM intent AS first WHERE first.kernel_build = intent.kernel_build
-          AND first.kmod_build = intent.kmod_build AND first.run_id = intent.run_id AND first.seq < intent.seq)`.execute(
-        db,
-      );
-      await sql`UPDATE rpm_symbols SET used_at = coalesce((SELECT at FROM journal ORDER BY seq DESC LIMIT 1), 0)`.execute(
-        db,
-      );
+      if (mayHaveRows(db)) await markRows(db);
 
       await db.schema.dropIndex('intent_asked').execute();
       await db.schema.dropIndex('judgement_kmod').execute();
@@ -313,9 +308,10 @@ const migrations: Record<string, Migration> = {
         'trial_repo ON trial (kernel_build, at) WHERE repo IS NOT NULL',
         'run_whole ON run (started_at) WHERE live = 0 AND pruned_at IS NULL',
         'rpm_used ON rpm_symbols (used_at)',
-        "rpm_unpacked ON rpm_symbols (rpm_id) WHERE typeof(symbols) = 'text'",
       ])
         await sql.raw(`CREATE INDEX ${index}`).execute(db);
+      if (!mayHaveRows(db)) return;
+      await sql`CREATE INDEX rpm_unpacked ON rpm_symbols (rpm_id) WHERE typeof(symbols) = 'text'`.execute(db);
       // The judgements of older verdicts are found by their kernel.
       await sql`UPDATE verdict SET tally = (SELECT coalesce(json_group_object(outcome, kmods), '{}') FROM (
         SELECT outcome, count(*) AS kmods FROM judgement JOIN run ON run.id = verdict.run_id
@@ -475,7 +471,47 @@ const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '016-rows': {
+    async up(db: Kysely<unknown>) {
+      // SQLite numbers the rows of all its tables.
+      for (const table of isPostgres(db) ? ['symbol_evidence', 'trial', 'outbox'] : [])
+        await sql`ALTER TABLE ${sql.table(table)} ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY`.execute(
+          db,
+        );
+    },
+  },
+  '017-lease': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('lease')
+        .addColumn('token', 'integer', (c) => c.primaryKey())
+        .addColumn('holder', 'text', (c) => c.notNull())
+        .addColumn('beat', 'integer', (c) => c.notNull())
+        .addColumn('ends_at', 'bigint', (c) => c.notNull())
+        .execute();
+      await sql`INSERT INTO lease VALUES (0, '', 0, 0)`.execute(db);
+    },
+  },
 };
+
+/** Name of the newest step. */
+export const NEWEST = Object.keys(migrations).toSorted().at(-1) ?? '';
+
+/** What the marks and counts of older rows are. */
+async function markRows(db: Kysely<unknown>): Promise<void> {
+  await sql`UPDATE run SET live = ${isLive}, passed = ${passedBy}`.execute(db);
+  await sql`UPDATE judgement SET package = (SELECT name FROM kernel_build WHERE kernel_build.id = kernel_build),
+    passed = (SELECT passed IS NOT NULL FROM run WHERE run.id = run_id)`.execute(db);
+  await sql`UPDATE selection SET size = json_array_length(kmods)`.execute(db);
+  await sql`UPDATE intent SET again = 1 WHERE kind = 'scratch-build' AND EXISTS (
+    SELECT 1 FROM intent AS first WHERE first.kernel_build = intent.kernel_build
+      AND first.kmod_build = intent.kmod_build AND first.run_id = intent.run_id AND first.seq < intent.seq)`.execute(
+    db,
+  );
+  await sql`UPDATE rpm_symbols SET used_at = coalesce((SELECT at FROM journal ORDER BY seq DESC LIMIT 1), 0)`.execute(
+    db,
+  );
+}
 
 /** Evidence had every symbol in it: keep the first few there, and move all to `detail`. One row at a time is in memory. */
 async function splitEvidence(db: Kysely<unknown>): Promise<void> {
@@ -524,7 +560,8 @@ async function newEvidence(db: Kysely<unknown>): Promise<void> {
     .addColumn('evidence', 'text', (c) => c.notNull())
     .addColumn('detail', 'blob', (c) => c.notNull())
     .execute();
-  await sql`INSERT INTO symbol_evidence (run_id, at, chosen, evidence, detail)
+  if (mayHaveRows(db))
+    await sql`INSERT INTO symbol_evidence (run_id, at, chosen, evidence, detail)
     SELECT run_id, at, coalesce((SELECT fact FROM selection
       WHERE selection.run_id = evidence_by_time.run_id AND selection.at <= evidence_by_time.at
       ORDER BY size > 0 DESC, rowid DESC LIMIT 1), 0), evidence, detail
@@ -620,9 +657,10 @@ async function severalARun(db: Kysely<unknown>, name: string, texts: readonly st
   for (const text of texts) table = table.addColumn(text, 'text', (c) => c.notNull());
   await table.execute();
   const columns = sql.join(['run_id', 'at', ...texts].map((column) => sql.ref(column)));
-  await sql`INSERT INTO ${sql.table(name)} (${columns}) SELECT ${columns} FROM ${sql.table(old)} ORDER BY rowid`.execute(
-    db,
-  );
+  if (mayHaveRows(db))
+    await sql`INSERT INTO ${sql.table(name)} (${columns}) SELECT ${columns} FROM ${sql.table(old)} ORDER BY rowid`.execute(
+      db,
+    );
   await db.schema.dropTable(old).execute();
   await db.schema.createIndex(`${name}_run`).on(name).columns(['run_id', 'seq']).execute();
 }

@@ -1,24 +1,25 @@
 /** Opening the store: one writer at a time, any number of readers. */
-import { existsSync } from 'node:fs';
-import { CompiledQuery, Kysely, Migrator, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
-import Database from 'libsql';
+import { type Kysely, Migrator } from 'kysely';
 import type { Entry } from '../core/model.ts';
-import { createCache } from './cache.ts';
+import { isPostgresUrl } from './address.ts';
+import { createCache, type RunCache } from './cache.ts';
 import { causeFacts } from './causes.ts';
 import { countFacts } from './counts.ts';
 import { StoreError } from './error.ts';
-import { assertOwn, lockFor, realFile } from './file.ts';
 import { journalFacts } from './journal.ts';
 import { kernelFacts } from './kernels.ts';
+import type { Lease, Term } from './lease.ts';
 import { migrationProvider } from './migrations.ts';
 import { outbox } from './outbox.ts';
 import { overviewFacts } from './overview.ts';
 import { peopleFacts } from './people.ts';
+import { connectPostgres, explainPostgres, isLost } from './postgres.ts';
 import { pruning } from './prune.ts';
 import { createRecorder } from './record.ts';
 import { runReader } from './run.ts';
 import { runFacts } from './runs.ts';
 import type { Tables } from './schema.ts';
+import { connectSqlite, explainSqlite } from './sqlite.ts';
 import type { Store } from './store.ts';
 import { summaryFacts } from './summaries.ts';
 import { symbolFacts } from './symbols.ts';
@@ -38,73 +39,113 @@ export interface StoreOptions {
   readonly hub?: string;
   /** For a writer: the URL that the same hub had before, where the store knows it by that. */
   readonly movedFrom?: string;
+  /** File with the password for PostgreSQL, instead of one in the URL. */
+  readonly passwordFile?: string;
   /** Called with each journal line once it is on disk. */
   readonly onEntry?: (entry: Entry) => void;
 }
 
+/** An open database, of which nothing is known yet. */
+export interface Connected {
+  readonly db: Kysely<Tables>;
+  /** What it is called in messages. */
+  readonly name: string;
+  /** The schema that has the tables, where there are schemas. */
+  readonly schema?: string;
+  /** Do all of something or nothing, while nobody else makes tables. */
+  alone(work: (db: Kysely<Tables>) => Promise<void>): Promise<void>;
+  /** Another value whenever another process has written to it; with `byFact` it is the number of the newest fact. */
+  version(): Promise<unknown>;
+  readonly byFact?: boolean;
+  /** Who acts on it. */
+  lease(): Lease;
+  /** The database for who holds the lease by this token: once another has it, nothing is written any more. */
+  fenced(token: number): Kysely<Tables>;
+  close(): Promise<void>;
+}
+
+/** Where a store is, as the configuration says it. */
+export interface StoreAt {
+  readonly url: string;
+  readonly password_file?: string;
+}
+
+/** A store as a gate has it: it may have to share it. */
+export interface GateStore {
+  readonly store: Store;
+  readonly lease: Lease;
+  /** The store for what acts in a term: it throws LeaseError once another gate acts. */
+  inTerm(term: Term): Store;
+}
+
 /**
  * Open the store and bring its tables up to date.
- * @param url `sqlite:PATH`, or `sqlite::memory:`
+ * @param url `sqlite:PATH`, `sqlite::memory:`, or `postgres://USER@HOST/DATABASE`
  * @throws StoreError when there is none to read, another process writes to it, or it is of another hub
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
-  const path = url.replace(/^sqlite:/, '');
+  return (await openAny(url, options)).store;
+}
+
+/**
+ * The same for a gate.
+ * @throws StoreError
+ */
+export function openGateStore(url: string, options: Omit<StoreOptions, 'mode'>): Promise<GateStore> {
+  return openAny(url, { ...options, mode: 'write' });
+}
+
+async function openAny(url: string, options: StoreOptions): Promise<GateStore> {
+  const database = await connect(url, options.mode, options.passwordFile);
   try {
-    return await openFile(path === IN_MEMORY ? path : realFile(path), options);
+    return await openTables(database, options);
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new StoreError(`${path}: cannot be used as a store (${why}); see store.url in the configuration`, {
-      cause: error,
-    });
+    await database.close().catch(() => {});
+    throw explain(url, error);
   }
 }
 
-const IN_MEMORY = ':memory:';
-
-async function openFile(file: string, options: StoreOptions): Promise<Store> {
-  const inMemory = file === IN_MEMORY;
-  const writes = options.mode === 'write';
-  if (!writes && !inMemory && !existsSync(file)) {
-    throw new StoreError(`${file}: no such store; has "kmod-gate run" been started with this configuration?`);
-  }
-  if (!inMemory) assertOwn(file);
-  const lock = writes && !inMemory ? lockFor(file) : undefined;
-  let db: Kysely<Tables> | undefined;
-  try {
-    db = connect(file, options.mode);
-    return await openTables(db, file, options, lock);
-  } catch (error) {
-    await db?.destroy();
-    lock?.close();
-    throw error;
-  }
+/** @throws StoreError */
+export async function connect(
+  url: string,
+  mode: StoreOptions['mode'],
+  passwordFile?: string,
+): Promise<Connected> {
+  const connected = isPostgresUrl(url) ? connectPostgres(url, mode, passwordFile) : connectSqlite(url, mode);
+  return connected.catch((error: unknown) => {
+    throw explain(url, error);
+  });
 }
 
-/** The store in a database, of which nothing is known yet. */
-async function openTables(
-  db: Kysely<Tables>,
-  file: string,
-  options: StoreOptions,
-  lock: Database.Database | undefined,
-): Promise<Store> {
-  const writes = options.mode === 'write';
-  if (writes) await bringUpToDate(db, file, options);
+/** An error of a database as one that people can do something about. */
+export const explain = (url: string, error: unknown): StoreError =>
+  isPostgresUrl(url) ? explainPostgres(url, error) : explainSqlite(url, error);
+
+/** The store in a database. */
+async function openTables(database: Connected, options: StoreOptions): Promise<GateStore> {
+  const { db, name, version, byFact, fenced } = database;
+  const { mode, onEntry = () => {} } = options;
+  if (mode === 'write') await bringUpToDate(database, options);
   const { id } = await db.selectFrom('installation').select('id').executeTakeFirstOrThrow();
-  if (!writes) await assertUpToDate(db, file);
+  if (mode !== 'write') await assertUpToDate(database);
   const hub = await knownHub(db);
-  if (options.hub !== undefined && hub !== null) assertSameHub(file, hub, hubUrl(options.hub));
-  const release = async () => {
-    // All in one file again, for whoever copies it.
-    if (writes) await sql`PRAGMA wal_checkpoint(TRUNCATE)`.execute(db);
-    await db.destroy();
-    lock?.close();
+  if (options.hub !== undefined && hub !== null) assertSameHub(name, hub, hubUrl(options.hub));
+  const identity = { installation: id, hub };
+  const cache = createCache(runReader(db), version, byFact);
+  const lease = database.lease();
+  const close = async () => {
+    await lease.close();
+    await database.close();
   };
-  // SQLite counts what other connections have committed. In its turn: it must not be the first read of a transaction.
-  const dataVersion = CompiledQuery.raw('PRAGMA data_version') as CompiledQuery<{ data_version: number }>;
-  const version = async () =>
-    file === IN_MEMORY ? 0 : (await db.executeQuery(dataVersion)).rows[0]?.data_version;
-  return storeOver(db, { installation: id, hub }, version, options.onEntry ?? (() => {}), release);
+  const over = (own: Kysely<Tables>): Store => ({ ...identity, ...factsOf(own, cache, onEntry), close });
+  const store = over(db);
+  return {
+    ...{ store, lease },
+    inTerm({ token }) {
+      const own = fenced(token);
+      return own === db ? store : over(own);
+    },
+  };
 }
 
 /**
@@ -120,11 +161,17 @@ export function storeOver(
   onEntry: (entry: Entry) => void,
   close: () => Promise<void>,
 ): Store {
-  const cache = createCache(runReader(db), version);
+  return { ...identity, ...factsOf(db, createCache(runReader(db), version), onEntry), close };
+}
+
+function factsOf(
+  db: Kysely<Tables>,
+  cache: RunCache,
+  onEntry: (entry: Entry) => void,
+): Omit<Store, 'installation' | 'hub' | 'close'> {
   const base = { db, cache, record: createRecorder(db, cache, onEntry) };
   const runs = runFacts(base);
   return {
-    ...identity,
     ...kernelFacts(base),
     ...runs,
     ...pruning(base, runs),
@@ -138,7 +185,6 @@ export function storeOver(
     ...waiverDbFacts(base),
     ...journalFacts(base),
     ...outbox(base),
-    close,
   };
 }
 
@@ -148,71 +194,76 @@ export function storeOver(
  * @throws StoreError as `openStore` does
  */
 export async function withStore<T>(
-  url: string,
+  at: string | StoreAt,
   mode: 'read' | 'append',
   work: (store: Store) => Promise<T>,
   hub?: string,
 ): Promise<T> {
-  const store = await openStore(url, { mode, ...(hub !== undefined && { hub }) });
+  const { url, password_file: passwordFile } = typeof at === 'string' ? { url: at } : at;
+  const store = await openStore(url, {
+    mode,
+    ...(hub !== undefined && { hub }),
+    ...(passwordFile !== undefined && { passwordFile }),
+  });
   try {
     return await work(store);
+  } catch (error) {
+    throw isLost(error) ? explain(url, error) : error;
   } finally {
     await store.close();
   }
 }
 
-function connect(path: string, mode: StoreOptions['mode']): Kysely<Tables> {
-  const database = new Database(path);
-  database.exec('PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON');
-  if (mode === 'write') database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-  else if (mode === 'append') database.exec('PRAGMA synchronous = FULL');
-  else database.exec('PRAGMA query_only = ON');
-  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: withStatements(database) }) });
-}
-
-/** Kysely prepares a statement for each query; those that are asked again and again are prepared once. */
-function withStatements(database: Database.Database): SqliteDatabase {
-  const prepared = new Map<string, Database.Statement>();
-  const prepare = (query: string) => {
-    const known = prepared.get(query);
-    if (known) return known;
-    if (prepared.size >= STATEMENTS) prepared.clear();
-    const statement = database.prepare(query);
-    prepared.set(query, statement);
-    return statement;
-  };
-  // libsql has the interface of better-sqlite3, which kysely expects.
-  return { prepare, close: () => database.close() } as unknown as SqliteDatabase;
-}
-
-/** Far more than there are queries, but for lists of many lengths. */
-const STATEMENTS = 500;
+const migrator = (db: Kysely<Tables>, schema: string | undefined) =>
+  new Migrator({
+    db,
+    provider: migrationProvider,
+    disableTransactions: true,
+    ...(schema !== undefined && { migrationTableSchema: schema }),
+  });
 
 /** A reader makes no tables. */
-async function assertUpToDate(db: Kysely<Tables>, path: string): Promise<void> {
-  const known = await new Migrator({ db, provider: migrationProvider }).getMigrations();
+export async function assertUpToDate({ db, name, schema }: Connected): Promise<void> {
+  const known = await migrator(db, schema).getMigrations();
   if (known.every(({ executedAt }) => executedAt)) return;
-  throw new StoreError(`${path}: of an older kmod-gate; "kmod-gate run" brings it up to date`);
+  throw new StoreError(`${name}: of an older kmod-gate; "kmod-gate run" brings it up to date`);
 }
 
 /**
- * Make or migrate the tables; a new store gets its id and its hub. All of it or nothing: kysely migrates SQLite without a
- * transaction, and a process that is killed half-way would leave tables that no later start can go on from.
+ * Make or migrate the tables; a new store gets its id and its hub. All of it or nothing: a process that is killed half-way
+ * would leave tables that no later start can go on from.
  */
-async function bringUpToDate(db: Kysely<Tables>, file: string, options: StoreOptions): Promise<void> {
-  await sql`BEGIN IMMEDIATE`.execute(db);
-  try {
-    const { error } = await new Migrator({ db, provider: migrationProvider }).migrateToLatest();
-    if (error) throw error;
+async function bringUpToDate(database: Connected, options: StoreOptions): Promise<void> {
+  await withTables(database, async (db) => {
     const known = await db.selectFrom('installation').select('id').executeTakeFirst();
     if (!known) await db.insertInto('installation').values({ id: crypto.randomUUID() }).execute();
-    await bindToHub(db, file, options);
-    await sql`COMMIT`.execute(db);
-  } catch (error) {
-    // Of a full disk SQLite may have thought so itself.
-    await sql`ROLLBACK`.execute(db).catch(() => {});
-    throw error;
-  }
+    await bindToHub(db, database.name, options);
+  });
+}
+
+/** Make the tables, or bring them up to date, and then do more, all of it or nothing. */
+export async function withTables(
+  { alone, schema, name }: Connected,
+  then: (db: Kysely<Tables>) => Promise<void>,
+): Promise<void> {
+  await alone(async (db) => {
+    const { error, results = [] } = await migrator(db, schema).migrateToLatest();
+    if (error instanceof Error && /^corrupted migrations/.test(error.message))
+      throw new StoreError(`${name}: of a newer kmod-gate (${error.message}); start that one`, {
+        cause: error,
+      });
+    if (error) throw error;
+    if (results.length > 0) await endTerm(db);
+    await then(db);
+  });
+}
+
+/** Who acts on tables that are not as he knows them acts no more; nobody else does before his lease would have ended. */
+async function endTerm(db: Kysely<Tables>): Promise<void> {
+  await db
+    .updateTable('lease')
+    .set(({ eb }) => ({ token: eb('token', '+', 1), beat: eb('beat', '+', 1) }))
+    .execute();
 }
 
 async function bindToHub(

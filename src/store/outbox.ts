@@ -6,6 +6,7 @@
 import { sql } from 'kysely';
 import type { Outcome } from '../core/cell.ts';
 import type { Verdict } from '../core/model.ts';
+import { wordsOf } from './dialect.ts';
 import type { Base, Tx } from './record.ts';
 
 /**
@@ -140,35 +141,36 @@ export function outbox({ db }: Base): Outbox {
   return {
     async openChannels(channels) {
       return db.transaction().execute(async (tx) => {
-        const kept = JSON.stringify(channels);
-        const known = sql`(SELECT value FROM json_each(${kept}))`;
+        const known = wordsOf(tx).texts(JSON.stringify(channels));
         const { rows: gone } = await sql<{ waited: number }>`
           SELECT count(*) AS waited FROM outbox WHERE state = 'waiting' AND channel NOT IN ${known}`.execute(
           tx,
         );
         for (const table of ['outbox', 'outbox_cursor', 'outbox_told'])
           await sql`DELETE FROM ${sql.table(table)} WHERE channel NOT IN ${known}`.execute(tx);
-        await sql`INSERT INTO outbox_cursor (channel, seq)
-          SELECT value, coalesce((SELECT max(seq) FROM journal), 0) FROM json_each(${kept}) WHERE true
-          ON CONFLICT DO NOTHING`.execute(tx);
+        for (const channel of channels)
+          await sql`INSERT INTO outbox_cursor (channel, seq)
+            VALUES (${channel}, coalesce((SELECT max(seq) FROM journal), 0)) ON CONFLICT DO NOTHING`.execute(
+            tx,
+          );
         return gone[0]?.waited ?? 0;
       });
     },
     async collect(channel, { what, gather }) {
       const [from, newest] = await cursorOf(channel);
       if (from === undefined || from >= newest) return { lines: 0, more: false };
-      const { rows: lines } = await sql<{ seq: number; what: Telling | null }>`
+      const { rows: lines } = await sql<Line>`
         SELECT line.seq AS seq, line.at AS at, line.fact AS fact, line.run_id AS run, ${WHAT} AS what
         FROM journal AS line LEFT JOIN run ON run.id = line.run_id
         WHERE line.seq > ${from} ORDER BY line.seq LIMIT ${LINES}`.execute(db);
       const upTo = lines.at(-1)?.seq;
       if (upTo === undefined) return { lines: 0, more: false };
-      const told = lines.filter((line) => line.what !== null && what.includes(line.what));
+      const told = lines.flatMap((line) =>
+        line.what !== null && what.includes(line.what) ? [{ ...line, what: line.what }] : [],
+      );
       await db.transaction().execute(async (tx) => {
-        await sql`INSERT INTO outbox (channel, fact, run_id, what, part, made_at, next_at, state)
-          SELECT ${channel}, value ->> 'fact', value ->> 'run', value ->> 'what', '', value ->> 'at',
-            (value ->> 'at') + ${gather}, 'waiting'
-          FROM json_each(${JSON.stringify(told)}) WHERE true ON CONFLICT DO NOTHING`.execute(tx);
+        for (const { fact, run, what, at } of told)
+          await add(tx, { channel, fact, run, what, madeAt: at, nextAt: at + gather }, '');
         await sql`UPDATE outbox_cursor SET seq = ${upTo} WHERE channel = ${channel}`.execute(tx);
       });
       return { lines: lines.length, more: lines.length === LINES };
@@ -190,10 +192,7 @@ export function outbox({ db }: Base): Outbox {
     async divide(row, parts, older) {
       await db.transaction().execute(async (tx) => {
         for (const one of [row, ...older]) await remove(tx, one);
-        const { channel, fact, run, what, madeAt, nextAt } = row;
-        await sql`INSERT INTO outbox (channel, fact, run_id, what, part, made_at, next_at, state)
-          SELECT ${channel}, ${fact}, ${run}, ${what}, value, ${madeAt}, ${nextAt}, 'waiting'
-          FROM json_each(${JSON.stringify(parts)}) WHERE true ON CONFLICT DO NOTHING`.execute(tx);
+        for (const part of parts) await add(tx, row, part);
       });
     },
     async told(all, about) {
@@ -202,7 +201,11 @@ export function outbox({ db }: Base): Outbox {
         const [channel] = all.map((row) => row.channel);
         if (!about || channel === undefined) return;
         const { matter, digest, at } = about;
-        await tx.replaceInto('outbox_told').values({ channel, about: matter, digest, at }).execute();
+        await tx
+          .insertInto('outbox_told')
+          .values({ channel, about: matter, digest, at })
+          .onConflict((conflict) => conflict.columns(['channel', 'about']).doUpdateSet({ digest, at }))
+          .execute();
       });
     },
     async putOff(row, nextAt, error) {
@@ -236,7 +239,8 @@ export function outbox({ db }: Base): Outbox {
     },
     async outboxCounts() {
       const { rows: counts } = await sql<ChannelCount>`
-        SELECT channel, coalesce(sum(state = 'waiting'), 0) AS waiting, coalesce(sum(state = 'failed'), 0) AS failed,
+        SELECT channel, count(CASE state WHEN 'waiting' THEN 1 END) AS waiting,
+          count(CASE state WHEN 'failed' THEN 1 END) AS failed,
           min(CASE WHEN state = 'waiting' THEN made_at END) AS oldest,
           (SELECT error FROM outbox AS one WHERE one.channel = outbox_cursor.channel AND error IS NOT NULL
             ORDER BY one.fact DESC, one.rowid DESC LIMIT 1) AS error
@@ -281,6 +285,29 @@ export function outbox({ db }: Base): Outbox {
         (SELECT max(seq) FROM journal) AS newest`.execute(db);
     return [found[0]?.seq ?? undefined, found[0]?.newest ?? 0];
   }
+}
+
+/** A line of the journal, and what it tells. */
+interface Line {
+  readonly seq: number;
+  readonly at: number;
+  readonly fact: number;
+  readonly run: string;
+  readonly what: Telling | null;
+}
+
+/** What waits; what is there already stays as it is. */
+async function add(
+  tx: Tx,
+  row: Pick<Outgoing, 'channel' | 'fact' | 'run' | 'madeAt' | 'nextAt'> & { readonly what: string },
+  part: string,
+): Promise<void> {
+  const { channel, fact, run: run_id, what, madeAt: made_at, nextAt: next_at } = row;
+  await tx
+    .insertInto('outbox')
+    .values({ channel, fact, run_id, what, part, made_at, next_at, state: 'waiting' })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }
 
 async function remove(tx: Tx, { channel, fact, run, what, part }: Outgoing): Promise<void> {

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { ToldCauses } from '../btf/told.ts';
 import type { Outcome } from '../core/cell.ts';
+import { wordsOf } from './dialect.ts';
 import { unpack } from './pack.ts';
 import type { Base } from './record.ts';
 import type { EvidenceOf, JudgedCell, Store } from './store.ts';
@@ -42,13 +43,14 @@ function pageOf<Row extends { readonly fact: number }>(rows: readonly Row[], lim
 
 /** Many kernels at once. */
 export function overviewFacts({ db }: Base) {
+  const { indexedBy, numbers } = wordsOf(db);
   return {
     async cells(runs) {
       const ids = new Set(runs.map(({ id }) => id));
       const builds = JSON.stringify([...new Set(runs.map(({ kernel }) => kernel.id))]);
       const { rows } = await sql<Pick<CellRow, 'run_id' | 'kmod' | 'outcome'>>`
         SELECT run_id, kmod, outcome FROM judgement
-        WHERE kernel_build IN (SELECT value FROM json_each(${builds})) ORDER BY seq`.execute(db);
+        WHERE kernel_build IN ${numbers(builds)} ORDER BY seq`.execute(db);
       const found = new Map<string, Map<string, Outcome>>();
       for (const { run_id, kmod, outcome } of rows) {
         if (!ids.has(run_id)) continue;
@@ -58,7 +60,7 @@ export function overviewFacts({ db }: Base) {
       return found;
     },
     async needing() {
-      const newestVerdict = sql`(SELECT verdict FROM verdict INDEXED BY verdict_tally WHERE verdict.run_id = run.id
+      const newestVerdict = sql`(SELECT verdict FROM verdict ${indexedBy('verdict_tally')} WHERE verdict.run_id = run.id
         ORDER BY verdict.seq DESC LIMIT 1)`;
       const said = sql`(SELECT text FROM journal WHERE journal.build_id = run.build_id AND journal.kind = 'state'
         AND journal.gate = run.gate ORDER BY seq DESC LIMIT 1)`;

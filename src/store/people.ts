@@ -21,11 +21,11 @@ export function peopleFacts({ db, record }: Base) {
       const text = `${kmod} ${describeWaiver(waiver)}`;
       const entries = runs.map((run): Entry => ({ at, kind: 'person', ...of(run), text }));
       const insert = async (tx: Tx, fact: number) => {
-        const { insertId } = await tx
+        const { id } = await tx
           .insertInto('waiver')
           .values({ at, fact, by, reason, gate, kernel, kmod, until })
+          .returning('id')
           .executeTakeFirstOrThrow();
-        const id = Number(insertId);
         await nameRuns(tx, { id, gate, kernel });
         if (from)
           await tx
@@ -82,7 +82,7 @@ export function peopleFacts({ db, record }: Base) {
     },
     async wordsOfPersons() {
       const { rows } = await sql<{ words: number }>`
-        SELECT (SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ('waiver', 'run_order'))
+        SELECT coalesce((SELECT max(id) FROM waiver), 0) + coalesce((SELECT max(id) FROM run_order), 0)
           + (SELECT count(*) FROM waiver_end) AS words`.execute(db);
       return rows[0]?.words ?? 0;
     },

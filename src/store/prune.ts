@@ -3,6 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { baselineIds } from '../core/baseline.ts';
 import type { Outcome } from '../core/cell.ts';
+import { isPostgres, wordsOf } from './dialect.ts';
 import type { Base } from './record.ts';
 import type { Store } from './store.ts';
 import { packAside } from './symbols.ts';
@@ -22,6 +23,7 @@ export function pruning(
   { db, cache, record }: Base,
   store: Pick<Store, 'liveKernels' | 'lastPassed' | 'lastJudged'>,
 ) {
+  const { numbers } = wordsOf(db);
   /**
    * Runs of which the details may go. One that blocks may be opened again by a waiver, unless the kernel came a second
    * time; what is known of a kernel counts as long as any run on it lives; and of each gate and package the newest run and
@@ -72,8 +74,10 @@ export function pruning(
   /** Builds whose rpms a run may want to be compared with, the files of which the hub may have no more. */
   async function neededBuilds(): Promise<Set<number>> {
     const { rows: streams } = await sql<{ gate: string; name: string; newest: string }>`
-      SELECT gate, name, run.id AS newest, max(fact) FROM run JOIN kernel_build ON kernel_build.id = build_id
-      GROUP BY gate, name`.execute(db);
+      SELECT stream.gate, stream.name, run.id AS newest FROM (
+        SELECT gate, name, max(fact) AS fact FROM run JOIN kernel_build ON kernel_build.id = build_id
+        GROUP BY gate, name) AS stream
+      JOIN run ON run.fact = stream.fact AND run.gate = stream.gate`.execute(db);
     const live = await store.liveKernels();
     const ids = new Set([...live.map(({ id }) => id), ...streams.map(({ newest }) => newest)]);
     const needed = new Set<number>();
@@ -97,22 +101,23 @@ export function pruning(
   async function pruneRpms(before: number, needed: ReadonlySet<number>): Promise<boolean> {
     const { numAffectedRows = 0n } = await sql`DELETE FROM rpm_symbols WHERE rpm_id IN (
       SELECT rpm_id FROM rpm_symbols WHERE used_at < ${before} AND build_id IS NOT NULL
-        AND build_id NOT IN (SELECT value FROM json_each(${JSON.stringify([...needed])}))
+        AND build_id NOT IN ${numbers(JSON.stringify([...needed]))}
       ORDER BY used_at LIMIT ${RPMS_A_STEP})`.execute(db);
     return numAffectedRows > 0n;
   }
 
   /** Whether there were any; megabytes each. */
   async function pruneTypes(before: number, needed: ReadonlySet<number>): Promise<boolean> {
-    const { numAffectedRows = 0n } = await sql`DELETE FROM kernel_types WHERE rowid IN (
-      SELECT rowid FROM kernel_types WHERE used_at < ${before}
-        AND build_id NOT IN (SELECT value FROM json_each(${JSON.stringify([...needed])}))
+    const { numAffectedRows = 0n } = await sql`DELETE FROM kernel_types WHERE (build_id, arch) IN (
+      SELECT build_id, arch FROM kernel_types WHERE used_at < ${before}
+        AND build_id NOT IN ${numbers(JSON.stringify([...needed]))}
       LIMIT 1)`.execute(db);
     return numAffectedRows > 0n;
   }
 
   /** Pack an rpm's symbols that an older kmod-gate wrote as text. Whether there was one. */
   async function packRpm(): Promise<boolean> {
+    if (isPostgres(db)) return false;
     const { rows } = await sql<{ rpm_id: number; symbols: string }>`
       SELECT rpm_id, symbols FROM rpm_symbols WHERE typeof(symbols) = 'text' LIMIT 1`.execute(db);
     const [row] = rows;

@@ -47,9 +47,10 @@ export function createRecorder(
       const fact = sequence?.newest ?? 0;
       const inserted = await insert(tx, fact);
       for (const entry of entries) await insertEntry({ ...entry, fact }, tx);
-      return inserted;
+      return { inserted, fact };
     });
-    const inserted = await written.finally(() => cache.forget(concerned));
+    const { inserted, fact } = await written.finally(() => cache.forget(concerned));
+    cache.recorded(fact);
     entries.forEach(onEntry);
     return inserted;
   };

@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import { baselineIds } from '../core/baseline.ts';
 import type { Closing, Intent, Kmod, Order, PastTrial, Run, Strategy, Verdict } from '../core/model.ts';
 import { isVoid, lastRetry } from '../core/people.ts';
+import { wordsOf } from './dialect.ts';
 import { kernelOf } from './kernels.ts';
 import { waiverReader } from './people.ts';
 import { query } from './query.ts';
@@ -165,7 +166,7 @@ function pastReader(
       .selectFrom('trial')
       .select(['kmod_build', 'kernel_build', 'arch', 'target', 'shows', 'proof', 'run_id', 'at'])
       .where('run_id', '!=', run)
-      .where('kernel_build', 'in', sql<number>`(SELECT value FROM json_each(${baselines}))`)
+      .where('kernel_build', 'in', wordsOf(db).numbers(baselines))
       .where('kmod_build', 'in', (eb) =>
         eb
           .selectFrom('trial as own')

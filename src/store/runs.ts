@@ -40,7 +40,8 @@ export function runFacts({ db, record, cache }: Base) {
       .innerJoin('kernel_build', 'kernel_build.id', 'run.build_id')
       .select(['run.id', 'gate', 'build_id', 'nvr', 'name', 'epoch', 'version', 'release'])
       .where(sql<boolean>`live = 1`)
-      .orderBy('build_id'),
+      .orderBy('build_id')
+      .orderBy('gate'),
   );
   const passed = query(db, ({ gate, name, build }: { gate: string; name: string; build: number }) =>
     db
@@ -258,7 +259,7 @@ const letThrough = sql<boolean>`(run.passed IS NOT NULL AND (run.live = 0 OR EXI
 /** Make the marks of a run say what its verdicts and closings do. Called once those are in. */
 async function mark(tx: Tx, { id, gate, kernel }: Pick<Run, 'id' | 'gate' | 'kernel'>): Promise<void> {
   await sql`UPDATE run SET live = ${isLive}, passed = ${passedBy} WHERE id = ${id}`.execute(tx);
-  const passed = sql`(SELECT passed IS NOT NULL FROM run WHERE id = ${id})`;
+  const passed = sql`(SELECT CASE WHEN passed IS NULL THEN 0 ELSE 1 END FROM run WHERE id = ${id})`;
   await sql`UPDATE judgement SET passed = ${passed}
     WHERE kernel_build = ${kernel.id} AND gate = ${gate} AND run_id = ${id} AND passed <> ${passed}`.execute(
     tx,

@@ -13,6 +13,12 @@ import { type Generated, sql } from 'kysely';
 export interface Tables {
   /** One row: the number of the newest fact. Each fact, or some that are one, takes the next. */
   sequence: { newest: number };
+  /**
+   * One row: which gate acts, on PostgreSQL; SQLite's lock says it there. `holder` is empty where nobody does; `beat` grows
+   * while the holder lives, `token` with each holder (a change of the key waits for all that hold the row: lease.ts).
+   * `ends_at`, by the database's clock, is for people to read.
+   */
+  lease: { token: number; holder: string; beat: number; ends_at: number };
   /** One row: an id of this store, so that two installations tell their scratch builds apart. */
   installation: { id: string };
   /** How far the machine's clock is ahead of the gate's (clock.ts), in ms; the newest counts. */
@@ -216,7 +222,7 @@ const lastClosing = sql`coalesce((
   SELECT how FROM closing WHERE closing.run_id = run.id ORDER BY closing.seq DESC LIMIT 1), 'reopened')`;
 
 /** What the marks `live` and `passed` of `run` repeat. */
-export const isLive = sql<number>`${lastClosing} = 'reopened'`;
+export const isLive = sql<number>`CASE WHEN ${lastClosing} = 'reopened' THEN 1 ELSE 0 END`;
 export const passedBy = sql<number | null>`CASE WHEN ${lastClosing} IN ('reopened', 'done') THEN (
   SELECT seq FROM (SELECT verdict.seq AS seq, verdict FROM verdict WHERE verdict.run_id = run.id
-    ORDER BY verdict.seq DESC LIMIT 1) WHERE verdict = 'promote') END`;
+    ORDER BY verdict.seq DESC LIMIT 1) AS newest WHERE verdict = 'promote') END`;

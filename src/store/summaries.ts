@@ -3,11 +3,13 @@ import { sql } from 'kysely';
 import type { Closing, Verdict } from '../core/model.ts';
 import { matcher } from '../core/names.ts';
 import type { RunsWanted } from '../report/report.ts';
+import { wordsOf } from './dialect.ts';
 import type { Base } from './record.ts';
 import type { RunSummary, Store } from './store.ts';
 
 /** A page in one query, or two where it goes on after another, however many kmods and tries its runs have. */
 export function summaryFacts({ db, cache }: Base) {
+  const { indexedBy, texts, hasKmod } = wordsOf(db);
   /** A retry may have made the verdict void: what it did before decides that, and such runs are few. */
   async function asItStands({ retried, ...summary }: RunSummary & { retried: boolean }): Promise<RunSummary> {
     if (!retried) return summary;
@@ -16,7 +18,7 @@ export function summaryFacts({ db, cache }: Base) {
   }
   /** Which runs are wanted, by what of them an index has, or a look into one for each run. */
   async function listed({ before, gate, verdict, kmod, since, until, latest }: RunsWanted) {
-    const newest = sql`(SELECT verdict FROM verdict INDEXED BY verdict_tally WHERE verdict.run_id = run.id
+    const newest = sql`(SELECT verdict FROM verdict ${indexedBy('verdict_tally')} WHERE verdict.run_id = run.id
       ORDER BY verdict.seq DESC LIMIT 1)`;
     const all = [
       ...(before === undefined ? [] : [sql`fact < (SELECT fact FROM run WHERE id = ${before})`]),
@@ -37,14 +39,14 @@ export function summaryFacts({ db, cache }: Base) {
    */
   async function tries(kmod: string) {
     const names = (await kmodNames(db)).filter(matcher([kmod]));
-    const list = sql`(SELECT value FROM json_each(${JSON.stringify(names)}))`;
+    const list = texts(JSON.stringify(names));
     const judged =
       names.length <= FEW
-        ? sql`run.id IN (SELECT run_id FROM judgement INDEXED BY judgement_kmod WHERE kmod IN ${list})`
-        : sql`EXISTS (SELECT 1 FROM judgement INDEXED BY judgement_kernel WHERE kernel_build = run.build_id
+        ? sql`run.id IN (SELECT run_id FROM judgement ${indexedBy('judgement_kmod')} WHERE kmod IN ${list})`
+        : sql`EXISTS (SELECT 1 FROM judgement ${indexedBy('judgement_kernel')} WHERE kernel_build = run.build_id
             AND gate = run.gate AND run_id = run.id AND kmod IN ${list})`;
-    return sql`(${judged} OR (live AND EXISTS (SELECT 1 FROM selection, json_each(selection.kmods) AS one
-        WHERE selection.run_id = run.id AND json_extract(one.value, '$.name') GLOB ${globOf(kmod)})))`;
+    return sql`(${judged} OR (live = 1 AND EXISTS (SELECT 1 FROM selection
+        WHERE selection.run_id = run.id AND ${hasKmod(sql`selection.kmods`, kmod)})))`;
   }
   return {
     kmodNames: () => kmodNames(db),
@@ -65,14 +67,14 @@ export function summaryFacts({ db, cache }: Base) {
           EXISTS (SELECT 1 FROM run_order WHERE run_order.run_id = page.id AND run_order.kind = 'retry'
             AND run_order.fact > verdict.fact) AS retried
         FROM page JOIN kernel_build ON kernel_build.id = page.build_id
-          LEFT JOIN verdict INDEXED BY verdict_tally ON verdict.run_id = page.id
+          LEFT JOIN verdict ${indexedBy('verdict_tally')} ON verdict.run_id = page.id
             AND verdict.seq = (SELECT max(seq) FROM verdict WHERE verdict.run_id = page.id)
-          LEFT JOIN closing ON NOT live
+          LEFT JOIN closing ON live = 0
             AND closing.seq = (SELECT max(seq) FROM closing WHERE closing.run_id = page.id)
-          LEFT JOIN journal AS said ON live AND said.seq = (
+          LEFT JOIN journal AS said ON live = 1 AND said.seq = (
             SELECT seq FROM journal WHERE journal.build_id = page.build_id AND journal.kind = 'state'
               AND journal.gate = page.gate ORDER BY seq DESC LIMIT 1)
-          LEFT JOIN run_order AS held ON live AND held.id = (
+          LEFT JOIN run_order AS held ON live = 1 AND held.id = (
             SELECT id FROM run_order WHERE run_order.run_id = page.id AND run_order.kind IN ('hold', 'release')
             ORDER BY id DESC LIMIT 1)
         ORDER BY page.fact DESC`.execute(db);
@@ -99,9 +101,6 @@ async function kmodNames(db: Base['db']): Promise<string[]> {
     SELECT kmod FROM names WHERE kmod IS NOT NULL`.execute(db);
   return rows.map(({ kmod }) => kmod);
 }
-
-/** A pattern as SQLite has them, which knows one sign more. */
-const globOf = (pattern: string): string => pattern.replaceAll('[', '[[]');
 
 interface Row {
   readonly id: string;

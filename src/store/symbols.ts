@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import type { ArchDetail, SymbolEvidence, SymbolsShown } from '../core/model.ts';
 import { hasChanged, summarize } from '../core/symbols.ts';
 import { describeShown } from '../report/journal.ts';
+import { wordsOf } from './dialect.ts';
 import { PACKING, pack, packBeside, unpackBeside } from './pack.ts';
 import { type Base, of, wantExplained } from './record.ts';
 import type { Tables } from './schema.ts';
@@ -71,7 +72,8 @@ export function symbolFacts({ db, record }: Base) {
       const rows = await db
         .selectFrom('rpm_symbols')
         .selectAll()
-        .where('rpm_id', 'in', sql<number>`(SELECT value FROM json_each(${JSON.stringify(ids)}))`)
+        .where('rpm_id', 'in', wordsOf(db).numbers(JSON.stringify(ids)))
+        .orderBy('rpm_id')
         .execute();
       const known = new Map<number, RpmDependencies>();
       for (const { rpm_id, symbols } of rows)
@@ -85,11 +87,11 @@ export function symbolFacts({ db, record }: Base) {
   async function noteUse(ids: readonly number[], builds: ReadonlyMap<number, number>): Promise<void> {
     const at = await newest();
     const used = JSON.stringify(ids.map((id) => [id, builds.get(id) ?? null]));
-    await sql`UPDATE rpm_symbols SET used_at = max(used_at, ${at}), build_id = coalesce(build_id, used.build)
-      FROM (SELECT json_extract(value, '$[0]') AS rpm, json_extract(value, '$[1]') AS build
-        FROM json_each(${used})) AS used
-      WHERE rpm_id = used.rpm
-        AND (used_at < ${at - DAY} OR (build_id IS NULL AND used.build IS NOT NULL))`.execute(db);
+    await sql`UPDATE rpm_symbols SET used_at = CASE WHEN used_at > ${at} THEN used_at ELSE ${at} END,
+        build_id = coalesce(build_id, used.two)
+      FROM ${wordsOf(db).pairs(used)} AS used
+      WHERE rpm_id = used.one
+        AND (used_at < ${at - DAY} OR (build_id IS NULL AND used.two IS NOT NULL))`.execute(db);
   }
 }
 

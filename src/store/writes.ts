@@ -37,8 +37,8 @@ export function writeFacts({ db, record }: Base) {
       )
       .leftJoin('ending', 'ending.intent_id', 'intent.id')
       .select(['intent.run_id as run', 'intent.write as write'])
-      // The plus keeps SQLite from indexes of all that the gate and the run ever asked for.
-      .where(sql<boolean>`+gate = ${gate} AND +intent.run_id = pair.run_id`)
+      // An expression keeps SQLite from indexes of all that the gate and the run ever asked for.
+      .where(sql<boolean>`gate || '' = ${gate} AND intent.run_id || '' = pair.run_id`)
       .where('asked_at', '>=', since)
       .where(({ or, eb }) => or([eb('how', 'is', null), eb('how', '!=', 'lost')]))
       .orderBy('intent.fact')

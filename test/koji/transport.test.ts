@@ -57,6 +57,36 @@ test('tells how far the clock of the server is ahead, as the newest reply says',
   expect(Math.abs((transport.skew() ?? 0) + 3_600_000)).toBeLessThan(1_500);
 });
 
+test('a permit is asked once there is a connection, and not before', async () => {
+  const order: string[] = [];
+  const server = net.createServer((socket) => {
+    order.push('connected');
+    socket.on('data', () => {
+      order.push('data');
+      socket.end('HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\nyes');
+    });
+    socket.on('error', () => {});
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const transport = createTransport({
+    server: `http://127.0.0.1:${port}/`,
+    timeout: 5000,
+    userAgent: 'test',
+  });
+  cleanups.push(transport.close);
+  const no = new Error('another one acts');
+  const refused = transport.post(hello, {}, true, undefined, () => {
+    throw no;
+  });
+  await expect(refused).rejects.toBe(no);
+  await expect.poll(() => order).toEqual(['connected']);
+  order.length = 0;
+  expect(await transport.post(hello, {}, true, undefined, () => void order.push('asked'))).toBe('yes');
+  expect(order.filter((one) => one !== 'connected')).toEqual(['asked', 'data']);
+});
+
 test('a fresh call has a connection of its own', async () => {
   const [transport, { calls }] = await start(() => {});
   for (const fresh of [false, true, false]) await transport.post(hello, {}, fresh);

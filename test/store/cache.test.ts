@@ -1,7 +1,3 @@
-/** Whoever reads a run gets it as it is on disk, whoever wrote last and whatever was read before. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Ending, Kmod, Run, Waiver, Write } from '../../src/core/model.ts';
@@ -9,6 +5,7 @@ import { createCache } from '../../src/store/cache.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { BUILDS, FAILS, KERNEL, kmod, NEWER, OTHER } from '../core/facts.ts';
+import { kinds } from './places.ts';
 
 const KERNELS = [OTHER, KERNEL, NEWER] as const;
 const KMODS = [kmod('kmod-a'), { ...kmod('kmod-b'), buildId: 2 }] as const;
@@ -133,41 +130,45 @@ const step = fc.record({
   beside: fc.boolean(),
 });
 
-test('the same runs come from the gate, from commands beside it, and from a store that was just opened', {
-  timeout: 120_000,
-}, async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 25, maxLength: 40 }), async (steps) => {
-      const folder = mkdtempSync(join(tmpdir(), 'kmod-gate-test-'));
-      const url = `sqlite:${join(folder, 'gate.db')}`;
-      const gate = await openStore(url, { mode: 'write' });
-      const beside = await openStore(url, { mode: 'append' });
-      const reader = await openStore(url, { mode: 'read' });
-      try {
-        for (const kernel of KERNELS) await gate.seeKernel(kernel, 1);
-        for (const [i, { name, choices, ...how }] of steps.entries()) {
-          let chosen = 0;
-          const pick: Pick = (from) => from[(choices[chosen++] ?? 0) % from.length] ?? from[0];
-          const scene = { gate, person: how.beside ? beside : gate, at: 100 + i, pick };
-          const known = { runs: await gate.runs(1_000), waivers: await gate.waivers() };
-          const reads = how.reading ? [told(gate), told(beside)] : [];
-          await Promise.all([STEPS[name]?.({ ...scene, ...known }), ...reads]);
-          const fresh = await openStore(url, { mode: 'read' });
-          const truth = await told(fresh).finally(() => fresh.close());
-          for (const store of [gate, beside, reader]) expect(await told(store)).toEqual(truth);
-          const idsOf = (runs: readonly { id: string }[]) => runs.map(({ id }) => id).toSorted();
-          const lives = (await gate.runs(1_000)).filter(live);
-          expect(idsOf(await gate.liveKernels())).toEqual(idsOf(lives));
+test.each(await kinds())(
+  'the same runs come from the gate, from commands beside it, and from a store that was just opened: $name',
+  {
+    timeout: 120_000,
+  },
+  async ({ name: kind, make }) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 25, maxLength: 40 }), async (steps) => {
+        const place = await make();
+        const { url } = place;
+        const gate = await openStore(url, { mode: 'write' });
+        const beside = await openStore(url, { mode: 'append' });
+        const reader = await openStore(url, { mode: 'read' });
+        try {
+          for (const kernel of KERNELS) await gate.seeKernel(kernel, 1);
+          for (const [i, { name, choices, ...how }] of steps.entries()) {
+            let chosen = 0;
+            const pick: Pick = (from) => from[(choices[chosen++] ?? 0) % from.length] ?? from[0];
+            const scene = { gate, person: how.beside ? beside : gate, at: 100 + i, pick };
+            const known = { runs: await gate.runs(1_000), waivers: await gate.waivers() };
+            const reads = how.reading ? [told(gate), told(beside)] : [];
+            await Promise.all([STEPS[name]?.({ ...scene, ...known }), ...reads]);
+            const fresh = await openStore(url, { mode: 'read' });
+            const truth = await told(fresh).finally(() => fresh.close());
+            for (const store of [gate, beside, reader]) expect(await told(store)).toEqual(truth);
+            const idsOf = (runs: readonly { id: string }[]) => runs.map(({ id }) => id).toSorted();
+            const lives = (await gate.runs(1_000)).filter(live);
+            expect(idsOf(await gate.liveKernels())).toEqual(idsOf(lives));
+          }
+        } finally {
+          for (const store of [gate, beside, reader]) await store.close();
+          await place.drop();
         }
-      } finally {
-        for (const store of [gate, beside, reader]) await store.close();
-        rmSync(folder, { recursive: true });
-      }
-    }),
-    // Making a failure small takes minutes; its steps are few enough to read.
-    { numRuns: 12, endOnFailure: true },
-  );
-});
+      }),
+      // Making a failure small takes minutes; its steps are few enough to read.
+      { numRuns: kind === 'SQLite' ? 12 : 3, endOnFailure: true },
+    );
+  },
+);
 
 /** A gate that has seen all kernels, in memory. */
 async function gateOf(kernels = KERNELS): Promise<Store> {

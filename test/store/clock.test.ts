@@ -1,8 +1,9 @@
 /** The gate's clock goes as time does, whatever is done to the machine's. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { clockNotes, gateClock, knownOf, thisMachine, timeBeside } from '../../src/store/clock.ts';
 import { openStore } from '../../src/store/open.ts';
+import { type Kind, kinds, type Place } from './places.ts';
 
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 10, 30);
@@ -23,7 +24,16 @@ function machine(at = START) {
   };
 }
 
-const memory = () => openStore('sqlite::memory:', { mode: 'write' });
+const places = await kinds();
+let place: Place | undefined;
+const openAt = async ({ make }: Kind) => {
+  place = await make();
+  return openStore(place.url, { mode: 'write' });
+};
+afterEach(async () => {
+  await place?.drop();
+  place = undefined;
+});
 
 test('it shows what the machine shows, and goes on as time does when somebody sets that', () => {
   const { pass, set, ...of } = machine();
@@ -59,8 +69,8 @@ test('whatever is done to the machine, it shows how much time has passed', () =>
   );
 });
 
-test('a process that begins goes on from what the one before has noted', async () => {
-  const store = await memory();
+test.each(places)('a process that begins goes on from what the one before has noted: $name', async (kind) => {
+  const store = await openAt(kind);
   const { pass, set, ...of } = machine();
   const first = gateClock(of, await knownOf(store));
   const note = clockNotes(first, store);
@@ -85,21 +95,24 @@ test('a process that begins goes on from what the one before has noted', async (
   await store.close();
 });
 
-test('a waiver ends by the calendar, also where somebody sets the clock', async () => {
-  const store = await memory();
-  const waiver = { at: START, by: 'ada', reason: '', gate: null, kernel: '*', kmod: '*' };
-  const until = START + 24 * HOUR;
-  await store.waive({ ...waiver, until }, []);
-  await store.waive({ ...waiver, until: null }, []);
-  const ends = async () => (await store.waivers()).map((one) => one.ends);
-  expect(await ends()).toEqual([null, until]);
-  await store.noteAhead(2 * HOUR, START + 1);
-  expect(await ends()).toEqual([null, until - 2 * HOUR]);
-  await store.noteAhead(-HOUR, START + 2);
-  expect(await ends()).toEqual([null, until + HOUR]);
-  expect((await store.waivers()).map((one) => one.until)).toEqual([null, until]);
-  await store.close();
-});
+test.each(places)(
+  'a waiver ends by the calendar, also where somebody sets the clock: $name',
+  async (kind) => {
+    const store = await openAt(kind);
+    const waiver = { at: START, by: 'ada', reason: '', gate: null, kernel: '*', kmod: '*' };
+    const until = START + 24 * HOUR;
+    await store.waive({ ...waiver, until }, []);
+    await store.waive({ ...waiver, until: null }, []);
+    const ends = async () => (await store.waivers()).map((one) => one.ends);
+    expect(await ends()).toEqual([null, until]);
+    await store.noteAhead(2 * HOUR, START + 1);
+    expect(await ends()).toEqual([null, until - 2 * HOUR]);
+    await store.noteAhead(-HOUR, START + 2);
+    expect(await ends()).toEqual([null, until + HOUR]);
+    expect((await store.waivers()).map((one) => one.until)).toEqual([null, until]);
+    await store.close();
+  },
+);
 
 test('this machine shows the time of day, and time passes on it', async () => {
   const { wall, passed } = thisMachine();
@@ -109,18 +122,21 @@ test('this machine shows the time of day, and time passes on it', async () => {
   expect(passed()).toBeGreaterThan(before);
 });
 
-test('the newest fact may be a line of the journal, a waiver, or the end of one', async () => {
-  const store = await openStore('sqlite::memory:', { mode: 'write' });
-  const newest: number[] = [await store.newest()];
-  const kernel = { id: 1, nvr: 'kernel-1-1', name: 'kernel', epoch: null, version: '1', release: '1' };
-  await store.seeKernel(kernel, 10);
-  newest.push(await store.newest());
-  const waiver = { at: 20, by: 'ada', reason: '', gate: null, kernel: 'next', kmod: 'kmod-a', until: null };
-  await store.waive(waiver, []);
-  newest.push(await store.newest());
-  const [made] = await store.waivers();
-  if (made) await store.endWaiver(made, 'ada', 30, []);
-  newest.push(await store.newest());
-  await store.close();
-  expect(newest).toEqual([0, 10, 20, 30]);
-});
+test.each(places)(
+  'the newest fact may be a line of the journal, a waiver, or the end of one: $name',
+  async (kind) => {
+    const store = await openAt(kind);
+    const newest: number[] = [await store.newest()];
+    const kernel = { id: 1, nvr: 'kernel-1-1', name: 'kernel', epoch: null, version: '1', release: '1' };
+    await store.seeKernel(kernel, 10);
+    newest.push(await store.newest());
+    const waiver = { at: 20, by: 'ada', reason: '', gate: null, kernel: 'next', kmod: 'kmod-a', until: null };
+    await store.waive(waiver, []);
+    newest.push(await store.newest());
+    const [made] = await store.waivers();
+    if (made) await store.endWaiver(made, 'ada', 30, []);
+    newest.push(await store.newest());
+    await store.close();
+    expect(newest).toEqual([0, 10, 20, 30]);
+  },
+);

@@ -1,9 +1,13 @@
 /** Stores with a long history, made in seconds: for the tests of what is looked at, and for the bench. */
+
+import { join } from 'node:path';
 import { Kysely, type SqliteDatabase, SqliteDialect, sql } from 'kysely';
 import Database from 'libsql';
-import { openStore, storeOver } from '../../src/store/open.ts';
+import { copyStore } from '../../src/store/copy.ts';
+import { connect, openStore, storeOver } from '../../src/store/open.ts';
 import { isLive, passedBy, type Tables } from '../../src/store/schema.ts';
 import type { Store } from '../../src/store/store.ts';
+import type { Place } from './places.ts';
 
 export interface History {
   /** Runs that are over, and runs that go on; each of a kernel build of its own. */
@@ -29,7 +33,7 @@ export const runOf = (n: number): string => `${GATE}/${buildOf(n)}/1`;
 export async function makeHistory(path: string, { closed, live, kmods }: History): Promise<void> {
   await (await openStore(`sqlite:${path}`, { mode: 'write' })).close();
   const database = new Database(path);
-  const db = connect(database);
+  const db = over(database);
   const chosen = Array.from({ length: kmods }, (_, i) => kmodOf(i));
   const list = sql`(SELECT key, value FROM json_each(${JSON.stringify(chosen)})) AS kmod`;
   const name = sql`json_extract(kmod.value, '$.name')`;
@@ -96,6 +100,17 @@ export async function makeHistory(path: string, { closed, live, kmods }: History
   await db.destroy();
 }
 
+/** Put a history into any place. */
+export async function makeHistoryAt({ url, folder }: Place, history: History): Promise<void> {
+  if (url.startsWith('sqlite:')) return makeHistory(url.slice('sqlite:'.length), history);
+  const path = join(folder, 'history.db');
+  await makeHistory(path, history);
+  const [from, to] = [await connect(`sqlite:${path}`, 'write'), await connect(url, 'write')];
+  await copyStore(from, to);
+  await from.close();
+  await to.close();
+}
+
 /** @returns the kmods' names, in the order of a run */
 export const kmodOf = (i: number) => ({
   name: `kmod-${String(i).padStart(3, '0')}`,
@@ -136,5 +151,5 @@ export function openHeard(
   return { store, plan };
 }
 
-const connect = (database: Database.Database) =>
+const over = (database: Database.Database) =>
   new Kysely<Tables>({ dialect: new SqliteDialect({ database: database as unknown as SqliteDatabase }) });

@@ -10,6 +10,7 @@ import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { KERNEL, kmod, NEWER, OTHER } from '../core/facts.ts';
 import { type Asked, begun, makeHistory, openHeard, runOf } from './history.ts';
+import { kinds, type Place } from './places.ts';
 
 let folder: string;
 let store: Store;
@@ -21,12 +22,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe('of runs as they come', () => {
+describe.each(await kinds())('of runs as they come: $name', ({ make }) => {
+  let place: Place;
   const KMODS = [kmod('kmod-a'), kmod('kmod-b')];
   let at = 1_000;
   beforeEach(async () => {
-    store = await openStore(`sqlite:${join(folder, 'gate.db')}`, { mode: 'write' });
+    place = await make();
+    store = await openStore(place.url, { mode: 'write' });
   });
+  afterEach(() => place.drop());
   async function begin(kernel: KernelBuild, gate = 'c9s', generation = 1): Promise<() => Promise<Run>> {
     at += 10;
     await store.seeKernel(kernel, at);

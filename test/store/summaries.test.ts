@@ -11,6 +11,7 @@ import { openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { GATE, KERNEL, kmod, NEWER, OTHER } from '../core/facts.ts';
 import { type Asked, makeHistory, openHeard, runOf } from './history.ts';
+import { kinds, type Place } from './places.ts';
 
 let folder: string;
 let store: Store;
@@ -46,7 +47,8 @@ test('pages follow one another, newest first, and read no run', async () => {
   ]);
 });
 
-describe('a line says what the report of its run says', () => {
+describe.each(await kinds())('a line says what the report of its run says: $name', ({ make }) => {
+  let place: Place;
   const KMODS = [kmod('kmod-a'), kmod('kmod-b'), kmod('kmod-c', false)];
   const judged = (...outcomes: Judgement['outcome'][]): Judgement[] =>
     outcomes.map((outcome, i) => ({
@@ -78,8 +80,10 @@ describe('a line says what the report of its run says', () => {
     return listed;
   }
   beforeEach(async () => {
-    store = await openStore(`sqlite:${join(folder, 'gate.db')}`, { mode: 'write' });
+    place = await make();
+    store = await openStore(place.url, { mode: 'write' });
   });
+  afterEach(() => place.drop());
 
   test('begun, going on, held by the gate and by a person, and over', async () => {
     await begin(OTHER);

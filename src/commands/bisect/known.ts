@@ -34,10 +34,9 @@ export async function shownEarlier(work: Work, builds: readonly OwnBuild[]): Pro
  */
 export async function shownInStore(config: Config, plan: Plan, now: number): Promise<Map<number, Tried>> {
   const found = new Map<number, Tried>();
-  const { url } = config.store;
   try {
     await withStore(
-      url,
+      config.store,
       'read',
       async (store) => {
         for (const kernel of plan.row) {
