@@ -6,12 +6,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { loadScenario } from '../../src/sim/scenario.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { openProxy, type TcpProxy } from '../bus/helpers.ts';
-import { gateConfig, type Program, start } from '../commands/program.ts';
-import { SMALL } from '../scenarios/stage.ts';
+import { fileOf, gateConfig, type Program, start } from '../commands/program.ts';
 import { type Place, POSTGRES, POSTGRES_URL } from '../store/places.ts';
 
 /** Calls that change something on the hub. */
@@ -65,16 +64,28 @@ export interface Stage {
   readonly place: Place;
   readonly replicas: readonly Replica[];
   readonly acts: readonly Act[];
-  /** The replica that holds the lease; undefined: nobody. */
+  /** The replica that holds the lease, and the token; undefined: nobody. */
   holder(): Promise<Replica | undefined>;
+  token(): Promise<number>;
   /** What was done against the rules, in words. */
   violations(): Promise<string[]>;
   close(): Promise<void>;
 }
 
+/** Kernels that are still to come, one after the other: all that the scenario's is, but for the name. */
+export const KERNELS = Array.from({ length: 4 }, (_, i) => `kernel-6.1.176-${50 + i}.el9`);
+
+function severalKernels(): Scenario {
+  const scenario = loadScenario(fileOf('test/sim/small.toml'));
+  const next = scenario.kernels.find(({ nvr }) => nvr === KERNELS[0]);
+  if (!next) throw new Error(`no ${KERNELS[0]} in the scenario`);
+  const others = KERNELS.slice(1).map((nvr) => ({ ...next, nvr, release: nvr.split('-').at(-1) ?? '' }));
+  return { ...scenario, kernels: [...scenario.kernels, ...others] };
+}
+
 export async function openStage(count: number): Promise<Stage> {
   const place = await POSTGRES.make();
-  const world = createWorld(loadScenario(SMALL));
+  const world = createWorld(severalKernels());
   const clock = setInterval(() => world.tick(TICK * SPEED), TICK);
   const database = new pg.Client({ connectionString: place.url });
   await database.connect();
@@ -167,6 +178,10 @@ listen = "127.0.0.1:0"
       const { rows } = await database.query('SELECT holder FROM lease');
       const number = replicaNamed(rows[0]?.holder ?? '');
       return number === undefined ? undefined : replicas[number];
+    },
+    async token() {
+      const { rows } = await database.query(`SELECT token FROM lease WHERE holder <> ''`);
+      return Number(rows[0]?.token ?? 0);
     },
     async violations() {
       const { rows } = await database.query('SELECT * FROM lease_log ORDER BY at');
