@@ -10,7 +10,7 @@ import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { openProxy, type TcpProxy } from '../bus/helpers.ts';
-import { fileOf, gateConfig, type Program, start } from '../commands/program.ts';
+import { fileOf, gateConfig, type Program, runProgram, start } from '../commands/program.ts';
 import { type Place, POSTGRES, POSTGRES_URL } from '../store/places.ts';
 
 /** Calls that change something on the hub. */
@@ -57,6 +57,8 @@ export interface Replica {
   mend(): Promise<void>;
   /** Its page `/readyz`, and others; undefined while it does not answer. */
   ask(path: string): Promise<Record<string, unknown> | undefined>;
+  /** Say something by its API. */
+  say(path: string, word: object): Promise<Record<string, unknown>>;
 }
 
 export interface Stage {
@@ -94,6 +96,8 @@ export async function openStage(count: number): Promise<Stage> {
   const wires: TcpProxy[] = [];
   const replicas: Replica[] = [];
   const names = new Map<string, number>();
+  const tokens = join(place.folder, 'tokens');
+  const token = (await runProgram('token', 'new', 'ada', '--file', tokens)).stdout.trim();
   const { hostname, port } = new URL(POSTGRES_URL);
   const server = { host: hostname, port: Number(port || 5432) };
 
@@ -122,6 +126,7 @@ export async function openStage(count: number): Promise<Stage> {
       `${gateConfig(HUB, folder).replace(/^url = .*$/m, `url = "${url.href}"`)}
 [http]
 listen = "127.0.0.1:0"
+tokens = "${tokens}"
 `,
     );
     let program: Program;
@@ -151,6 +156,14 @@ listen = "127.0.0.1:0"
       async ask(path) {
         const answer = page && (await fetch(`${page}${path}`).catch(() => undefined));
         return answer ? ((await answer.json()) as Record<string, unknown>) : undefined;
+      },
+      async say(path, word) {
+        const answer = await fetch(`${page}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+          body: JSON.stringify(word),
+        });
+        return (await answer.json()) as Record<string, unknown>;
       },
     };
     return self;
