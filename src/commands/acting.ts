@@ -66,7 +66,8 @@ export async function act(config: Config, options: ActingOptions): Promise<Actin
   const { store, term, hub, clock, metrics, log, once } = options;
   const { now } = clock;
   const typesOf = typesFrom(config.koji, hub);
-  const teller = await startTellers(config, { store, hub, clock, log: log('tell') });
+  const { permit } = term;
+  const teller = await startTellers(config, { store, hub, clock, log: log('tell'), permit });
   const alarm = createAlarm();
   const reconciler = createReconciler({
     gates: config.gates,

@@ -51,7 +51,7 @@ export async function examine(config: Config, { listen }: Pick<DoctorOptions, 'l
       return [checks, (await Promise.all(gates)).flat()];
     }),
   ]);
-  return [...ofHub, ofStore, ...ofGates, ...ofBus, ...examineTokens(config.http)];
+  return [...ofHub, ...ofStore, ...ofGates, ...ofBus, ...examineTokens(config.http)];
 }
 
 /** Checks of the hub, and of the gates; where the login's settings cannot be used, that is all there is to say. */

@@ -103,7 +103,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     ...(lease.state && { lease: lease.state() }),
   });
   const metrics = createMetrics({
-    ...{ health, liveRuns: store.liveCounts, load: () => acting?.reconciler.load() ?? NO_LOAD },
+    // Each run is counted by the gate that acts on it, and by no other one.
+    ...{ health, liveRuns: async () => (acting ? store.liveCounts() : []) },
+    ...{ load: () => acting?.reconciler.load() ?? NO_LOAD },
     ...{ now: () => clockNow().now(), ahead: () => clockNow().ahead() },
     ...{ version: options.version ?? 'unknown', gates: config.gates.map(({ name }) => name) },
   });
@@ -297,6 +299,7 @@ async function hear(
   onChange: () => void,
 ): Promise<void> {
   let heard: { readonly words: number; readonly fact: number } | undefined;
+  let fails = false;
   while (!stop.aborted) {
     try {
       const now = acting();
@@ -308,8 +311,11 @@ async function hear(
         onChange();
       } else if (heard !== undefined && fact !== heard.fact) onChange();
       heard = { words, fact };
+      if (fails) log.info('the store answers again');
+      fails = false;
     } catch (err) {
-      log.warn({ err }, 'cannot see whether a person has spoken');
+      if (!fails) log.warn({ err }, 'the store does not answer: cannot see whether a person has spoken');
+      fails = true;
     }
     await sleep(LISTEN_EVERY, undefined, { signal: stop }).catch(() => {});
   }

@@ -1,5 +1,6 @@
 /** `kmod-gate store copy`: moves all that a gate knows into another database. */
 import { existsSync, rmSync } from 'node:fs';
+import { maskUrl } from '../config/mistakes.ts';
 import { plural } from '../core/wording.ts';
 import { isPostgresUrl } from '../store/address.ts';
 import { copyStore } from '../store/copy.ts';
@@ -23,12 +24,12 @@ export async function storeCopy(
   for (const url of [from, to])
     if (!/^sqlite:./.test(url) && !isPostgresUrl(url))
       throw new StoreError(
-        `${url}: no URL of a store; it is "sqlite:PATH" or "postgres://USER@HOST/DATABASE"`,
+        `${maskUrl(url)}: no URL of a store; it is "sqlite:PATH" or "postgres://USER@HOST/DATABASE"`,
       );
   const [source, target] = [fileOf(from), fileOf(to)];
   if (source !== undefined && !existsSync(source)) throw new StoreError(`${source}: no such store`);
   if (source === target && (source !== undefined || from === to))
-    throw new StoreError(`${to}: is the store that is to be copied; name another one`);
+    throw new StoreError(`${maskUrl(to)}: is the store that is to be copied; name another one`);
   const isNew = target !== undefined && !existsSync(target);
   try {
     // Of SQLite a writer holds the lock; of PostgreSQL it would make a store where there is none.

@@ -16,10 +16,19 @@ import { startTelling, type Teller } from '../tell/teller.ts';
 import { brokerOptions } from './broker.ts';
 import { report, reporting, webLinks } from './report.ts';
 
-/** Begin to tell all that the configuration names. Call it before the gate records anything. */
+/**
+ * Begin to tell all that the configuration names. Call it before the gate records anything.
+ * @param permit throws where another gate may tell it by now
+ */
 export function startTellers(
   config: Config,
-  { store, hub, clock, log }: { store: Store; hub: Hub; clock: GateClock; log: Logger },
+  {
+    store,
+    hub,
+    clock,
+    log,
+    permit,
+  }: { store: Store; hub: Hub; clock: GateClock; log: Logger; permit: () => void },
 ): Promise<Teller> {
   const sources: Sources = { store, hub, pages: pagesOf(config), ahead: clock.ahead };
   const { tell = TELL } = config;
@@ -35,7 +44,16 @@ export function startTellers(
   const reports = reporting(config, store);
   const people = { ...sources, gates, mail, reportOf: (run: Run) => report(reports, run) };
   for (const notice of notices) channels.push(noticeChannel(notice, people, log));
-  return startTelling({ channels, outbox: store, now: clock.now, log, giveUp: tell.giveUp });
+  const permitted = channels.map(
+    (channel): Channel => ({
+      ...channel,
+      async deliver(row) {
+        permit();
+        return channel.deliver(row);
+      },
+    }),
+  );
+  return startTelling({ channels: permitted, outbox: store, now: clock.now, log, giveUp: tell.giveUp });
 }
 
 function pagesOf({ koji, tell = TELL }: Config): Pages {

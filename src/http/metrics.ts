@@ -1,7 +1,7 @@
 /** `/metrics` for Prometheus: what a gate does, counted. docs/monitoring.md says what each is for. */
 import { type FastifyInstance, fastify } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Health } from './health.ts';
+import { type Health, standsBy } from './health.ts';
 import { type Address, type Listening, listenAt } from './listen.ts';
 import { addProbes, isAlive, unready } from './ready.ts';
 
@@ -247,9 +247,15 @@ function measureState(registry: Registry, { health, load, version, ahead }: Meas
   gauge('queue_waiting', 'Looks that are due and wait for their turn.', () => load().waiting);
   gauge('queue_working', 'Looks under way.', () => load().working);
   gauge('queue_failing', 'Looks that failed last time and are tried again.', () => load().failing);
-  gauge('last_sweep_timestamp_seconds', 'When every watched tag had been read; 0: not yet.', () => {
-    const { sweptAt } = load();
-    return sweptAt === null ? 0 : (sweptAt + ahead()) / 1000;
+  new Gauge({
+    name: 'kmod_gate_last_sweep_timestamp_seconds',
+    help: 'When every watched tag had been read; 0: not yet; absent while another gate acts.',
+    registers,
+    collect() {
+      const { sweptAt } = load();
+      this.remove();
+      if (!standsBy(health())) this.set(sweptAt === null ? 0 : (sweptAt + ahead()) / 1000);
+    },
   });
 }
 

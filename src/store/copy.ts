@@ -143,8 +143,10 @@ export async function copyStore(from: Connected, to: Connected): Promise<Readonl
   let counts: ReadonlyMap<Name, number> = new Map();
   await assertUpToDate(from);
   await from.alone(async (source) => {
+    await waitFor(source);
     await assertUnused(source, from.name);
     await withTables(to, async (target) => {
+      await waitFor(target);
       const known = await target.selectFrom('installation').select('id').executeTakeFirst();
       if (known)
         throw new StoreError(
@@ -154,6 +156,11 @@ export async function copyStore(from: Connected, to: Connected): Promise<Readonl
     });
   });
   return counts;
+}
+
+/** Each of the two transactions waits for the other database. */
+async function waitFor(db: Kysely<Tables>): Promise<void> {
+  if (isPostgres(db)) await sql`SET LOCAL idle_in_transaction_session_timeout = 0`.execute(db);
 }
 
 /** SQLite's lock has said so already. What commands write meanwhile waits, and fails. */

@@ -60,9 +60,9 @@ export interface Term {
 export interface Lease {
   /** Absent: the store has room for one gate. */
   readonly state?: () => LeaseState;
-  /** Take it where it is free now. */
+  /** Take it where it is free now. Never rejects. */
   first(): Promise<Term | undefined>;
-  /** Wait for it; undefined once `stop` fires. */
+  /** Wait for it; undefined once `stop` fires. Never rejects. */
   next(stop: AbortSignal): Promise<Term | undefined>;
   close(): Promise<void>;
 }
@@ -201,7 +201,7 @@ export function createLease(
       token: term?.token ?? seen?.token ?? null,
       ...(reason !== undefined && { reason }),
     }),
-    first: take,
+    first: trying,
     async next(stop) {
       while (!stop.aborted) {
         const taken = await trying();

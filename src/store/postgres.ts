@@ -27,11 +27,13 @@ const ANSWERS = 60_000;
  * A process that is stopped within a transaction keeps others from writing no longer than this, in ms. No transaction here
  * waits for anything but the database.
  */
-const IDLE = 3_000;
+const IDLE = 2_000;
 /** The oldest server that is tried, as `server_version_num` counts. */
 const OLDEST = 130_000;
 /** Of the lock under which tables are made. */
 const LOCK = 0x6b6d6f64;
+
+type Mode = 'read' | 'append' | 'write' | 'look';
 
 /** The database of a URL. @throws StoreError */
 export function addressOf(url: string): Address {
@@ -42,14 +44,10 @@ export function addressOf(url: string): Address {
 
 /**
  * Connect to a database, which may hold nothing yet.
- * @param mode `read`: nothing can be written
+ * @param mode as of a store; `look`: whatever is there, a store or nothing yet
  * @throws StoreError where it does not answer, is too old, or is another program's
  */
-export async function connectPostgres(
-  url: string,
-  mode: 'read' | 'append' | 'write',
-  passwordFile?: string,
-): Promise<Connected> {
+export async function connectPostgres(url: string, mode: Mode, passwordFile?: string): Promise<Connected> {
   const address = addressOf(url);
   const connection = connectionTo(address, passwordFile);
   const pool = new pg.Pool({
@@ -62,7 +60,7 @@ export async function connectPostgres(
   // A connection that is cut fails what was asked by it; the next question makes another one.
   pool.on('error', () => {});
   pool.on('connect', (client) => void client.on('error', () => {}));
-  const db = kyselyOver(pool, { readOnly: mode === 'read' });
+  const db = kyselyOver(pool, { readOnly: mode === 'read' || mode === 'look' });
   try {
     const schema = await examine(db, address, mode);
     return {
@@ -197,11 +195,7 @@ async function alone(db: Kysely<Tables>, work: (db: Kysely<Tables>) => Promise<v
 }
 
 /** Whether it can be a store. @returns the schema in which the tables are, or will be */
-async function examine(
-  db: Kysely<Tables>,
-  { name }: Address,
-  mode: 'read' | 'append' | 'write',
-): Promise<string> {
+async function examine(db: Kysely<Tables>, { name }: Address, mode: Mode): Promise<string> {
   const { rows } = await sql<{
     version: string;
     number: string;
@@ -223,7 +217,7 @@ async function examine(
     throw new StoreError(
       `${name}: no schema of the search_path is there; CREATE SCHEMA it, or see options in store.url`,
     );
-  if (mode !== 'read' && found.standby)
+  if (mode !== 'read' && mode !== 'look' && found.standby)
     throw new StoreError(
       `${name}: a standby of PostgreSQL, which takes no writes; name the primary in store.url`,
     );
@@ -238,7 +232,7 @@ export function assertNew(name: string, version: string, number: number): void {
 }
 
 /** Another program's tables are left as they are: nothing is written before this. */
-async function assertOwn(db: Kysely<Tables>, name: string, schema: string, mode: string): Promise<void> {
+async function assertOwn(db: Kysely<Tables>, name: string, schema: string, mode: Mode): Promise<void> {
   const { rows } = await sql<{ name: string }>`SELECT c.relname AS name FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = ${schema} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`.execute(db);
@@ -249,7 +243,7 @@ async function assertOwn(db: Kysely<Tables>, name: string, schema: string, mode:
       `${name}: another program's tables are in schema ${schema} (${names.slice(0, 3).join(', ')}); make a database for kmod-gate alone, and name it in store.url`,
     );
   if (mode === 'write') await assertMayMake(db, name, schema);
-  else
+  else if (mode !== 'look')
     throw new StoreError(`${name}: no such store; has "kmod-gate run" been started with this configuration?`);
 }
 

@@ -89,6 +89,20 @@ describe.runIf(has)('a store is moved', () => {
     expect(existsSync(join(sqlite.folder, 'back.db'))).toBe(true);
   });
 
+  test('no password of a URL is in what it says', async () => {
+    const secret = (host: string) => `postgres://kmod-gate:pl4nted@${host}/none`;
+    for (const [from, to] of [
+      [secret('127.0.0.1:1'), sqlite.url],
+      [secret('127.0.0.1:1'), secret('127.0.0.1:1')],
+      [`x${secret('h')}`, sqlite.url],
+    ] as const) {
+      const { code, stderr, stdout } = await copy(from, to);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toContain('kmod-gate');
+      expect(stderr).not.toContain('pl4nted');
+    }
+  });
+
   test.each<[string, (to: string) => [string, string], RegExp]>([
     ['nothing', (to) => ['sqlite:/nowhere/gate.db', to], /\/nowhere\/gate\.db: no such store/],
     ['no store', (to) => [to, 'sqlite:/tmp/never.db'], /no such store; has "kmod-gate run" been started/],

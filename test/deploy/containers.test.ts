@@ -130,6 +130,16 @@ describe.runIf(hasYaml && hasKubectl)('the manifests', () => {
     return Buffer.from(data?.['kmod-gate.toml'] ?? '', 'base64').toString();
   };
 
+  /** What `config check` makes of a configuration, which must be valid. */
+  async function understood(config: string): Promise<string> {
+    const file = join(mkdtempSync(join(tmpdir(), 'kmod-gate-')), 'kmod-gate.toml');
+    onTestFinished(() => rmSync(join(file, '..'), { recursive: true }));
+    writeFileSync(file, config);
+    const { code, stdout } = await runProgram('config', 'check', file);
+    expect({ code, stdout }).toMatchObject({ code: 0 });
+    return stdout;
+  }
+
   test('one gate with SQLite: never two pods on one store', async () => {
     const built = build('base');
     const { replicas, strategy, template } = deploymentOf(built);
@@ -145,11 +155,7 @@ describe.runIf(hasYaml && hasKubectl)('the manifests', () => {
     expect(volumeMounts.map(({ name }) => name).sort()).toEqual(volumes.sort());
     // Its configuration is valid, its store is on the volume, and it listens where it is asked.
     const config = configOf(built);
-    const file = join(mkdtempSync(join(tmpdir(), 'kmod-gate-')), 'kmod-gate.toml');
-    onTestFinished(() => rmSync(join(file, '..'), { recursive: true }));
-    writeFileSync(file, config);
-    const { code, stdout } = await runProgram('config', 'check', file);
-    expect({ code, stdout }).toMatchObject({ code: 0 });
+    await understood(config);
     expect(config).toContain('url = "sqlite:/var/lib/kmod-gate/');
     expect(volumeMounts).toContainEqual({ name: 'store', mountPath: '/var/lib/kmod-gate' });
     expect(config).toContain(`listen = "0.0.0.0:${ports[0].containerPort}"`);
@@ -163,7 +169,7 @@ describe.runIf(hasYaml && hasKubectl)('the manifests', () => {
     expect(built.get('Service')?.['spec']).toMatchObject({ selector: labels });
   });
 
-  test('several gates share a PostgreSQL, and nothing else', () => {
+  test('several gates share a PostgreSQL, and nothing else', async () => {
     const [one, several] = [build('base'), build('postgres')];
     const { replicas, strategy, template } = deploymentOf(several);
     expect([replicas, strategy.type]).toEqual([2, 'RollingUpdate']);
@@ -172,8 +178,9 @@ describe.runIf(hasYaml && hasKubectl)('the manifests', () => {
     expect(several.get('NetworkPolicy')?.['spec']).toMatchObject({
       egress: [{}, { ports: expect.arrayContaining([{ port: 5432, protocol: 'TCP' }]) }],
     });
-    const store = /^(# Every .*\n)?url = "(sqlite|postgres):.*\n/gm;
+    const store = /^(# Every .*\n# kmod-gate-hub\.\n)?url = "(sqlite|postgres):.*\n/gm;
     expect(configOf(several)).toMatch(/^url = "postgres:\/\//m);
+    expect(await understood(configOf(several))).toContain('store      postgres://kmod-gate:***@');
     expect(configOf(several).replace(store, '')).toBe(configOf(one).replace(store, ''));
   });
 

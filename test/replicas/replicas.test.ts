@@ -34,6 +34,30 @@ describe.runIf(await postgres())('three replicas', () => {
     return next;
   }
 
+  test('what a person says to one that stands by, the one that acts does', async () => {
+    const { world, replicas } = stage;
+    const first = await acting();
+    const standing = replicas.find((one) => one !== first) as Replica;
+    await actsNow(standing).toMatchObject({ acts: false });
+    world.completeKernel(NEW, { tag: GATE.watch });
+    const seen = (replica: Replica) =>
+      expect.poll(async () => {
+        const told = await replica.ask(`/api/v1/kernels/${NEW}`);
+        return (told?.['runs'] as Record<string, unknown>[] | undefined)?.[0];
+      }, PATIENCE);
+    await seen(standing).toMatchObject({ status: 'running' });
+    const said = await standing.say('/api/v1/hold', { kernel: NEW, reason: 'QA looks' });
+    expect(said).toMatchObject({ said: [expect.stringContaining(NEW)] });
+    // Nothing is left to do but to wait for the person.
+    await seen(first).toMatchObject({ status: 'held', held_by: { by: 'ada (API)' } });
+    expect(world.tags(NEW)).toEqual([GATE.watch]);
+    await standing.say('/api/v1/release', { kernel: NEW });
+    await expect.poll(() => world.tags(NEW), PATIENCE).toEqual(['c9s-blocked']);
+    await seen(standing).toMatchObject({ status: 'done' });
+    expect(await stage.violations()).toEqual([]);
+    expect(stage.acts.every(({ replica }) => replica === first.number)).toBe(true);
+  });
+
   test('a kernel is gated once, through kill -9, a stop, a cut and an orderly end', async () => {
     const { world, replicas } = stage;
     const first = await acting();

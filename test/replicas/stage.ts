@@ -6,12 +6,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { loadScenario } from '../../src/sim/scenario.ts';
+import { loadScenario, type Scenario } from '../../src/sim/scenario.ts';
 import { serveWorld, type WorldServer } from '../../src/sim/server.ts';
 import { createWorld, type World } from '../../src/sim/world.ts';
 import { openProxy, type TcpProxy } from '../bus/helpers.ts';
-import { gateConfig, type Program, start } from '../commands/program.ts';
-import { SMALL } from '../scenarios/stage.ts';
+import { fileOf, gateConfig, type Program, runProgram, start } from '../commands/program.ts';
 import { type Place, POSTGRES, POSTGRES_URL } from '../store/places.ts';
 
 /** Calls that change something on the hub. */
@@ -58,6 +57,8 @@ export interface Replica {
   mend(): Promise<void>;
   /** Its page `/readyz`, and others; undefined while it does not answer. */
   ask(path: string): Promise<Record<string, unknown> | undefined>;
+  /** Say something by its API. */
+  say(path: string, word: object): Promise<Record<string, unknown>>;
 }
 
 export interface Stage {
@@ -65,16 +66,28 @@ export interface Stage {
   readonly place: Place;
   readonly replicas: readonly Replica[];
   readonly acts: readonly Act[];
-  /** The replica that holds the lease; undefined: nobody. */
+  /** The replica that holds the lease, and the token; undefined: nobody. */
   holder(): Promise<Replica | undefined>;
+  token(): Promise<number>;
   /** What was done against the rules, in words. */
   violations(): Promise<string[]>;
   close(): Promise<void>;
 }
 
+/** Kernels that are still to come, one after the other: all that the scenario's is, but for the name. */
+export const KERNELS = Array.from({ length: 4 }, (_, i) => `kernel-6.1.176-${50 + i}.el9`);
+
+function severalKernels(): Scenario {
+  const scenario = loadScenario(fileOf('test/sim/small.toml'));
+  const next = scenario.kernels.find(({ nvr }) => nvr === KERNELS[0]);
+  if (!next) throw new Error(`no ${KERNELS[0]} in the scenario`);
+  const others = KERNELS.slice(1).map((nvr) => ({ ...next, nvr, release: nvr.split('-').at(-1) ?? '' }));
+  return { ...scenario, kernels: [...scenario.kernels, ...others] };
+}
+
 export async function openStage(count: number): Promise<Stage> {
   const place = await POSTGRES.make();
-  const world = createWorld(loadScenario(SMALL));
+  const world = createWorld(severalKernels());
   const clock = setInterval(() => world.tick(TICK * SPEED), TICK);
   const database = new pg.Client({ connectionString: place.url });
   await database.connect();
@@ -83,6 +96,8 @@ export async function openStage(count: number): Promise<Stage> {
   const wires: TcpProxy[] = [];
   const replicas: Replica[] = [];
   const names = new Map<string, number>();
+  const tokens = join(place.folder, 'tokens');
+  const token = (await runProgram('token', 'new', 'ada', '--file', tokens)).stdout.trim();
   const { hostname, port } = new URL(POSTGRES_URL);
   const server = { host: hostname, port: Number(port || 5432) };
 
@@ -111,6 +126,7 @@ export async function openStage(count: number): Promise<Stage> {
       `${gateConfig(HUB, folder).replace(/^url = .*$/m, `url = "${url.href}"`)}
 [http]
 listen = "127.0.0.1:0"
+tokens = "${tokens}"
 `,
     );
     let program: Program;
@@ -141,6 +157,14 @@ listen = "127.0.0.1:0"
         const answer = page && (await fetch(`${page}${path}`).catch(() => undefined));
         return answer ? ((await answer.json()) as Record<string, unknown>) : undefined;
       },
+      async say(path, word) {
+        const answer = await fetch(`${page}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+          body: JSON.stringify(word),
+        });
+        return (await answer.json()) as Record<string, unknown>;
+      },
     };
     return self;
   }
@@ -167,6 +191,10 @@ listen = "127.0.0.1:0"
       const { rows } = await database.query('SELECT holder FROM lease');
       const number = replicaNamed(rows[0]?.holder ?? '');
       return number === undefined ? undefined : replicas[number];
+    },
+    async token() {
+      const { rows } = await database.query(`SELECT token FROM lease WHERE holder <> ''`);
+      return Number(rows[0]?.token ?? 0);
     },
     async violations() {
       const { rows } = await database.query('SELECT * FROM lease_log ORDER BY at');
