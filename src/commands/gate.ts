@@ -25,6 +25,7 @@ import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
+import { heardStore } from './storetrouble.ts';
 import { startTellers } from './telling.ts';
 import { waiverSync } from './waiversync.ts';
 
@@ -54,6 +55,8 @@ export interface RunningGate {
   readonly over: Promise<void>;
   /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
+  /** What the store's database said when it first could not do something. */
+  storeTrouble(): Error | undefined;
   health(): Health;
   /** Finish what is in hand, as far as that goes in time, and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
@@ -79,7 +82,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   let ahead = () => 0;
   const { onEntry, once = false } = options;
   const changes = listeners();
-  const store = await openStore(config.store.url, {
+  const opened = await openStore(config.store.url, {
     mode: 'write',
     hub: config.koji.server,
     ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
@@ -88,6 +91,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       onEntry?.(byCalendar(entry, ahead()));
     },
   });
+  const { store, trouble: storeTrouble } = heardStore(opened);
   const clock = gateClock(thisMachine(), await knownOf(store));
   const { now } = clock;
   ahead = clock.ahead;
@@ -222,6 +226,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     store,
     url: dashboard?.url,
     over: loop,
+    storeTrouble,
     trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
     metricsUrl: apart ? apart.url : undefined,
     subscribed: consumer?.ready ?? Promise.resolve(),

@@ -10,6 +10,7 @@ import { createLog, type LogFormat } from './log.ts';
 import { serviceManager } from './notify.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { listRuns, type Reporting, reporting } from './report.ts';
+import { storeTrouble } from './storetrouble.ts';
 import { standardOutput } from './text.ts';
 
 /** How often the live table is drawn, in ms, and how many runs it has. */
@@ -91,6 +92,8 @@ export async function runOnce(config: Config, { stop, movedFrom, ...how }: RunOp
   await Promise.race([gate.over, stopped]);
   const trouble = gate.trouble();
   await gate.stop();
+  const unwritten = gate.storeTrouble();
+  if (unwritten) throw storeTrouble(config.store.url, unwritten);
   if (trouble) throw new HubError('unavailable', 'sweep', trouble.reason);
   outlet.progress.line('kmod-gate has looked once; the next look goes on from here');
 }
