@@ -102,6 +102,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const health = (): Health => ({
     started_at: startedAt,
     looked_at: lookedAt,
+    look_every: config.sweep.every,
     trouble: trouble(),
     ...(logsIn && { login: login() }),
     bus: consumer?.state() ?? null,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, describeConfig, formatMistakes } from '../config/config.ts';
-import { type Health, LOOK_OVERDUE } from '../http/health.ts';
+import { isAlive } from '../http/health.ts';
 import { HubError } from '../koji/hub.ts';
 import { type RunningGate, startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
@@ -54,7 +54,7 @@ export async function run(
   let gate = await begin(config, outlet, movedFrom);
   const manager = serviceManager(
     process.env,
-    () => looksEnd(gate.health(), config.sweep.every, Date.now()),
+    () => isAlive(gate.health(), Date.now()),
     log.child({ part: 'systemd' }),
   );
   await manager.ready(watchedBy(config));
@@ -121,14 +121,6 @@ async function begin(
 
 const watchedBy = ({ gates }: Config): string =>
   gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ');
-
-/**
- * Whether a new start would not help: a gate that waits for its hub ends looks, too.
- * @param every between two sweeps, ms; an idle gate looks no oftener
- */
-function looksEnd({ looked_at, started_at }: Health, every: number, now: number): boolean {
-  return now - (looked_at ?? started_at) <= Math.max(LOOK_OVERDUE, 2 * every);
-}
 
 /** SIGHUP, until `stop` fires: `next` waits for one, and answers whether it came. */
 function createReload(stop: AbortSignal) {

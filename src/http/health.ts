@@ -5,6 +5,8 @@ export interface Health {
   readonly started_at: number;
   /** When the reconciler last finished a look. */
   readonly looked_at: number | null;
+  /** How long the gate may have nothing to look at, ms: an idle one looks as often as it sweeps. Absent: minutes. */
+  readonly look_every?: number;
   /** Since when the hub has not answered, and what it says; null while it does. */
   readonly trouble: { readonly since: number; readonly reason: string } | null;
   /** Whether the gate's login at the hub works; absent where it wants none. */
@@ -42,13 +44,18 @@ export type Login =
   | { readonly state: 'waiting' | 'works'; readonly since: number }
   | { readonly state: 'fails'; readonly since: number; readonly reason: string };
 
-/** A look is overdue when none has ended for so long, ms. */
-export const LOOK_OVERDUE = 600_000;
+/** A look is overdue when none has ended for so long, ms; and for two sweeps, where those are longer. */
+const LOOK_OVERDUE = 600_000;
+
+/** Whether looks end: a new start would not help against a hub that does not answer. */
+export function isAlive({ started_at, looked_at, look_every = 0 }: Health, now: number): boolean {
+  return now - (looked_at ?? started_at) <= Math.max(LOOK_OVERDUE, 2 * look_every);
+}
 
 /**
  * A gate works while its looks end and the hub answers. A lost bus only makes it slower: sweeps find what messages would
  * tell.
  */
-export function isWorking({ started_at, looked_at, trouble }: Health, now: number): boolean {
-  return now - (looked_at ?? started_at) <= LOOK_OVERDUE && now - (trouble?.since ?? now) <= LOOK_OVERDUE;
+export function isWorking(health: Health, now: number): boolean {
+  return isAlive(health, now) && now - (health.trouble?.since ?? now) <= LOOK_OVERDUE;
 }

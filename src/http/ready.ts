@@ -4,12 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { span } from '../core/wording.ts';
-import { type Health, LOOK_OVERDUE } from './health.ts';
-
-/** Whether looks end: a new start would not help against a hub that does not answer. */
-export function isAlive({ started_at, looked_at }: Health, now: number): boolean {
-  return now - (looked_at ?? started_at) <= LOOK_OVERDUE;
-}
+import { type Health, isAlive } from './health.ts';
 
 /**
  * Why a kernel that comes now would not be judged, in words for people; none where it would be. A bus that is lost, or
