@@ -25,6 +25,12 @@ function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
+/** What the system says of a file or a disk, such as ENOENT, EACCES or ENOSPC: no fault of the program. */
+const OF_FILES =
+  /^E(NOENT|ACCES|PERM|ISDIR|NOTDIR|EXIST|LOOP|NAMETOOLONG|ROFS|NOSPC|DQUOT|FBIG|IO|MFILE|NFILE|TXTBSY)$/;
+const isOfSystem = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error && 'code' in error && OF_FILES.test(String(error.code));
+
 /** What to say on standard error about an error, and the exit code. */
 function explainFailure(error: unknown): { code: number; text: string } {
   if (error instanceof CommanderError) return { code: error.exitCode === 0 ? EXIT.ok : EXIT.wrong, text: '' };
@@ -37,6 +43,7 @@ function explainFailure(error: unknown): { code: number; text: string } {
   ) {
     return { code: EXIT.wrong, text: line((error as Error).message) };
   }
+  if (isOfSystem(error)) return { code: EXIT.wrong, text: line(error.message) };
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
     code: EXIT.bug,

@@ -23,6 +23,7 @@ import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
+import { heardStore } from './storetrouble.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -50,6 +51,8 @@ export interface RunningGate {
   readonly over: Promise<void>;
   /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
+  /** What the store's database said when it first could not do something. */
+  storeTrouble(): Error | undefined;
   health(): Health;
   /** Finish what is in hand, as far as that goes in time, and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
@@ -76,7 +79,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   let clock: GateClock | undefined;
   const { onEntry, once = false } = options;
   const changes = listeners();
-  const shared = await openGateStore(config.store.url, {
+  const opened = await openGateStore(config.store.url, {
     hub: config.koji.server,
     ...(config.store.password_file !== undefined && { passwordFile: config.store.password_file }),
     ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
@@ -85,7 +88,14 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       onEntry?.(byCalendar(entry, clock?.ahead() ?? 0));
     },
   });
-  const { store, lease } = shared;
+  const { lease } = opened;
+  const troubles: (() => Error | undefined)[] = [];
+  const heard = (given: Store): Store => {
+    const { store, trouble } = heardStore(given);
+    troubles.push(trouble);
+    return store;
+  };
+  const store = heard(opened.store);
   const newClock = async () => gateClock(thisMachine(), await knownOf(store));
   const standing = await newClock().catch(giveUp(store));
   clock = standing;
@@ -96,6 +106,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const health = (): Health => ({
     started_at: startedAt,
     looked_at: lookedAt,
+    look_every: config.sweep.every,
     trouble: trouble(),
     ...(logsIn && { login: login() }),
     bus: acting?.consumer?.state() ?? null,
@@ -117,7 +128,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     clock = await newClock();
     lookedAt = null;
     const begun = await act(config, {
-      ...{ store: shared.inTerm(term), term, follows, hub, clock, metrics, log, once },
+      ...{ store: heard(opened.inTerm(term)), term, follows, hub, clock, metrics, log, once },
       subscribe: options.subscribe,
       onLook() {
         lookedAt = Date.now();
@@ -210,6 +221,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     store,
     url: dashboard?.url,
     over: began?.over ?? Promise.resolve(),
+    storeTrouble: () => troubles.map((trouble) => trouble()).find((error) => error !== undefined),
     trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
     metricsUrl: apart ? apart.url : undefined,
     subscribed: began?.consumer?.ready ?? Promise.resolve(),

@@ -1,8 +1,9 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
-import { existsSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+
+import { existsSync } from 'node:fs';
 import type { Gate, Policy, Rebuilding, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
+import { readText } from '../files/read.ts';
 import { loadZstd } from '../symbols/zstd.ts';
 import { type BusSettings, busSettings, checkBus, describeBus, findFedoraMessaging } from './bus.ts';
 import { ConfigError } from './error.ts';
@@ -83,8 +84,7 @@ export interface SweepSettings {
  * are packed by zstd. What is wrong with the file is left to `loadConfig`.
  */
 export async function prepareConfig(file: string): Promise<void> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  if (/^[^#\n]*stablelist/m.test(text)) await loadZstd();
+  if (/^[^#\n]*stablelist/m.test(textIn(file))) await loadZstd();
 }
 
 /**
@@ -95,9 +95,17 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): 
   return parseConfig(readConfigFile(file), file, env);
 }
 
+function textIn(file: string): string {
+  try {
+    return readText(file);
+  } catch {
+    return '';
+  }
+}
+
 function readConfigFile(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readText(file);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `cannot be read: ${reason}; config/kmod-gate.toml is an example to start from`;
