@@ -8,6 +8,7 @@ import { examineGate } from './doctor/gate.ts';
 import { describeSettings, examineHub } from './doctor/hub.ts';
 import { examineStore } from './doctor/past.ts';
 import { examineTokens } from './doctor/tokens.ts';
+import { examineWaiverDb } from './doctor/waiverdb.ts';
 import { line, type Output } from './text.ts';
 
 export interface DoctorOptions {
@@ -43,15 +44,16 @@ export async function doctor(config: Config, output: Output, options: DoctorOpti
  */
 export async function examine(config: Config, { listen }: Pick<DoctorOptions, 'listen'>): Promise<Check[]> {
   const [ofStore, past] = await examineStore(config, config.bus?.queue);
-  const [ofBus, [ofHub, ofGates]] = await Promise.all([
+  const [ofBus, ofWaiverDb, [ofHub, ofGates]] = await Promise.all([
     examineBus(config.bus, past, listen),
+    examineWaiverDb(config),
     withHub(config.koji, async (hub) => {
       const [checks, known] = await examineHub(hub, config.koji);
       const gates = known ? config.gates.map((gate) => examineGate(known, gate, past, config.greenwave)) : [];
       return [checks, (await Promise.all(gates)).flat()];
     }),
   ]);
-  return [...ofHub, ...ofStore, ...ofGates, ...ofBus, ...examineTokens(config.http)];
+  return [...ofHub, ...ofStore, ...ofGates, ...ofBus, ...ofWaiverDb, ...examineTokens(config.http)];
 }
 
 /** Checks of the hub, and of the gates; where the login's settings cannot be used, that is all there is to say. */

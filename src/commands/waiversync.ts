@@ -21,7 +21,7 @@ function waiverDbOf({ waiverdb }: Config, stop: AbortSignal): WaiverDb | undefin
 }
 
 /** Read at each write: tokens are renewed while a gate runs. No message has it. */
-function readToken(file: string): string {
+export function readToken(file: string): string {
   let token: string;
   try {
     token = readText(file, SECRET_MAX).trim();

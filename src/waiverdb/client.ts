@@ -49,13 +49,36 @@ const BYTES = 8 * 1024 * 1024;
 const page = z.object({ data: z.array(z.unknown()), next: z.string().nullable() });
 const created = z.object({ id: z.int().min(1) });
 
-export function connectWaiverDb({
-  url,
-  timeout = 30_000,
-  stop,
-  token = () => undefined,
-}: WaiverDbOptions): WaiverDb {
-  const ask = async (path: string, body?: unknown): Promise<unknown> => {
+/** A look at a WaiverDB that changes nothing there. */
+export interface WaiverDbProbe {
+  /** What it says of itself; undefined where it says nothing. Throws WaiverDbError. */
+  about(): Promise<{ readonly version: string; readonly authMethod: string } | undefined>;
+  /** Whether it has any waiver of a product version, of whatever testcase. Throws WaiverDbError. */
+  knows(productVersion: string): Promise<boolean>;
+}
+
+const about = z.object({ version: z.string(), auth_method: z.string() });
+
+export function probeWaiverDb(options: WaiverDbOptions): WaiverDbProbe {
+  const ask = asking(options);
+  return {
+    async about() {
+      const said = about.safeParse(await ask('/about'));
+      return said.success ? { version: said.data.version, authMethod: said.data.auth_method } : undefined;
+    },
+    async knows(productVersion) {
+      const query = new URLSearchParams({ product_version: productVersion, limit: '1' });
+      const answer = page.safeParse(await ask(`/waivers/?${query}`));
+      if (!answer.success) throw new WaiverDbError('what it sends is no page of waivers', false);
+      return answer.data.data.length > 0;
+    },
+  };
+}
+
+/** @returns sends a request: of a body a write; throws WaiverDbError */
+const asking =
+  ({ url, timeout = 30_000, stop, token = () => undefined }: WaiverDbOptions) =>
+  async (path: string, body?: unknown): Promise<unknown> => {
     const bearer = body === undefined ? undefined : token();
     const response = await fetch(`${url}${path}`, {
       method: body === undefined ? 'GET' : 'POST',
@@ -81,6 +104,9 @@ export function connectWaiverDb({
       throw new WaiverDbError('does not answer in JSON: is the URL that of its API?', true, { cause });
     }
   };
+
+export function connectWaiverDb(options: WaiverDbOptions): WaiverDb {
+  const ask = asking(options);
   return {
     async records({ testcase, productVersion }) {
       const found = new Map<unknown, unknown>();

@@ -85,6 +85,10 @@ test('every metric and label value that is named in rules, dashboard and docs is
     ...missing('dashboard', expressions),
     ...missing('docs', docs),
   ]).toEqual([]);
+  // What is told to others is seen as a whole.
+  const outbox = new Set(series.map((one) => one.split('{')[0] ?? '').filter((name) => /_tell_/.test(name)));
+  expect(outbox.size).toBe(4);
+  expect([...outbox].filter((name) => !expressions.includes(name))).toEqual([]);
   // And the other way about: each of the gate's own is explained.
   const own = new Set(
     series

@@ -29,6 +29,8 @@ export interface FakeWaiverDb {
   readonly records: FakeRecord[];
   /** Requests as they came, such as `GET /waivers/?page=1`. */
   readonly requests: string[];
+  /** What it says of itself; undefined: nothing. */
+  about: { version: string; auth_method: string } | undefined;
   /** What is sent in place of records of a list. */
   garble: (record: FakeRecord) => unknown;
   /** What goes wrong, by method. */
@@ -53,6 +55,7 @@ export async function serveFake(now: () => number = Date.now): Promise<FakeWaive
     url: '',
     records,
     requests,
+    about: { version: '3.2.0', auth_method: 'OIDC' },
     garble: (record) => record,
     fault: () => 'none',
     give(said) {
@@ -88,6 +91,7 @@ export async function serveFake(now: () => number = Date.now): Promise<FakeWaive
     if (fault === 'down') return sendText(response, 502, 'text/html', '<h1>Bad Gateway</h1>');
     if (fault === 'page') return sendText(response, 200, 'text/html', '<h1>Welcome</h1>');
     const { pathname, searchParams } = new URL(url, 'http://fake');
+    if (pathname === `${PATH}/about` && fake.about) return send(response, 200, fake.about);
     if (pathname !== `${PATH}/waivers/`) return send(response, 404, { message: 'no such page' });
     if (method === 'GET') return send(response, 200, list(searchParams, `http://${request.headers.host}`));
     const made = create(JSON.parse(await body(request)), request.headers.authorization);

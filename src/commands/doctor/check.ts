@@ -3,7 +3,7 @@ import { type Answer, HubError } from '../../koji/hub.ts';
 
 /** One line of the doctor's report. */
 export interface Check {
-  /** `hub`, `store`, `gate NAME`, `bus`, or `http`. */
+  /** `hub`, `store`, `gate NAME`, `bus`, `waiverdb`, or `http`. */
   readonly area: string;
   /** `unsure`: it cannot be told without doing it. `info`: good to know, and neither good nor bad. */
   readonly status: 'ok' | 'wrong' | 'unsure' | 'info';
