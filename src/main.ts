@@ -13,17 +13,23 @@ import { StoreError } from './store/error.ts';
 /** Exit codes: fine; the answer is no; the input or the set-up is wrong; a bug. */
 const EXIT = { ok: 0, no: 1, wrong: 2, bug: 70 } as const;
 
-/** Fires at SIGINT or SIGTERM; a second signal ends the process at once. */
+/** Fires at SIGINT or SIGTERM; a second one of either ends the process at once. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(EXIT.no);
       stop.abort();
-      process.once(signal, () => process.exit(EXIT.no));
     });
   }
   return stop.signal;
 }
+
+/** What the system says of a file or a disk, such as ENOENT, EACCES or ENOSPC: no fault of the program. */
+const OF_FILES =
+  /^E(NOENT|ACCES|PERM|ISDIR|NOTDIR|EXIST|LOOP|NAMETOOLONG|ROFS|NOSPC|DQUOT|FBIG|IO|MFILE|NFILE|TXTBSY)$/;
+const isOfSystem = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error && 'code' in error && OF_FILES.test(String(error.code));
 
 /** What to say on standard error about an error, and the exit code. */
 function explainFailure(error: unknown): { code: number; text: string } {
@@ -37,6 +43,7 @@ function explainFailure(error: unknown): { code: number; text: string } {
   ) {
     return { code: EXIT.wrong, text: line((error as Error).message) };
   }
+  if (isOfSystem(error)) return { code: EXIT.wrong, text: line(error.message) };
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
     code: EXIT.bug,

@@ -8,6 +8,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
 /** Folder to what it may import beside itself: folders, or single files. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  files: [],
   core: ['kabi'],
   logs: ['core', 'btf'],
   report: ['core', 'kabi', 'btf'],
@@ -15,15 +16,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   changelog: [],
   symbols: ['kabi', 'changelog'],
   btf: ['symbols/bytes.ts'],
-  config: ['core', 'kabi', 'symbols', 'store/address.ts'],
-  koji: [],
+  config: ['core', 'kabi', 'symbols', 'files', 'store/address.ts'],
+  koji: ['files'],
   bus: ['core'],
   store: ['core', 'kabi', 'report', 'btf/told.ts'],
-  http: ['core', 'report', 'btf/told.ts'],
+  http: ['core', 'report', 'btf/told.ts', 'files'],
   waiverdb: ['core', 'store'],
   reconciler: ['core', 'kabi', 'koji', 'logs', 'store', 'btf', 'symbols', 'changelog'],
-  tell: ['core', 'report', 'koji', 'bus', 'store', 'config/notice.ts', 'config/tell.ts'],
+  tell: ['core', 'report', 'koji', 'bus', 'store', 'config/notice.ts', 'config/tell.ts', 'files'],
   sim: [
+    'files',
     'core/names.ts',
     'koji/xmlrpc.ts',
     'bus/message.ts',
@@ -32,6 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'config/schema.ts',
   ],
   commands: [
+    'files',
     'core',
     'report',
     'config',

@@ -1,4 +1,4 @@
-/** What the consumer and the publisher have in common: reaching a RabbitMQ broker, and saying what it refused. */
+/** What consumers and the publisher have in common: reaching a broker, and saying what it refused. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelModel } from 'amqplib';
 import { connect, credentials } from 'amqplib';
@@ -72,10 +72,19 @@ export function parseBrokers({ url, heartbeat, ...how }: BrokerOptions): readonl
 export async function connectAny(
   brokers: readonly [Broker, ...Broker[]],
 ): Promise<{ readonly broker: Broker; readonly model: ChannelModel }> {
+  const { broker, made } = await firstOf(brokers, connectBroker);
+  return { broker, model: made };
+}
+
+/** The same, with another way to connect. */
+export async function firstOf<T>(
+  brokers: readonly [Broker, ...Broker[]],
+  connect: (broker: Broker) => Promise<T>,
+): Promise<{ readonly broker: Broker; readonly made: T }> {
   let last: unknown;
   for (const broker of brokers)
     try {
-      return { broker, model: await connectBroker(broker) };
+      return { broker, made: await connect(broker) };
     } catch (error) {
       last = error;
     }
@@ -111,7 +120,7 @@ export async function closeQuietly(model: ChannelModel): Promise<void> {
 }
 
 /**
- * What to do about a refusal, by the AMQP reply code and words that RabbitMQ sends. Trying again soon
+ * What to do about a refusal, by the AMQP reply code or condition and the words that brokers send. Trying again soon
  * changes none of these.
  */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
@@ -126,6 +135,19 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [
     /alert (certificate|handshake|bad certificate|unknown ca)|certificate required|tlsv1 alert|sslv3 alert/i,
     'the broker does not take the client certificate; see cert and key in [bus]',
+  ],
+  [
+    /amqp:unauthorized-access/,
+    'check user and password, or the client certificate, and that the user may read these addresses',
+  ],
+  [
+    /No suitable mechanism|SASL layer not enabled/,
+    'the broker has no such login: it wants a user and a password in the url, or a client certificate (cert in [bus])',
+  ],
+  [/amqp:(not-found|invalid-field)/, 'check addresses in [bus]: brokers write them in different ways'],
+  [
+    /Unsupported AMQP version|Invalid (AMQP protocol id|protocol header)|Expecting SASL layer/,
+    'the broker does not speak AMQP 1.0 there: check the port, or leave out protocol in [bus]',
   ],
   [
     /\b403 \(/,

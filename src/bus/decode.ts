@@ -77,6 +77,9 @@ const PROTON: ReadonlyMap<string, Reader> = new Map<string, Reader>([
 const KOJI_TOPIC =
   /(?:^|\.)(?:buildsys\.(?<fedora>.+)|(?<proton>(?:build|task|repo|package|import|sign)\.[a-z]+))$/;
 
+/** Whether a routing key, or an address, names what Koji tells of. */
+export const isKojiTopic = (name: string): boolean => KOJI_TOPIC.test(name);
+
 /** A message that says nothing but that a tag changed, as CBS sends under a topic of its operator's choice. */
 const tagOnly = z.object({ tag: tagName }).transform((body) => [tag(body.tag)]);
 

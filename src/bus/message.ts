@@ -1,4 +1,4 @@
-/** A message as an AMQP 0-9-1 consumer receives it, whoever sent it. */
+/** A message as an AMQP 0-9-1 consumer receives it, whoever sent it; one of AMQP 1.0 is made to look like it. */
 export interface BusMessage {
   readonly routingKey: string;
   /** Header table; values are whatever AMQP carries. */

@@ -1,9 +1,9 @@
 /** What a gate does while it is the one that acts: it hears, looks, writes, and tells others. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { startConsumer } from '../bus/consumer.ts';
 import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { Config } from '../config/config.ts';
+import { plural } from '../core/wording.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { type Hub, HubError } from '../koji/hub.ts';
 import { typesFrom } from '../reconciler/kerneltypes.ts';
@@ -13,8 +13,9 @@ import type { Term } from '../store/lease.ts';
 import type { Store } from '../store/store.ts';
 import { greenwaveWords } from '../tell/greenwave.ts';
 import type { Teller } from '../tell/teller.ts';
-import { consumerOptions } from './broker.ts';
+import { listenTo } from './broker.ts';
 import { countedStore } from './counted.ts';
+import { endInTurn } from './ending.ts';
 import { startTellers } from './telling.ts';
 import { waiverSync } from './waiversync.ts';
 
@@ -48,8 +49,11 @@ export interface Acting {
   hearPeople(): void;
   /** With `once`: when all is done. */
   readonly over: Promise<void>;
-  /** Finish what is in hand. What is left is found again by whoever acts next. */
-  stop(): Promise<void>;
+  /**
+   * Finish what is in hand, as far as that goes within so many ms. What is left is found again by whoever acts next.
+   * @returns what was not waited for, in words
+   */
+  stop(within: number): Promise<string[]>;
 }
 
 /** An idle gate still shows that it lives: longest pause between looks, in ms. */
@@ -93,8 +97,7 @@ export async function act(config: Config, options: ActingOptions): Promise<Actin
     alarm.ring();
   };
   const subscribe =
-    options.subscribe ??
-    (bus && ((heard: OnHint) => startConsumer(consumerOptions(bus, onSubscribed), heard, log('bus'))));
+    options.subscribe ?? (bus && ((heard: OnHint) => listenTo(bus, onSubscribed, heard, log('bus'))));
   const consumer = subscribe?.(onHint);
   const noteHeard = bus && consumer && createNotes(store, bus.queue, consumer, log('bus'));
 
@@ -120,13 +123,17 @@ export async function act(config: Config, options: ActingOptions): Promise<Actin
       reconciler.hearPeople();
       alarm.ring();
     },
-    async stop() {
+    stop(within) {
       stopping.abort();
       alarm.ring();
-      await Promise.all([loop, pruned, synced]);
-      await teller.stop();
-      await consumer?.close();
-      await noteHeard?.(0);
+      const parts = [
+        { what: () => `${plural(reconciler.load().working, 'look')} at kernels and tags`, end: () => loop },
+        { what: () => 'the store and its waivers', end: () => Promise.all([pruned, synced]) },
+        { what: () => 'what is to be told', end: () => teller.stop() },
+        { what: () => 'the bus', end: async () => consumer?.close() },
+        { what: () => 'the note of the newest message', end: async () => noteHeard?.(0) },
+      ];
+      return endInTurn(parts, within);
     },
   };
 }

@@ -1,6 +1,9 @@
 /** How the bus client is told what [bus] says. */
+import type { Logger } from 'pino';
 import type { BrokerOptions } from '../bus/broker.ts';
-import type { ConsumerOptions } from '../bus/consumer.ts';
+import { type ConsumerOptions, startConsumer } from '../bus/consumer.ts';
+import { startConsumer10 } from '../bus/consumer10.ts';
+import type { Consumer, OnHint } from '../bus/intake.ts';
 import type { BusSettings } from '../config/config.ts';
 import { readCertificates } from '../koji/certificates.ts';
 
@@ -22,4 +25,13 @@ export function brokerOptions(bus: BusSettings): BrokerOptions {
 /** @param onSubscribed as of ConsumerOptions */
 export function consumerOptions(bus: BusSettings, onSubscribed: () => void): ConsumerOptions {
   return { ...bus, ...brokerOptions(bus), onSubscribed };
+}
+
+/** Listen as [bus] says, in the AMQP that the broker speaks. @throws as consumers do */
+export function listenTo(bus: BusSettings, onSubscribed: () => void, onHint: OnHint, log: Logger): Consumer {
+  const options = consumerOptions(bus, onSubscribed);
+  const { addresses } = bus;
+  return addresses
+    ? startConsumer10({ ...options, addresses }, onHint, log)
+    : startConsumer(options, onHint, log);
 }

@@ -27,7 +27,13 @@ export const demoFolder = (said: string | undefined, env: NodeJS.ProcessEnv = pr
  * @throws CheckError where another demo runs with it
  */
 export async function clearDemo(folder: string, url: string): Promise<void> {
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new CheckError(
+      `${folder}: cannot be made: ${(error as Error).message}; name another with --folder`,
+    );
+  }
   const [, before] = /^server = "(.*)"$/m.exec(readIfThere(join(folder, CONFIG))) ?? [];
   // What listens where we do is no other.
   if (before !== undefined && before !== url && (await answers(before)))
@@ -70,7 +76,11 @@ export function writeDemoConfig(folder: string, hub: DemoHub, port: number | nul
       port === null ? '' : `[http]\nlisten = "127.0.0.1:${port}"\n`,
     );
   const file = join(folder, CONFIG);
-  writeFileSync(file, text);
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new CheckError(`${file}: cannot be written: ${(error as Error).message}`);
+  }
   return file;
 }
 

@@ -1,6 +1,8 @@
 /** Folders as people have them: which of their files may tell symbols, and what the others are. */
-import { closeSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
+
+import { closeSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { readBytes } from '../files/read.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import { KERNEL_FILE } from '../symbols/image.ts';
 import { readSymbolFile, type SymbolFile } from '../symbols/read.ts';
@@ -166,7 +168,7 @@ function walk(top: string): { paths: string[]; dead: string[]; closed: Unread[] 
 export async function readFile(path: string, promised = true): Promise<SymbolFile | null> {
   const stat = statSync(path);
   // A pipe has no size: it is read to its end.
-  if (!stat.isFile()) return readSymbolFile(readFileSync(path), path);
+  if (!stat.isFile()) return readSymbolFile(bytesOfPipe(path), path);
   const handle = openSync(path, 'r');
   try {
     const read = (offset: number, length: number) => {
@@ -176,6 +178,13 @@ export async function readFile(path: string, promised = true): Promise<SymbolFil
     const head = read(0, 512);
     const isRpm = head.length >= 4 && head.readUInt32BE(0) === RPM_MAGIC;
     if (!promised && !isRpm && (stat.size > GUESS_MAX || !mayTell(head))) return null;
+    if (stat.size > FILE_MAX)
+      throw new SymbolFileError(
+        path,
+        null,
+        'it is larger than 2 GiB',
+        'name the kernel, module or rpm itself',
+      );
     return await readSymbolFile(read(0, isRpm ? sizeOfHeaders(read) : stat.size), path, () =>
       read(0, stat.size),
     );
@@ -183,6 +192,19 @@ export async function readFile(path: string, promised = true): Promise<SymbolFil
     closeSync(handle);
   }
 }
+
+function bytesOfPipe(path: string): Buffer {
+  try {
+    return readBytes(path, PIPE_MAX);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) throw error;
+    throw new SymbolFileError(path, null, (error as Error).message, 'name a file');
+  }
+}
+
+/** Most bytes of a file: a kernel with all that a debugger wants has half of it. And of a pipe, which is held as it grows. */
+const FILE_MAX = 2 * 1024 ** 3;
+const PIPE_MAX = 256 * 1024 ** 2;
 
 /** How files begin that may tell symbols: gzip, xz, zstd, bzip2, lzma and types (BTF) in hexadecimal, and lists. */
 const MAGIC = /^(1f8b|fd377a58|28b52ffd|425a68|5d0000|9feb01|eb9f01)/;

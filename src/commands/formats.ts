@@ -1,5 +1,5 @@
 /** In which form a command shows what it found, and where. */
-import { writeFileSync } from 'node:fs';
+import { lstatSync, rmSync, writeFileSync } from 'node:fs';
 import { visibleLines } from '../report/visible.ts';
 import { CheckError } from './error.ts';
 import type { Findings } from './findings.ts';
@@ -51,8 +51,18 @@ export async function show(output: Output, options: ShowOptions, shown: Shown): 
       writeFileSync(file, visibleLines(await textIn(wanted, shown, { ...output, colour: false })));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
+      takeAway(file);
       throw new CheckError(`--output ${file}: cannot be written: ${why}`);
     }
+  }
+}
+
+/** Half a report would be taken for a whole one. A device, a pipe or a folder stays. */
+function takeAway(file: string): void {
+  try {
+    if (lstatSync(file).isFile()) rmSync(file);
+  } catch {
+    // It was not made, or is not ours to take away.
   }
 }
 

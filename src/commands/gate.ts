@@ -18,10 +18,12 @@ import { openGateStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { type Acting, act } from './acting.ts';
 import { brokerOptions } from './broker.ts';
+import { endInTurn } from './ending.ts';
 import { keepLogin, tellHub, watchHub } from './hubwatch.ts';
 import { machineOf } from './machine.ts';
 import { reporting } from './report.ts';
 import { dashboardSources, listeners } from './sources.ts';
+import { heardStore } from './storetrouble.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -49,13 +51,21 @@ export interface RunningGate {
   readonly over: Promise<void>;
   /** Since when the hub does not answer, or lets nobody in, and why; null: it does. */
   trouble(): Health['trouble'];
+  /** What the store's database said when it first could not do something. */
+  storeTrouble(): Error | undefined;
   health(): Health;
-  /** Finish what is in hand and let go of everything. The next start goes on from the store. */
+  /** Finish what is in hand, as far as that goes in time, and let go of everything. The next start goes on from the store. */
   stop(): Promise<void>;
 }
 
 /** How long a stop waits for the calls in hand, in ms. */
 const PATIENCE = 5_000;
+/** How long a stop takes at the most where the configuration says nothing, in ms. systemd and Kubernetes wait for 30 s. */
+const STOP_WITHIN = 20_000;
+/** So much of that is for what acts; the rest is to let go of the lease, the pages, the hub and the store. */
+const ACTS = 0.8;
+/** What does not end in time may take so many ms more, part by part. */
+const FOR_LEASE = 4_000;
 
 /**
  * Start a gate. It runs until stopped; troubles of hub and bus are logged and waited out. Where another one acts on its store,
@@ -69,7 +79,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   let clock: GateClock | undefined;
   const { onEntry, once = false } = options;
   const changes = listeners();
-  const shared = await openGateStore(config.store.url, {
+  const opened = await openGateStore(config.store.url, {
     hub: config.koji.server,
     ...(config.store.password_file !== undefined && { passwordFile: config.store.password_file }),
     ...(options.movedFrom !== undefined && { movedFrom: options.movedFrom }),
@@ -78,7 +88,14 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       onEntry?.(byCalendar(entry, clock?.ahead() ?? 0));
     },
   });
-  const { store, lease } = shared;
+  const { lease } = opened;
+  const troubles: (() => Error | undefined)[] = [];
+  const heard = (given: Store): Store => {
+    const { store, trouble } = heardStore(given);
+    troubles.push(trouble);
+    return store;
+  };
+  const store = heard(opened.store);
   const newClock = async () => gateClock(thisMachine(), await knownOf(store));
   const standing = await newClock().catch(giveUp(store));
   clock = standing;
@@ -89,6 +106,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   const health = (): Health => ({
     started_at: startedAt,
     looked_at: lookedAt,
+    look_every: config.sweep.every,
     trouble: trouble(),
     ...(logsIn && { login: login() }),
     bus: acting?.consumer?.state() ?? null,
@@ -110,7 +128,7 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     clock = await newClock();
     lookedAt = null;
     const begun = await act(config, {
-      ...{ store: shared.inTerm(term), term, follows, hub, clock, metrics, log, once },
+      ...{ store: heard(opened.inTerm(term)), term, follows, hub, clock, metrics, log, once },
       subscribe: options.subscribe,
       onLook() {
         lookedAt = Date.now();
@@ -142,11 +160,16 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
       return giveUp(store, began)(error);
     }));
 
+  const within = config.stopWithin ?? STOP_WITHIN;
+  /** What nobody waited for, in words. */
+  let left: string[] = [];
   const turns = takeTurns(lease, first && began && { term: first, acting: began }, begin, {
     log: log('store'),
     stop: stopping.signal,
-    onEnd() {
+    within: ACTS * within,
+    onEnd(unfinished) {
       acting = undefined;
+      left.push(...unfinished);
       changes.tell(null);
     },
   });
@@ -161,24 +184,51 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   if (!logsIn) log('koji').warn('no login: nothing can be built or tagged; see authtype in [koji]');
   const loggedIn = logsIn && keepLogin(hub, log('koji'), stopping.signal);
 
+  const stop = async () => {
+    options.log.info(`stopping: what is in hand is finished, within ${span(within)}`);
+    left = [];
+    stopping.abort();
+    // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
+    const patience = setTimeout(() => void hub.close(), Math.min(PATIENCE, within / 2));
+    const began = performance.now();
+    // What acts has a deadline of its own, and says what it has left.
+    const turn = { what: () => 'the lease of the store', end: () => turns };
+    const held = await endInTurn([turn], within + FOR_LEASE);
+    const late = await endInTurn(
+      [
+        { what: () => 'the login', end: () => Promise.all([told, loggedIn]) },
+        { what: () => 'what persons say', end: () => listening },
+        {
+          what: () => 'the dashboard',
+          end: () => Promise.all([dashboard?.close(), (apart || undefined)?.close()]),
+        },
+        { what: () => "the hub's logout", end: () => hub.close() },
+        { what: () => 'the store', end: () => store.close() },
+      ],
+      Math.max(1_000, within - (performance.now() - began)),
+    );
+    clearTimeout(patience);
+    left.push(...held, ...late);
+    if (left.length === 0) return;
+    options.log.warn(
+      { left },
+      `stopped after ${span(within)}, and did not wait for: ${left.join('; ')}. Nothing is lost: the next start goes on from the store`,
+    );
+  };
+  let stopped: Promise<void> | undefined;
+
   return {
     store,
     url: dashboard?.url,
     over: began?.over ?? Promise.resolve(),
+    storeTrouble: () => troubles.map((trouble) => trouble()).find((error) => error !== undefined),
     trouble: () => trouble() ?? (logsIn ? failing(login()) : null),
     metricsUrl: apart ? apart.url : undefined,
     subscribed: began?.consumer?.ready ?? Promise.resolve(),
     health,
-    async stop() {
-      stopping.abort();
-      // A hub that hangs must not keep the process: what is cut off here is found again at the next start.
-      const patience = setTimeout(() => void hub.close(), PATIENCE);
-      await Promise.all([turns, told, loggedIn, listening]);
-      clearTimeout(patience);
-      await dashboard?.close();
-      if (apart) await apart.close();
-      await hub.close();
-      await store.close();
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
@@ -189,12 +239,21 @@ const AGAIN = 5_000;
 
 const holderOf = ({ state }: Lease): string => state?.().holder ?? 'nobody';
 
+interface TurnOptions {
+  readonly log: Logger;
+  readonly stop: AbortSignal;
+  /** How long what acts may take to end, in ms. */
+  readonly within: number;
+  /** It has ended; what was not waited for, in words. */
+  onEnd(left: readonly string[]): void;
+}
+
 /** Act for as long as the lease is this gate's, again and again, until `stop`. Never rejects. */
 async function takeTurns(
   lease: Lease,
   first: { readonly term: Term; readonly acting: Acting } | undefined,
   begin: (term: Term, follows: boolean) => Promise<Acting>,
-  { log, stop, onEnd }: { readonly log: Logger; readonly stop: AbortSignal; onEnd(): void },
+  { log, stop, within, onEnd }: TurnOptions,
 ): Promise<void> {
   let turn = first;
   while (!stop.aborted || turn) {
@@ -202,8 +261,7 @@ async function takeTurns(
       const { term, acting } = turn;
       await firstOf(stop, term.lost);
       if (term.lost.aborted) log.warn(`${holderOf(lease)} has taken over: this gate stands by`);
-      await acting.stop();
-      onEnd();
+      onEnd(await acting.stop(within));
       await term.release();
       turn = undefined;
       continue;
@@ -277,7 +335,7 @@ async function hear(
 
 /** Let the store go and pass the error on. */
 const giveUp = (store: Store, acting?: Acting) => async (error: unknown) => {
-  await acting?.stop();
+  await acting?.stop(STOP_WITHIN);
   await store.close();
   throw error;
 };

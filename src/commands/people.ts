@@ -15,6 +15,7 @@ import type { Store } from '../store/store.ts';
 import { parseUntil } from './dates.ts';
 import { CheckError } from './error.ts';
 import type { Records } from './records.ts';
+import { storeTrouble } from './storetrouble.ts';
 import { line, type Output, paint, table } from './text.ts';
 import { assertEnds, assertKernel, assertNotAll, hubLookUp, type LookUp } from './waivercare.ts';
 
@@ -54,7 +55,9 @@ const beside = (config: Config, output: Output, speak: (floor: Floor) => Promise
     'append',
     (store) => speak({ config, store, output, now: Date.now, lookUp: hubLookUp(config) }),
     config.koji.server,
-  );
+  ).catch((error: unknown) => {
+    throw storeTrouble(config.store.url, error);
+  });
 
 /** `kmod-gate waive`. Throws CheckError for what cannot be meant, StoreError. */
 export const waive = (config: Config, output: Output, options: WaiveOptions): Promise<Spoken> =>

@@ -1,5 +1,5 @@
 /** What a kernel promises to keep, as the command line names it, and what became of that. */
-import { readFileSync } from 'node:fs';
+import { LIST_MAX, readText } from '../files/read.ts';
 import type { KernelDifference } from '../kabi/compare.ts';
 import type { KernelSymbols, Stablelist, SymbolTable } from '../kabi/model.ts';
 import { isPromised, mayChange, type Promised } from '../kabi/severities.ts';
@@ -8,7 +8,6 @@ import { parseSeverities } from '../kabi/text.ts';
 import { stablelistsOf } from '../symbols/read.ts';
 import { CheckError } from './error.ts';
 import { type Altered, type Case, calledBy } from './findings.ts';
-import { problemOf } from './folder.ts';
 import { readArgument } from './symbolfiles.ts';
 import { line } from './text.ts';
 
@@ -41,9 +40,11 @@ export async function readPromise(
 function readSeverities(file: string) {
   let text: string;
   try {
-    text = readFileSync(file, 'latin1');
+    text = readText(file, LIST_MAX, 'latin1');
   } catch (error) {
-    throw new CheckError(problemOf(error, file));
+    throw new CheckError(
+      error instanceof Error ? `${file}: cannot be read: ${error.message}` : String(error),
+    );
   }
   return parseSeverities(text, file);
 }

@@ -1,7 +1,9 @@
 /** A gate elsewhere, by its API: what is known there, and what people say to it. */
-import { readFileSync, statSync } from 'node:fs';
+
+import { statSync } from 'node:fs';
 import type { z } from 'zod';
 import { otherHost } from '../config/rules.ts';
+import { readText, SECRET_MAX } from '../files/read.ts';
 import { explanation, kmodHistory, runPage, waivers } from '../http/reportschemas.ts';
 import { answer, gates, LISTED_MOST, PREFIX, refusal } from '../http/routes.ts';
 import type { RunLine, RunsWanted } from '../report/report.ts';
@@ -121,7 +123,7 @@ function readToken(file: string): string {
   try {
     if (process.getuid && (statSync(file).mode & 0o077) !== 0)
       throw new CheckError(`${file}: others may read the token in it; "chmod 600" it`);
-    return readFileSync(file, 'utf8').trim();
+    return readText(file, SECRET_MAX).trim();
   } catch (cause) {
     if (cause instanceof CheckError) throw cause;
     throw new CheckError(`--token-file ${file}: cannot be read: ${messageOf(cause)}`, { cause });
@@ -133,6 +135,20 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 interface Found {
   readonly status: number;
   readonly data: unknown;
+}
+
+/** Most bytes of an answer: a run with all its kmods has some hundred thousand. */
+const LONGEST = 64 * 1024 * 1024;
+
+async function jsonOf(response: Response): Promise<unknown> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body ?? []) {
+    size += part.length;
+    if (size > LONGEST) throw new Error('the answer is too long');
+    parts.push(part);
+  }
+  return JSON.parse(Buffer.concat(parts).toString());
 }
 
 /** Asks a route below PREFIX; with a body it is told. Throws CheckError for all but 200 and 404. */
@@ -152,7 +168,7 @@ function asking(base: URL, token: string | undefined) {
     }).catch((cause: unknown) => {
       throw new CheckError(`${base.href}: does not answer: ${whyOf(cause)}`, { cause });
     });
-    const data: unknown = await response.json().catch(() => undefined);
+    const data: unknown = await jsonOf(response).catch(() => undefined);
     const { status } = response;
     if (status === 200) return { status, data };
     const no = refusal.safeParse(data);

@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { type Config, ConfigError, describeConfig, formatMistakes } from '../config/config.ts';
-import { type Health, LOOK_OVERDUE, lookedBy } from '../http/health.ts';
+import { isAlive } from '../http/health.ts';
 import { HubError } from '../koji/hub.ts';
 import { type RunningGate, startGate } from './gate.ts';
 import { createLog, type LogFormat } from './log.ts';
 import { serviceManager } from './notify.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { listRuns, type Reporting, reporting } from './report.ts';
+import { storeTrouble } from './storetrouble.ts';
 import { standardOutput } from './text.ts';
 
 /** How often the live table is drawn, in ms, and how many runs it has. */
@@ -53,7 +54,7 @@ export async function run(
   let gate = await begin(config, outlet, movedFrom);
   const manager = serviceManager(
     process.env,
-    () => looksEnd(gate.health(), config.sweep.every, Date.now()),
+    () => isAlive(gate.health(), Date.now()),
     log.child({ part: 'systemd' }),
   );
   await manager.ready(watchedBy(config));
@@ -84,10 +85,15 @@ export async function run(
 export async function runOnce(config: Config, { stop, movedFrom, ...how }: RunOptions): Promise<void> {
   const outlet = createOutlet(how);
   const gate = await begin(config, outlet, movedFrom, true);
-  stop.addEventListener('abort', () => void gate.stop());
-  await gate.over;
+  // What does not end is not waited for any longer than the stop does.
+  const stopped = new Promise<void>((resolve, reject) => {
+    stop.addEventListener('abort', () => gate.stop().then(resolve, reject));
+  });
+  await Promise.race([gate.over, stopped]);
   const trouble = gate.trouble();
   await gate.stop();
+  const unwritten = gate.storeTrouble();
+  if (unwritten) throw storeTrouble(config.store.url, unwritten);
   if (trouble) throw new HubError('unavailable', 'sweep', trouble.reason);
   outlet.progress.line('kmod-gate has looked once; the next look goes on from here');
 }
@@ -115,14 +121,6 @@ async function begin(
 
 const watchedBy = ({ gates }: Config): string =>
   gates.map(({ name, watch }) => `${name} watches ${watch}`).join(', ');
-
-/**
- * Whether a new start would not help: a gate that waits for its hub ends looks, too.
- * @param every between two sweeps, ms; an idle gate looks no oftener
- */
-function looksEnd(health: Health, every: number, now: number): boolean {
-  return now - lookedBy(health, now) <= Math.max(LOOK_OVERDUE, 2 * every);
-}
 
 /** SIGHUP, until `stop` fires: `next` waits for one, and answers whether it came. */
 function createReload(stop: AbortSignal) {

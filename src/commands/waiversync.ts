@@ -1,9 +1,10 @@
 /** The WaiverDB that a gate's configuration names, read and written as often as the hub is swept. */
-import { readFileSync } from 'node:fs';
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { LONGEST_WAIVER } from '../config/schema.ts';
+import { readText, SECRET_MAX } from '../files/read.ts';
 import type { Store } from '../store/store.ts';
 import { connectWaiverDb, type WaiverDb, WaiverDbError } from '../waiverdb/client.ts';
 import { type Sync, syncWaivers } from '../waiverdb/sync.ts';
@@ -23,7 +24,7 @@ function waiverDbOf({ waiverdb }: Config, stop: AbortSignal): WaiverDb | undefin
 function readToken(file: string): string {
   let token: string;
   try {
-    token = readFileSync(file, 'utf8').trim();
+    token = readText(file, SECRET_MAX).trim();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new WaiverDbError(`token_file ${file} cannot be read: ${why}`, false, { cause });

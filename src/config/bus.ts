@@ -18,8 +18,10 @@ export interface BusSettings {
   readonly cert?: string;
   readonly key?: string | undefined;
   readonly serverca?: string;
+  /** Of an AMQP 1.0 broker: what is read there. Absent: the broker speaks AMQP 0-9-1, and the keys below count. */
+  readonly addresses?: readonly string[];
   readonly exchange: string;
-  /** A name, or `uuid`: a new name at each connection, and the queue goes with it. */
+  /** A name, or `uuid`: a new name at each connection, and the queue goes with it. With AMQP 1.0 all addresses. */
   readonly queue: string;
   /** Topic patterns that bind the queue to the exchange. */
   readonly bindings: readonly string[];
@@ -75,7 +77,7 @@ export function busSettings(
   fedora: FedoraMessaging | undefined,
   env: NodeJS.ProcessEnv,
 ): BusSettings {
-  const { fedora_messaging: _, expires, login, url, cert, key, serverca, ...given } = table;
+  const { fedora_messaging: _, protocol: _which, expires, login, url, cert, key, serverca, ...given } = table;
   const files = Object.fromEntries(
     Object.entries({ cert, key, serverca }).flatMap(([name, file]) =>
       file === undefined ? [] : [[name, expandHome(file, env)] as const],
@@ -94,7 +96,10 @@ export function busSettings(
     ...files,
     url: url ?? told.url ?? '',
   };
+  const { addresses } = settings;
   const external = login === undefined ? (ofFedora ?? byCertificate(settings)) : login === 'external';
+  const byLogin = external && { login: 'external' as const };
+  if (addresses) return { ...settings, exchange: '', queue: addresses.join(' '), bindings: [], ...byLogin };
   const limits =
     settings.declare === false || told.arguments
       ? {}
@@ -102,7 +107,7 @@ export function busSettings(
           max_length: settings.max_length ?? LONGEST_QUEUE,
           ...(settings.queue !== BY_UUID && expires !== null && { expires: expires ?? WEEK }),
         };
-  return { ...settings, ...limits, ...(external && { login: 'external' as const }) };
+  return { ...settings, ...limits, ...byLogin };
 }
 
 /** A certificate, and no password. */
@@ -127,6 +132,10 @@ export function checkBus(document: unknown, fedora: FedoraMessaging | undefined)
   const has = (key: string) => of(key) !== undefined;
   const findings: Finding[] = [];
   const wrong = (key: string, message: string) => findings.push({ path: ['bus', key], message });
+  const later = of('protocol') === 'amqp-1.0';
+  findings.push(...(later ? checkAmqp10(of) : []));
+  if (!later && has('addresses'))
+    wrong('addresses', 'is for protocol = "amqp-1.0": set that, or use bindings');
   if (!has('url') && !has('fedora_messaging'))
     findings.push({
       path: ['bus'],
@@ -164,6 +173,33 @@ export function checkBus(document: unknown, fedora: FedoraMessaging | undefined)
   return findings;
 }
 
+/** What says which queue of a RabbitMQ is read, and how it is made. */
+const OF_RABBITMQ = [
+  ...['fedora_messaging', 'exchange', 'queue', 'bindings', 'declare'],
+  ...['queue_type', 'expires', 'max_length', 'delivery_limit', 'dead_letter'],
+];
+
+/** The same of a broker that speaks AMQP 1.0. */
+function checkAmqp10(of: (key: string) => unknown): Finding[] {
+  const findings = OF_RABBITMQ.filter((key) => of(key) !== undefined).map((key) => ({
+    path: ['bus', key],
+    message:
+      'is for AMQP 0-9-1: with protocol = "amqp-1.0" the broker has the queues, and addresses names them',
+  }));
+  if (of('addresses') === undefined)
+    findings.push({
+      path: ['bus', 'protocol'],
+      message: '"amqp-1.0" needs addresses, such as ["queue://Consumer.NAME.VirtualTopic.eng.brew.>"]',
+    });
+  const urls = [of('url')].flat().filter((one) => typeof one === 'string' && URL.canParse(one));
+  if (urls.some((one) => !['', '/'].includes(new URL(String(one)).pathname)))
+    findings.push({
+      path: ['bus', 'url'],
+      message: 'ends in a vhost, and AMQP 1.0 has none: leave out what follows host and port',
+    });
+  return findings;
+}
+
 /** What was understood, in one line, passwords as `***`. */
 export function describeBus(bus: BusSettings): string {
   const { exchange, queue, bindings, prefetch, expires, max_length, delivery_limit, dead_letter } = bus;
@@ -175,7 +211,10 @@ export function describeBus(bus: BusSettings): string {
     ...(delivery_limit === undefined ? [] : [`each given back at most ${delivery_limit} times`]),
     ...(dead_letter === undefined ? [] : [`dropped ones to ${dead_letter}`]),
   ];
-  const named = queue === BY_UUID ? 'a queue that goes with its connection' : `queue ${queue}`;
+  const where = [bus.url].flat().map(maskUrl).join(', then ');
   const login = bus.login === 'external' ? `, by the certificate ${bus.cert}` : '';
-  return `${[bus.url].flat().map(maskUrl).join(', then ')}${login}, exchange ${exchange}, ${named}${limits.length > 0 ? ` (${limits.join(', ')})` : ''}, bindings ${bindings.join(' ')}, prefetch ${prefetch}`;
+  if (bus.addresses)
+    return `${where}${login}, AMQP 1.0, ${bus.addresses.join(' ')}, prefetch ${prefetch} each`;
+  const named = queue === BY_UUID ? 'a queue that goes with its connection' : `queue ${queue}`;
+  return `${where}${login}, exchange ${exchange}, ${named}${limits.length > 0 ? ` (${limits.join(', ')})` : ''}, bindings ${bindings.join(' ')}, prefetch ${prefetch}`;
 }

@@ -1,8 +1,9 @@
 /** The configuration file: one TOML file, read and checked as a whole before anything is started. */
-import { existsSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+
+import { existsSync } from 'node:fs';
 import type { Gate, Policy, Rebuilding, Stablelist, TagChange } from '../core/model.ts';
 import { plural } from '../core/wording.ts';
+import { readText } from '../files/read.ts';
 import { loadZstd } from '../symbols/zstd.ts';
 import { type BusSettings, busSettings, checkBus, describeBus, findFedoraMessaging } from './bus.ts';
 import { ConfigError } from './error.ts';
@@ -31,6 +32,8 @@ export interface Config extends Telling {
   readonly store: StoreSettings;
   readonly http?: HttpSettings;
   readonly sweep: SweepSettings;
+  /** How long a stop takes at the most, in ms. */
+  readonly stopWithin?: number;
   readonly waiverdb?: WaiverDbSettings;
   /** There where a gate waits for it. */
   readonly greenwave?: GreenwaveSettings;
@@ -81,8 +84,7 @@ export interface SweepSettings {
  * are packed by zstd. What is wrong with the file is left to `loadConfig`.
  */
 export async function prepareConfig(file: string): Promise<void> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  if (/^[^#\n]*stablelist/m.test(text)) await loadZstd();
+  if (/^[^#\n]*stablelist/m.test(textIn(file))) await loadZstd();
 }
 
 /**
@@ -93,9 +95,17 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv = process.env): 
   return parseConfig(readConfigFile(file), file, env);
 }
 
+function textIn(file: string): string {
+  try {
+    return readText(file);
+  } catch {
+    return '';
+  }
+}
+
 function readConfigFile(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readText(file);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `cannot be read: ${reason}; config/kmod-gate.toml is an example to start from`;
@@ -134,7 +144,7 @@ export function parseConfig(
     ...ofStablelists,
   ];
   if (!parsed.success || findings.length > 0) throw new ConfigError(file, locateMistakes(findings, text));
-  const { gate: gates, bus, store, http, sweep, waiverdb, greenwave } = parsed.data;
+  const { gate: gates, bus, store, http, sweep, run, waiverdb, greenwave } = parsed.data;
   const settings = bus && busSettings(bus, fedora, env);
   const koji = kojiSettings(parsed.data.koji, profile, env);
   return {
@@ -146,6 +156,7 @@ export function parseConfig(
     ...(greenwave && { greenwave: greenwaveSettings(greenwave, env) }),
     // A call that still waits for its answer is not lost.
     sweep: { ...sweep, settle: Math.max(sweep.settle, koji.timeout) },
+    stopWithin: run.stop_within,
     longestWaivers: Object.fromEntries(gates.map(({ name, policy }) => [name, policy.longest_waiver])),
     ...telling(parsed.data, settings, env),
     gates: gates.map(
@@ -256,7 +267,7 @@ function authtypeOf(
 
 /** What was understood, for people: lines of text, passwords as `***`. */
 export function describeConfig(config: Config): string {
-  const { koji, bus, store, http, sweep, gates, longestWaivers = {} } = config;
+  const { koji, bus, store, http, sweep, stopWithin, gates, longestWaivers = {} } = config;
   const login = {
     ssl: `by the certificate ${koji.cert}`,
     kerberos: `by Kerberos${koji.principal ? ` as ${koji.principal}` : ''}, ${koji.keytab ? `keytab ${koji.keytab}` : 'with the tickets of the environment'}`,
@@ -281,6 +292,9 @@ export function describeConfig(config: Config): string {
       `watched tags every ${formatDuration(sweep.every)}, running tasks every ${formatDuration(sweep.poll)}, ` +
         `${formatDuration(sweep.settle)} to settle`,
     ],
+    ...(stopWithin === undefined
+      ? []
+      : [['run', `stops within ${formatDuration(stopWithin)}`] as [string, string]]),
     ['waiverdb', describeWaiverDb(config.waiverdb)],
     ...(config.greenwave ? [['greenwave', describeGreenwave(config.greenwave)] as [string, string]] : []),
     ...describeTelling(config, maskUrl),

@@ -1,6 +1,7 @@
 /** fedora-messaging's configuration (`/etc/fedora-messaging/config.toml`), as far as it says how to reach a broker. */
-import { readFileSync } from 'node:fs';
+
 import { z } from 'zod';
+import { readText } from '../files/read.ts';
 import { ConfigError } from './error.ts';
 import { maskUrl, parseToml } from './mistakes.ts';
 
@@ -105,7 +106,7 @@ export function readFedoraMessaging(path: string, wanted: string | undefined): F
 
 function parse(path: string, wrong: (why: string) => never): unknown {
   try {
-    return parseToml(readFileSync(path, 'utf8'), path);
+    return parseToml(readText(path), path);
   } catch (error) {
     if (error instanceof ConfigError) {
       const [mistake] = error.mistakes;

@@ -1,8 +1,10 @@
 /** Profiles of Koji's own client configuration, read as Koji's client reads them. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import ini from 'ini';
 import { z } from 'zod';
+import { readText as textOf } from '../files/read.ts';
 import { homeOf } from './home.ts';
 import { httpUrl } from './schema.ts';
 
@@ -134,7 +136,7 @@ function filesOf(place: string): string[] {
 }
 
 function readText(file: string): string {
-  return orUnreadable(file, () => readFileSync(file, 'utf8'));
+  return orUnreadable(file, () => textOf(file));
 }
 
 function orUnreadable<T>(path: string, read: () => T): T {

@@ -258,8 +258,13 @@ export function checkBusPlaintext(
 /** CI messages need a broker to go to. */
 export function checkMessages(document: unknown): Finding[] {
   if (valueAt(document, ['messages']) === undefined) return [];
-  if (valueAt(document, ['messages', 'url']) !== undefined || valueAt(document, ['bus']) !== undefined)
-    return [];
+  if (valueAt(document, ['messages', 'url']) !== undefined) return [];
+  if (valueAt(document, ['bus', 'protocol']) === 'amqp-1.0') {
+    const message =
+      'CI messages go by AMQP 0-9-1, and [bus] speaks AMQP 1.0: name a RabbitMQ to send to with url here';
+    return [{ path: ['messages'], message }];
+  }
+  if (valueAt(document, ['bus']) !== undefined) return [];
   return [{ path: ['messages'], message: 'no broker to send to: set url here, or have a [bus]' }];
 }
 

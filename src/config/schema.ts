@@ -91,6 +91,7 @@ const bus = z.strictObject(
   {
     url: z.union([amqpUrl, z.array(amqpUrl).min(1, { error: AMQP_URLS })], { error: AMQP_URLS }).optional(),
     fedora_messaging: nonEmpty.optional(),
+    protocol: choice('amqp-0-9-1', 'amqp-1.0').optional(),
     plaintext: truth.optional(),
     login: choice('password', 'external').optional(),
     cert: nonEmpty.optional(),
@@ -100,6 +101,9 @@ const bus = z.strictObject(
     queue: nonEmpty.optional(),
     bindings: list(nonEmpty, 'a list of routing key patterns')
       .min(1, { error: 'one routing key pattern or more: without any the queue stays empty' })
+      .optional(),
+    addresses: list(nonEmpty, 'a list of addresses')
+      .min(1, { error: 'one address or more: without any there is nothing to hear' })
       .optional(),
     prefetch: integer(1, 65_535).optional(),
     declare: truth.optional(),
@@ -152,6 +156,8 @@ const sweep = z.strictObject(
   { every: duration.prefault('5m'), poll: duration.prefault('30s'), settle: duration.prefault('60s') },
   { error: 'a [sweep] table' },
 );
+
+const run = z.strictObject({ stop_within: duration.prefault('20s') }, { error: 'a [run] table' });
 
 const arches = list(
   matching(/^[a-z]\w*$/, 'an architecture, such as "x86_64"'),
@@ -300,6 +306,7 @@ export const ConfigFile = z.strictObject({
   store,
   http: http.optional(),
   sweep: sweep.prefault({}),
+  run: run.prefault({}),
   waiverdb: waiverdb.optional(),
   greenwave: greenwave.optional(),
   tell: tell.optional(),

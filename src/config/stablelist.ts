@@ -1,7 +1,9 @@
 /** Stablelists, in files of any kind that `check` takes: symbols that a kernel promises to keep. */
-import { readdirSync, readFileSync } from 'node:fs';
+
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Stablelist } from '../core/model.ts';
+import { LIST_MAX, readBytes, readText } from '../files/read.ts';
 import { SymbolFileError } from '../kabi/error.ts';
 import type { Stablelist as List } from '../kabi/model.ts';
 import { isPromised, type Severities } from '../kabi/severities.ts';
@@ -51,7 +53,7 @@ export function readStablelists(
 export const readSeveritiesNow = (path: string, env: NodeJS.ProcessEnv): Severities =>
   orUnusable(() => {
     const at = expandHome(path, env);
-    return parseSeverities(readFileSync(at, 'latin1'), at);
+    return parseSeverities(readText(at, LIST_MAX, 'latin1'), at);
   });
 
 function orUnusable<T>(read: () => T): T {
@@ -76,7 +78,7 @@ function listsOf(
   arch: string,
   severities: Severities | undefined,
 ): [arch: string, list: List][] {
-  const lists = listsOfRelease(readStablelistsNow(readFileSync(file), file));
+  const lists = listsOfRelease(readStablelistsNow(readBytes(file, LIST_MAX), file));
   const [first] = lists;
   if (!first) throw new StablelistError(`${file}: holds no stablelist`);
   const promised = (list: List) => (severities ? promisedOf(list, file, severities) : list);

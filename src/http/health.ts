@@ -5,6 +5,8 @@ export interface Health {
   readonly started_at: number;
   /** When the reconciler last finished a look. */
   readonly looked_at: number | null;
+  /** How long the gate may have nothing to look at, ms: an idle one looks as often as it sweeps. Absent: minutes. */
+  readonly look_every?: number;
   /** Since when the hub has not answered, and what it says; null while it does. */
   readonly trouble: { readonly since: number; readonly reason: string } | null;
   /** Whether the gate's login at the hub works; absent where it wants none. */
@@ -58,8 +60,13 @@ export type Login =
   | { readonly state: 'waiting' | 'works'; readonly since: number }
   | { readonly state: 'fails'; readonly since: number; readonly reason: string };
 
-/** A look is overdue when none has ended for so long, ms. */
-export const LOOK_OVERDUE = 600_000;
+/** A look is overdue when none has ended for so long, ms; and for two sweeps, where those are longer. */
+const LOOK_OVERDUE = 600_000;
+
+/** Whether looks end: a new start would not help against a hub that does not answer. */
+export function isAlive(health: Health, now: number): boolean {
+  return now - lookedBy(health, now) <= Math.max(LOOK_OVERDUE, 2 * (health.look_every ?? 0));
+}
 
 /** Whether it only waits to follow the gate that acts. */
 export const standsBy = ({ lease }: Health): boolean => lease !== undefined && !lease.acts;
@@ -75,5 +82,5 @@ export function lookedBy(health: Health, now: number): number {
  * tell.
  */
 export function isWorking(health: Health, now: number): boolean {
-  return now - lookedBy(health, now) <= LOOK_OVERDUE && now - (health.trouble?.since ?? now) <= LOOK_OVERDUE;
+  return isAlive(health, now) && now - (health.trouble?.since ?? now) <= LOOK_OVERDUE;
 }

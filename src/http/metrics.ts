@@ -1,9 +1,9 @@
 /** `/metrics` for Prometheus: what a gate does, counted. docs/monitoring.md says what each is for. */
 import { type FastifyInstance, fastify } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type Health, standsBy } from './health.ts';
+import { type Health, isAlive, standsBy } from './health.ts';
 import { type Address, type Listening, listenAt } from './listen.ts';
-import { addProbes, isAlive, unready } from './ready.ts';
+import { addProbes, unready } from './ready.ts';
 
 /** What a scrape asks. It must cost little: nothing here reads runs. */
 export interface Measured {

@@ -4,12 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { span } from '../core/wording.ts';
-import { type Health, LOOK_OVERDUE, lookedBy, standsBy } from './health.ts';
-
-/** Whether looks end: a new start would not help against a hub that does not answer. */
-export function isAlive(health: Health, now: number): boolean {
-  return now - lookedBy(health, now) <= LOOK_OVERDUE;
-}
+import { type Health, isAlive, standsBy } from './health.ts';
 
 /**
  * Why a kernel that comes now would not be judged, in words for people; none where it would be. A bus that is lost, or

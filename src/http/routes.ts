@@ -148,6 +148,7 @@ const health: z.ZodType<Health & { readonly ok: boolean }> = as(
   z.object({
     ok: z.boolean(),
     ...{ started_at: time, looked_at: time.nullable() },
+    look_every: time.exactOptional(),
     trouble: z.object({ since: time, reason: z.string() }).nullable(),
     login: z
       .union([

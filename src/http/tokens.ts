@@ -2,9 +2,11 @@
  * Who may speak by the API: a file that names persons and the hashes of their tokens, a line each. It holds no token, so
  * whoever reads it can speak for nobody; whoever writes it can let anybody in.
  */
+
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, type Stats, statSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { readText } from '../files/read.ts';
 import { TokensError } from './error.ts';
 
 /** Somebody with a token. */
@@ -90,7 +92,7 @@ export function openTokens(file: string): Entry[] {
     try {
       const mistake = mistakeOf(fstatSync(handle));
       if (mistake !== undefined) throw new TokensError(`${file}: ${mistake}`);
-      text = readFileSync(handle, 'utf8');
+      text = readText(handle);
     } finally {
       closeSync(handle);
     }

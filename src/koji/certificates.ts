@@ -1,7 +1,8 @@
 /** Client certificates and certificate authorities, as Koji's client names them: `cert`, `serverca`. */
+
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { readText } from '../files/read.ts';
 import { SettingsError } from './hub.ts';
 
 /** Files in PEM. */
@@ -52,7 +53,7 @@ type Named = Exclude<keyof CertificateFiles, 'table'>;
 
 function readFile(what: Named, file: string, table: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readText(file);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SettingsError(`${what} in [${table}] cannot be read: ${why}`, { cause });

@@ -3,6 +3,7 @@ import type { GreenwaveWord } from '../core/look.ts';
 import type { Gate } from '../core/model.ts';
 import type { Hub } from '../koji/hub.ts';
 import type { Store } from '../store/store.ts';
+import type { Gathering } from './follow.ts';
 import type { KernelOfBuild } from './rpms.ts';
 
 /** The types (BTF) of a kernel as they are in its vmlinux, or why they cannot be had, on one line. */
@@ -43,6 +44,9 @@ export interface Context {
   readonly want: (key: string, due?: number) => void;
   /** The build tag in which each gate builds, as last seen: of all the tags that messages name, these matter. */
   readonly buildTags: Map<string, string>;
+  readonly gathering: Gathering;
+  /** What the hub said last of running tasks: when (ms), and whether that they have ended. */
+  readonly polled: Map<number, { readonly at: number; readonly ended: boolean }>;
   /** What could not be read so far, by key, and why. */
   readonly unread: ReadonlyMap<string, string>;
 }

@@ -11,7 +11,7 @@ import {
 } from '../core/model.ts';
 import { wishesIn } from '../core/pin.ts';
 import * as koji from '../koji/calls.ts';
-import { type Answer, type Hub, HubError, isUnknown } from '../koji/hub.ts';
+import { type Answer, type Answers, type Hub, HubError, isUnknown } from '../koji/hub.ts';
 import type { XmlValue } from '../koji/xmlrpc.ts';
 import { createErrorFinder, findRootErrors } from '../logs/buildlog.ts';
 
@@ -32,17 +32,26 @@ const STATES: Record<number, BuildEvidence['state']> = {
 /** Whether a task has ended, by its state. */
 export const hasEnded = (state: number): boolean => state in STATES;
 
+/** What evidence is read with. */
+type Reads = Pick<Hub, 'read' | 'readAll'>;
+
+/** What tells of an ended `build` task what more there is to read. */
+export const outlineOf = (task: number) => [koji.getTaskResult(task), koji.getTaskDescendents(task)] as const;
+export type Outline = Answers<ReturnType<typeof outlineOf>>;
+
 /**
  * Read the evidence of an ended `build` task: its result, one `buildArch` an architecture, the kernel-devel packages of
  * their build roots, and the first errors of build.log or root.log.
  * @param bears whether something that cannot be read is not waited for any more, and the evidence says so; by default nothing is
+ * @param told what the hub has answered to `outlineOf` already
  * @throws HubError where the hub cannot be asked now
  */
 export async function readEvidence(
-  hub: Hub,
+  hub: Reads,
   kernel: KernelBuild,
   task: { readonly id: number; readonly state: number },
   bears: (error: HubError) => boolean = () => false,
+  told?: Outline,
 ): Promise<BuildEvidence> {
   const state = STATES[task.state] ?? 'failed';
   const orElse = <T>(otherwise: (why: string) => T) => {
@@ -52,7 +61,7 @@ export async function readEvidence(
     };
   };
   try {
-    const [result, tree] = await hub.readAll([koji.getTaskResult(task.id), koji.getTaskDescendents(task.id)]);
+    const [result, tree] = told ?? (await hub.readAll(outlineOf(task.id)));
     const fault = faultOf(task, result);
     const builds = Object.values(value(tree) ?? {})
       .flat()
@@ -67,8 +76,8 @@ export async function readEvidence(
     const marked = arches.some(({ errors }) => errors.some(isDependency))
       ? await markKernels(hub, kernel, arches).catch(orElse(() => arches))
       : arches;
-    const told = await leaveOthers(hub, kernel, marked).catch(orElse(() => marked));
-    return { state, ...(fault && { fault }), arches: told };
+    const own = await leaveOthers(hub, kernel, marked).catch(orElse(() => marked));
+    return { state, ...(fault && { fault }), arches: own };
   } catch (error) {
     return orElse((unread): BuildEvidence => ({ state, arches: [], unread }))(error);
   }
@@ -88,7 +97,7 @@ const isDependency = ({ kind }: LogError): boolean => kind === 'dependency';
 
 /** What a build misses is the kernel's own where the kernel's build makes a package of that name, or where it is a path of one. */
 async function markKernels(
-  hub: Hub,
+  hub: Reads,
   kernel: KernelBuild,
   arches: readonly ArchEvidence[],
 ): Promise<ArchEvidence[]> {
@@ -102,7 +111,7 @@ async function markKernels(
 
 /** Beside this kernel's own devel package, one of another package (`kernel-rt-devel` of kernel-rt) is no other build of it. */
 async function leaveOthers(
-  hub: Hub,
+  hub: Reads,
   kernel: KernelBuild,
   arches: readonly ArchEvidence[],
 ): Promise<readonly ArchEvidence[]> {
@@ -131,7 +140,7 @@ const isOfKernel = (wanted: string, name: string, made: ReadonlySet<string>): bo
     return named === name || made.has(asked) || made.has(named);
   });
 
-async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Promise<ArchEvidence> {
+async function readArch(hub: Reads, kernel: KernelBuild, task: koji.TaskInfo): Promise<ArchEvidence> {
   const [roots, result] = await hub.readAll([koji.listBuildroots(task.id), koji.getTaskResult(task.id)]);
   const root = (value(roots) ?? []).at(-1);
   const fault = faultOf(task, result);
@@ -145,7 +154,7 @@ async function readArch(hub: Hub, kernel: KernelBuild, task: koji.TaskInfo): Pro
 
 /** The kernels that a build root held (`listRPMs`), and the newest one of the repo that it was made from. */
 async function readBuildroot(
-  hub: Hub,
+  hub: Reads,
   kernel: KernelBuild,
   root: koji.Buildroot,
 ): Promise<Pick<ArchEvidence, 'buildroot' | 'repo' | 'repoId'>> {
@@ -174,7 +183,7 @@ function rootFailed(fault: Fault | undefined): boolean {
 }
 
 /** First errors of build.log, else of root.log; an empty list where there is no log that can be read. */
-async function readErrors(hub: Hub, task: number, fault: Fault | undefined): Promise<LogError[]> {
+async function readErrors(hub: Reads, task: number, fault: Fault | undefined): Promise<LogError[]> {
   try {
     const files = await hub.read(koji.listTaskOutput(task));
     const size = (name: string) => files[name]?.st_size ?? 0;
@@ -187,7 +196,7 @@ async function readErrors(hub: Hub, task: number, fault: Fault | undefined): Pro
 }
 
 /** Piece by piece, and no further than to what is looked for. */
-async function readBuildLog(hub: Hub, task: number, size: number): Promise<LogError[]> {
+async function readBuildLog(hub: Reads, task: number, size: number): Promise<LogError[]> {
   const finder = createErrorFinder();
   let decoder = new TextDecoder();
   for (let offset = 0; offset < size && !finder.done(); offset += LOG_PIECE) {
@@ -202,13 +211,19 @@ async function readBuildLog(hub: Hub, task: number, size: number): Promise<LogEr
   return finder.finish();
 }
 
-async function readRootLog(hub: Hub, task: number, size: number): Promise<LogError[]> {
+async function readRootLog(hub: Reads, task: number, size: number): Promise<LogError[]> {
   if (size === 0) return [];
   const bytes = await readPiece(hub, task, 'root.log', Math.max(0, size - LOG_PIECE), size);
   return findRootErrors(new TextDecoder().decode(bytes));
 }
 
-const readPiece = (hub: Hub, task: number, name: string, offset: number, size: number): Promise<Uint8Array> =>
+const readPiece = (
+  hub: Reads,
+  task: number,
+  name: string,
+  offset: number,
+  size: number,
+): Promise<Uint8Array> =>
   hub.read(koji.downloadTaskOutput(task, name, { offset, size: Math.min(LOG_PIECE, size - offset) }));
 
 /** Undefined where the hub has no such thing. What it only does not say now is no evidence: that throws. */

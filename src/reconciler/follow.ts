@@ -1,5 +1,7 @@
 /** What an ended task of a run's has come to, read and recorded by itself: a log that cannot be read stops no other. */
+import { activeOf } from '../core/builds.ts';
 import { gateNamed } from '../core/gate.ts';
+import { standings } from '../core/judge.ts';
 import {
   type BuildEvidence,
   type Ending,
@@ -13,8 +15,8 @@ import * as koji from '../koji/calls.ts';
 import { HubError, unwrap } from '../koji/hub.ts';
 import { wantCauses } from './causes.ts';
 import type { Context } from './context.ts';
-import { hasEnded, readEvidence } from './evidence.ts';
-import { runKey } from './keys.ts';
+import { hasEnded, type Outline, outlineOf, readEvidence } from './evidence.ts';
+import { runKey, taskKey } from './keys.ts';
 import { taggedBuild } from './settle.ts';
 import { tieErrors } from './symbols.ts';
 
@@ -27,28 +29,61 @@ const UNANSWERED_MOST = 18;
 export const isLastTry = (tries: number, error?: HubError): boolean =>
   tries >= (error && error.kind !== 'refused' ? UNANSWERED_MOST : TRIES_MOST);
 
+/** What ends within so many ms is read in one request, as long as the run waits for more. */
+const GATHERED = 5_000;
+
+/** Of runs that wait for more builds: the tasks that are to be read together, and when. */
+export type Gathering = Map<string, { readonly due: number; readonly tasks: Set<number> }>;
+
+/**
+ * Whether a task of a run is read later, with others that end soon: nothing waits for it but the other builds of the run.
+ * The last one, and one whose end lets another build begin, is read at once, and so are all that were left until then.
+ */
+function isLater({ gathering, now, want }: Context, gate: Gate, run: Run, id: number): boolean {
+  const known = gathering.get(run.id);
+  const tasks = known?.tasks ?? new Set();
+  // Each comes twice: it is left, and then read.
+  if (tasks.delete(id)) return false;
+  const running = activeOf(run).filter(
+    ({ receipt }) => receipt?.task !== id && !tasks.has(receipt?.task ?? 0),
+  );
+  const isWaitedFor =
+    running.length === 0 || standings(gate, run, now()).some(({ state }) => state === 'wanted');
+  if (isWaitedFor) {
+    for (const task of tasks) want(taskKey(task));
+    return false;
+  }
+  const due = known && known.due > now() ? known.due : now() + GATHERED;
+  gathering.set(run.id, { due, tasks: tasks.add(id) });
+  want(taskKey(id), due);
+  return true;
+}
+
 /**
  * Look at a task that a run has asked for, and where it has ended, record what it has come to.
  * @param tries how often that has failed
  * @throws HubError where it cannot be read yet
  */
 export async function followTask(context: Context, id: number, tries: number): Promise<void> {
-  const { gates, hub, store, now, want } = context;
+  const { gates, together, store, now, want, polled, gathering } = context;
   const owner = await store.ownerOfTask(id);
   if (!owner) return;
   const gate = gateNamed(gates, owner.gate);
   const run = await store.run(owner.run);
   const intent = run?.intents.find(({ receipt, ending }) => receipt?.task === id && !ending);
   if (run && intent) {
-    const task = await hub.read(koji.getTaskInfo(id));
+    if (tries === 0 && intent.write.kind === 'scratch-build' && isLater(context, gate, run, id)) return;
+    const [info, ...told] = await together.readAll([koji.getTaskInfo(id), ...outlineOf(id)]);
+    const task = unwrap(info);
     const gone = { at: now(), how: 'failed', why: `the hub does not know task ${id} any more` } as const;
     if (task && !hasEnded(task.state)) return;
-    const ending = task
-      ? await endingOf(context, gate, run, intent, task, (error) => isLastTry(tries, error))
-      : gone;
+    const bears = (error: HubError) => isLastTry(tries, error);
+    const ending = task ? await endingOf(context, gate, run, intent, { task, told }, bears) : gone;
+    polled.delete(id);
     // Somebody else may have been faster: no fact is recorded twice.
     if (ending && !(await isOver(context, run, intent))) {
       await store.end(run, intent, ending);
+      if (gathering.get(run.id)?.tasks.size === 0) gathering.delete(run.id);
       if (ending.how === 'failed') wantCauses(context);
     }
   }
@@ -65,15 +100,21 @@ async function endingOf(
   gate: Gate,
   run: Run,
   intent: Intent,
-  task: koji.TaskInfo,
+  { task, told }: { readonly task: koji.TaskInfo; readonly told: Outline },
   bears: (error: HubError) => boolean,
 ): Promise<Ending | undefined> {
-  const { hub, now } = context;
+  const { hub, together, now } = context;
   const { write } = intent;
   if (write.kind === 'rebuild') return readRebuild(hub, task, now());
   if (write.kind === 'tag') return readTagging(hub, taggedBuild(run, intent), write, task, now());
   if (write.kind !== 'scratch-build') return undefined;
-  const build = await readEvidence(hub, run.kernel, task, bears);
+  const build = await readEvidence(
+    { read: hub.read, readAll: together.readAll },
+    run.kernel,
+    task,
+    bears,
+    told,
+  );
   const tied = write.against ? build : await tie(context, gate, run, build, write.kmod, bears);
   const at = now();
   if (tied.state === 'closed') return { at, how: 'done', build: tied };

@@ -20,7 +20,7 @@ import { choose, chooseBaselines } from './choose.ts';
 import type { Context } from './context.ts';
 import { isLastTry } from './follow.ts';
 import { repoKey, runKey, symbolsKey } from './keys.ts';
-import { observe, passedInto } from './observe.ts';
+import { type HubSide, lookAtHub, observe, passedInto } from './observe.ts';
 import { settle } from './settle.ts';
 import { readSymbols } from './symbols.ts';
 
@@ -152,24 +152,31 @@ async function goOn(context: Context, gate: Gate, run: Run): Promise<void> {
     current = (await store.run(run.id)) ?? run;
   }
   const key = runKey(gate.name, run.kernel.id);
+  let side: HubSide | undefined;
   for (let looks = 0; looks < LOOKS; looks++) {
-    const wake = await look(context, gate, current).catch((error: unknown) => {
-      if (error instanceof OvertakenError) return 'again' as const;
+    const next = await look(context, gate, current, side).catch((error: unknown): Next => {
+      if (error instanceof OvertakenError) return { again: true };
       throw error;
     });
-    if (wake !== 'again') {
-      if (wake !== undefined) want(key, wake);
+    if (!next.again) {
+      if (next.wakeAt !== undefined) want(key, next.wakeAt);
       return;
     }
+    side = next.side;
     current = (await store.run(run.id)) ?? current;
   }
   want(key, now() + pace.poll);
 }
 
-/** One look at a run. Returns `again` after something was done, else when to look next. */
-async function look(context: Context, gate: Gate, before: Run): Promise<'again' | number | undefined> {
+/** What comes after a look: another one at once, for which what the hub has said may still hold, or one at a time (ms). */
+type Next =
+  | { readonly again: true; readonly side?: HubSide | undefined }
+  | { readonly again: false; readonly wakeAt?: number | undefined };
+
+/** One look at a run. @param known what the hub has just said, where no more than a verdict was recorded since */
+async function look(context: Context, gate: Gate, before: Run, known?: HubSide): Promise<Next> {
   const { store, now, want, pace } = context;
-  const { lostUntil, ended } = await settle(context, before);
+  const { lostUntil, ended } = known ? { ended: false } : await settle(context, before);
   // A retry is there for kmods that were mended: their newest builds count.
   const retry = lastRetry(before);
   // A run that an older version began was chosen without baselines.
@@ -180,7 +187,8 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
     if (kmods.length > 0) await store.select(before, kmods, now());
   }
   const run = (await store.run(before.id)) ?? before;
-  const seen = { ...(await observe(context, gate, run)), ended };
+  const side = known ?? (await lookAtHub(context, gate, run));
+  const seen = { ...(await observe(context, gate, run, side)), ended };
   const decision = decide(gate, pace, seen);
   if (decision.wantsSymbols) want(symbolsKey(gate.name, run.kernel.id));
   if (decision.wantsBaseline) want(repoKey(gate.name, run.kernel.id, decision.wantsBaseline.id));
@@ -191,16 +199,17 @@ async function look(context: Context, gate: Gate, before: Run): Promise<'again' 
     const kmods = await measuredAnew(context, gate, seen, decision.verdict, judgements);
     if (kmods) {
       await store.select(run, kmods, now());
-      return 'again';
+      return { again: true };
     }
     await store.judge(run, decision.verdict, judgements, now());
   }
   if (decision.closing) await close(context, run, { at: now(), ...decision.closing });
   if (decision.writes.length > 0) await act(context, run, decision.writes, seen.newest);
-  if (decision.closing) return undefined;
-  if (decision.verdict || decision.writes.length > 0) return 'again';
+  if (decision.closing) return { again: false };
+  if (decision.writes.length > 0) return { again: true };
+  if (decision.verdict) return { again: true, side };
   const wakes = [lostUntil, decision.wakeAt].filter((at) => at !== undefined);
-  return wakes.length > 0 ? Math.min(...wakes) : undefined;
+  return { again: false, ...(wakes.length > 0 && { wakeAt: Math.min(...wakes) }) };
 }
 
 /**
@@ -226,11 +235,12 @@ async function measuredAnew(
 
 /** A run that is over may be what others wait for: their turn, or the slots that it used. */
 async function close(
-  { store, want }: Context,
+  { store, want, gathering }: Context,
   run: Run,
   closing: NonNullable<Run['closing']>,
 ): Promise<void> {
   await store.closeRun(run, closing);
+  gathering.delete(run.id);
   for (const other of await store.liveKernels(run.gate)) want(runKey(run.gate, other.kernel.id));
 }
 

@@ -5,20 +5,54 @@ import type { BuildTag, GreenwaveWord, Observation, Orphan } from '../core/look.
 import type { Gate, KernelBuild, KernelRef, Run } from '../core/model.ts';
 import { compareEvr } from '../core/names.ts';
 import { hasBegun, type TagMove } from '../core/tags.ts';
+import { isAttempt } from '../core/trial.ts';
 import * as koji from '../koji/calls.ts';
 import { HubError, readGroups, unwrap } from '../koji/hub.ts';
 import type { Context } from './context.ts';
 import { repoKey, symbolsKey, taskKey } from './keys.ts';
 
+/** The hub's side of a look, and the number of the newest fact when it began. */
+export interface HubSide extends Awaited<ReturnType<typeof askHub>> {
+  readonly newest: number;
+  /** See `passedInto`; undefined: not asked for yet. */
+  readonly heads: ReadonlyMap<string, KernelBuild> | undefined;
+}
+
 /**
- * Look at a run. Call it after `settle`: tags must not be older than what is known of one's own changes.
+ * Ask the hub what a look wants to know. Call it after `settle`: tags must not be older than what is known of one's own changes.
  * @throws HubError
  */
-export async function observe(context: Context, gate: Gate, run: Run): Promise<Omit<Observation, 'ended'>> {
+export async function lookAtHub(context: Context, gate: Gate, run: Run): Promise<HubSide> {
+  const newest = await context.store.newestFact();
+  // What concludes that it promotes wants to know them in the next moment; where they cannot be read, that is told then.
+  const [side, heads] = await Promise.all([
+    askHub(context, gate, run),
+    mayConclude(run) ? passedInto(context, gate, run.kernel).catch(() => undefined) : undefined,
+  ]);
+  return { ...side, newest, heads };
+}
+
+/** Whether the verdict may be a matter of moments: all that was begun for it has ended. */
+function mayConclude({ verdict, intents, symbols }: Run): boolean {
+  if (verdict) return verdict.verdict === 'promote';
+  const attempts = intents.filter(isAttempt);
+  return attempts.length > 0 ? attempts.every(({ ending }) => ending) : symbols !== undefined;
+}
+
+/**
+ * What is true of a run.
+ * @param side what the hub says; nothing but a verdict was recorded for the run since
+ * @throws HubError
+ */
+export async function observe(
+  context: Context,
+  gate: Gate,
+  run: Run,
+  side: HubSide,
+): Promise<Omit<Observation, 'ended'>> {
   const { store, now, ahead, user } = context;
   const { kernel } = run;
-  const newest = await store.newestFact();
-  const { history, latest, sideTags, buildTag } = await askHub(context, gate, run);
+  const { newest, history, latest, sideTags, buildTag } = side;
   const live = await store.liveRuns();
   const otherKernels = live.filter(
     (other) => other.kernel.name === kernel.name && other.kernel.id !== kernel.id,
@@ -39,7 +73,10 @@ export async function observe(context: Context, gate: Gate, run: Run): Promise<O
     moves: movesIn(history, isActive ? await user() : undefined),
     entry: entryIn(history, gate.watch),
     buildTag: buildTag === undefined ? null : await observeBuildTag(context, gate, run, buildTag, latest),
-    heads: run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map(),
+    heads:
+      run.verdict?.verdict === 'promote'
+        ? (side.heads ?? (await passedInto(context, gate, kernel)))
+        : new Map(),
     incoming: new Set(otherKernels.flatMap(openTags)),
     otherGates: otherGates.flatMap(tagWrites).toSorted((a, b) => a.fact - b.fact),
     blockedBy: sharesPass(gate, blockers),
@@ -125,12 +162,12 @@ export function movesIn(history: readonly koji.TagListing[], me: number | undefi
  * @throws HubError
  */
 export async function passedInto(
-  { hub }: Context,
+  { together }: Context,
   gate: Gate,
   { id, name }: KernelBuild,
 ): Promise<Map<string, KernelBuild>> {
   const tags = gate.on_pass.tag;
-  const answers = await hub.readAll(tags.map((tag) => koji.queryPackageHistory(tag, name)));
+  const answers = await together.readAll(tags.map((tag) => koji.queryPackageHistory(tag, name)));
   const heads = new Map<string, KernelBuild>();
   for (const [i, tag] of tags.entries()) {
     const stays = unwrap(answers[i]).filter(({ build_id }) => build_id !== id);

@@ -97,6 +97,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     ...(options.began !== undefined && { began: options.began }),
     user: userOf(hub),
     buildTags: new Map(),
+    gathering: new Map(),
+    polled: new Map(),
     want: (key, due = now()) => queue.add(key, due),
   };
   const visits = createVisits(context);

@@ -48,18 +48,27 @@ function isDoneByReply({ kind }: Write): boolean {
   return kind !== 'scratch-build' && kind !== 'rebuild' && kind !== 'tag' && kind !== 'request-repo';
 }
 
-/** Tasks that have ended, or of which the hub does not say so, want to be read. Returns whether any has surely ended. */
-async function findEnded({ together, want }: Context, open: readonly Intent[]): Promise<boolean> {
+/**
+ * Tasks that have ended, or of which the hub does not say so, want to be read. Returns whether any has surely ended. Builds may
+ * be many and take long, and messages tell of their ends, so each is asked for once in a while.
+ */
+async function findEnded(
+  { together, want, polled, pace, now }: Context,
+  open: readonly Intent[],
+): Promise<boolean> {
   const running = open.flatMap(({ receipt }) => receipt?.task ?? []);
-  let ended = false;
-  const answers = await together.readAll(running.map((task) => koji.getTaskInfo(task)));
-  for (const [i, id] of running.entries()) {
+  const tags = new Set(open.flatMap(({ write, receipt }) => (write.kind === 'tag' && receipt?.task) || []));
+  // Half of the pause, so that who looks again after it does ask.
+  const isKnown = (id: number) => (polled.get(id)?.at ?? Number.NEGATIVE_INFINITY) > now() - pace.poll / 2;
+  const asked = running.filter((id) => tags.has(id) || (!polled.get(id)?.ended && !isKnown(id)));
+  const answers = await together.readAll(asked.map((task) => koji.getTaskInfo(task)));
+  for (const [i, id] of asked.entries()) {
     const answer = answers[i];
-    const isOver = answer?.ok === true && (!answer.value || hasEnded(answer.value.state));
-    if (isOver || !answer?.ok) want(taskKey(id));
-    if (isOver) ended = true;
+    const ended = answer?.ok === true && (!answer.value || hasEnded(answer.value.state));
+    if (answer?.ok) polled.set(id, { at: now(), ended });
+    if (ended || !answer?.ok) want(taskKey(id));
   }
-  return ended;
+  return running.some((id) => polled.get(id)?.ended);
 }
 
 /** The build that a write tags: the run's kernel, or its baseline. */

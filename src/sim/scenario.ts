@@ -1,9 +1,10 @@
 /** What a simulated Koji holds at the start and how it behaves, read from a TOML file. */
-import { readFileSync } from 'node:fs';
+
 import { dirname, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { ConfigError } from '../config/error.ts';
 import { explainIssue, type Finding, locateMistakes, parseToml } from '../config/mistakes.ts';
+import { LIST_MAX, readBytes, readText } from '../files/read.ts';
 import { checkNames } from './checks.ts';
 import { type PlayEntry, planPlay } from './play.ts';
 import { NVR, type RESULTS, ScenarioToml } from './schema.ts';
@@ -257,7 +258,7 @@ export function splitNvr(nvr: string): Nvr {
 
 function readOwn(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readText(file);
   } catch (cause) {
     const message = `cannot be read: ${wordsOf(cause)}; config/rehearse/koji.toml is an example to start from`;
     throw new ConfigError(file, [{ path: '', message }], { cause });
@@ -280,11 +281,14 @@ function reader(folder: string, findings: Finding[]) {
       return undefined;
     }
   };
-  const bytesOf = (name: string) => readFileSync(resolve(folder, name));
+  const bytesOf = (name: string) => readBytes(resolve(folder, name), LIST_MAX);
   const read = <T>(path: Finding['path'], name: string, parse: (text: string, file: string) => T[]): T[] =>
     orFinding(path, 'name a file beside the scenario, or give the symbols in a table', () => {
       const bytes = bytesOf(name);
-      return parse((name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8'), name);
+      return parse(
+        (name.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: LIST_MAX }) : bytes).toString('utf8'),
+        name,
+      );
     }) ?? [];
   return {
     /** A file as it is. */

@@ -15,10 +15,11 @@ import {
   vi,
 } from 'vitest';
 import type { ConsumerOptions } from '../../src/bus/consumer.ts';
-import { backoffDelay, startConsumer } from '../../src/bus/consumer.ts';
+import { startConsumer } from '../../src/bus/consumer.ts';
 import type { Consumer, OnHint } from '../../src/bus/intake.ts';
 import type { Publisher } from '../../src/bus/publisher.ts';
 import { connectPublisher } from '../../src/bus/publisher.ts';
+import { backoffDelay } from '../../src/bus/supervisor.ts';
 import type { Hint } from '../../src/core/model.ts';
 import { RABBIT_URL, rabbit } from '../services.ts';
 import type { TcpProxy } from './helpers.ts';

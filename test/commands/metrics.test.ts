@@ -75,7 +75,8 @@ test('a login that fails is told at once by the probe, the page and the metrics'
       ],
       login: { state: 'fails' },
     });
-  expect((await get('/healthz')).status).toBe(200);
+  const alive = await get('/healthz');
+  expect([alive.status, await alive.json()]).toEqual([200, expect.objectContaining({ look_every: 60_000 })]);
   expect(await (await get('/')).text()).toContain('nothing can be built or tagged: login: invalid username');
   const values = await metrics();
   expect(values.get('kmod_gate_ready')).toBe(0);

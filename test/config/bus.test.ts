@@ -79,6 +79,48 @@ it('all that can be said is understood, and told', () => {
   );
 });
 
+describe('AMQP 1.0', () => {
+  const UMB = `protocol = "amqp-1.0"\nurl = ["amqps://umb1.example.org:5671", "amqps://umb2.example.org:5671/"]`;
+  const ADDRESSES = 'addresses = ["queue://Consumer.gate.VirtualTopic.eng.brew.>", "topic://x"]';
+  it('has addresses in place of a queue', () => {
+    const text = `${UMB}\n${ADDRESSES}\ncert = "/c.pem"\nprefetch = 7`;
+    expect(busOf(text)).toEqual({
+      url: ['amqps://umb1.example.org:5671', 'amqps://umb2.example.org:5671/'],
+      addresses: ['queue://Consumer.gate.VirtualTopic.eng.brew.>', 'topic://x'],
+      queue: 'queue://Consumer.gate.VirtualTopic.eng.brew.> topic://x',
+      ...{ exchange: '', bindings: [], prefetch: 7, cert: '/c.pem', login: 'external' },
+    });
+    expect(describeConfig(parse(text))).toContain(
+      'bus        amqps://umb1.example.org:5671, then amqps://umb2.example.org:5671/, by the certificate /c.pem, AMQP 1.0, queue://Consumer.gate.VirtualTopic.eng.brew.> topic://x, prefetch 7 each',
+    );
+  });
+  it.each([
+    [
+      UMB,
+      'bus.protocol: "amqp-1.0" needs addresses, such as ["queue://Consumer.NAME.VirtualTopic.eng.brew.>"]',
+    ],
+    [
+      `${UMB}\n${ADDRESSES}\nqueue = "q"`,
+      'bus.queue: is for AMQP 0-9-1: with protocol = "amqp-1.0" the broker has the queues, and addresses names them',
+    ],
+    [
+      `protocol = "amqp-1.0"\n${URL}\n${ADDRESSES}`,
+      'bus.url: ends in a vhost, and AMQP 1.0 has none: leave out what follows host and port',
+    ],
+    [`${URL}\n${ADDRESSES}`, 'bus.addresses: is for protocol = "amqp-1.0": set that, or use bindings'],
+    [
+      `${UMB}\naddresses = []`,
+      'bus.addresses: got an empty list, expected one address or more: without any there is nothing to hear',
+    ],
+    [
+      `${UMB}\n${ADDRESSES}\n[messages]\ncontact = { team = "t", docs = "https://x", email = "a@example.org" }`,
+      'messages: CI messages go by AMQP 0-9-1, and [bus] speaks AMQP 1.0: name a RabbitMQ to send to with url here',
+    ],
+  ])('%j', (text, mistake) => {
+    expect(mistakesOf(text)).toEqual([mistake]);
+  });
+});
+
 describe('mistakes', () => {
   it.each([
     ['', 'bus: needs url, or fedora_messaging = "/etc/fedora-messaging/config.toml"'],

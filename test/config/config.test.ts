@@ -71,6 +71,7 @@ describe('a valid file', () => {
     expect(parse(SMALL)).toEqual({
       koji: { server: 'https://koji.example.org/kojihub', authtype: 'noauth', timeout: 60_000 },
       longestWaivers: { c9s: 90 * 86_400_000 },
+      stopWithin: 20_000,
       store: { url: 'sqlite::memory:', keep: 15_552_000_000 },
       sweep: { every: 300_000, poll: 30_000, settle: 60_000 },
       gates: [
@@ -643,6 +644,7 @@ describe('what was understood', () => {
       'store      sqlite:kmod-gate.db, keeps all of a run for 180d',
       'http       127.0.0.1:8642, nobody writes by the API, anybody reads',
       'sweep      watched tags every 5m, running tasks every 30s, 1m to settle',
+      'run        stops within 20s',
       'waiverdb   none: waivers are given here alone',
       'gate c9s',
       '  kernels  kernel in tag c9s-gate',

@@ -1,8 +1,8 @@
 /** What probes are told, and what the page says of a login. */
 import { fastify } from 'fastify';
 import { describe, expect, test } from 'vitest';
-import type { Health } from '../../src/http/health.ts';
-import { addProbes, isAlive, unready } from '../../src/http/ready.ts';
+import { type Health, isAlive, isWorking } from '../../src/http/health.ts';
+import { addProbes, unready } from '../../src/http/ready.ts';
 
 const NOW = 1_800_000_000_000;
 const FINE: Health = {
@@ -62,6 +62,21 @@ describe('a gate', () => {
     expect(isAlive({ ...FINE, looked_at: null, started_at: NOW - 600_000 }, NOW)).toBe(true);
     expect(isAlive({ ...FINE, looked_at: null, started_at: NOW - 600_001 }, NOW)).toBe(false);
   });
+});
+
+test('a gate that sweeps once an hour is alive between two sweeps, and hangs after a third', () => {
+  const hourly = (ago: number): Health => ({ ...FINE, look_every: 3_600_000, looked_at: NOW - ago });
+  for (const [ago, alive] of [
+    [3_500_000, true],
+    [7_200_000, true],
+    [7_200_001, false],
+  ] as const) {
+    expect(isAlive(hourly(ago), NOW)).toBe(alive);
+    expect(isWorking(hourly(ago), NOW)).toBe(alive);
+    expect(unready(hourly(ago), NOW)).toHaveLength(alive ? 0 : 1);
+  }
+  // One that sweeps each minute is not given up any sooner.
+  expect(isAlive({ ...FINE, look_every: 60_000, looked_at: NOW - 590_000 }, NOW)).toBe(true);
 });
 
 test('probes that are told to be brief say yes or no alone', async () => {

@@ -38,7 +38,7 @@ export async function startRabbit(authority: Authority, users: readonly RabbitUs
   const [tcp, tls, dist] = [await freePort(), await freePort(), await freePort()];
   const pem = authority.issue('broker');
   for (const name of ['mnesia', 'log']) mkdirSync(file(name));
-  writeFileSync(file('enabled_plugins'), '[rabbitmq_auth_mechanism_ssl].\n');
+  writeFileSync(file('enabled_plugins'), '[rabbitmq_auth_mechanism_ssl, rabbitmq_amqp1_0].\n');
   writeFileSync(file('definitions.json'), JSON.stringify(definitions(users)));
   writeFileSync(
     file('rabbitmq.conf'),

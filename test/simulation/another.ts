@@ -12,14 +12,16 @@ const NAME = 'g1';
 /** An instance: what it is given. */
 export type Another = Pick<Drawn, 'gates' | 'pace' | 'weather'>;
 
-export function withAnother(drawn: Drawn, random: Random): Drawn {
-  if (!random.chance(SHARED)) return drawn;
+export function withAnother(given: Drawn, random: Random): Drawn {
+  if (!random.chance(SHARED)) return given;
+  const isClose = random.chance(0.6);
+  const drawn = isClose ? withSideTags(given, random.fork('close')) : given;
   const { scenario, happenings, stormEnds } = drawn;
   const gate = drawOther(random.fork('gate'), scenario.arches);
   const comes = random.fork('comes');
   const enters = happenings.flatMap(({ at, what }): Happening[] => {
     if (what.kind !== 'kernel' || comes.chance(0.1)) return [];
-    const late = comes.chance(0.4) ? 0 : comes.int(0, 180) * MINUTE;
+    const late = isClose || comes.chance(0.4) ? 0 : comes.int(0, 180) * MINUTE;
     return [{ at: Math.min(stormEnds, at + late), what: { kind: 'enter', nvr: what.nvr, tag: 'gate3' } }];
   });
   const [model, passed] = [scenario.tags.find(({ name }) => name === 'pass'), comes.chance(0.8)];
@@ -43,9 +45,25 @@ export function withAnother(drawn: Drawn, random: Random): Drawn {
     },
     // A sort keeps what was drawn in one moment in its order: a kernel is built before it comes before one more gate.
     happenings: [...happenings, ...enters].toSorted((a, b) => a.at - b.at),
-    another: { gates: [gate], pace: drawn.pace, weather: drawWeather(random.fork('weather')) },
+    another: isClose
+      ? { gates: [sideTagged(gate)], pace: drawn.pace, weather: drawn.weather }
+      : { gates: [gate], pace: drawn.pace, weather: drawWeather(random.fork('weather')) },
   };
 }
+
+const sideTagged = (gate: Gate): Gate => ({
+  ...gate,
+  strategy: 'rebuild',
+  rebuild: null,
+  build: { target: 'try', repo: 'sidetag', priority: 5, max_active: 20 },
+});
+
+/** Both make side tags of one base in the same minutes, and many replies are lost. */
+const withSideTags = (drawn: Drawn, random: Random): Drawn => ({
+  ...drawn,
+  gates: drawn.gates.map((gate, i) => (i === 0 ? sideTagged(gate) : gate)),
+  weather: { ...drawn.weather, request: 0.25 + 0.2 * random.next(), kill: 0.01 * random.next() },
+});
 
 /** Its tags are its own, but its side tags are often of the same base. */
 function drawOther(random: Random, arches: readonly string[]): Gate {

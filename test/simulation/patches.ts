@@ -38,7 +38,7 @@ export const PATCHES: readonly Patch[] = [
       '  if (evidence) return untried(',
       "  if (evidence) return { shows: 'builds', cause: '', whose: null, again: false, proof: 'buildroot' };\n  if (evidence) return untried(",
     ),
-    seed: '23',
+    seed: '34',
   },
   {
     finding: 'A3',
@@ -252,7 +252,7 @@ export const PATCHES: readonly Patch[] = [
       ...change('src/core/decide.ts', 'const newer = promotes && newerHead(', 'const newer = newerHead('),
       ...change(
         'src/reconciler/observe.ts',
-        "run.verdict?.verdict === 'promote' ? await passedInto(context, gate, kernel) : new Map()",
+        "run.verdict?.verdict === 'promote'\n        ? (side.heads ?? (await passedInto(context, gate, kernel)))\n        : new Map()",
         'await passedInto(context, { ...gate, on_pass: { tag: [...gate.on_pass.tag, ...gate.on_fail.tag], untag: [] } }, kernel)',
       ),
     ],

@@ -1,5 +1,6 @@
 /** Whether the gate's queue is there, bound to what Koji sends, and whether anything comes. */
-import { explain, parseBrokers } from '../../bus/broker.ts';
+import { connectPeer, openAddress, type Peer } from '../../bus/amqp10.ts';
+import { explain, firstOf, parseBrokers } from '../../bus/broker.ts';
 import { decode } from '../../bus/decode.ts';
 import type { BusMessage } from '../../bus/message.ts';
 import { type Arrivals, openProbe, type Probe, type QueueCount } from '../../bus/probe.ts';
@@ -24,6 +25,7 @@ const SENDERS =
 export async function examineBus(bus: BusSettings | undefined, past: Past, listen: number): Promise<Check[]> {
   if (!bus)
     return [info(BUS, 'none is configured', 'the gate only sweeps; add [bus] to hear of kernels at once')];
+  if (bus.addresses) return examineAddresses(bus, bus.addresses, past, listen);
   const mend = 'check [bus]: url, exchange, and whether the broker lets this user in';
   let probe: Probe | undefined;
   try {
@@ -40,6 +42,30 @@ export async function examineBus(bus: BusSettings | undefined, past: Past, liste
     return [wrong(BUS, explain(error).text, mend)];
   } finally {
     await probe?.close();
+  }
+}
+
+/** Whether an AMQP 1.0 broker lets each address be read. No message is taken: from a queue it would be gone. */
+async function examineAddresses(
+  bus: BusSettings,
+  addresses: readonly string[],
+  past: Past,
+  listen: number,
+): Promise<Check[]> {
+  let peer: Peer | undefined;
+  try {
+    const { broker, made } = await firstOf(parseBrokers(brokerOptions(bus)), (one) => connectPeer(one, 0));
+    peer = made;
+    for (const address of addresses) await openAddress(peer, address, 0, () => {});
+    const read = addresses.map((address) => ok(BUS, `${broker.name} lets ${address} be read`));
+    const unheard = info(BUS, '--listen hears nothing of AMQP 1.0: what is taken from a queue there is gone');
+    return [...read, ...(listen > 0 ? [unheard] : []), describeNewest(past, undefined, Date.now())];
+  } catch (error) {
+    const mend = 'check [bus]: url, addresses, and whether the broker lets this user in';
+    return [wrong(BUS, explain(error).text, mend)];
+  } finally {
+    peer?.end.abort(new Error('done'));
+    await peer?.close();
   }
 }
 
