@@ -274,6 +274,9 @@ const ADVICE: Readonly<Record<string, (address: Address) => string>> = {
   ENOENT: () => 'no socket there; see whether PostgreSQL runs, and host in store.url',
 };
 
+/** Codes of Node's for a certificate that it does not take. */
+const TLS = /CERT|SIGNED|SIGNATURE|ISSUER|ALTNAME/;
+
 /** Whether PostgreSQL went away, or takes nothing now: no fault of whoever asked. */
 export function isLost(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return /^(08|25006|53|57|58)/.test(error.code ?? '');
@@ -289,7 +292,11 @@ export function explainPostgres(url: string, error: unknown): StoreError {
   const address = addressOf(url);
   const found = error instanceof AggregateError ? error.errors[0] : error;
   const code = typeof found === 'object' && found !== null ? String(Reflect.get(found, 'code')) : '';
-  const advice = ADVICE[code]?.(address) ?? 'see store.url, and the log of PostgreSQL';
+  const advice =
+    ADVICE[code]?.(address) ??
+    (TLS.test(code)
+      ? 'its certificate is not as it should be: see sslmode and sslrootcert in store.url'
+      : 'see store.url, and the log of PostgreSQL');
   const said = found instanceof Error ? found.message : String(found);
   return new StoreError(`${address.name}: cannot be used as a store (${said}): ${advice}`, { cause: error });
 }

@@ -44,9 +44,9 @@ async function play(stage: Stage, random: Random, told: Told): Promise<void> {
   const between = ({ least, most }: typeof AWAY) => random.int(least, most);
   const begin = Date.now();
   const late = () => Date.now() - begin > PATIENCE;
-  const holder = async (): Promise<Replica | undefined> => {
+  const holding = async (): Promise<Awaited<ReturnType<Stage['holding']>>> => {
     for (;;) {
-      const found = await stage.holder();
+      const found = await stage.holding();
       if (found || late()) return found;
       await sleep(20);
     }
@@ -57,7 +57,7 @@ async function play(stage: Stage, random: Random, told: Told): Promise<void> {
   const last = KERNELS.at(-1) ?? '';
   const over = () => world.build(last) !== undefined && world.tags(last).includes('c9s-blocked');
 
-  await holder();
+  await holding();
   const coming = (async () => {
     for (const nvr of KERNELS) {
       world.completeKernel(nvr, { tag: GATE.watch });
@@ -66,11 +66,12 @@ async function play(stage: Stage, random: Random, told: Told): Promise<void> {
   })();
   while (!over() && !late()) {
     await sleep(between(PAUSE));
-    const acting = await holder();
+    const held = await holding();
+    const acting = held?.replica;
     // One at least is left to follow.
-    if (!acting || away.has(acting) || away.size > 1) continue;
+    if (!held || !acting || away.has(acting) || away.size > 1) continue;
     const blow = random.pick(BLOWS);
-    const token = await stage.token();
+    const { token } = held;
     const others = replicas.filter((one) => one !== acting && !away.has(one));
     const hit = blow === 'standby' ? random.pick(others) : acting;
     away.add(hit);

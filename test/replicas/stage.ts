@@ -66,8 +66,10 @@ export interface Stage {
   readonly place: Place;
   readonly replicas: readonly Replica[];
   readonly acts: readonly Act[];
-  /** The replica that holds the lease, and the token; undefined: nobody. */
+  /** The replica whose running process holds the lease; undefined: none does. */
   holder(): Promise<Replica | undefined>;
+  /** The same, with the token of that moment. */
+  holding(): Promise<{ readonly replica: Replica; readonly token: number } | undefined>;
   token(): Promise<number>;
   /** What was done against the rules, in words. */
   violations(): Promise<string[]>;
@@ -184,14 +186,19 @@ tokens = "${tokens}"
   await listen();
   for (const replica of replicas) replica.launch();
 
+  async function holding() {
+    const { rows } = await database.query('SELECT holder, token FROM lease');
+    const { holder = '', token } = rows[0] ?? {};
+    const replica = replicas[replicaNamed(holder) ?? -1];
+    // The process that has it may be dead, and another one in its place.
+    const lives = replica && holder.endsWith(`:${replica.program().child.pid}`);
+    return lives ? { replica, token: Number(token) } : undefined;
+  }
   const replicaNamed = (holder: string) => names.get(holder.split(':').at(-1) ?? '');
   return {
     ...{ world, place, replicas, acts },
-    async holder() {
-      const { rows } = await database.query('SELECT holder FROM lease');
-      const number = replicaNamed(rows[0]?.holder ?? '');
-      return number === undefined ? undefined : replicas[number];
-    },
+    holding,
+    holder: async () => (await holding())?.replica,
     async token() {
       const { rows } = await database.query(`SELECT token FROM lease WHERE holder <> ''`);
       return Number(rows[0]?.token ?? 0);
