@@ -139,7 +139,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
   };
 
   const stopping = new AbortController();
-  const first = await lease.first().catch(giveUp(store));
+  const first = await (once ? lease.next(AbortSignal.timeout(ONCE_WAITS)) : lease.first()).catch(
+    giveUp(store),
+  );
   if (once && !first)
     await giveUp(store)(new StoreError(`another kmod-gate acts on this store: ${holderOf(lease)}`));
   const began = first && (await begin(first, lease.state !== undefined).catch(giveUp(store)));
@@ -232,6 +234,9 @@ export async function startGate(config: Config, options: GateOptions): Promise<R
     },
   };
 }
+
+/** With `once`, how long the lease of a gate that died is waited for, in ms: somewhat longer than that lasts. */
+const ONCE_WAITS = 8_000;
 
 const NO_LOAD = { waiting: 0, working: 0, failing: 0, sweptAt: null };
 /** Before a gate that cannot begin to act tries it again, in ms. */
